@@ -1,0 +1,26 @@
+#include "services/kit/plan/keys.h"
+
+namespace phoenix::kit {
+
+std::string Key(std::string_view kind, std::string_view name) {
+  std::string key(kind);
+  key += ':';
+  key += name;
+  return key;
+}
+
+std::string_view KindOf(std::string_view key) { return key.substr(0, key.find(':')); }
+
+std::string_view NameOf(std::string_view key) {
+  const auto colon = key.find(':');
+  return colon == std::string_view::npos ? std::string_view() : key.substr(colon + 1);
+}
+
+bool Satisfies(std::string_view provided, std::string_view required) {
+  if (provided == required) return true;
+  if (KindOf(provided) != "path" || KindOf(required) != "path") return false;
+  if (!required.starts_with(provided)) return false;
+  return provided.ends_with('/') || required[provided.size()] == '/';
+}
+
+}  // namespace phoenix::kit

@@ -1,0 +1,132 @@
+#include "services/kit/plan/order.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/status/errors.h"
+#include "services/kit/plan/keys.h"
+
+namespace phoenix::kit {
+namespace {
+
+std::string NameOfStep(const PlacedStep& placed) {
+  return fmt::format("{}/{}: {} {}", placed.node, placed.participant, placed.step->action, placed.step->resource);
+}
+
+// The steps of `node` whose provided key satisfies `key` most specifically.
+std::vector<size_t> ProvidersOf(const std::vector<PlacedStep>& steps, const std::string& node, const std::string& key) {
+  std::vector<size_t> providers;
+  size_t best = 0;
+  for (size_t i = 0; i < steps.size(); ++i) {
+    if (steps[i].node != node) continue;
+    for (const std::string& provided : steps[i].step->provides) {
+      if (!Satisfies(provided, key)) continue;
+      if (Specificity(provided) > best) {
+        best = Specificity(provided);
+        providers.clear();
+      }
+      if (Specificity(provided) == best) providers.push_back(i);
+    }
+  }
+  return providers;
+}
+
+bool Removes(const Step& step, const std::string& key) {
+  return std::any_of(step.removes.begin(), step.removes.end(),
+                     [&](const std::string& removed) { return Satisfies(removed, key); });
+}
+
+// Depth-first topological order that keeps the given order where it can.
+class Sorter {
+ public:
+  explicit Sorter(const std::vector<std::vector<size_t>>& before) : before_(before), mark_(before.size(), 0) {}
+  // False on a cycle, which `cycle()` then names.
+  bool Visit(size_t index) {
+    if (mark_[index] == 2) return true;
+    path_.push_back(index);
+    if (mark_[index] == 1) return false;
+    mark_[index] = 1;
+    for (const size_t earlier : before_[index]) {
+      if (!Visit(earlier)) return false;
+    }
+    mark_[index] = 2;
+    path_.pop_back();
+    sequence_.push_back(index);
+    return true;
+  }
+  const std::vector<size_t>& sequence() const { return sequence_; }
+  const std::vector<size_t>& cycle() const { return path_; }
+
+ private:
+  const std::vector<std::vector<size_t>>& before_;
+  std::vector<int> mark_;
+  std::vector<size_t> sequence_;
+  std::vector<size_t> path_;
+};
+
+}  // namespace
+
+absl::StatusOr<Order> DeriveOrder(const std::vector<PlacedStep>& steps,
+                                  const std::vector<std::pair<std::string, std::string>>& provided_now) {
+  std::vector<std::set<size_t>> before(steps.size());
+  std::vector<FieldViolation> problems;
+  for (size_t i = 0; i < steps.size(); ++i) {
+    const Step& step = *steps[i].step;
+    for (const Requirement& requirement : step.requires_keys) {
+      bool satisfied = requirement.satisfied_now;
+      for (const auto& [node, key] : provided_now) {
+        satisfied = satisfied || (node == steps[i].node && Satisfies(key, requirement.key));
+      }
+      for (const size_t provider : ProvidersOf(steps, steps[i].node, requirement.key)) {
+        if (provider == i) continue;
+        before[i].insert(provider);
+        satisfied = true;
+      }
+      if (!satisfied) {
+        problems.push_back({NameOfStep(steps[i]),
+                            fmt::format("needs {}, which is not there and which no step provides", requirement.key)});
+      }
+      // Consumers go before the step that takes the key away.
+      for (size_t remover = 0; remover < steps.size(); ++remover) {
+        if (remover == i || steps[remover].node != steps[i].node) continue;
+        if (!Removes(*steps[remover].step, requirement.key)) continue;
+        if (step.removes.empty()) {
+          problems.push_back({NameOfStep(steps[i]), fmt::format("needs {}, which «{}» takes away", requirement.key,
+                                                                NameOfStep(steps[remover]))});
+        }
+        before[remover].insert(i);
+      }
+    }
+  }
+  if (!problems.empty()) {
+    std::string text = "the plan does not fit together:";
+    for (const auto& problem : problems) text += fmt::format("\n  {}: {}", problem.field, problem.description);
+    return WithViolations(WithReason(FailedPrecondition("{}", text), {"PLAN_INCONSISTENT", {}}), problems);
+  }
+
+  Order order;
+  order.before.resize(steps.size());
+  for (size_t i = 0; i < steps.size(); ++i) order.before[i].assign(before[i].begin(), before[i].end());
+  Sorter sorter(order.before);
+  for (size_t i = 0; i < steps.size(); ++i) {
+    if (sorter.Visit(i)) continue;
+    std::string text = "the steps need each other in a circle:";
+    for (const size_t index : sorter.cycle()) text += fmt::format("\n  {}", NameOfStep(steps[index]));
+    return WithReason(FailedPrecondition("{}", text), {"PLAN_CYCLE", {}});
+  }
+  // Points of no return, and whatever depends on one, come after everything that does not.
+  std::vector<bool> late(steps.size(), false);
+  for (const size_t index : sorter.sequence()) {
+    late[index] = steps[index].step->step_class == StepClass::kPointOfNoReturn;
+    for (const size_t earlier : order.before[index]) late[index] = late[index] || late[earlier];
+  }
+  for (const bool after_barrier : {false, true}) {
+    for (const size_t index : sorter.sequence()) {
+      if (late[index] == after_barrier) order.sequence.push_back(index);
+    }
+    if (!after_barrier) order.barrier = order.sequence.size();
+  }
+  return order;
+}
+
+}  // namespace phoenix::kit

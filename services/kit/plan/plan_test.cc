@@ -1,0 +1,134 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/status/errors.h"
+#include "services/kit/plan/keys.h"
+#include "services/kit/plan/order.h"
+#include "services/kit/plan/step.h"
+
+namespace phoenix::kit {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+Step MakeStep(std::string id, std::vector<Requirement> needs, std::vector<std::string> provides,
+              StepClass step_class = StepClass::kExact) {
+  Step step{.id = std::move(id), .action = "do", .step_class = step_class};
+  step.requires_keys = std::move(needs);
+  step.provides = std::move(provides);
+  return step;
+}
+
+std::vector<std::string> Sequence(const std::vector<Step>& steps, const Order& order) {
+  std::vector<std::string> ids;
+  for (const size_t index : order.sequence) ids.push_back(steps[index].id);
+  return ids;
+}
+
+std::vector<PlacedStep> OnOneNode(const std::vector<Step>& steps) {
+  std::vector<PlacedStep> placed;
+  for (const Step& step : steps) placed.push_back({"a", "p", &step});
+  return placed;
+}
+
+TEST(Keys, PathsMatchByComponent) {
+  EXPECT_TRUE(Satisfies("path:/quickOS/shared-prod-data", "path:/quickOS/shared-prod-data"));
+  EXPECT_TRUE(Satisfies("path:/quickOS/shared-prod-data", "path:/quickOS/shared-prod-data/media"));
+  // Trap 11: prefix matching took …-sync for its shorter sibling.
+  EXPECT_FALSE(Satisfies("path:/quickOS/shared-prod-data", "path:/quickOS/shared-prod-data-sync"));
+  EXPECT_FALSE(Satisfies("pool:quick", "pool:quickOS"));
+  EXPECT_TRUE(Satisfies("path:/", "path:/srv"));
+}
+
+TEST(Order, ConsumersFollowProvidersAcrossDomains) {
+  const std::vector<Step> steps = {
+      MakeStep("share", {{"path:/p/d", false}, {"user:heads", false}}, {"share:s"}),
+      MakeStep("dataset", {{"pool:p", false}, {"group:heads", false}}, {"dataset:p/d", "path:/p/d"}),
+      MakeStep("user", {}, {"user:heads", "group:heads"}),
+      MakeStep("pool", {}, {"pool:p"}),
+  };
+  const auto order = DeriveOrder(OnOneNode(steps));
+  ASSERT_TRUE(order.ok()) << order.status();
+  EXPECT_THAT(Sequence(steps, *order), ElementsAre("user", "pool", "dataset", "share"));
+  EXPECT_EQ(order->barrier, 4u);
+}
+
+TEST(Order, TheMostSpecificMountProvidesAPath) {
+  const std::vector<Step> steps = {
+      MakeStep("export", {{"path:/p/d/x", false}}, {}),
+      MakeStep("outer", {}, {"path:/p"}),
+      MakeStep("inner", {}, {"path:/p/d"}),
+  };
+  const auto order = DeriveOrder(OnOneNode(steps));
+  ASSERT_TRUE(order.ok());
+  EXPECT_THAT(order->before[0], ElementsAre(2));
+}
+
+TEST(Order, NodesDoNotProvideForEachOther) {
+  const Step need = MakeStep("export", {{"path:/p", false}}, {});
+  const Step provide = MakeStep("pool", {}, {"path:/p"});
+  const auto order = DeriveOrder({{"a", "nfs", &need}, {"b", "zfs", &provide}});
+  ASSERT_FALSE(order.ok());
+  EXPECT_THAT(Message(order.status()), HasSubstr("needs path:/p, which is not there"));
+}
+
+TEST(Order, WhatIsThereAlreadySatisfies) {
+  const Step need = MakeStep("export", {{"path:/p/x", false}}, {});
+  EXPECT_TRUE(DeriveOrder({{"a", "nfs", &need}}, {{"a", "path:/p"}}).ok());
+  EXPECT_FALSE(DeriveOrder({{"a", "nfs", &need}}, {{"b", "path:/p"}}).ok());
+}
+
+TEST(Order, ConsumersLeaveBeforeTheirProviderIsTakenAway) {
+  Step unexport = MakeStep("unexport", {{"path:/p/d", true}}, {});
+  unexport.removes = {"export:/p/d"};
+  Step destroy = MakeStep("destroy", {}, {});
+  destroy.removes = {"path:/p/d"};
+  const std::vector<Step> steps = {destroy, unexport};
+  const auto order = DeriveOrder(OnOneNode(steps));
+  ASSERT_TRUE(order.ok()) << order.status();
+  EXPECT_THAT(Sequence(steps, *order), ElementsAre("unexport", "destroy"));
+}
+
+TEST(Order, AStepThatKeepsNeedingARemovedKeyIsAnError) {
+  const Step add = MakeStep("add", {{"path:/p/d", true}}, {"export:/p/d"});
+  Step destroy = MakeStep("destroy", {}, {});
+  destroy.removes = {"path:/p/d"};
+  const auto order = DeriveOrder(OnOneNode({add, destroy}));
+  EXPECT_THAT(Message(order.status()), HasSubstr("takes away"));
+}
+
+TEST(Order, ACircleIsNamed) {
+  const std::vector<Step> steps = {MakeStep("x", {{"a:1", false}}, {"b:1"}), MakeStep("y", {{"b:1", false}}, {"a:1"})};
+  const auto order = DeriveOrder(OnOneNode(steps));
+  EXPECT_THAT(Message(order.status()), HasSubstr("in a circle"));
+}
+
+TEST(Order, PointsOfNoReturnAndWhatDependsOnThemComeAfterTheBarrier) {
+  const std::vector<Step> steps = {
+      MakeStep("wipe", {}, {"pool:p"}, StepClass::kPointOfNoReturn),
+      MakeStep("dataset", {{"pool:p", false}}, {"path:/p"}),
+      MakeStep("user", {}, {"user:u"}),
+  };
+  const auto order = DeriveOrder(OnOneNode(steps));
+  ASSERT_TRUE(order.ok());
+  EXPECT_THAT(Sequence(steps, *order), ElementsAre("user", "wipe", "dataset"));
+  EXPECT_EQ(order->barrier, 1u);
+}
+
+TEST(PlanDigest, ChangesWithWhatWouldBeDoneAndNotWithRemarks) {
+  Plan plan{.steps = {MakeStep("x", {}, {})}};
+  const std::string digest = PlanDigest(plan);
+  plan.notes.push_back({false, "r", "a remark"});
+  plan.steps[0].commands = {"zfs create x"};
+  EXPECT_EQ(PlanDigest(plan), digest);
+  plan.steps[0].diffs = {{"quota", "1", "2"}};
+  const std::string changed = PlanDigest(plan);
+  EXPECT_NE(changed, digest);
+  // A value cannot imitate a field boundary.
+  plan.steps[0].diffs = {{"quota", "1\nafter 1 2", ""}};
+  EXPECT_NE(PlanDigest(plan), changed);
+}
+
+}  // namespace
+}  // namespace phoenix::kit

@@ -1,0 +1,69 @@
+// Steps on what several domains need of a node beside their own tools: packages, systemd units, firewall rules. A domain
+// adds these steps to its plan and hands them back here to be done, probed and undone.
+#pragma once
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <string>
+#include <vector>
+
+#include "services/kit/participant/domain.h"
+#include "services/kit/plan/step.h"
+#include "services/node/host/node_host.h"
+
+namespace phoenix::node {
+
+// One port that one client may reach.
+struct FirewallRule {
+  std::string client;    // a CIDR or an address
+  std::string port;      // "2049", "137,138"
+  std::string protocol;  // "tcp" or "udp"
+  friend bool operator==(const FirewallRule&, const FirewallRule&) = default;
+};
+
+// What a participant needs of the node.
+struct NodeWants {
+  std::string participant;            // "nfs": names the steps' ids and the notes
+  std::vector<std::string> packages;  // from the participant's fixed list
+  std::vector<std::string> units;     // to be enabled and running, "smbd.service"
+  std::vector<FirewallRule> rules;
+  // Packages held back to be installed only where no firewall is present: "ufw".
+  std::vector<std::string> firewall_packages;
+};
+
+struct NodePlan {
+  std::vector<kit::Step> steps;
+  std::vector<kit::Note> notes;
+  // What the state says in words that do not move by themselves, for the base fingerprint.
+  std::string fingerprint_text;
+};
+
+// All calls are thread-safe. The steps:
+//   package:NAME   LOSSY, provides package:NAME; installed by a oneshot unit of ours with service starts held back; undo
+//                  leaves the packages, with their units stopped and disabled, as the step's remainder says
+//   unit:NAME      EXACT, requires package:… where a package step of this plan brings it; enables and starts; undo puts
+//                  enablement and activity back
+//   firewall rule  EXACT, key rule:CLIENT:PORT/PROTO; tagged with the run; only while ufw is active
+// Notes instead of steps: ufw inactive; pve-firewall enabled (prints the rules needed). Both active: an error.
+class NodeSteps {
+ public:
+  explicit NodeSteps(NodeHost& host) : host_(host) {}
+
+  // Reads the node and plans. `ledger` tells which rules and units are ours.
+  absl::StatusOr<NodePlan> MakePlan(const NodeWants& wants, const kit::Ledger& ledger);
+
+  // True for steps that MakePlan() made; the others are the domain's own.
+  static bool Owns(const kit::Step& step);
+  absl::StatusOr<std::string> Capture(const kit::Step& step, const std::string& run_id);
+  absl::Status Do(const kit::Step& step, const kit::StepContext& context);
+  absl::StatusOr<kit::ProbeResult> ProbeStep(const kit::Step& step, const kit::StepContext& context);
+  absl::Status Undo(const kit::Step& step, const kit::StepContext& context);
+  std::vector<std::string> RemainingCommands(const kit::Step& step, const kit::StepContext& context);
+  absl::StatusOr<kit::LedgerChange> LedgerOf(const kit::Step& step, const kit::StepContext& context);
+
+ private:
+  NodeHost& host_;
+};
+
+}  // namespace phoenix::node
