@@ -66,35 +66,45 @@ class Sorter {
 
 }  // namespace
 
-absl::StatusOr<Order> DeriveOrder(const std::vector<PlacedStep>& steps,
-                                  const std::vector<std::pair<std::string, std::string>>& provided_now) {
+std::vector<std::vector<size_t>> Dependencies(const std::vector<PlacedStep>& steps) {
   std::vector<std::set<size_t>> before(steps.size());
-  std::vector<FieldViolation> problems;
   for (size_t i = 0; i < steps.size(); ++i) {
-    const Step& step = *steps[i].step;
-    for (const Requirement& requirement : step.requires_keys) {
-      bool satisfied = requirement.satisfied_now;
-      for (const auto& [node, key] : provided_now) {
-        satisfied = satisfied || (node == steps[i].node && Satisfies(key, requirement.key));
-      }
+    for (const Requirement& requirement : steps[i].step->requires_keys) {
       for (const size_t provider : ProvidersOf(steps, steps[i].node, requirement.key)) {
-        if (provider == i) continue;
-        before[i].insert(provider);
-        satisfied = true;
+        if (provider != i) before[i].insert(provider);
       }
-      if (!satisfied) {
-        problems.push_back({NameOfStep(steps[i]),
-                            fmt::format("needs {}, which is not there and which no step provides", requirement.key)});
-      }
-      // Consumers go before the step that takes the key away.
       for (size_t remover = 0; remover < steps.size(); ++remover) {
         if (remover == i || steps[remover].node != steps[i].node) continue;
-        if (!Removes(*steps[remover].step, requirement.key)) continue;
-        if (step.removes.empty()) {
-          problems.push_back({NameOfStep(steps[i]), fmt::format("needs {}, which «{}» takes away", requirement.key,
-                                                                NameOfStep(steps[remover]))});
-        }
-        before[remover].insert(i);
+        if (Removes(*steps[remover].step, requirement.key)) before[remover].insert(i);
+      }
+    }
+  }
+  std::vector<std::vector<size_t>> sorted;
+  for (const auto& earlier : before) sorted.emplace_back(earlier.begin(), earlier.end());
+  return sorted;
+}
+
+absl::StatusOr<Order> DeriveOrder(const std::vector<PlacedStep>& steps,
+                                  const std::vector<std::pair<std::string, std::string>>& provided_now) {
+  std::vector<FieldViolation> problems;
+  for (const PlacedStep& placed : steps) {
+    for (const Requirement& requirement : placed.step->requires_keys) {
+      bool satisfied = requirement.satisfied_now;
+      for (const auto& [node, key] : provided_now) {
+        satisfied = satisfied || (node == placed.node && Satisfies(key, requirement.key));
+      }
+      for (const size_t provider : ProvidersOf(steps, placed.node, requirement.key)) {
+        satisfied = satisfied || steps[provider].step != placed.step;
+      }
+      if (!satisfied) {
+        problems.push_back({NameOfStep(placed),
+                            fmt::format("needs {}, which is not there and which no step provides", requirement.key)});
+      }
+      for (const PlacedStep& remover : steps) {
+        if (remover.step == placed.step || remover.node != placed.node || !placed.step->removes.empty()) continue;
+        if (!Removes(*remover.step, requirement.key)) continue;
+        problems.push_back({NameOfStep(placed),
+                            fmt::format("needs {}, which «{}» takes away", requirement.key, NameOfStep(remover))});
       }
     }
   }
@@ -105,8 +115,7 @@ absl::StatusOr<Order> DeriveOrder(const std::vector<PlacedStep>& steps,
   }
 
   Order order;
-  order.before.resize(steps.size());
-  for (size_t i = 0; i < steps.size(); ++i) order.before[i].assign(before[i].begin(), before[i].end());
+  order.before = Dependencies(steps);
   Sorter sorter(order.before);
   for (size_t i = 0; i < steps.size(); ++i) {
     if (sorter.Visit(i)) continue;

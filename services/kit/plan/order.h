@@ -28,6 +28,9 @@ struct Order {
   size_t barrier = 0;
 };
 
+// before[i] alone: what step i needs of other steps. Requirements that nothing here provides are passed over.
+std::vector<std::vector<size_t>> Dependencies(const std::vector<PlacedStep>& steps);
+
 // FAILED_PRECONDITION with every problem in its violations: a required key that nothing provides, a key that a step
 // removes while another step goes on needing it, a cycle.
 // `provided_now`: (node, key) pairs of what participants say is there without any step.

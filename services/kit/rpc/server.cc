@@ -1,0 +1,113 @@
+#include "services/kit/rpc/server.h"
+
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/security/server_credentials.h>
+#include <signal.h>
+
+#include <chrono>
+#include <fstream>
+#include <sstream>
+
+#include "base/status/errors.h"
+#include "base/status/status_macros.h"
+
+namespace phoenix::kit {
+namespace {
+
+constexpr int kMebibyte = 1024 * 1024;
+
+absl::StatusOr<std::string> ReadPem(const std::string& path) {
+  std::ifstream file(path);
+  std::stringstream text;
+  text << file.rdbuf();
+  if (!file || text.str().empty()) {
+    return NotFound("cannot read {}; `phoenix pki init` and `phoenix pki issue` make the certificates", path);
+  }
+  return text.str();
+}
+
+void SetLimits(grpc::ServerBuilder& builder) {
+  builder.SetMaxReceiveMessageSize(4 * kMebibyte);
+  builder.SetMaxSendMessageSize(16 * kMebibyte);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 128);
+  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, 16 * 1024);
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  // An Apply may wait for an hour without a byte: both sides ping, and the server must tolerate it.
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 20'000);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);
+  grpc::ResourceQuota quota("phoenix");
+  quota.Resize(256 * static_cast<size_t>(kMebibyte));
+  builder.SetResourceQuota(quota);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<RunningServer>> RunningServer::Start(const ServerSettings& settings,
+                                                                    const std::vector<grpc::Service*>& services) {
+  std::unique_ptr<RunningServer> running(new RunningServer());
+  if (!settings.unix_socket.empty()) {
+    PHX_ASSIGN_OR_RETURN(running->listener_, UnixListener::Bind(settings.unix_socket));
+  }
+  grpc::EnableDefaultHealthCheckService(true);
+  if (settings.listen.empty() || settings.reflection) grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::ServerBuilder builder;
+  SetLimits(builder);
+  int port = -1;
+  if (!settings.listen.empty()) {
+    grpc::SslServerCredentialsOptions options(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+    PHX_ASSIGN_OR_RETURN(options.pem_root_certs, ReadPem(settings.tls.ca));
+    grpc::SslServerCredentialsOptions::PemKeyCertPair pair;
+    PHX_ASSIGN_OR_RETURN(pair.private_key, ReadPem(settings.tls.key));
+    PHX_ASSIGN_OR_RETURN(pair.cert_chain, ReadPem(settings.tls.certificate));
+    options.pem_key_cert_pairs.push_back(pair);
+    builder.AddListeningPort(settings.listen, grpc::SslServerCredentials(options), &port);
+  }
+  for (grpc::Service* service : services) builder.RegisterService(service);
+  running->server_ = builder.BuildAndStart();
+  if (running->server_ == nullptr || port == 0) {
+    return Unavailable("cannot listen on {}: is the port taken?", settings.listen);
+  }
+  running->server_->GetHealthCheckService()->SetServingStatus(true);
+  if (running->listener_) running->listener_->Start(running->server_.get());
+  return running;
+}
+
+RunningServer::~RunningServer() {
+  if (listener_) listener_->Stop();
+  if (server_) {
+    server_->GetHealthCheckService()->SetServingStatus(false);
+    server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(10));
+    server_->Wait();
+  }
+}
+
+void BlockStopSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+}
+
+void AwaitStopSignal() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  int signal = 0;
+  sigwait(&signals, &signal);
+}
+
+absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> ClientTls(const TlsFiles& files) {
+  grpc::SslCredentialsOptions options;
+  PHX_ASSIGN_OR_RETURN(options.pem_root_certs, ReadPem(files.ca));
+  PHX_ASSIGN_OR_RETURN(options.pem_private_key, ReadPem(files.key));
+  PHX_ASSIGN_OR_RETURN(options.pem_cert_chain, ReadPem(files.certificate));
+  return grpc::SslCredentials(options);
+}
+
+}  // namespace phoenix::kit

@@ -1,0 +1,53 @@
+// A daemon's gRPC server: unix socket with checked peers, TCP only with mutual TLS, health, reflection, limits, drain.
+#pragma once
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+#include <grpcpp/grpcpp.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "services/kit/rpc/unix_listener.h"
+
+namespace phoenix::kit {
+
+struct TlsFiles {
+  std::string ca;           // PEM
+  std::string certificate;  // PEM
+  std::string key;          // PEM, mode 0600
+};
+
+struct ServerSettings {
+  std::string unix_socket;
+  // "host:port"; empty for no TCP.
+  std::string listen;
+  TlsFiles tls;
+  // On TCP; the unix socket always has it. gRPC knows reflection per server only, so without the flag a server that
+  // also listens on TCP has none on either.
+  bool reflection = false;
+};
+
+class RunningServer {
+ public:
+  static absl::StatusOr<std::unique_ptr<RunningServer>> Start(const ServerSettings& settings,
+                                                              const std::vector<grpc::Service*>& services);
+  // Stops accepting, lets calls end for up to ten seconds, then cancels them; the work they started goes on.
+  ~RunningServer();
+  grpc::Server& server() { return *server_; }
+
+ private:
+  RunningServer() = default;
+  std::unique_ptr<UnixListener> listener_;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+// Must be called before any thread is started: all threads inherit the blocked signals.
+void BlockStopSignals();
+// Returns when SIGTERM or SIGINT arrives.
+void AwaitStopSignal();
+
+absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> ClientTls(const TlsFiles& files);
+
+}  // namespace phoenix::kit
