@@ -1,0 +1,157 @@
+#include "orchestrator/store/event_json.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/digest/digest.h"
+#include "base/status/errors.h"
+#include "services/kit/transaction/step_json.h"
+
+namespace phoenix::store {
+namespace {
+
+using nlohmann::json;
+
+std::string FromHex(const std::string& hex) {
+  std::string bytes;
+  for (size_t i = 0; i + 1 < hex.size(); i += 2) bytes += static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16));
+  return bytes;
+}
+
+json IdJson(const run::ParticipantId& id) { return {id.node, id.participant}; }
+run::ParticipantId IdFrom(const json& j) { return {j.at(0), j.at(1)}; }
+
+json NotesJson(const std::vector<kit::Note>& notes) {
+  json list = json::array();
+  for (const auto& note : notes) list.push_back({note.warning, note.resource, note.text});
+  return list;
+}
+
+std::vector<kit::Note> NotesFrom(const json& list) {
+  std::vector<kit::Note> notes;
+  for (const auto& note : list) notes.push_back({note.at(0), note.at(1), note.at(2)});
+  return notes;
+}
+
+json RequestJson(const run::Request& request) {
+  json nodes = json::array();
+  for (const auto& node : request.nodes) nodes.push_back({node.name, node.address});
+  return {{"title", request.title},
+          {"config", request.config},
+          {"nodes", nodes},
+          {"expected_plan_digest", request.expected_plan_digest},
+          {"request_id", request.request_id},
+          {"secrets_file", request.secrets_file},
+          {"inline_secrets", request.inline_secrets},
+          {"deadline_ns", request.deadline_ns},
+          {"confirm_within_ns", request.confirm_within_ns},
+          {"await_approval", request.await_approval}};
+}
+
+run::Request RequestFrom(const json& j) {
+  run::Request request;
+  request.title = j.at("title");
+  request.config = j.at("config");
+  for (const auto& node : j.at("nodes")) request.nodes.push_back({node.at(0), node.at(1)});
+  request.expected_plan_digest = j.at("expected_plan_digest");
+  request.request_id = j.at("request_id");
+  request.secrets_file = j.at("secrets_file");
+  request.inline_secrets = j.at("inline_secrets");
+  request.deadline_ns = j.at("deadline_ns");
+  request.confirm_within_ns = j.at("confirm_within_ns");
+  request.await_approval = j.at("await_approval");
+  return request;
+}
+
+json PlanJson(const run::FleetPlan& plan) {
+  json participants = json::array(), sequence = json::array();
+  for (const auto& participant : plan.participants) {
+    json steps = json::array();
+    for (const auto& step : participant.steps) steps.push_back(kit::ToJson(step));
+    participants.push_back({{"id", IdJson(participant.id)},
+                            {"journal_id", participant.journal_id},
+                            {"spec_type", participant.spec_type},
+                            {"spec", ToHex(participant.spec)},
+                            {"disturbed", participant.disturbed_keys},
+                            {"removed", participant.removed_keys},
+                            {"plan_digest", participant.plan_digest},
+                            {"steps", steps},
+                            {"notes", NotesJson(participant.notes)}});
+  }
+  for (const auto& step : plan.sequence) sequence.push_back({step.participant, step.step, step.before});
+  return {{"participants", participants},
+          {"sequence", sequence},
+          {"barrier", plan.barrier},
+          {"digest", plan.digest},
+          {"notes", NotesJson(plan.notes)}};
+}
+
+run::FleetPlan PlanFrom(const json& j) {
+  run::FleetPlan plan;
+  for (const auto& p : j.at("participants")) {
+    run::PlannedParticipant participant;
+    participant.id = IdFrom(p.at("id"));
+    participant.journal_id = p.at("journal_id");
+    participant.spec_type = p.at("spec_type");
+    participant.spec = FromHex(p.at("spec"));
+    participant.disturbed_keys = p.at("disturbed").get<std::vector<std::string>>();
+    participant.removed_keys = p.at("removed").get<std::vector<std::string>>();
+    participant.plan_digest = p.at("plan_digest");
+    for (const auto& step : p.at("steps")) participant.steps.push_back(kit::StepFromJson(step));
+    participant.notes = NotesFrom(p.at("notes"));
+    plan.participants.push_back(std::move(participant));
+  }
+  for (const auto& s : j.at("sequence")) {
+    plan.sequence.push_back({s.at(0), s.at(1), s.at(2).get<std::vector<size_t>>()});
+  }
+  plan.barrier = j.at("barrier");
+  plan.digest = j.at("digest");
+  plan.notes = NotesFrom(j.at("notes"));
+  return plan;
+}
+
+}  // namespace
+
+std::string ToJson(const run::Event& event) {
+  json j = {{"kind", static_cast<int>(event.kind)}, {"ok", event.ok}};
+  if (!event.who.node.empty()) j["who"] = IdJson(event.who);
+  if (event.kind == run::Event::Kind::kPhaseBegan || event.kind == run::Event::Kind::kEnded) {
+    j["phase"] = static_cast<int>(event.phase);
+  }
+  if (!event.error.empty()) j["error"] = event.error;
+  if (!event.step_ids.empty()) j["step_ids"] = event.step_ids;
+  if (!event.texts.empty()) j["texts"] = event.texts;
+  for (const auto& result : event.results) {
+    j["results"].push_back(
+        {result.step_id, static_cast<int>(result.result), result.error, result.remaining_commands});
+  }
+  if (event.request) j["request"] = RequestJson(*event.request);
+  if (event.plan) j["plan"] = PlanJson(*event.plan);
+  return j.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+absl::StatusOr<run::Event> EventFromJson(const std::string& text) {
+  try {
+    const json j = json::parse(text);
+    run::Event event;
+    event.kind = static_cast<run::Event::Kind>(j.at("kind").get<int>());
+    event.ok = j.at("ok");
+    if (j.contains("who")) event.who = IdFrom(j["who"]);
+    if (j.contains("phase")) event.phase = static_cast<run::Phase>(j["phase"].get<int>());
+    event.error = j.value("error", "");
+    if (j.contains("step_ids")) event.step_ids = j["step_ids"].get<std::vector<std::string>>();
+    if (j.contains("texts")) event.texts = j["texts"].get<std::vector<std::string>>();
+    if (j.contains("results")) {
+      for (const auto& r : j["results"]) {
+        event.results.push_back({r.at(0), static_cast<run::StepResult::Result>(r.at(1).get<int>()), r.at(2),
+                                 r.at(3).get<std::vector<std::string>>()});
+      }
+    }
+    if (j.contains("request")) event.request = std::make_shared<run::Request>(RequestFrom(j["request"]));
+    if (j.contains("plan")) event.plan = std::make_shared<run::FleetPlan>(PlanFrom(j["plan"]));
+    return event;
+  } catch (const json::exception& error) {
+    return DataLoss("a stored event cannot be read: {}", error.what());
+  }
+}
+
+}  // namespace phoenix::store
