@@ -100,6 +100,15 @@ std::string KeyOf(const Command& command) {
 
 std::vector<Command> Decide(const RunState& state, int64_t epoch) {
   using Standing = ParticipantStanding;
+  const bool undecided = state.phase == Phase::kPreparing || state.phase == Phase::kApplying ||
+                         state.phase == Phase::kVerifying || state.phase == Phase::kAwaitingConfirm ||
+                         state.phase == Phase::kCommitting;
+  if (undecided && !state.failure.empty()) {
+    Event rolling_back;
+    rolling_back.kind = Event::Kind::kRollingBack;
+    rolling_back.error = state.failure;
+    return Append(std::move(rolling_back));
+  }
   switch (state.phase) {
     case Phase::kPlanning:
       if (!state.plan) return {Command{.kind = Kind::kPlan, .event = {}}};

@@ -45,6 +45,19 @@ void SetResults(RunState& state, const Event& event) {
   }
 }
 
+void NoteFailure(RunState& state, const Event& event) {
+  if (!state.failure.empty()) return;
+  if (!event.ok) {
+    state.failure = fmt::format("{}: {}", ToText(event.who), event.error);
+    return;
+  }
+  for (const StepResult& result : event.results) {
+    if (result.result == StepResult::Result::kDone) continue;
+    state.failure = fmt::format("{}: {} failed: {}", ToText(event.who), result.step_id, result.error);
+    return;
+  }
+}
+
 void NameLeftovers(RunState& state, const Event& event) {
   ParticipantStanding& standing = state.participants[event.who];
   standing.undo_answered = true;
@@ -91,7 +104,10 @@ absl::Status Apply(RunState& state, const Event& event) {
       if (decided_commit || decided_undo) return DataLoss("phase {} begins after the decision", ToText(event.phase));
       state.phase = event.phase;
       break;
-    case Event::Kind::kPrepared: standing->prepared = event.ok; break;
+    case Event::Kind::kPrepared:
+      standing->prepared = event.ok;
+      NoteFailure(state, event);
+      break;
     case Event::Kind::kDispatched:
       state.batches.push_back({event.who, event.step_ids, false});
       SetSteps(state, event.who, event.step_ids, StepState::kApplying);
@@ -101,10 +117,20 @@ absl::Status Apply(RunState& state, const Event& event) {
         if (batch.who == event.who && batch.step_ids == event.step_ids) batch.answered = true;
       }
       SetResults(state, event);
+      NoteFailure(state, event);
       break;
-    case Event::Kind::kVerified: standing->verified = event.ok; break;
-    case Event::Kind::kConfirmArmed: standing->confirm_armed = true; break;
-    case Event::Kind::kCommitPrepared: standing->commit_prepared_epoch = event.epoch; break;
+    case Event::Kind::kVerified:
+      standing->verified = event.ok;
+      NoteFailure(state, event);
+      break;
+    case Event::Kind::kConfirmArmed:
+      standing->confirm_armed = event.ok;
+      NoteFailure(state, event);
+      break;
+    case Event::Kind::kCommitPrepared:
+      standing->commit_prepared_epoch = event.ok ? event.epoch : 0;
+      NoteFailure(state, event);
+      break;
     case Event::Kind::kCommitted:
       if (decided_undo) return DataLoss("COMMITTED follows ROLLING_BACK");
       state.phase = Phase::kCommitted;

@@ -49,6 +49,9 @@ struct RunState {
   std::vector<StepStanding> steps;  // by position in the plan's sequence
   std::vector<Batch> batches;
   std::map<ParticipantId, ParticipantStanding> participants;
+  // The first refusal or failure of a participant: a run that has one and is not decided yet must roll back.
+  std::string failure;
+  // Why the run was rolled back or nothing was done.
   std::string error;
   std::vector<std::string> unresolved;
   int64_t sequence = 0;

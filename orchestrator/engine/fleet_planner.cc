@@ -1,0 +1,128 @@
+#include "orchestrator/engine/fleet_planner.h"
+
+#include <algorithm>
+#include <set>
+#include <thread>
+
+#include "base/status/errors.h"
+#include "base/status/status_macros.h"
+#include "orchestrator/run/fleet_plan.h"
+#include "services/kit/rpc/participant_convert.h"
+
+namespace phoenix::engine {
+namespace {
+
+constexpr std::chrono::minutes kPlanLimit{3};
+
+// One participant being planned.
+struct Planning {
+  run::NodeAddress node;
+  Spec spec;
+  run::PlannedParticipant planned;
+  std::vector<std::string> provided_now;
+  absl::Status status;
+};
+
+absl::Status PlanOne(fleet::Channels& channels, const Secrets& secrets, Planning& planning) {
+  PHX_ASSIGN_OR_RETURN(const auto client, channels.Get(planning.node, planning.spec.participant));
+  kit::pb::PlanRequest request;
+  request.mutable_spec()->set_type(planning.spec.type);
+  request.mutable_spec()->set_content(planning.spec.content);
+  for (const auto& [name, secret] : secrets) (*request.mutable_secrets())[name] = secret.Reveal();
+  for (const auto& key : planning.planned.disturbed_keys) request.add_disturbed_keys(key);
+  for (const auto& key : planning.planned.removed_keys) request.add_removed_keys(key);
+  kit::pb::PlanResponse response;
+  PHX_RETURN_IF_ERROR(client->Plan(request, response, kPlanLimit));
+  run::PlannedParticipant& planned = planning.planned;
+  planned.id = {planning.node.name, planning.spec.participant};
+  planned.journal_id = response.journal_id();
+  planned.spec_type = planning.spec.type;
+  planned.spec = planning.spec.content;
+  planned.plan_digest = response.plan_digest();
+  planned.steps.clear();
+  planned.notes.clear();
+  for (const auto& step : response.steps()) planned.steps.push_back(kit::FromProto(step));
+  for (const auto& note : response.notes()) planned.notes.push_back(kit::FromProto(note));
+  planning.provided_now.assign(response.provided_now().begin(), response.provided_now().end());
+  return absl::OkStatus();
+}
+
+void PlanAll(fleet::Channels& channels, const Secrets& secrets, const std::vector<Planning*>& plannings) {
+  std::vector<std::thread> threads;
+  for (Planning* planning : plannings) {
+    threads.emplace_back([&channels, &secrets, planning] { planning->status = PlanOne(channels, secrets, *planning); });
+  }
+  for (auto& thread : threads) thread.join();
+}
+
+// Every problem of every node at once; the code is that of the first.
+absl::Status Combine(const std::vector<Planning>& plannings) {
+  std::string text;
+  std::vector<FieldViolation> violations;
+  absl::Status first;
+  for (const Planning& planning : plannings) {
+    if (planning.status.ok()) continue;
+    if (first.ok()) first = planning.status;
+    const std::string who = planning.node.name + "/" + planning.spec.participant;
+    text += fmt::format("{}{}: {}", text.empty() ? "" : "\n", who, Message(planning.status));
+    for (const auto& violation : ViolationsOf(planning.status)) {
+      violations.push_back({violation.field, fmt::format("{}: {}", who, violation.description)});
+    }
+  }
+  if (first.ok()) return first;
+  absl::Status combined(first.code(), text);
+  if (const auto reason = ReasonOf(first)) combined = WithReason(combined, *reason);
+  return violations.empty() ? combined : WithViolations(combined, violations);
+}
+
+// The second round: what others disturb or remove. True when anything is to be planned again.
+std::vector<Planning*> SpreadKeys(std::vector<Planning>& plannings) {
+  std::vector<Planning*> again;
+  for (Planning& planning : plannings) {
+    std::set<std::string> disturbed, removed;
+    for (const Planning& other : plannings) {
+      if (other.node.name != planning.node.name || &other == &planning) continue;
+      for (const auto& step : other.planned.steps) {
+        disturbed.insert(step.disturbs.begin(), step.disturbs.end());
+        removed.insert(step.removes.begin(), step.removes.end());
+      }
+    }
+    if (disturbed.empty() && removed.empty()) continue;
+    planning.planned.disturbed_keys.assign(disturbed.begin(), disturbed.end());
+    planning.planned.removed_keys.assign(removed.begin(), removed.end());
+    again.push_back(&planning);
+  }
+  return again;
+}
+
+}  // namespace
+
+absl::StatusOr<run::FleetPlan> FleetPlanner::MakePlan(const run::Request& request, const Secrets& secrets) {
+  std::vector<Planning> plannings;
+  std::vector<kit::Note> notes;
+  for (const run::NodeAddress& node : request.nodes) {
+    PHX_ASSIGN_OR_RETURN(NodeSpecs specs, make_specs_(request.config, node.name));
+    // Lints speak of the configuration, which is the same for every node.
+    if (notes.empty()) notes = std::move(specs.notes);
+    for (Spec& spec : specs.specs) plannings.push_back({node, std::move(spec), {}, {}, {}});
+  }
+  std::vector<Planning*> all;
+  for (Planning& planning : plannings) all.push_back(&planning);
+  PlanAll(channels_, secrets, all);
+  PHX_RETURN_IF_ERROR(Combine(plannings));
+  if (const auto again = SpreadKeys(plannings); !again.empty()) {
+    PlanAll(channels_, secrets, again);
+    PHX_RETURN_IF_ERROR(Combine(plannings));
+  }
+  std::vector<run::PlannedParticipant> participants;
+  std::vector<std::pair<std::string, std::string>> provided_now;
+  for (Planning& planning : plannings) {
+    for (const auto& key : planning.provided_now) provided_now.emplace_back(planning.node.name, key);
+    participants.push_back(std::move(planning.planned));
+  }
+  PHX_ASSIGN_OR_RETURN(run::FleetPlan plan, run::MakeFleetPlan(std::move(participants), provided_now));
+  plan.notes = std::move(notes);
+  return plan;
+}
+
+}  // namespace phoenix::engine

@@ -1,0 +1,43 @@
+// Plans a declaration over the fleet: every participant plans at once; keys that one disturbs or removes go to the
+// others in a second round; one order over everything comes out.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/secret.h"
+#include "orchestrator/fleet/channels.h"
+#include "orchestrator/run/event.h"
+
+namespace phoenix::engine {
+
+// A spec as the configuration makes it: the engine does not read it.
+struct Spec {
+  std::string participant;
+  std::string type;
+  std::string content;
+};
+
+// Makes the specs of one node from the configuration. An error names every wrong place. Notes are lints.
+struct NodeSpecs {
+  std::vector<Spec> specs;
+  std::vector<kit::Note> notes;
+};
+using SpecMaker = std::function<absl::StatusOr<NodeSpecs>(const std::string& config, const std::string& node)>;
+
+class FleetPlanner {
+ public:
+  FleetPlanner(fleet::Channels& channels, SpecMaker make_specs)
+      : channels_(channels), make_specs_(std::move(make_specs)) {}
+  // UNAVAILABLE when a node does not answer, otherwise every problem of every node at once.
+  absl::StatusOr<run::FleetPlan> MakePlan(const run::Request& request, const Secrets& secrets);
+
+ private:
+  fleet::Channels& channels_;
+  const SpecMaker make_specs_;
+};
+
+}  // namespace phoenix::engine

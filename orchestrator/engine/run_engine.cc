@@ -1,0 +1,309 @@
+#include "orchestrator/engine/run_engine.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <deque>
+#include <set>
+
+#include "base/digest/digest.h"
+#include "base/status/errors.h"
+#include "base/status/status_macros.h"
+#include "orchestrator/engine/node_calls.h"
+
+namespace phoenix::engine {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds kFirstPause{200};
+constexpr std::chrono::milliseconds kLongestPause{5000};
+
+}  // namespace
+
+struct RunEngine::Driver {
+  std::string run_id;
+  Secrets secrets;
+  run::RunState state;
+  std::vector<run::Event> events;  // guarded by the engine's mutex, as is everything below
+
+  struct Finished {
+    std::string key;
+    Answer answer;
+  };
+  std::deque<Finished> finished;
+  std::set<std::string> under_way;
+  // Calls whose outcome is unknown: when to ask again, and since when the participant is silent.
+  struct Pause {
+    steady_clock::time_point until;
+    steady_clock::time_point since;
+    std::chrono::milliseconds length;
+  };
+  std::map<std::string, Pause> pauses;
+};
+
+RunEngine::RunEngine(store::RunStore& store, fleet::Channels& channels, FleetPlanner& planner, SecretsReader read_secrets,
+                     Settings settings)
+    : store_(store), channels_(channels), planner_(planner), read_secrets_(std::move(read_secrets)), settings_(settings) {}
+
+RunEngine::~RunEngine() {
+  {
+    absl::MutexLock lock(&mutex_);
+    stopping_ = true;
+    changed_.SignalAll();
+  }
+  driver_threads_.Wait();
+  calls_.Wait();
+}
+
+bool RunEngine::Stopping() {
+  absl::MutexLock lock(&mutex_);
+  return stopping_;
+}
+
+absl::Status RunEngine::Start() {
+  PHX_ASSIGN_OR_RETURN(leadership_, store_.TakeLeadership());
+  spdlog::info("leading as authority {} in epoch {}", leadership_.authority, leadership_.epoch);
+  PHX_ASSIGN_OR_RETURN(const auto run_ids, store_.ListRuns());
+  for (const std::string& run_id : run_ids) {
+    auto events = store_.Load(run_id);
+    if (!events.ok()) {
+      spdlog::error("run {}: {}", run_id, Message(events.status()));
+      continue;
+    }
+    PHX_ASSIGN_OR_RETURN(const run::RunState state, run::Fold(*events));
+    if (state.Ended()) continue;
+    spdlog::info("run {} goes on in {}", run_id, run::ToText(state.phase));
+    Secrets secrets;
+    if (!state.request->secrets_file.empty()) {
+      auto read = read_secrets_(state.request->secrets_file);
+      if (read.ok()) secrets = *std::move(read);
+    }
+    StartDriver(run_id, *std::move(events), secrets);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> RunEngine::CreateRun(const run::Request& request, const Secrets& secrets) {
+  PHX_ASSIGN_OR_RETURN(const auto repeated, store_.FindByRequest(request.request_id));
+  if (repeated) return *repeated;
+  const std::string run_id = RandomUuid();
+  run::Event created;
+  created.kind = run::Event::Kind::kCreated;
+  created.request = std::make_shared<run::Request>(request);
+  auto stored = store_.Create(run_id, request.request_id, leadership_.epoch, created);
+  if (stored.status().code() == absl::StatusCode::kAlreadyExists) {
+    PHX_ASSIGN_OR_RETURN(const auto first, store_.FindByRequest(request.request_id));
+    if (first) return *first;
+  }
+  PHX_RETURN_IF_ERROR(stored.status());
+  StartDriver(run_id, {*std::move(stored)}, secrets);
+  return run_id;
+}
+
+void RunEngine::StartDriver(const std::string& run_id, std::vector<run::Event> events, const Secrets& secrets) {
+  auto driver = std::make_shared<Driver>();
+  driver->run_id = run_id;
+  driver->secrets = secrets;
+  // The log was folded once already, or is new.
+  driver->state = *run::Fold(events);
+  driver->events = std::move(events);
+  {
+    absl::MutexLock lock(&mutex_);
+    drivers_[run_id] = driver;
+  }
+  driver_threads_.Start([this, driver] {
+    Drive(*driver);
+    absl::MutexLock lock(&mutex_);
+    drivers_.erase(driver->run_id);
+    changed_.SignalAll();
+  });
+}
+
+bool RunEngine::AppendEvent(Driver& driver, run::Event event) {
+  auto stored = store_.Append(driver.run_id, leadership_.epoch, driver.state.head_hash, std::move(event));
+  if (!stored.ok()) {
+    spdlog::error("run {}: {}", driver.run_id, Message(stored.status()));
+    return false;
+  }
+  const absl::Status folded = run::Apply(driver.state, *stored);
+  if (!folded.ok()) {
+    spdlog::error("run {}: {}", driver.run_id, Message(folded));
+    return false;
+  }
+  spdlog::info("run {} #{}: {}", driver.run_id, stored->sequence, run::Describe(*stored));
+  absl::MutexLock lock(&mutex_);
+  driver.events.push_back(*std::move(stored));
+  changed_.SignalAll();
+  return true;
+}
+
+void RunEngine::GiveUp(Driver& driver, const std::string& reason) {
+  const run::Phase phase = driver.state.phase;
+  if (phase == run::Phase::kRollingBack || phase == run::Phase::kCommitted || driver.state.Ended()) return;
+  run::Event event;
+  if (!driver.state.plan) {
+    event.kind = run::Event::Kind::kEnded;
+    event.phase = run::Phase::kNothingDone;
+  } else {
+    event.kind = run::Event::Kind::kRollingBack;
+  }
+  event.error = reason;
+  AppendEvent(driver, std::move(event));
+}
+
+void RunEngine::DoPlan(Driver& driver) {
+  auto plan = planner_.MakePlan(*driver.state.request, driver.secrets);
+  if (!plan.ok()) return GiveUp(driver, Message(plan.status()));
+  const std::string& expected = driver.state.request->expected_plan_digest;
+  if (!expected.empty() && expected != plan->digest) {
+    return GiveUp(driver, "the fleet now needs other steps than the plan that was agreed to; plan again");
+  }
+  const bool empty = plan->sequence.empty();
+  run::Event planned;
+  planned.kind = run::Event::Kind::kPlanned;
+  planned.plan = std::make_shared<run::FleetPlan>(*std::move(plan));
+  if (!AppendEvent(driver, std::move(planned)) || !empty) return;
+  run::Event ended;
+  ended.kind = run::Event::Kind::kEnded;
+  ended.phase = run::Phase::kNothingDone;
+  AppendEvent(driver, std::move(ended));
+}
+
+void RunEngine::StartCall(Driver& driver, const run::Command& command) {
+  const std::string key = run::KeyOf(command);
+  {
+    absl::MutexLock lock(&mutex_);
+    if (driver.under_way.contains(key)) return;
+    const auto pause = driver.pauses.find(key);
+    if (pause != driver.pauses.end() && steady_clock::now() < pause->second.until) return;
+    driver.under_way.insert(key);
+  }
+  // A copy: the state moves on while the call waits.
+  calls_.Start([this, &driver, command, key, state = driver.state, secrets = driver.secrets] {
+    Answer answer = MakeCall(channels_, leadership_, driver.run_id, state, command, secrets);
+    absl::MutexLock lock(&mutex_);
+    driver.finished.push_back({key, std::move(answer)});
+    driver.under_way.erase(key);
+    changed_.SignalAll();
+  });
+}
+
+void RunEngine::TakeAnswers(Driver& driver) {
+  while (true) {
+    Driver::Finished finished;
+    {
+      absl::MutexLock lock(&mutex_);
+      if (driver.finished.empty()) return;
+      finished = std::move(driver.finished.front());
+      driver.finished.pop_front();
+    }
+    const auto now = steady_clock::now();
+    if (!finished.answer.event) {
+      bool silent_for_too_long = false;
+      {
+        absl::MutexLock lock(&mutex_);
+        auto [pause, first] = driver.pauses.try_emplace(finished.key, Driver::Pause{now, now, kFirstPause});
+        if (!first) pause->second.length = std::min(pause->second.length * 2, kLongestPause);
+        pause->second.until = now + pause->second.length;
+        silent_for_too_long = now - pause->second.since > settings_.patience;
+      }
+      if (silent_for_too_long) GiveUp(driver, fmt::format("no answer: {}", Message(finished.answer.status)));
+      continue;
+    }
+    {
+      absl::MutexLock lock(&mutex_);
+      driver.pauses.erase(finished.key);
+    }
+    const auto reason = ReasonOf(finished.answer.status);
+    if (reason && reason->reason == "STALE_EPOCH") {
+      spdlog::error("run {}: {}", driver.run_id, Message(finished.answer.status));
+      absl::MutexLock lock(&mutex_);
+      // Somebody else leads: this process must not decide anything any more.
+      stopping_ = true;
+      return;
+    }
+    const run::Event& event = *finished.answer.event;
+    const bool undoing = driver.state.phase == run::Phase::kRollingBack;
+    // A late answer of a phase that is over has nothing to say: undo asks the node itself.
+    if (undoing && event.kind != run::Event::Kind::kUndone) continue;
+    if (!AppendEvent(driver, event)) return;
+  }
+}
+
+void RunEngine::Drive(Driver& driver) {
+  const run::Request& request = *driver.state.request;
+  const bool resumed = driver.events.size() > 1;
+  if (resumed && request.inline_secrets && driver.state.phase != run::Phase::kCommitted &&
+      driver.state.phase != run::Phase::kCommitting) {
+    GiveUp(driver, "the orchestrator restarted and the secrets were in its memory only");
+  }
+  while (!Stopping() && !driver.state.Ended()) {
+    const int64_t before = driver.state.sequence;
+    TakeAnswers(driver);
+    const auto commands = run::Decide(driver.state, leadership_.epoch);
+    for (const run::Command& command : commands) {
+      if (command.kind == run::Command::Kind::kAppend) {
+        if (!AppendEvent(driver, command.event)) break;
+      } else if (command.kind == run::Command::Kind::kPlan) {
+        DoPlan(driver);
+      } else {
+        StartCall(driver, command);
+      }
+    }
+    if (driver.state.sequence != before) continue;
+    absl::MutexLock lock(&mutex_);
+    if (driver.finished.empty() && !stopping_) changed_.WaitWithTimeout(&mutex_, absl::Milliseconds(100));
+  }
+  // Calls hold references to the driver.
+  absl::MutexLock lock(&mutex_);
+  while (!driver.under_way.empty()) changed_.WaitWithTimeout(&mutex_, absl::Milliseconds(100));
+}
+
+absl::StatusOr<RunView> RunEngine::GetRun(const std::string& run_id) {
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto driver = drivers_.find(run_id);
+    if (driver != drivers_.end()) {
+      PHX_ASSIGN_OR_RETURN(run::RunState state, run::Fold(driver->second->events));
+      return RunView{run_id, std::move(state), driver->second->events};
+    }
+  }
+  PHX_ASSIGN_OR_RETURN(auto events, store_.Load(run_id));
+  PHX_ASSIGN_OR_RETURN(run::RunState state, run::Fold(events));
+  return RunView{run_id, std::move(state), std::move(events)};
+}
+
+absl::StatusOr<std::vector<RunView>> RunEngine::ListRuns() {
+  PHX_ASSIGN_OR_RETURN(const auto run_ids, store_.ListRuns());
+  std::vector<RunView> views;
+  for (const std::string& run_id : run_ids) {
+    PHX_ASSIGN_OR_RETURN(RunView view, GetRun(run_id));
+    views.push_back(std::move(view));
+  }
+  return views;
+}
+
+absl::StatusOr<std::vector<run::Event>> RunEngine::AwaitEvents(const std::string& run_id, int64_t sequence,
+                                                               std::chrono::milliseconds limit) {
+  const auto deadline = absl::Now() + absl::FromChrono(limit);
+  while (true) {
+    {
+      absl::MutexLock lock(&mutex_);
+      const auto driver = drivers_.find(run_id);
+      if (driver != drivers_.end()) {
+        const auto& events = driver->second->events;
+        if (static_cast<int64_t>(events.size()) > sequence) {
+          return std::vector<run::Event>(events.begin() + sequence, events.end());
+        }
+        if (stopping_ || changed_.WaitWithDeadline(&mutex_, deadline)) return std::vector<run::Event>();
+        continue;
+      }
+    }
+    PHX_ASSIGN_OR_RETURN(const auto events, store_.Load(run_id));
+    if (static_cast<int64_t>(events.size()) <= sequence) return std::vector<run::Event>();
+    return std::vector<run::Event>(events.begin() + sequence, events.end());
+  }
+}
+
+}  // namespace phoenix::engine

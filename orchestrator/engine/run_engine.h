@@ -1,0 +1,87 @@
+// The shell around the pure core: it appends what Decide() asks for, makes the calls, and appends what they answered.
+// One thread drives one run; calls run on threads of their own.
+#pragma once
+
+#include <absl/base/thread_annotations.h>
+#include <absl/status/statusor.h>
+#include <absl/synchronization/mutex.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/secret.h"
+#include "base/time/clock.h"
+#include "orchestrator/engine/fleet_planner.h"
+#include "orchestrator/run/decide.h"
+#include "orchestrator/run/state.h"
+#include "orchestrator/store/run_store.h"
+#include "services/kit/participant/workers.h"
+
+namespace phoenix::engine {
+
+// Reads the secrets of a file again, for runs that outlive the memory of this process.
+using SecretsReader = std::function<absl::StatusOr<Secrets>(const std::string& path)>;
+
+// A run with its log.
+struct RunView {
+  std::string run_id;
+  run::RunState state;
+  std::vector<run::Event> events;
+};
+
+// Thread-safe.
+class RunEngine {
+ public:
+  struct Settings {
+    // How long a participant may stay silent before a run that can still be undone gives up.
+    std::chrono::seconds patience{120};
+  };
+  RunEngine(store::RunStore& store, fleet::Channels& channels, FleetPlanner& planner, SecretsReader read_secrets,
+            Settings settings);
+  ~RunEngine();
+
+  // Takes a new leadership and goes on with every run that has not ended.
+  absl::Status Start();
+
+  absl::StatusOr<run::FleetPlan> MakePlan(const run::Request& request, const Secrets& secrets) {
+    return planner_.MakePlan(request, secrets);
+  }
+  // Answers the run's id at once; a repeated request_id answers the first run.
+  absl::StatusOr<std::string> CreateRun(const run::Request& request, const Secrets& secrets);
+  absl::StatusOr<RunView> GetRun(const std::string& run_id);
+  absl::StatusOr<std::vector<RunView>> ListRuns();
+  // The events after `sequence`; waits up to `limit` for the first of them. Empty when the run has ended or nothing came.
+  absl::StatusOr<std::vector<run::Event>> AwaitEvents(const std::string& run_id, int64_t sequence,
+                                                      std::chrono::milliseconds limit);
+
+ private:
+  struct Driver;
+  void StartDriver(const std::string& run_id, std::vector<run::Event> events, const Secrets& secrets);
+  void Drive(Driver& driver);
+  // False when the run is not ours any more.
+  bool AppendEvent(Driver& driver, run::Event event);
+  void StartCall(Driver& driver, const run::Command& command);
+  void TakeAnswers(Driver& driver);
+  void GiveUp(Driver& driver, const std::string& reason);
+  void DoPlan(Driver& driver);
+  bool Stopping();
+
+  store::RunStore& store_;
+  fleet::Channels& channels_;
+  FleetPlanner& planner_;
+  const SecretsReader read_secrets_;
+  const Settings settings_;
+  store::Leadership leadership_;
+
+  absl::Mutex mutex_;
+  absl::CondVar changed_;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::map<std::string, std::shared_ptr<Driver>> drivers_ ABSL_GUARDED_BY(mutex_);
+  kit::Workers calls_{512};
+  kit::Workers driver_threads_{256};
+};
+
+}  // namespace phoenix::engine
