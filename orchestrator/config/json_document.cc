@@ -232,9 +232,14 @@ std::optional<JsonDocument> JsonDocument::Parse(std::string_view text, Findings&
 }
 
 Origin JsonDocument::At(std::string path) const {
-  const auto found = lines_.find(path);
-  const int line = found == lines_.end() ? 0 : found->second;
-  return {std::move(path), line};
+  for (std::string_view at = path; !at.empty();) {
+    const auto found = lines_.find(std::string(at));
+    if (found != lines_.end()) return {std::move(path), found->second};
+    // Up to the next enclosing place; a key that holds dots itself takes some more turns.
+    const std::size_t end = at.find_last_of(".[");
+    at = at.substr(0, end == std::string_view::npos ? 0 : end);
+  }
+  return {std::move(path), 0};
 }
 
 }  // namespace phoenix::config

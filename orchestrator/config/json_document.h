@@ -25,6 +25,7 @@ class JsonDocument {
 
   const nlohmann::json& root() const { return root_; }
   // The place of the element at `path`; the line is that of its key, or of the element itself inside a list.
+  // For what is missing it is the line of the element it is missing from.
   Origin At(std::string path) const;
 
  private:
