@@ -1,0 +1,156 @@
+// What a configuration file declares, free of the file's dialects: one spelling, every default filled in,
+// every name checked. The planners' specs are made from these values; nothing here knows JSON, gRPC or a
+// machine.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "orchestrator/config/finding.h"
+
+namespace phoenix::config {
+
+enum class RaidLevel { kStripe, kMirror, kStripedMirrors, kRaidz1, kRaidz2, kRaidz3, kDraid };
+
+// "stripe", "mirror", "raid10", "raidz1", "raidz2", "raidz3", "draid".
+std::string ToString(RaidLevel level);
+
+struct Pool {
+  std::string name;
+  // Absent only where `disks` is empty.
+  std::optional<RaidLevel> raid_level;
+  // For kDraid the vdev as `zpool create` takes it ("draid2:4d:1s"), else empty.
+  std::string draid;
+  // Device paths in the order of the file; kStripedMirrors pairs them two by two. Empty: the pool must exist
+  // already.
+  std::vector<std::string> disks;
+  Origin origin;
+};
+
+// A ZFS property. For sizes `value` is bytes in decimal, exactly what `zfs set` makes of `given` and `zfs get
+// -Hp` prints; otherwise it equals `given`.
+struct Property {
+  std::string given;
+  std::string value;
+  Origin origin;
+};
+
+// Who owns the root directory of a dataset.
+struct Ownership {
+  std::string owner;                  // name or number; empty: left as it is
+  std::string group;                  // name or number; empty: left as it is
+  std::optional<std::uint32_t> mode;  // permission bits, 07777 at most; absent: left as it is
+  // True where the file says nothing and a Samba share needs it: root, the first valid user's group, 2770.
+  bool from_share = false;
+};
+
+struct Dataset {
+  std::string pool;
+  std::string name;       // below the pool, "vm-disks" or "a/b"
+  std::string full_name;  // "quickOS/vm-disks"
+  // Absolute and normalised. Empty where ZFS mounts the dataset nowhere itself (`mountpoint=none` or
+  // `legacy`, which is then in `properties`). The property `mountpoint` is in `properties` only where the
+  // file gives a mount point.
+  std::string mountpoint;
+  // By native name ("recordsize"), the short forms of `zfs list` translated.
+  std::map<std::string, Property> properties;
+  std::optional<Ownership> ownership;
+  std::string storage_class;  // as in the file; decides nothing
+  Origin origin;
+};
+
+struct NfsExport {
+  std::string path;  // absolute, normalised
+  // Canonical: "10.77.0.0/24", "10.0.0.1", "host.example", "@group"; an IPv6 address in its shortest form.
+  // Never empty.
+  std::vector<std::string> clients;
+  // In the order of the file, each once, every one known to exports(5). One list for all clients of this
+  // export; the same path may be exported again to other clients with other options.
+  std::vector<std::string> options;
+  std::string dataset;  // the declared dataset that provides the path, or empty
+  Origin origin;
+};
+
+struct SambaShare {
+  std::string name;
+  std::string path;                      // absolute, normalised
+  std::vector<std::string> valid_users;  // user, or @group; never empty
+  bool browsable = true;
+  bool read_only = false;
+  bool guest_ok = false;
+  // The other smb.conf(5) parameters of the share by their main name ("create mask").
+  std::map<std::string, std::string> options;
+  std::string dataset;  // the declared dataset that provides the path, or empty
+  Origin origin;
+};
+
+struct SambaUser {
+  std::string name;
+  std::string secret_name;  // "samba/users/heads": where the secrets hold the password
+  // True for `samba.user`, which must be able to log in. The others stand in some `valid_users` only: they
+  // are ours to make where the secrets hold their password, and must exist already where they do not.
+  bool is_samba_user = false;
+  Origin origin;
+};
+
+struct Samba {
+  std::string workgroup = "WORKGROUP";
+  std::string user;  // `samba.user`, or empty
+  std::vector<SambaUser> users;
+  std::vector<SambaShare> shares;
+};
+
+enum class StorageType { kZfsPool, kDir, kNfs, kCifs };
+
+// "zfspool", "dir", "nfs", "cifs".
+std::string ToString(StorageType type);
+
+// One entry of Proxmox's storage.cfg.
+struct ProxmoxStorage {
+  std::string id;
+  StorageType type = StorageType::kZfsPool;
+  std::vector<std::string> contents;  // sorted, each once, all of them possible for the type; never empty
+  std::string dataset;                // the declared dataset behind it
+  std::string path;                   // kDir: the dataset's mount point
+  std::string server;                 // kNfs, kCifs
+  std::string remote;                 // kNfs: the exported path; kCifs: the share's name
+  Origin origin;
+};
+
+// A host directory bound into containers.
+struct SharedVolume {
+  std::string name;
+  std::string host_path;
+  std::map<std::uint32_t, std::string> mounts;  // container id -> path inside
+  Origin origin;
+};
+
+struct Config {
+  std::vector<Pool> pools;
+  std::vector<Dataset> datasets;
+  std::vector<NfsExport> exports;
+  Samba samba;
+  std::vector<ProxmoxStorage> storages;
+  std::vector<SharedVolume> shared_volumes;
+  std::optional<std::uint64_t> arc_max_bytes;
+  Origin arc_max_origin;
+  // `zfs.settings.allow_destructive_operations`: what the file permits. Only the command line may ask for it.
+  bool allow_destructive_operations = false;
+  std::string server_address;  // this node as its network clients reach it, or empty
+  std::string default_subnet;  // canonical, or empty
+
+  // The declared dataset of that full name, or null.
+  const Dataset* FindDataset(std::string_view full_name) const;
+  // The declared dataset that provides `path`: the one with the longest mount point at or above it; null if
+  // none does.
+  const Dataset* DatasetProviding(std::string_view path) const;
+};
+
+// True if `path` is `parent` or lies below it, by component: "/a/bc" is not below "/a/b". Both are
+// normalised.
+bool IsAtOrBelow(std::string_view path, std::string_view parent);
+
+}  // namespace phoenix::config

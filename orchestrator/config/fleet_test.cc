@@ -1,0 +1,90 @@
+#include "orchestrator/config/fleet.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "orchestrator/config/finding_labels.h"
+
+namespace phoenix::config {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+FleetResult LoadAddress(const std::string& address) {
+  return LoadFleet(fmt::format(R"({{"nodes": [{{"name": "pve1", "address": "{}"}}]}})", address));
+}
+
+TEST(LoadFleet, NodesInTheOrderOfTheFile) {
+  const auto result = LoadFleet(R"({"nodes": [{"name": "pve2", "address": "10.77.0.12"},
+                                              {"name": "pve1", "address": "10.77.0.11"}]})");
+  ASSERT_TRUE(result.ok()) << Render(result.findings.errors);
+  EXPECT_TRUE(result.ToStatus().ok());
+  ASSERT_THAT(result.nodes, SizeIs(2));
+  EXPECT_EQ(result.nodes[0].name, "pve2");
+  EXPECT_EQ(result.nodes[0].address, (NodeAddress{"10.77.0.12", std::nullopt, ""}));
+  EXPECT_EQ(result.nodes[1].origin.path, "$.nodes[1]");
+}
+
+TEST(LoadFleet, AddressesAreHostsPortsOrUnixDirectories) {
+  EXPECT_EQ(LoadAddress("pve1.example.org").nodes.at(0).address,
+            (NodeAddress{"pve1.example.org", std::nullopt, ""}));
+  EXPECT_EQ(LoadAddress("pve1:7443").nodes.at(0).address, (NodeAddress{"pve1", 7443, ""}));
+  EXPECT_EQ(LoadAddress("10.0.0.1:7443").nodes.at(0).address, (NodeAddress{"10.0.0.1", 7443, ""}));
+  EXPECT_EQ(LoadAddress("[fd00::1]:7443").nodes.at(0).address, (NodeAddress{"fd00::1", 7443, ""}));
+  EXPECT_EQ(LoadAddress("[fd00::1]").nodes.at(0).address, (NodeAddress{"fd00::1", std::nullopt, ""}));
+  EXPECT_EQ(LoadAddress("fd00::1").nodes.at(0).address, (NodeAddress{"fd00::1", std::nullopt, ""}));
+  EXPECT_EQ(LoadAddress("unix:/run/phoenix/").nodes.at(0).address,
+            (NodeAddress{"", std::nullopt, "/run/phoenix"}));
+  for (const char* wrong : {"", "pve1:", "pve1:0", "pve1:65536", "pve1:7443x", "pve1:-1", "10.0.0.300",
+                            "unix:", "unix:run", "unix:/", "unix:/a/../b", "[fd00::1", "[pve1]:1",
+                            "[fd00::1]7443", "a b", "http://pve1", ":7443", "pve1/x"}) {
+    EXPECT_THAT(Labels(LoadAddress(wrong).findings.errors), ElementsAre("invalid-address@$.nodes[0].address"))
+        << wrong;
+  }
+}
+
+TEST(LoadFleet, NamesAreHostLabels) {
+  for (const char* wrong : {"", "a.b", "-a", "a-", "a b", "a/b", "a_b"}) {
+    const auto result = LoadFleet(fmt::format(R"({{"nodes": [{{"name": "{}", "address": "h"}}]}})", wrong));
+    EXPECT_THAT(Labels(result.findings.errors), ElementsAre("invalid-name@$.nodes[0].name")) << wrong;
+  }
+}
+
+TEST(LoadFleet, DuplicatesAreErrors) {
+  const auto result =
+      LoadFleet(R"({"nodes": [{"name": "pve1", "address": "a"}, {"name": "PVE1", "address": "b"},
+                                              {"name": "pve3", "address": "a"}, {"name": "pve4", "address": "a:1"}]})");
+  EXPECT_THAT(Labels(result.findings.errors),
+              ElementsAre("duplicate-name@$.nodes[1].name", "duplicate-address@$.nodes[2].address"));
+  EXPECT_THAT(result.nodes, SizeIs(2));
+}
+
+TEST(LoadFleet, AllErrorsAtOnce) {
+  const auto result =
+      LoadFleet(R"({"nodes": [{"name": 1, "address": 2}, {}, "x", {"name": "a b", "address": "c d"}]})");
+  EXPECT_THAT(result.findings.errors, SizeIs(7));
+  EXPECT_FALSE(result.ToStatus().ok());
+}
+
+TEST(LoadFleet, AFleetHasNodes) {
+  EXPECT_THAT(Labels(LoadFleet("{}").findings.errors), ElementsAre("missing@$.nodes"));
+  EXPECT_THAT(Labels(LoadFleet(R"({"nodes": []})").findings.errors), ElementsAre("missing@$.nodes"));
+  EXPECT_THAT(Labels(LoadFleet(R"({"nodes": {}})").findings.errors), ElementsAre("wrong-type@$.nodes"));
+  EXPECT_THAT(Labels(LoadFleet("[]").findings.errors), ElementsAre("wrong-type@$"));
+  EXPECT_THAT(Labels(LoadFleet("{").findings.errors), ElementsAre("json-syntax@$"));
+}
+
+TEST(LoadFleet, UnknownKeysAreLints) {
+  const auto result = LoadFleet(R"({"version": 1, "nodes": [{"name": "a", "address": "b", "role": "c"}]})");
+  EXPECT_THAT(result.findings.errors, IsEmpty());
+  EXPECT_THAT(Labels(result.findings.lints),
+              ElementsAre("unknown-key@$.version", "unknown-key@$.nodes[0].role"));
+}
+
+}  // namespace
+}  // namespace phoenix::config

@@ -1,0 +1,153 @@
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "orchestrator/config/finding_labels.h"
+#include "orchestrator/config/loader.h"
+
+namespace phoenix::config {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+// Datasets tank/a (with these members) and tank/b, and these further top-level members.
+LoadResult LoadAround(const std::string& dataset, const std::string& more) {
+  return Load(fmt::format(R"({{"zfs": {{"pools": [{{"name": "tank"}}],
+                               "datasets": [{{"name": "tank/a"{}{}}}, {{"name": "tank/b"}}]}}, {}}})",
+                          dataset.empty() ? "" : ", ", dataset, more));
+}
+
+std::string Export(const std::string& path, const std::string& options) {
+  return fmt::format(R"({{"path": "{}", "clients": ["10.0.0.0/24"], "options": "{}"}})", path, options);
+}
+
+std::vector<std::string> PathsFor(const LoadResult& result, const std::string& rule) {
+  EXPECT_TRUE(result.ok()) << Render(result.findings.errors);
+  return PathsOf(result.findings.lints, rule);
+}
+
+TEST(Lint, APathThatNoDatasetProvides) {
+  const auto result = LoadAround(
+      "", fmt::format(R"("nfs": {{"exports": [{}, {}, {}]}},
+      "samba": {{"user": "u", "shares": [{{"path": "/tank"}}, {{"path": "/tank/b"}}]}})",
+                      Export("/tank/a/below", "ro"), Export("/tank/ab", "ro"), Export("/srv", "ro")));
+  EXPECT_THAT(PathsFor(result, "undeclared-path"),
+              ElementsAre("$.nfs.exports[1]", "$.nfs.exports[2]", "$.samba.shares[0]"));
+}
+
+TEST(Lint, APathBelowMountPointBaseIsToldWhereItMayBe) {
+  const auto result = LoadAround("", R"("mount_point_base": "/mnt/pve/",
+      "shared_volumes": {"certs": {"host_path": "/mnt/pve/tank/a/ssl", "mounts": {"953": "/ssl"}},
+                         "sites": {"host_path": "/etc/nginx", "mounts": {"953": "/sites"}}})");
+  ASSERT_THAT(PathsFor(result, "undeclared-path"), ElementsAre("$.shared_volumes.certs"));
+  EXPECT_THAT(result.findings.lints[0].message, HasSubstr("/tank/a/ssl may be meant"));
+}
+
+TEST(Lint, OnePathExportedAndShared) {
+  const auto result = LoadAround("", fmt::format(R"("nfs": {{"exports": [{}, {}]}},
+      "samba": {{"user": "u", "shares": [{{"path": "tank/a/below"}}]}})",
+                                                 Export("/tank/a", "ro"), Export("/tank/b", "ro")));
+  EXPECT_THAT(PathsFor(result, "exported-and-shared"), ElementsAre("$.nfs.exports[0]"));
+}
+
+TEST(Lint, GuestStorageOnTheNetwork) {
+  const std::string storage = R"("proxmox_storage_type": "zfspool", "proxmox_content_type": "rootdir")";
+  const std::string nfs = fmt::format(R"("nfs": {{"exports": [{}]}})", Export("/tank/a", "ro"));
+  EXPECT_THAT(PathsFor(LoadAround(storage, nfs), "shared-guest-storage"),
+              ElementsAre("$.zfs.datasets[0].proxmox_storage_type"));
+  EXPECT_THAT(PathsFor(LoadAround(storage, R"("samba": {"user": "u", "shares": [{"path": "/tank/a"}]})"),
+                       "shared-guest-storage"),
+              ElementsAre("$.zfs.datasets[0].proxmox_storage_type"));
+  EXPECT_THAT(PathsFor(LoadAround("", nfs), "shared-guest-storage"), IsEmpty());
+}
+
+TEST(Lint, RecordsizeWhereOnlyVolumesLive) {
+  const std::string properties = R"("properties": "recordsize=16K", "proxmox_storage_type": "zfspool", )";
+  EXPECT_THAT(PathsFor(LoadAround(properties + R"("proxmox_content_type": "images")", R"("x": 1)"),
+                       "recordsize-on-volumes"),
+              ElementsAre("$.zfs.datasets[0].properties"));
+  EXPECT_THAT(PathsFor(LoadAround(properties + R"("proxmox_content_type": "images,rootdir")", R"("x": 1)"),
+                       "recordsize-on-volumes"),
+              IsEmpty());
+}
+
+TEST(Lint, NoRootSquashNextToAParentExport) {
+  const auto lints = [](const char* parent, const char* child) {
+    return PathsFor(LoadAround("", fmt::format(R"("nfs": {{"exports": [{}, {}]}})", Export("/tank/a", parent),
+                                               Export("/tank/a/vm", child))),
+                    "parent-export-no-root-squash");
+  };
+  EXPECT_THAT(lints("rw,no_root_squash", "ro"), ElementsAre("$.nfs.exports[1]"));
+  EXPECT_THAT(lints("ro", "rw,no_root_squash"), ElementsAre("$.nfs.exports[1]"));
+  EXPECT_THAT(lints("ro", "ro"), IsEmpty());
+}
+
+TEST(Lint, ASquashedRootThatCannotWrite) {
+  const auto lints = [](const std::string& dataset, const char* options) {
+    return PathsFor(
+        LoadAround(dataset, fmt::format(R"("nfs": {{"exports": [{}]}})", Export("/tank/a", options))),
+        "squashed-root-cannot-write");
+  };
+  EXPECT_THAT(lints("", "rw"), ElementsAre("$.nfs.exports[0]"));
+  EXPECT_THAT(lints("", "rw,all_squash"), ElementsAre("$.nfs.exports[0]"));
+  EXPECT_THAT(lints(R"("owner": "root", "mode": "2775")", "rw"), ElementsAre("$.nfs.exports[0]"));
+  EXPECT_THAT(lints("", "ro"), IsEmpty());
+  EXPECT_THAT(lints("", "rw,no_root_squash"), IsEmpty());
+  EXPECT_THAT(lints("", "rw,all_squash,anonuid=1000"), IsEmpty());
+  EXPECT_THAT(lints(R"("owner": "nobody")", "rw"), IsEmpty());
+  EXPECT_THAT(lints(R"("mode": "1777")", "rw"), IsEmpty());
+}
+
+TEST(Lint, TheDefaultOwnershipOfASharedDatasetCounts) {
+  const auto result = LoadAround("", fmt::format(R"("nfs": {{"exports": [{}]}},
+      "samba": {{"user": "u", "shares": [{{"path": "/tank/a"}}]}})",
+                                                 Export("/tank/a", "rw")));
+  EXPECT_THAT(PathsFor(result, "squashed-root-cannot-write"), ElementsAre("$.nfs.exports[0]"));
+}
+
+TEST(Lint, SharenfsBesidesAnExport) {
+  const std::string nfs = fmt::format(R"("nfs": {{"exports": [{}]}})", Export("/tank/a", "ro"));
+  EXPECT_THAT(PathsFor(LoadAround(R"("properties": "sharenfs=on")", nfs), "sharenfs-and-export"),
+              ElementsAre("$.zfs.datasets[0].properties"));
+  EXPECT_THAT(PathsFor(LoadAround(R"("properties": "sharenfs=off")", nfs), "sharenfs-and-export"), IsEmpty());
+}
+
+TEST(Lint, GuestsAndValidUsers) {
+  EXPECT_THAT(
+      PathsFor(LoadAround("", R"("samba": {"user": "u", "shares": [{"path": "/tank/a", "guest_ok": true}]})"),
+               "guest-and-valid-users"),
+      ElementsAre("$.samba.shares[0].guest_ok"));
+}
+
+TEST(Lint, PlaintextPasswordsAnywhereWithoutTheirValue) {
+  const auto result = Load(R"({"samba": {"user": "heads", "password": "hunter2"},
+      "portainer_api": {"admin_password": "hunter2", "deep": [{"api_token": "hunter2"}]},
+      "core_paths": {"hf_token_file": "/etc/hf_token.conf"},
+      "users": {"password_hash": "NOT_SET", "password": ""}})");
+  EXPECT_THAT(PathsFor(result, "plaintext-password"),
+              testing::UnorderedElementsAre("$.portainer_api.admin_password",
+                                            "$.portainer_api.deep[0].api_token", "$.samba.password"));
+  EXPECT_THAT(Render(result.findings.lints), Not(HasSubstr("hunter2")));
+}
+
+TEST(Lint, AnErrorAtASecretHidesItsValue) {
+  const auto result =
+      Load(R"({"zfs": {"datasets": [{"name": "tank/a", "properties": {"org:password": ["hunter2"]}}]},
+                               "samba": {"passwd": "hunter2", "shares": {"password": "hunter2"}}})");
+  EXPECT_FALSE(result.ok());
+  EXPECT_THAT(Render(result.findings.errors) + Render(result.findings.lints), Not(HasSubstr("hunter2")));
+}
+
+TEST(Lint, TurningRollbackOffHasNoEffect) {
+  EXPECT_THAT(Labels(Load(R"({"behavior": {"rollback_on_failure": false}})").findings.lints),
+              ElementsAre("rollback-always-on@$.behavior.rollback_on_failure"));
+  EXPECT_THAT(Load(R"({"behavior": {"rollback_on_failure": true}})").findings.lints, IsEmpty());
+}
+
+}  // namespace
+}  // namespace phoenix::config

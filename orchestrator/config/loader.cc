@@ -1,0 +1,34 @@
+#include "orchestrator/config/loader.h"
+
+#include <optional>
+
+#include "orchestrator/config/json_cursor.h"
+#include "orchestrator/config/json_document.h"
+#include "orchestrator/config/sections.h"
+
+namespace phoenix::config {
+
+absl::Status LoadResult::ToStatus() const {
+  return ok() ? absl::OkStatus() : absl::InvalidArgumentError(Render(findings.errors));
+}
+
+LoadResult Load(std::string_view json_text) {
+  LoadResult result;
+  const std::optional<JsonDocument> document = JsonDocument::Parse(json_text, result.findings);
+  if (!document.has_value()) return result;
+  const Cursor root = Cursor::Root(*document, result.findings);
+  if (!root.RequireObject()) return result;
+  // Unknown top-level keys belong to other tools that share the file.
+  ReadSite(root, result.config);
+  ReadZfs(root, result.config);
+  ReadNfs(root, result.config);
+  ReadSamba(root, result.config);
+  ReadProxmox(root, result.config);
+  ReadSharedVolumes(root, result.config);
+  DefaultOwnership(result.config);
+  LintTogether(root, result.config);
+  result.findings.SortByPlace();
+  return result;
+}
+
+}  // namespace phoenix::config

@@ -1,0 +1,101 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "orchestrator/config/nfs_grammar.h"
+#include "orchestrator/config/sections.h"
+
+namespace phoenix::config {
+namespace {
+
+constexpr const char* kSeparators = ", \t";
+
+std::vector<std::string> ReadClients(const Cursor& cursor, const Config& config) {
+  if (!cursor.present()) {
+    if (!config.default_subnet.empty()) return {config.default_subnet};
+    cursor.Error("missing", "no clients are named, and there is no network.default_subnet to fall back on",
+                 "a list of clients");
+    return {};
+  }
+  std::vector<std::string> clients;
+  const std::vector<Text> items = cursor.StringList(kSeparators);
+  // An empty list is no fallback: whoever wrote it did not mean the whole subnet.
+  if (items.empty() && (cursor.is_array() || cursor.is_string())) {
+    cursor.Error("missing", "an export needs a client", "a list of clients");
+  }
+  for (const Text& item : items) {
+    const auto client = ParseNfsClient(item.value);
+    if (!client.ok()) {
+      cursor.findings().Error("invalid-client", item.origin, "this is no client of an export",
+                              Quoted(item.value), std::string(client.status().message()));
+      continue;
+    }
+    if (client->had_host_bits) {
+      cursor.findings().Lint("client-host-bits", item.origin,
+                             fmt::format("this is an address inside a subnet; read as {}", client->canonical),
+                             Quoted(item.value));
+    }
+    if (std::find(clients.begin(), clients.end(), client->canonical) != clients.end()) {
+      cursor.findings().Lint("client-repeated", item.origin, "this client is named twice",
+                             Quoted(item.value));
+      continue;
+    }
+    clients.push_back(client->canonical);
+  }
+  return clients;
+}
+
+// One path may be exported twice to different clients; to the same client it would be a coin toss which
+// options hold.
+bool IsNew(const NfsExport& entry, const Config& config, Findings& findings) {
+  for (const NfsExport& other : config.exports) {
+    if (other.path != entry.path) continue;
+    for (const std::string& client : entry.clients) {
+      if (std::find(other.clients.begin(), other.clients.end(), client) == other.clients.end()) continue;
+      findings.Error(
+          "duplicate-export", entry.origin,
+          fmt::format("this path was exported to {} before, at {}", client, other.origin.ToString()),
+          Quoted(entry.path), "each client once per path");
+      return false;
+    }
+  }
+  return true;
+}
+
+void ReadExport(const Cursor& cursor, Config& config) {
+  if (!cursor.RequireObject()) return;
+  cursor.ExpectKeys({"path", "clients", "options", "state"});
+  NfsExport entry;
+  entry.origin = cursor.origin();
+  const auto path = ReadPath(cursor.Key("path"), config);
+  entry.clients = ReadClients(cursor.Key("clients"), config);
+  entry.options = CheckExportOptions(cursor.Key("options").StringList(kSeparators), cursor.findings());
+  if (!CheckState(cursor) || !path.has_value() || entry.clients.empty()) return;
+  entry.path = *path;
+  const Dataset* dataset = config.DatasetProviding(entry.path);
+  if (dataset != nullptr) entry.dataset = dataset->full_name;
+  const auto has = [&](std::string_view option) {
+    return std::find(entry.options.begin(), entry.options.end(), option) != entry.options.end();
+  };
+  if (!has("rw") && !has("ro")) {
+    cursor.findings().Lint("export-mode-open", cursor.origin(),
+                           fmt::format("neither rw nor ro is given: {} is exported read-only", entry.path));
+  }
+  if (IsNew(entry, config, cursor.findings())) config.exports.push_back(std::move(entry));
+}
+
+}  // namespace
+
+void ReadNfs(const Cursor& root, Config& config) {
+  const Cursor nfs = root.Key("nfs");
+  if (!nfs.present() || !nfs.RequireObject()) return;
+  nfs.ExpectKeys({"exports", "shares"});
+  for (const Cursor& entry : nfs.Key("exports").Elements()) ReadExport(entry, config);
+  // The older name of the same list.
+  for (const Cursor& entry : nfs.Key("shares").Elements()) ReadExport(entry, config);
+}
+
+}  // namespace phoenix::config

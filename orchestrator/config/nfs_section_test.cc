@@ -1,0 +1,221 @@
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "orchestrator/config/finding_labels.h"
+#include "orchestrator/config/loader.h"
+#include "orchestrator/config/nfs_grammar.h"
+
+namespace phoenix::config {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+// One export with these members besides its path.
+LoadResult LoadExport(const std::string& members) {
+  return Load(fmt::format(R"({{"zfs": {{"pools": [{{"name": "tank"}}], "datasets": [{{"name": "tank/a"}}]}},
+                               "nfs": {{"exports": [{{"path": "/tank/a", {}}}]}}}})",
+                          members));
+}
+
+LoadResult LoadOptions(const std::string& options) {
+  return LoadExport(fmt::format(R"("clients": ["10.0.0.0/24"], "options": {})", options));
+}
+
+TEST(NfsClients, GrammarIsAddressSubnetHostOrNetgroup) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"10.0.0.111", "10.0.0.111"},
+      {"10.0.0.0/24", "10.0.0.0/24"},
+      {"10.0.0.1/32", "10.0.0.1"},
+      {"2001:db8::1", "2001:db8::1"},
+      {"2001:DB8:0:0::1", "2001:db8::1"},
+      {"fd00::/64", "fd00::/64"},
+      {"nas", "nas"},
+      {"nas.example.org", "nas.example.org"},
+      {"@hosts", "@hosts"},
+  };
+  for (const auto& [text, canonical] : cases) {
+    const auto client = ParseNfsClient(text);
+    ASSERT_TRUE(client.ok()) << text;
+    EXPECT_EQ(client->canonical, canonical);
+    EXPECT_FALSE(client->had_host_bits);
+  }
+  for (const std::string text :
+       {"", "*", "*.example.org", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "10.0.0.300", "10.0.0",
+        "0.0.0.0/0", "::/0", "nas/24", "@", "@a b", "10.0.0.0/24 (rw)", "a b", "nas(rw)",
+        "10.0.0.0/255.255.255.0", "-a", "#x"}) {
+    EXPECT_FALSE(ParseNfsClient(text).ok()) << text;
+  }
+}
+
+TEST(NfsClients, AnAddressWithAPrefixMeansItsSubnet) {
+  EXPECT_EQ(ParseNfsClient("10.0.0.13/24")->canonical, "10.0.0.0/24");
+  EXPECT_EQ(ParseNfsClient("10.0.0.13/30")->canonical, "10.0.0.12/30");
+  EXPECT_EQ(ParseNfsClient("fd00::5/64")->canonical, "fd00::/64");
+  const auto result = LoadExport(R"("clients": ["10.0.0.13/24"], "options": ["ro"])");
+  ASSERT_TRUE(result.ok());
+  EXPECT_THAT(result.config.exports.at(0).clients, ElementsAre("10.0.0.0/24"));
+  EXPECT_THAT(Labels(result.findings.lints), ElementsAre("client-host-bits@$.nfs.exports[0].clients[0]"));
+}
+
+TEST(NfsExports, TodaysFormLoads) {
+  const auto result = Load(R"({"zfs": {"pools": [{"name": "tank"}], "datasets": [{"name": "tank/a"}]},
+    "nfs": {"exports": [{"path": "/tank/a/", "clients": ["10.0.0.111", "10.0.0.13"],
+                         "options": ["rw", "sync", "no_subtree_check", "no_root_squash"]}]}})");
+  ASSERT_TRUE(result.ok()) << Render(result.findings.errors);
+  EXPECT_THAT(result.findings.lints, IsEmpty());
+  const NfsExport& entry = result.config.exports.at(0);
+  EXPECT_EQ(entry.path, "/tank/a");
+  EXPECT_EQ(entry.dataset, "tank/a");
+  EXPECT_THAT(entry.clients, ElementsAre("10.0.0.111", "10.0.0.13"));
+  EXPECT_THAT(entry.options, ElementsAre("rw", "sync", "no_subtree_check", "no_root_squash"));
+}
+
+TEST(NfsExports, OlderSharesNameADatasetAndFallBackOnTheDefaultSubnet) {
+  const auto result = Load(R"({"network": {"default_subnet": "10.0.0.0/24"},
+    "zfs": {"pools": [{"name": "tank"}], "datasets": [{"name": "tank/a", "mountpoint": "/srv/a"}, {"name": "tank/b"}]},
+    "nfs": {"shares": [{"path": "tank/a", "options": "rw,async, no_subtree_check"},
+                       {"path": "tank/b/sub", "options": "ro"},
+                       {"path": "srv/elsewhere", "options": "ro"}]}})");
+  ASSERT_TRUE(result.ok()) << Render(result.findings.errors);
+  ASSERT_EQ(result.config.exports.size(), 3U);
+  EXPECT_EQ(result.config.exports[0].path, "/srv/a");
+  EXPECT_EQ(result.config.exports[0].dataset, "tank/a");
+  EXPECT_THAT(result.config.exports[0].clients, ElementsAre("10.0.0.0/24"));
+  EXPECT_THAT(result.config.exports[0].options, ElementsAre("rw", "async", "no_subtree_check"));
+  EXPECT_EQ(result.config.exports[1].path, "/tank/b/sub");
+  EXPECT_EQ(result.config.exports[2].path, "/srv/elsewhere");
+  EXPECT_EQ(result.config.exports[2].dataset, "");
+}
+
+TEST(NfsExports, NoClientsAndNoSubnetIsAnErrorAndSoIsAnEmptyList) {
+  EXPECT_THAT(Labels(LoadExport(R"("options": ["ro"])").findings.errors),
+              ElementsAre("missing@$.nfs.exports[0].clients"));
+  const auto empty = Load(R"({"network": {"default_subnet": "10.0.0.0/24"},
+                              "nfs": {"exports": [{"path": "/x", "clients": [], "options": ["ro"]}]}})");
+  EXPECT_THAT(Labels(empty.findings.errors), ElementsAre("missing@$.nfs.exports[0].clients"));
+  EXPECT_THAT(empty.config.exports, IsEmpty());
+}
+
+TEST(NfsExports, EveryBadClientIsNamed) {
+  const auto result = LoadExport(R"("clients": ["*", "10.0.0.1", "10.0.0.999", 5], "options": ["ro"])");
+  EXPECT_THAT(Labels(result.findings.errors), ElementsAre("wrong-type@$.nfs.exports[0].clients[3]",
+                                                          "invalid-client@$.nfs.exports[0].clients[0]",
+                                                          "invalid-client@$.nfs.exports[0].clients[2]"));
+  EXPECT_THAT(result.findings.errors[1].ToString(), HasSubstr("10.0.0.0/24"));
+}
+
+TEST(NfsOptions, EveryOptionOfExportsPasses) {
+  for (const char* option : {"rw",
+                             "ro",
+                             "sync",
+                             "async",
+                             "secure",
+                             "insecure",
+                             "wdelay",
+                             "no_wdelay",
+                             "hide",
+                             "nohide",
+                             "crossmnt",
+                             "nocrossmnt",
+                             "subtree_check",
+                             "no_subtree_check",
+                             "root_squash",
+                             "no_root_squash",
+                             "all_squash",
+                             "no_all_squash",
+                             "secure_locks",
+                             "insecure_locks",
+                             "auth_nlm",
+                             "no_auth_nlm",
+                             "acl",
+                             "no_acl",
+                             "pnfs",
+                             "no_pnfs",
+                             "nordirplus",
+                             "security_label",
+                             "mountpoint",
+                             "mp",
+                             "mountpoint=/a/b",
+                             "fsid=0",
+                             "fsid=root",
+                             "fsid=6a5f2a3c-8a5c-4b0a-9d37-0d9c0c6c2f11",
+                             "anonuid=1000",
+                             "anongid=65534",
+                             "sec=sys",
+                             "sec=krb5:krb5p",
+                             "refer=/x@nas",
+                             "replicas=/x@a:/y@b",
+                             "xprtsec=tls:mtls"}) {
+    EXPECT_TRUE(LoadOptions(fmt::format(R"(["{}"])", option)).ok()) << option;
+  }
+}
+
+// The scripts handed these on; exportfs then drops the line and every later one of the file.
+TEST(NfsOptions, MountOptionsAreNamedWithTheirPlace) {
+  const auto result = LoadOptions(R"(["rw", "sync", "noatime", "vers=4"])");
+  ASSERT_THAT(Labels(result.findings.errors),
+              ElementsAre("mount-option-in-export@$.nfs.exports[0].options[2]",
+                          "mount-option-in-export@$.nfs.exports[0].options[3]"));
+  EXPECT_THAT(result.findings.errors[0].message, AllOf(HasSubstr("noatime"), HasSubstr("atime=off")));
+}
+
+TEST(NfsOptions, AMountOptionInAStringNamesTheString) {
+  const auto result = LoadOptions(R"("rw,async,no_subtree_check,noatime")");
+  ASSERT_THAT(Labels(result.findings.errors), ElementsAre("mount-option-in-export@$.nfs.exports[0].options"));
+  EXPECT_EQ(result.findings.errors[0].found, "\"noatime\"");
+}
+
+TEST(NfsOptions, UnknownWordsAndBadValuesAreErrors) {
+  for (const char* wrong : {"rww", "RW", "anonuid", "anonuid=heads", "anonuid=", "fsid=x", "sec=ntlm",
+                            "sec=", "mountpoint=rel", "rw)", "refer=", "refer=a b", "ro=1"}) {
+    const auto result = LoadOptions(fmt::format(R"(["{}"])", wrong));
+    EXPECT_EQ(result.findings.errors.size(), 1U) << wrong;
+    EXPECT_THAT(result.config.exports.at(0).options, IsEmpty()) << wrong;
+  }
+}
+
+TEST(NfsOptions, ContradictionsAreErrorsUnlessAFlavourPartsThem) {
+  EXPECT_THAT(Labels(LoadOptions(R"(["rw", "sync", "ro"])").findings.errors),
+              ElementsAre("contradicting-options@$.nfs.exports[0].options[2]"));
+  EXPECT_THAT(Labels(LoadOptions(R"(["root_squash", "no_root_squash"])").findings.errors),
+              ElementsAre("contradicting-options@$.nfs.exports[0].options[1]"));
+  const auto flavours = LoadOptions(R"(["sec=krb5", "rw", "sec=sys", "ro"])");
+  ASSERT_TRUE(flavours.ok());
+  EXPECT_THAT(flavours.config.exports.at(0).options, ElementsAre("sec=krb5", "rw", "sec=sys", "ro"));
+}
+
+TEST(NfsOptions, RepeatsAreDroppedAndAnOpenModeIsALint) {
+  const auto result = LoadOptions(R"(["sync", "sync"])");
+  EXPECT_THAT(result.config.exports.at(0).options, ElementsAre("sync"));
+  EXPECT_THAT(Labels(result.findings.lints), ElementsAre("export-mode-open@$.nfs.exports[0]"));
+}
+
+TEST(NfsExports, OnePathMayGoToDifferentClientsButNotTwiceToOne) {
+  const auto result = Load(R"({"nfs": {"exports": [
+    {"path": "/a", "clients": ["10.0.0.1"], "options": ["rw"]},
+    {"path": "/a", "clients": ["10.0.0.2"], "options": ["ro"]},
+    {"path": "/a", "clients": ["10.0.0.3", "10.0.0.1"], "options": ["ro"]}]}})");
+  EXPECT_EQ(result.config.exports.size(), 2U);
+  EXPECT_THAT(Labels(result.findings.errors), ElementsAre("duplicate-export@$.nfs.exports[2]"));
+}
+
+TEST(NfsExports, PathsAreRequiredAndClean) {
+  const auto result = Load(R"({"network": {"default_subnet": "10.0.0.0/24"}, "nfs": {"exports": [
+    {"options": ["ro"]}, {"path": "/a/../b", "options": ["ro"]}, {"path": "/", "options": ["ro"]},
+    {"path": "", "options": ["ro"]}, {"path": "/a\nb", "options": ["ro"]}, {"path": 1, "options": ["ro"]}, "x"]}})");
+  EXPECT_THAT(Labels(result.findings.errors),
+              testing::UnorderedElementsAre(
+                  "missing@$.nfs.exports[0].path", "invalid-path@$.nfs.exports[1].path",
+                  "invalid-path@$.nfs.exports[2].path", "invalid-path@$.nfs.exports[3].path",
+                  "invalid-path@$.nfs.exports[4].path", "wrong-type@$.nfs.exports[5].path",
+                  "wrong-type@$.nfs.exports[6]"));
+}
+
+}  // namespace
+}  // namespace phoenix::config

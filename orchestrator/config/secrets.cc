@@ -1,0 +1,111 @@
+#include "orchestrator/config/secrets.h"
+
+#include <fmt/format.h>
+#include <string.h>
+
+#include <algorithm>
+#include <optional>
+#include <ostream>
+#include <utility>
+
+#include "orchestrator/config/json_cursor.h"
+#include "orchestrator/config/json_document.h"
+
+namespace phoenix::config {
+namespace {
+
+// "samba/heads" is short for "samba/users/heads"; user names hold no slash.
+std::string FullName(const std::string& name) {
+  constexpr std::string_view kSamba = "samba/";
+  if (name.substr(0, kSamba.size()) != kSamba) return name;
+  const std::string rest = name.substr(kSamba.size());
+  return rest.find('/') == std::string::npos ? fmt::format("samba/users/{}", rest) : name;
+}
+
+bool IsName(std::string_view name) {
+  return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("_.$-").find(c) != std::string_view::npos;
+  });
+}
+
+bool IsPath(std::string_view name) {
+  const auto parts = SplitTrimmed(name, "/");
+  const auto slashes = static_cast<std::size_t>(std::count(name.begin(), name.end(), '/'));
+  return parts.size() == slashes + 1 && std::all_of(parts.begin(), parts.end(), IsName);
+}
+
+void Read(const Cursor& cursor, const std::string& name, SecretsResult& result) {
+  Findings& findings = result.findings;
+  if (!name.empty() && !IsPath(name)) {
+    findings.Error("invalid-name", cursor.origin(), "this is no name of a secret", {},
+                   "letters, digits and _.$-, parted by /");
+    return;
+  }
+  if (cursor.is_object()) {
+    for (const auto& [key, member] : cursor.Members())
+      Read(member, name.empty() ? key : name + "/" + key, result);
+    return;
+  }
+  if (!cursor.is_string()) {
+    // Not shown: a number may well be somebody's password.
+    findings.Error("wrong-type", cursor.origin(), "a secret is a string", {}, "a string");
+    return;
+  }
+  const auto& value = cursor.json().get_ref<const std::string&>();
+  const bool clean = std::all_of(value.begin(), value.end(),
+                                 [](char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f; });
+  if (value.empty() || !clean) {
+    findings.Error("invalid-secret", cursor.origin(),
+                   value.empty() ? "this secret is empty" : "this secret holds a control character", {},
+                   "one line of text");
+    return;
+  }
+  const std::string full = FullName(name);
+  if (!result.secrets.emplace(full, Secret(value)).second) {
+    findings.Error("duplicate-name", cursor.origin(), fmt::format("the secret {} is given twice", full), {},
+                   "every secret once");
+  }
+}
+
+}  // namespace
+
+Secret& Secret::operator=(const Secret& other) {
+  if (this != &other) {
+    Wipe();
+    bytes_ = other.bytes_;
+  }
+  return *this;
+}
+
+Secret& Secret::operator=(Secret&& other) noexcept {
+  if (this != &other) {
+    Wipe();
+    bytes_ = std::move(other.bytes_);
+  }
+  return *this;
+}
+
+void Secret::Wipe() {
+  // explicit_bzero, because a plain loop before a free may be optimised away.
+  if (!bytes_.empty()) explicit_bzero(bytes_.data(), bytes_.size());
+  bytes_.clear();
+}
+
+std::ostream& operator<<(std::ostream& out, const Secret&) { return out << "<secret>"; }
+
+SecretsResult LoadSecrets(std::string_view json_text) {
+  SecretsResult result;
+  const std::optional<JsonDocument> document = JsonDocument::Parse(json_text, result.findings);
+  if (!document.has_value()) return result;
+  const Cursor root = Cursor::Root(*document, result.findings);
+  if (!root.is_object()) {
+    result.findings.Error("wrong-type", root.origin(), "a secrets file is an object", {}, "an object");
+    return result;
+  }
+  Read(root, "", result);
+  result.findings.SortByPlace();
+  return result;
+}
+
+}  // namespace phoenix::config

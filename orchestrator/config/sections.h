@@ -1,0 +1,38 @@
+// The steps of loading, in the order in which they must run: each reads its part of the document, adds to the
+// Config what is usable and to the cursor's findings what is not.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "orchestrator/config/config.h"
+#include "orchestrator/config/json_cursor.h"
+
+namespace phoenix::config {
+
+// `network`, `behavior` and passwords anywhere in the document.
+void ReadSite(const Cursor& root, Config& config);
+// `zfs` but for what concerns Proxmox.
+void ReadZfs(const Cursor& root, Config& config);
+// `nfs`.
+void ReadNfs(const Cursor& root, Config& config);
+// `samba` and `network.workgroup`.
+void ReadSamba(const Cursor& root, Config& config);
+// What the datasets, `zfs.dataset_storage_types` and `proxmox_storage_ids` say about storage.cfg.
+void ReadProxmox(const Cursor& root, Config& config);
+// `shared_volumes`.
+void ReadSharedVolumes(const Cursor& root, Config& config);
+// Gives every dataset that a Samba share names, and whose ownership the file leaves open, to root and the
+// share's users.
+void DefaultOwnership(Config& config);
+// What is legal but doubtful once everything is known.
+void LintTogether(const Cursor& root, const Config& config);
+
+// An absolute path as exports, shares and volumes give it. Without a leading slash it names a dataset and
+// what lies below it ("quickOS/shared-prod-data" is that dataset's mount point), or else a path from the
+// root. An error, and nothing, if it is no clean path; absent is an error too.
+std::optional<std::string> ReadPath(const Cursor& path, const Config& config);
+// The error, and false, where `state` asks for more than this version does.
+bool CheckState(const Cursor& element);
+
+}  // namespace phoenix::config

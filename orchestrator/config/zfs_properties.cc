@@ -1,0 +1,362 @@
+#include "orchestrator/config/zfs_properties.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "orchestrator/config/names.h"
+#include "orchestrator/config/zfs_size.h"
+
+namespace phoenix::config {
+namespace {
+
+using Names = std::set<std::string_view>;
+
+// The short column names of `zfs list`, which `zfs set` accepts too.
+const std::map<std::string_view, std::string_view> kShortNames = {{"compress", "compression"},
+                                                                  {"recsize", "recordsize"},
+                                                                  {"reserv", "reservation"},
+                                                                  {"refreserv", "refreservation"},
+                                                                  {"rdonly", "readonly"}};
+
+// What a file system can be given at creation or later.
+const Names kSettable = {"aclinherit",
+                         "aclmode",
+                         "acltype",
+                         "atime",
+                         "canmount",
+                         "casesensitivity",
+                         "checksum",
+                         "compression",
+                         "context",
+                         "copies",
+                         "dedup",
+                         "defcontext",
+                         "devices",
+                         "direct",
+                         "dnodesize",
+                         "encryption",
+                         "exec",
+                         "filesystem_limit",
+                         "fscontext",
+                         "keyformat",
+                         "keylocation",
+                         "logbias",
+                         "longname",
+                         "mlslabel",
+                         "mountpoint",
+                         "nbmand",
+                         "normalization",
+                         "overlay",
+                         "pbkdf2iters",
+                         "prefetch",
+                         "primarycache",
+                         "quota",
+                         "readonly",
+                         "recordsize",
+                         "redundant_metadata",
+                         "refquota",
+                         "refreservation",
+                         "relatime",
+                         "reservation",
+                         "rootcontext",
+                         "secondarycache",
+                         "setuid",
+                         "sharenfs",
+                         "sharesmb",
+                         "snapdir",
+                         "snapshot_limit",
+                         "special_small_blocks",
+                         "sync",
+                         "utf8only",
+                         "version",
+                         "vscan",
+                         "xattr",
+                         "zoned"};
+
+const Names kReadOnly = {"available",
+                         "avail",
+                         "clones",
+                         "compressratio",
+                         "createtxg",
+                         "creation",
+                         "defer_destroy",
+                         "encryptionroot",
+                         "filesystem_count",
+                         "guid",
+                         "keystatus",
+                         "logicalreferenced",
+                         "logicalused",
+                         "mounted",
+                         "name",
+                         "objsetid",
+                         "origin",
+                         "receive_resume_token",
+                         "redact_snaps",
+                         "refcompressratio",
+                         "referenced",
+                         "refer",
+                         "snapshot_count",
+                         "snapshots_changed",
+                         "type",
+                         "used",
+                         "usedbychildren",
+                         "usedbydataset",
+                         "usedbyrefreservation",
+                         "usedbysnapshots",
+                         "userrefs",
+                         "written"};
+
+const Names kVolumeOnly = {"snapdev", "volblock", "volblocksize", "volmode", "volsize", "volthreading"};
+
+// Closed sets of values that no release has changed; the others are left to the node's own ZFS.
+const std::map<std::string_view, std::vector<std::string>> kChoices = {
+    {"sync", {"standard", "always", "disabled"}},
+    {"atime", {"on", "off"}},
+    {"relatime", {"on", "off"}},
+    {"readonly", {"on", "off"}},
+    {"exec", {"on", "off"}},
+    {"setuid", {"on", "off"}},
+    {"devices", {"on", "off"}},
+    {"canmount", {"on", "off", "noauto"}},
+    {"logbias", {"latency", "throughput"}},
+    {"primarycache", {"all", "none", "metadata"}},
+    {"secondarycache", {"all", "none", "metadata"}},
+    {"copies", {"1", "2", "3"}},
+    {"xattr", {"on", "off", "sa", "dir"}},
+};
+
+bool IsNumberBetween(std::string_view text, int low, int high) {
+  if (text.empty() || text.size() > 4 || text[0] == '0') return false;
+  int value = 0;
+  for (const char c : text) {
+    if (c < '0' || c > '9') return false;
+    value = value * 10 + (c - '0');
+  }
+  return value >= low && value <= high;
+}
+
+bool IsCompression(std::string_view value) {
+  static const Names kPlain = {"on", "off", "lzjb", "gzip", "zle", "lz4", "zstd", "zstd-fast"};
+  if (kPlain.count(value) > 0) return true;
+  if (value.substr(0, 5) == "gzip-") return IsNumberBetween(value.substr(5), 1, 9);
+  if (value.substr(0, 10) == "zstd-fast-") {
+    const std::string_view level = value.substr(10);
+    return IsNumberBetween(level, 1, 10) || level == "20" || level == "30" || level == "40" ||
+           level == "50" || level == "60" || level == "70" || level == "80" || level == "90" ||
+           level == "100" || level == "500" || level == "1000";
+  }
+  if (value.substr(0, 5) == "zstd-") return IsNumberBetween(value.substr(5), 1, 19);
+  return false;
+}
+
+bool IsUserPropertyName(std::string_view name) {
+  return name.size() < 256 && name[0] != '-' &&
+         std::all_of(
+             name.begin(), name.end(),
+             [](char c) {
+               return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == ':' || c == '.' || c == '_' ||
+                      c == '-';
+             });
+}
+
+// One item of the file on its way to a Property.
+class Item {
+ public:
+  Item(std::string_view name, std::string_view given, Origin origin, Findings& findings)
+      : name_(name), given_(given), origin_(std::move(origin)), findings_(findings) {
+    const auto native = kShortNames.find(name_);
+    if (native != kShortNames.end()) name_ = native->second;
+  }
+
+  const std::string& name() const { return name_; }
+
+  std::optional<Property> Read() {
+    if (!CheckName() || !CheckText()) return std::nullopt;
+    Property property{given_, given_, origin_};
+    if (IsSizeName()) {
+      // ZFS stores "none" as 0 and prints it so with -p.
+      return given_ == "none" ? Property{given_, "0", origin_} : ReadSize(property);
+    }
+    if (name_ == "recordsize") return ReadBlockSize(property, 512);
+    if (name_ == "special_small_blocks") return ReadBlockSize(property, 0);
+    if (name_ == "compression") {
+      if (IsCompression(given_)) return property;
+      return Refuse(
+          "invalid-property", "ZFS knows no such compression",
+          "on, off, lz4, zstd, zstd-1 to zstd-19, zstd-fast, zstd-fast-N, gzip, gzip-1 to gzip-9, lzjb, zle");
+    }
+    if (name_ == "mountpoint") return ReadMountPoint(property);
+    const auto choices = kChoices.find(name_);
+    if (choices == kChoices.end()) return property;
+    const auto& allowed = choices->second;
+    if (std::find(allowed.begin(), allowed.end(), given_) != allowed.end()) return property;
+    return Refuse("invalid-property", "ZFS knows no such value", OneOf(allowed));
+  }
+
+ private:
+  bool IsSizeName() const {
+    static const Names kSizes = {"quota", "refquota", "reservation", "refreservation"};
+    static const Names kSizesPerOwner = {"userquota", "groupquota", "projectquota"};
+    const std::size_t at = name_.find('@');
+    return at == std::string::npos ? kSizes.count(name_) > 0 : kSizesPerOwner.count(name_.substr(0, at)) > 0;
+  }
+
+  bool CheckName() {
+    if (name_.find(':') != std::string::npos) {
+      if (!IsUserPropertyName(name_)) {
+        Refuse("invalid-property", "this is no valid user property", "lower-case letters, digits and :._-");
+        return false;
+      }
+      if (name_.substr(0, 8) == "phoenix:") {
+        Refuse("reserved-property", "properties that begin with phoenix: mark what this system made",
+               "another prefix");
+        return false;
+      }
+      return true;
+    }
+    if (kReadOnly.count(name_) > 0) {
+      Refuse("read-only-property", "ZFS computes this property; it cannot be set", {});
+      return false;
+    }
+    if (kVolumeOnly.count(name_) > 0) {
+      Refuse("volume-property",
+             "only volumes have this property, and a dataset declared here is a file system", {});
+      return false;
+    }
+    if (kSettable.count(name_) == 0 && name_.find('@') == std::string::npos) {
+      findings_.Lint("unknown-property", origin_,
+                     fmt::format("ZFS may not know the property {}", Quoted(name_)));
+    }
+    return true;
+  }
+
+  bool CheckText() {
+    constexpr std::size_t kLongest = 1024;
+    if (given_.empty()) {
+      Refuse("invalid-property", "the value is empty", {});
+      return false;
+    }
+    if (IsPrintable(given_) && IsPrintable(name_) && given_.size() <= kLongest) return true;
+    Refuse("invalid-property", "the value is not plain text", "printable ASCII, 1024 characters at most");
+    return false;
+  }
+
+  std::optional<Property> ReadSize(Property property) {
+    const auto bytes = ParseZfsSize(given_);
+    if (!bytes.ok()) {
+      return Refuse("invalid-size",
+                    fmt::format("ZFS cannot read this size: {}", std::string(bytes.status().message())),
+                    "a number with an optional fraction and one of K, M, G, T, P, E, or none");
+    }
+    property.value = std::to_string(*bytes);
+    return property;
+  }
+
+  std::optional<Property> ReadBlockSize(Property property, std::uint64_t least) {
+    constexpr std::uint64_t kMost = std::uint64_t{16} << 20U;
+    const auto bytes = ParseZfsSize(given_);
+    const bool is_power = bytes.ok() && (*bytes & (*bytes - 1)) == 0 && *bytes >= least && *bytes <= kMost;
+    if (!is_power || (*bytes != 0 && *bytes < 512)) {
+      return Refuse("invalid-size", "this is no block size", "a power of two from 512 to 16M");
+    }
+    property.value = std::to_string(*bytes);
+    return property;
+  }
+
+  std::optional<Property> ReadMountPoint(Property property) {
+    if (given_ == "none" || given_ == "legacy") return property;
+    const auto path = NormalisedPath(given_);
+    if (!path.has_value() || *path == "/") {
+      return Refuse("invalid-path", "this is no mount point",
+                    "an absolute path other than /, none or legacy");
+    }
+    property.value = *path;
+    return property;
+  }
+
+  std::nullopt_t Refuse(std::string rule, std::string message, std::string allowed) {
+    findings_.Error(std::move(rule), origin_, fmt::format("property {}: {}", Quoted(name_), message),
+                    Quoted(given_), std::move(allowed));
+    return std::nullopt;
+  }
+
+  std::string name_;
+  std::string given_;
+  Origin origin_;
+  Findings& findings_;
+};
+
+// "a=1,b=2", "a=1, b=2", "a=1 b=2" and "a = 1, b = 2" -> name, value pairs.
+std::vector<std::pair<std::string, std::string>> SplitItems(const Cursor& text) {
+  std::vector<std::pair<std::string, std::string>> pairs;
+  const auto add = [&](std::string_view item) {
+    const std::size_t equals = item.find('=');
+    const std::string_view name = Trimmed(item.substr(0, equals));
+    const std::string_view value = equals == std::string_view::npos ? "" : Trimmed(item.substr(equals + 1));
+    if (equals == std::string_view::npos || name.empty()) {
+      text.findings().Error("invalid-property", text.origin(), "this item is no property", Quoted(item),
+                            "name=value");
+      return;
+    }
+    pairs.emplace_back(name, value);
+  };
+  const std::string all = text.String().value_or("");
+  for (const std::string_view item : SplitTrimmed(all, ",")) {
+    const auto words = SplitTrimmed(item, " \t\r\n");
+    const bool each_is_whole = std::all_of(words.begin(), words.end(), [](std::string_view word) {
+      return word.find('=') != std::string_view::npos && word.front() != '=' && word.back() != '=';
+    });
+    if (each_is_whole) {
+      for (const std::string_view word : words) add(word);
+    } else {
+      add(item);
+    }
+  }
+  return pairs;
+}
+
+}  // namespace
+
+std::map<std::string, Property> ReadProperties(const Cursor& properties) {
+  std::map<std::string, Property> read;
+  const auto add = [&](std::string_view name, std::string_view given, const Origin& origin) {
+    Item item(name, given, origin, properties.findings());
+    std::optional<Property> property = item.Read();
+    if (!property.has_value()) return;
+    if (read.count(item.name()) > 0) {
+      properties.findings().Lint(
+          "property-repeated", origin,
+          fmt::format("property {} is given twice; the last one is used", Quoted(item.name())));
+    }
+    read[item.name()] = *std::move(property);
+  };
+  if (properties.is_string()) {
+    for (const auto& [name, given] : SplitItems(properties)) add(name, given, properties.origin());
+    return read;
+  }
+  for (const auto& [name, value] : properties.Members()) {
+    const bool is_text = value.is_string();
+    const bool is_number =
+        value.present() && (value.json().is_number_unsigned() || value.json().is_number_float());
+    const bool is_boolean = value.present() && value.json().is_boolean();
+    if (is_text) {
+      add(name, Trimmed(value.json().get_ref<const std::string&>()), value.origin());
+    } else if (is_number) {
+      add(name, value.json().dump(), value.origin());
+    } else if (is_boolean) {
+      add(name, value.json().get<bool>() ? "on" : "off", value.origin());
+    } else if (value.present()) {
+      value.Error("wrong-type", "this has the wrong type", "a string, a number, true or false");
+    }
+  }
+  return read;
+}
+
+}  // namespace phoenix::config

@@ -1,0 +1,20 @@
+// Properties of ZFS file systems: which there are, and what `zfs set` makes of a value.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "orchestrator/config/config.h"
+#include "orchestrator/config/finding.h"
+#include "orchestrator/config/json_cursor.h"
+
+namespace phoenix::config {
+
+// Reads `properties` of one dataset: a string "recordsize=128K,compression=lz4" (items parted by commas or
+// blanks), an object, or nothing. Names come out native, sizes in bytes. Every mistake is an error at its
+// place; a name ZFS may not know is a lint, since newer releases add properties.
+std::map<std::string, Property> ReadProperties(const Cursor& properties);
+
+}  // namespace phoenix::config
