@@ -101,7 +101,7 @@ absl::StatusOr<run::FleetPlan> FleetPlanner::MakePlan(const run::Request& reques
   std::vector<Planning> plannings;
   std::vector<kit::Note> notes;
   for (const run::NodeAddress& node : request.nodes) {
-    PHX_ASSIGN_OR_RETURN(NodeSpecs specs, make_specs_(request.config, node.name));
+    PHX_ASSIGN_OR_RETURN(NodeSpecs specs, make_specs_(request.config, node.name, secrets));
     // Lints speak of the configuration, which is the same for every node.
     if (notes.empty()) notes = std::move(specs.notes);
     for (Spec& spec : specs.specs) plannings.push_back({node, std::move(spec), {}, {}, {}});

@@ -26,7 +26,8 @@ struct NodeSpecs {
   std::vector<Spec> specs;
   std::vector<kit::Note> notes;
 };
-using SpecMaker = std::function<absl::StatusOr<NodeSpecs>(const std::string& config, const std::string& node)>;
+using SpecMaker = std::function<absl::StatusOr<NodeSpecs>(const std::string& config, const std::string& node,
+                                                          const Secrets& secrets)>;
 
 class FleetPlanner {
  public:

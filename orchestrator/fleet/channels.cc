@@ -26,6 +26,16 @@ grpc::ChannelArguments Arguments() {
   return arguments;
 }
 
+// "HOST" with the ports by convention, or "HOST:PORT" where PORT is the zfs service's and the others follow it.
+std::string TargetOf(const std::string& address, const std::string& participant) {
+  const auto colon = address.rfind(':');
+  const bool has_port = colon != std::string::npos && address.find(']', colon) == std::string::npos &&
+                        (address.find(':') == colon || address[0] == '[');
+  if (!has_port) return fmt::format("{}:{}", address, kit::PortOf(participant));
+  const int first = std::stoi(address.substr(colon + 1));
+  return fmt::format("{}:{}", address.substr(0, colon), first + kit::PortOf(participant) - kit::PortOf("zfs"));
+}
+
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<client::ParticipantClient>> GrpcChannels::Get(const run::NodeAddress& node,
@@ -47,8 +57,8 @@ absl::StatusOr<std::shared_ptr<client::ParticipantClient>> GrpcChannels::Get(con
     return Annotate(credentials.status(), fmt::format("node {} is reached over TLS", node.name));
   }
   arguments.SetSslTargetNameOverride(node.name);
-  client = client::MakeParticipantClient(grpc::CreateCustomChannel(
-      fmt::format("{}:{}", node.address, kit::PortOf(participant)), *credentials, arguments));
+  client = client::MakeParticipantClient(
+      grpc::CreateCustomChannel(TargetOf(node.address, participant), *credentials, arguments));
   return client;
 }
 

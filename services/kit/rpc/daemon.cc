@@ -70,6 +70,8 @@ absl::Status Serve(const DaemonDefinition& definition, const Flags& flags) {
   PHX_RETURN_IF_ERROR(MakePrivateDirectory(state));
   std::error_code ignored;
   std::filesystem::create_directories(flags.runtime_directory, ignored);
+  const std::string socket = SocketOf(flags.runtime_directory, definition.participant);
+  PHX_ASSIGN_OR_RETURN(auto listener, UnixListener::Bind(socket));
   PHX_ASSIGN_OR_RETURN(const Secret node_key, ReadNodeKey(state));
   PHX_ASSIGN_OR_RETURN(const std::unique_ptr<Journal> journal, Journal::Open(state));
 
@@ -102,12 +104,9 @@ absl::Status Serve(const DaemonDefinition& definition, const Flags& flags) {
     typed = definition.make_service(participant, dispatcher);
     services.push_back(typed.get());
   }
-  ServerSettings settings{.unix_socket = SocketOf(flags.runtime_directory, definition.participant),
-                          .listen = flags.listen,
-                          .tls = flags.tls,
-                          .reflection = flags.reflection};
-  PHX_ASSIGN_OR_RETURN(const auto server, RunningServer::Start(settings, services));
-  spdlog::info("{} serves {}{} on node {}{}", definition.program, settings.unix_socket,
+  ServerSettings settings{.listen = flags.listen, .tls = flags.tls, .reflection = flags.reflection};
+  PHX_ASSIGN_OR_RETURN(const auto server, RunningServer::Start(settings, std::move(listener), services));
+  spdlog::info("{} serves {}{} on node {}{}", definition.program, socket,
                flags.listen.empty() ? "" : " and " + flags.listen, flags.node,
                flags.sim.empty() ? "" : " (simulated machine " + flags.sim + ")");
   sd_notify(0, "READY=1");

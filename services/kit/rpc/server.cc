@@ -47,11 +47,10 @@ void SetLimits(grpc::ServerBuilder& builder) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<RunningServer>> RunningServer::Start(const ServerSettings& settings,
+                                                                    std::unique_ptr<UnixListener> listener,
                                                                     const std::vector<grpc::Service*>& services) {
   std::unique_ptr<RunningServer> running(new RunningServer());
-  if (!settings.unix_socket.empty()) {
-    PHX_ASSIGN_OR_RETURN(running->listener_, UnixListener::Bind(settings.unix_socket));
-  }
+  running->listener_ = std::move(listener);
   grpc::EnableDefaultHealthCheckService(true);
   if (settings.listen.empty() || settings.reflection) grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;

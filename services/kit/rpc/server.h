@@ -20,7 +20,6 @@ struct TlsFiles {
 };
 
 struct ServerSettings {
-  std::string unix_socket;
   // "host:port"; empty for no TCP.
   std::string listen;
   TlsFiles tls;
@@ -31,7 +30,9 @@ struct ServerSettings {
 
 class RunningServer {
  public:
+  // `listener` was bound first of all: its lock is what keeps a second daemon from touching journal and machine.
   static absl::StatusOr<std::unique_ptr<RunningServer>> Start(const ServerSettings& settings,
+                                                              std::unique_ptr<UnixListener> listener,
                                                               const std::vector<grpc::Service*>& services);
   // Stops accepting, lets calls end for up to ten seconds, then cancels them; the work they started goes on.
   ~RunningServer();

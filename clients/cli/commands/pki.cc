@@ -1,0 +1,86 @@
+// phoenix pki init|issue.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "base/host/posix_files.h"
+#include "base/status/errors.h"
+#include "base/status/status_macros.h"
+#include "clients/cli/commands/commands.h"
+#include "clients/cli/pki.h"
+#include "services/kit/rpc/conventions.h"
+
+namespace phoenix::cli {
+namespace {
+
+struct Flags {
+  std::string directory = kit::kPkiDirectory;
+  std::string ca_name = "Phoenix CA";
+  std::vector<std::string> names;
+  std::string file;
+  bool client = false;
+  int days = 30;
+  int ca_days = 3650;
+};
+
+absl::Status WriteNew(const std::string& path, const std::string& content, uint32_t mode) {
+  PosixFiles files;
+  PHX_ASSIGN_OR_RETURN(const auto existing, files.Read(path));
+  if (existing) return AlreadyExists("{} is there already; move it away first", path);
+  PHX_RETURN_IF_ERROR(files.Replace(path, {content, ::geteuid(), ::getegid(), mode}));
+  fmt::print("{}\n", path);
+  return absl::OkStatus();
+}
+
+absl::Status Init(const Flags& flags) {
+  const std::string directory = std::filesystem::absolute(flags.directory);
+  std::error_code error;
+  std::filesystem::create_directories(directory, error);
+  if (error) return Internal("cannot make {}: {}", directory, error.message());
+  PHX_ASSIGN_OR_RETURN(const KeyAndCertificate ca, MakeCa(flags.ca_name, flags.ca_days));
+  PHX_RETURN_IF_ERROR(WriteNew(directory + "/ca.key", ca.key, 0600));
+  return WriteNew(directory + "/ca.crt", ca.certificate, 0644);
+}
+
+absl::Status IssueOne(const Flags& flags) {
+  const std::string directory = std::filesystem::absolute(flags.directory);
+  PosixFiles files;
+  PHX_ASSIGN_OR_RETURN(const auto key, files.Read(directory + "/ca.key"));
+  PHX_ASSIGN_OR_RETURN(const auto certificate, files.Read(directory + "/ca.crt"));
+  if (!key || !certificate) return NotFound("there is no CA in {}: `phoenix pki init` makes one", directory);
+  PHX_ASSIGN_OR_RETURN(const KeyAndCertificate issued,
+                       Issue({key->content, certificate->content}, flags.names,
+                             flags.client ? CertificateUse::kClient : CertificateUse::kNode, flags.days));
+  const std::string base = directory + "/" + (flags.file.empty() ? flags.names[0] : flags.file);
+  PHX_RETURN_IF_ERROR(WriteNew(base + ".key", issued.key, 0600));
+  return WriteNew(base + ".crt", issued.certificate, 0644);
+}
+
+}  // namespace
+
+void AddPki(CLI::App& app, Session& session, int& exit_code) {
+  auto flags = std::make_shared<Flags>();
+  auto* pki = app.add_subcommand("pki", "Certificates for TCP between machines");
+  pki->require_subcommand(1);
+  pki->add_option("--dir", flags->directory, "Folder of the CA and of what it issues")->capture_default_str();
+  auto* init = pki->add_subcommand("init", "Make a CA: ca.key (keep it off the nodes) and ca.crt");
+  init->add_option("--name", flags->ca_name, "The CA's name")->capture_default_str();
+  init->add_option("--days", flags->ca_days, "Validity")->capture_default_str();
+  init->callback([&session, &exit_code, flags] {
+    const absl::Status status = Init(*flags);
+    if (!status.ok()) exit_code = Fail(session, status);
+  });
+  auto* issue = pki->add_subcommand("issue", "Issue a key and certificate: for a node (serves only), or --client");
+  issue->add_option("NAME", flags->names, "The node's name in the fleet file, then further DNS names and addresses")
+      ->required();
+  issue->add_flag("--client", flags->client, "For an orchestrator or a person instead (calls only)");
+  issue->add_option("--file", flags->file, "File name without ending; the first NAME otherwise");
+  issue->add_option("--days", flags->days, "Validity")->capture_default_str();
+  issue->callback([&session, &exit_code, flags] {
+    const absl::Status status = IssueOne(*flags);
+    if (!status.ok()) exit_code = Fail(session, status);
+  });
+}
+
+}  // namespace phoenix::cli

@@ -1,0 +1,98 @@
+// phoenix plan and phoenix setup.
+#include <fmt/format.h>
+
+#include "base/digest/digest.h"
+#include "base/status/errors.h"
+#include "clients/cli/commands/commands.h"
+#include "clients/cli/declaration.h"
+#include "clients/cli/render/render.h"
+#include "services/kit/rpc/status.h"
+
+namespace phoenix::cli {
+namespace {
+
+struct Flags {
+  DeclarationFiles files;
+  bool detailed_exit_code = false;
+};
+
+absl::StatusOr<pb::PlanRunResponse> MakePlan(pb::OrchestratorService::Stub& stub, const pb::Declaration& declaration) {
+  grpc::ClientContext context;
+  pb::PlanRunRequest request;
+  *request.mutable_declaration() = declaration;
+  pb::PlanRunResponse response;
+  const grpc::Status status = stub.PlanRun(&context, request, &response);
+  if (!status.ok()) return kit::FromGrpc(status);
+  return response;
+}
+
+void ShowPlan(const Session& session, const pb::PlanRunResponse& plan) {
+  const std::vector<pb::RunStep> steps(plan.steps().begin(), plan.steps().end());
+  const std::vector<pb::NodeNote> notes(plan.notes().begin(), plan.notes().end());
+  fmt::print("{}", RenderPlan(steps, notes, plan.barrier_ordinal(), session.color));
+  if (plan.step_count() > static_cast<int>(steps.size())) fmt::print("  … and {} more\n", plan.step_count() - static_cast<int>(steps.size()));
+  fmt::print("Plan: {} steps{}\n", plan.step_count(),
+             plan.step_count() == 0 ? ", nothing to do" : fmt::format(" (digest {})", plan.plan_digest().substr(0, 12)));
+}
+
+int Plan(const Session& session, const Flags& flags) {
+  const auto declaration = ReadDeclaration(flags.files, !session.server.empty());
+  if (!declaration.ok()) return Fail(session, declaration.status());
+  const auto stub = session.Connect();
+  if (!stub.ok()) return Fail(session, stub.status());
+  const auto plan = MakePlan(**stub, *declaration);
+  if (!plan.ok()) return Fail(session, plan.status());
+  if (session.output == Output::kJson) {
+    fmt::print("{}\n", ToJson(*plan));
+  } else {
+    ShowPlan(session, *plan);
+  }
+  return flags.detailed_exit_code && plan->step_count() > 0 ? kHasSteps : kDone;
+}
+
+int Setup(const Session& session, const Flags& flags) {
+  const auto declaration = ReadDeclaration(flags.files, !session.server.empty());
+  if (!declaration.ok()) return Fail(session, declaration.status());
+  const auto stub = session.Connect();
+  if (!stub.ok()) return Fail(session, stub.status());
+  const auto plan = MakePlan(**stub, *declaration);
+  if (!plan.ok()) return Fail(session, plan.status());
+  if (session.output == Output::kText) ShowPlan(session, *plan);
+  if (plan->step_count() == 0) {
+    if (session.output == Output::kJson) fmt::print("{}\n", ToJson(*plan));
+    return kDone;
+  }
+  grpc::ClientContext context;
+  pb::CreateRunRequest request;
+  *request.mutable_declaration() = *declaration;
+  // The run does exactly what was shown, or nothing.
+  request.set_plan_digest(plan->plan_digest());
+  request.set_request_id(RandomUuid());
+  pb::Run run;
+  const grpc::Status created = (*stub)->CreateRun(&context, request, &run);
+  if (!created.ok()) return Fail(session, kit::FromGrpc(created));
+  return WatchToEnd(session, run.name());
+}
+
+void AddFiles(CLI::App& command, Flags& flags) {
+  command.add_option("-f,--file", flags.files.config, "The configuration, phoenix_hypervisor_config.json")->required();
+  command.add_option("--secrets", flags.files.secrets, "File of secrets, mode 0600");
+  command.add_option("--fleet", flags.files.fleet, "The fleet; without it, this very node");
+}
+
+}  // namespace
+
+void AddPlanAndSetup(CLI::App& app, Session& session, int& exit_code) {
+  auto plan_flags = std::make_shared<Flags>();
+  auto* plan = app.add_subcommand("plan", "Show what setup would do; changes nothing");
+  AddFiles(*plan, *plan_flags);
+  plan->add_flag("--detailed-exitcode", plan_flags->detailed_exit_code, "Exit with 2 when the plan has steps");
+  plan->callback([&session, &exit_code, plan_flags] { exit_code = Plan(session, *plan_flags); });
+
+  auto setup_flags = std::make_shared<Flags>();
+  auto* setup = app.add_subcommand("setup", "Bring the fleet to the declared state, or leave it as it was");
+  AddFiles(*setup, *setup_flags);
+  setup->callback([&session, &exit_code, setup_flags] { exit_code = Setup(session, *setup_flags); });
+}
+
+}  // namespace phoenix::cli

@@ -1,0 +1,85 @@
+// phoenix resolve RUN [--commit|--undo] [OBJECT]: a human's word on this node, to all of its participants in order.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/status/errors.h"
+#include "clients/cli/commands/commands.h"
+#include "phoenix/participant/v1/participant.grpc.pb.h"
+#include "services/kit/rpc/conventions.h"
+#include "services/kit/rpc/status.h"
+
+namespace phoenix::cli {
+namespace {
+
+namespace part = ::phoenix::participant::v1;
+
+struct Flags {
+  std::string run;
+  std::string object;
+  bool commit = false;
+  bool undo = false;
+};
+
+struct Result {
+  int exit_code = kDone;
+  bool known = false;
+};
+
+Result ResolveOne(const Session& session, const std::string& participant, const Flags& flags) {
+  const auto stub = part::ParticipantService::NewStub(grpc::CreateChannel(
+      "unix:" + kit::SocketOf(session.runtime_directory, participant), grpc::InsecureChannelCredentials()));
+  part::ResolveRequest request;
+  request.set_run_id(flags.run.rfind("runs/", 0) == 0 ? flags.run.substr(5) : flags.run);
+  request.set_object(flags.object);
+  if (flags.commit) request.set_decision(part::ResolveRequest::DECISION_COMMIT);
+  if (flags.undo) request.set_decision(part::ResolveRequest::DECISION_UNDO);
+  grpc::ClientContext context;
+  part::ResolveResponse response;
+  const grpc::Status status = stub->Resolve(&context, request, &response);
+  if (status.error_code() == grpc::StatusCode::NOT_FOUND) return {kDone, false};
+  if (!status.ok()) {
+    fmt::print(stderr, "{}: ", participant);
+    return {Fail(session, kit::FromGrpc(status)), true};
+  }
+  std::string state = part::Transaction::State_Name(response.transaction().state());
+  fmt::print("{}: {}\n", participant, state.substr(sizeof "STATE_" - 1));
+  for (const auto& lifted : response.lifted()) fmt::print("  lifted: {}\n", lifted);
+  for (const auto& remaining : response.remaining()) {
+    fmt::print("  still quarantined: {}: {}\n", remaining.step_id(), remaining.error());
+    for (const auto& command : remaining.remaining_commands()) fmt::print("    by hand: {}\n", command);
+  }
+  return {response.remaining().empty() ? kDone : kUnresolved, true};
+}
+
+int Resolve(const Session& session, const Flags& flags) {
+  std::vector<std::string> participants(std::begin(kit::kParticipants), std::end(kit::kParticipants));
+  // Providers keep before their consumers; consumers go before their providers.
+  if (flags.undo) std::reverse(participants.begin(), participants.end());
+  int exit_code = kDone;
+  bool known = false;
+  for (const auto& participant : participants) {
+    const Result result = ResolveOne(session, participant, flags);
+    known = known || result.known;
+    exit_code = std::max(exit_code, result.exit_code);
+  }
+  if (!known) {
+    fmt::print(stderr, "phoenix: no service of this node knows run {}\n", flags.run);
+    return kError;
+  }
+  return exit_code;
+}
+
+}  // namespace
+
+void AddResolve(CLI::App& app, Session& session, int& exit_code) {
+  auto flags = std::make_shared<Flags>();
+  auto* command = app.add_subcommand("resolve", "On a node: look again at quarantined objects, or decide a run in doubt");
+  command->add_option("RUN", flags->run, "The run's id")->required();
+  command->add_option("OBJECT", flags->object, "Only this quarantined object");
+  auto* commit = command->add_flag("--commit", flags->commit, "The run in doubt was committed: keep the new state");
+  command->add_flag("--undo", flags->undo, "The run in doubt was rolled back: go back to the old state")->excludes(commit);
+  command->callback([&session, &exit_code, flags] { exit_code = Resolve(session, *flags); });
+}
+
+}  // namespace phoenix::cli

@@ -1,0 +1,32 @@
+// What the commands show: text for people, JSON for programs. Pure but for the stream it prints to.
+#pragma once
+
+#include <google/protobuf/message.h>
+
+#include <string>
+#include <vector>
+
+#include "phoenix/orchestrator/v1/orchestrator.pb.h"
+
+namespace phoenix::cli {
+
+namespace pb = ::phoenix::orchestrator::v1;
+
+// The protobuf JSON form, with every field.
+std::string ToJson(const google::protobuf::Message& message);
+
+// The plan as people read it: per node and service, each step with before and after, its class and its undo.
+std::string RenderPlan(const std::vector<pb::RunStep>& steps, const std::vector<pb::NodeNote>& notes, int barrier_ordinal,
+                       bool color);
+// Columns aligned by content.
+std::string RenderTable(const std::vector<std::vector<std::string>>& rows);
+std::string RenderRuns(const std::vector<pb::Run>& runs);
+std::string RenderNodes(const std::vector<pb::Node>& nodes);
+// One run with what became of it and what to do.
+std::string RenderRun(const pb::Run& run, const std::vector<pb::RunStep>& steps);
+// One event as one line.
+std::string RenderEvent(const pb::WatchRunResponse& event);
+std::string StateText(pb::Run::State state);
+std::string StateText(pb::RunStep::State state);
+
+}  // namespace phoenix::cli

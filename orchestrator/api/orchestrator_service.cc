@@ -1,0 +1,210 @@
+#include "orchestrator/api/orchestrator_service.h"
+
+#include <google/protobuf/util/time_util.h>
+
+#include <thread>
+
+#include "base/status/errors.h"
+#include "base/status/status_macros.h"
+#include "orchestrator/api/run_convert.h"
+#include "services/kit/rpc/conventions.h"
+#include "services/kit/rpc/page.h"
+#include "services/kit/rpc/status.h"
+
+namespace phoenix::api {
+namespace {
+
+using google::protobuf::util::TimeUtil;
+using kit::Caller;
+using kit::Lane;
+
+constexpr char kService[] = "phoenix.orchestrator.v1.OrchestratorService";
+constexpr char kErrorDomain[] = "orchestrator.phoenix";
+constexpr size_t kPlanPage = 500;
+constexpr std::chrono::minutes kDefaultDeadline{30};
+constexpr std::chrono::seconds kDescribeLimit{5};
+
+absl::Status NotYet(const char* what) {
+  return Unimplemented("{} is part of the contract but not built yet", what);
+}
+
+}  // namespace
+
+OrchestratorService::OrchestratorService(engine::RunEngine& engine, fleet::Channels& channels,
+                                         kit::Dispatcher& dispatcher, FleetReader fleet_of,
+                                         engine::SecretsReader read_secrets)
+    : engine_(engine),
+      channels_(channels),
+      dispatcher_(dispatcher),
+      fleet_of_(std::move(fleet_of)),
+      read_secrets_(std::move(read_secrets)) {}
+
+grpc::ServerUnaryReactor* OrchestratorService::Serve(grpc::CallbackServerContext* context, const char* method, Lane lane,
+                                                     std::function<absl::Status(const Caller&)> body) {
+  return dispatcher_.Serve(context, kService, method, lane, kErrorDomain, std::move(body));
+}
+
+absl::StatusOr<std::pair<run::Request, Secrets>> OrchestratorService::RequestOf(const pb::Declaration& declaration) {
+  run::Request request;
+  request.title = declaration.title();
+  request.config = declaration.config();
+  PHX_ASSIGN_OR_RETURN(request.nodes, fleet_of_(declaration.fleet()));
+  request.secrets_file = declaration.secrets_file();
+  request.inline_secrets = !declaration.secrets().empty();
+  request.deadline_ns = std::chrono::nanoseconds(kDefaultDeadline).count();
+  Secrets secrets;
+  if (!request.secrets_file.empty()) {
+    PHX_ASSIGN_OR_RETURN(secrets, read_secrets_(request.secrets_file));
+  }
+  for (const auto& [name, value] : declaration.secrets()) secrets.insert_or_assign(name, Secret(value));
+  return std::pair(std::move(request), std::move(secrets));
+}
+
+grpc::ServerUnaryReactor* OrchestratorService::PlanRun(grpc::CallbackServerContext* context,
+                                                       const pb::PlanRunRequest* request, pb::PlanRunResponse* response) {
+  return Serve(context, "PlanRun", Lane::kChange, [this, request, response](const Caller&) -> absl::Status {
+    PHX_ASSIGN_OR_RETURN(const auto declared, RequestOf(request->declaration()));
+    PHX_ASSIGN_OR_RETURN(const run::FleetPlan plan, engine_.MakePlan(declared.first, declared.second));
+    for (size_t i = 0; i < plan.sequence.size() && i < kPlanPage; ++i) {
+      ToProto(plan, i, {}, /*with_plan=*/true, *response->add_steps());
+    }
+    response->set_step_count(static_cast<int>(plan.sequence.size()));
+    response->set_plan_digest(plan.digest);
+    for (auto& note : NotesOf(plan)) *response->add_notes() = std::move(note);
+    if (plan.barrier < plan.sequence.size()) response->set_barrier_ordinal(static_cast<int>(plan.barrier) + 1);
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* OrchestratorService::CreateRun(grpc::CallbackServerContext* context,
+                                                         const pb::CreateRunRequest* request, pb::Run* response) {
+  return Serve(context, "CreateRun", Lane::kChange, [this, request, response](const Caller&) -> absl::Status {
+    if (request->await_approval()) return NotYet("waiting for approval");
+    if (request->has_confirm_within()) return NotYet("confirmed commit");
+    PHX_ASSIGN_OR_RETURN(auto declared, RequestOf(request->declaration()));
+    declared.first.expected_plan_digest = request->plan_digest();
+    declared.first.request_id = request->request_id();
+    if (request->has_deadline()) declared.first.deadline_ns = TimeUtil::DurationToNanoseconds(request->deadline());
+    PHX_ASSIGN_OR_RETURN(const std::string run_id, engine_.CreateRun(declared.first, declared.second));
+    PHX_ASSIGN_OR_RETURN(const engine::RunView view, engine_.GetRun(run_id));
+    ToProto(run_id, view.state, *response);
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* OrchestratorService::GetRun(grpc::CallbackServerContext* context,
+                                                      const pb::GetRunRequest* request, pb::Run* response) {
+  return Serve(context, "GetRun", Lane::kRead, [this, request, response](const Caller&) -> absl::Status {
+    PHX_ASSIGN_OR_RETURN(const std::string run_id, ParseRunName(request->name()));
+    PHX_ASSIGN_OR_RETURN(const engine::RunView view, engine_.GetRun(run_id));
+    ToProto(run_id, view.state, *response);
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* OrchestratorService::ListRuns(grpc::CallbackServerContext* context,
+                                                        const pb::ListRunsRequest* request,
+                                                        pb::ListRunsResponse* response) {
+  return Serve(context, "ListRuns", Lane::kRead, [this, request, response](const Caller&) -> absl::Status {
+    PHX_ASSIGN_OR_RETURN(const auto views, engine_.ListRuns());
+    PHX_ASSIGN_OR_RETURN(const kit::Page page, kit::PageOf(views.size(), request->page_size(), request->page_token(), 50));
+    for (size_t i = page.begin; i < page.end; ++i) ToProto(views[i].run_id, views[i].state, *response->add_runs());
+    response->set_next_page_token(page.next_token);
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* OrchestratorService::ListRunSteps(grpc::CallbackServerContext* context,
+                                                            const pb::ListRunStepsRequest* request,
+                                                            pb::ListRunStepsResponse* response) {
+  return Serve(context, "ListRunSteps", Lane::kRead, [this, request, response](const Caller&) -> absl::Status {
+    PHX_ASSIGN_OR_RETURN(const std::string run_id, ParseRunName(request->parent()));
+    PHX_ASSIGN_OR_RETURN(const engine::RunView view, engine_.GetRun(run_id));
+    if (!view.state.plan) return absl::OkStatus();
+    PHX_ASSIGN_OR_RETURN(const kit::Page page, kit::PageOf(view.state.steps.size(), request->page_size(),
+                                                           request->page_token(), 100));
+    for (size_t i = page.begin; i < page.end; ++i) {
+      ToProto(*view.state.plan, i, view.state.steps[i], /*with_plan=*/true, *response->add_steps());
+    }
+    response->set_next_page_token(page.next_token);
+    if (page.begin == 0) {
+      for (auto& note : NotesOf(*view.state.plan)) *response->add_notes() = std::move(note);
+    }
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* OrchestratorService::ApproveRun(grpc::CallbackServerContext* context,
+                                                          const pb::ApproveRunRequest*, pb::Run*) {
+  return Serve(context, "ApproveRun", Lane::kRead, [](const Caller&) { return NotYet("ApproveRun"); });
+}
+
+grpc::ServerUnaryReactor* OrchestratorService::ConfirmRun(grpc::CallbackServerContext* context,
+                                                          const pb::ConfirmRunRequest*, pb::Run*) {
+  return Serve(context, "ConfirmRun", Lane::kRead, [](const Caller&) { return NotYet("ConfirmRun"); });
+}
+
+grpc::ServerUnaryReactor* OrchestratorService::CancelRun(grpc::CallbackServerContext* context,
+                                                         const pb::CancelRunRequest*, pb::Run*) {
+  return Serve(context, "CancelRun", Lane::kRead, [](const Caller&) { return NotYet("CancelRun"); });
+}
+
+grpc::ServerUnaryReactor* OrchestratorService::RollbackRun(grpc::CallbackServerContext* context,
+                                                           const pb::RollbackRunRequest*, pb::Run*) {
+  return Serve(context, "RollbackRun", Lane::kRead, [](const Caller&) { return NotYet("RollbackRun"); });
+}
+
+void OrchestratorService::DescribeNode(const run::NodeAddress& address, pb::Node& out) {
+  out.set_name("nodes/" + address.name);
+  out.set_address(address.address);
+  for (const std::string_view name : kit::kParticipants) {
+    auto* participant = out.add_participants();
+    participant->set_name(std::string(name));
+  }
+  std::vector<std::thread> threads;
+  for (auto& participant : *out.mutable_participants()) {
+    threads.emplace_back([this, &address, &participant] {
+      const auto client = channels_.Get(address, participant.name());
+      const absl::Status status =
+          client.ok() ? (*client)->Describe({}, *participant.mutable_description(), kDescribeLimit) : client.status();
+      participant.set_reachable(status.ok());
+      participant.set_error(Message(status));
+    });
+  }
+  for (auto& thread : threads) thread.join();
+}
+
+grpc::ServerUnaryReactor* OrchestratorService::ListNodes(grpc::CallbackServerContext* context,
+                                                         const pb::ListNodesRequest* request,
+                                                         pb::ListNodesResponse* response) {
+  return Serve(context, "ListNodes", Lane::kChange, [this, request, response](const Caller&) -> absl::Status {
+    PHX_ASSIGN_OR_RETURN(const auto nodes, fleet_of_(request->fleet()));
+    PHX_ASSIGN_OR_RETURN(const kit::Page page,
+                         kit::PageOf(nodes.size(), request->page_size(), request->page_token(), 100));
+    std::vector<std::thread> threads;
+    for (size_t i = page.begin; i < page.end; ++i) response->add_nodes();
+    for (size_t i = page.begin; i < page.end; ++i) {
+      threads.emplace_back([this, &nodes, response, i, &page] {
+        DescribeNode(nodes[i], *response->mutable_nodes(static_cast<int>(i - page.begin)));
+      });
+    }
+    for (auto& thread : threads) thread.join();
+    response->set_next_page_token(page.next_token);
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* OrchestratorService::GetNode(grpc::CallbackServerContext* context,
+                                                       const pb::GetNodeRequest* request, pb::Node* response) {
+  return Serve(context, "GetNode", Lane::kChange, [this, request, response](const Caller&) -> absl::Status {
+    PHX_ASSIGN_OR_RETURN(const auto nodes, fleet_of_(request->fleet()));
+    for (const auto& node : nodes) {
+      if ("nodes/" + node.name != request->name()) continue;
+      DescribeNode(node, *response);
+      return absl::OkStatus();
+    }
+    return NotFound("'{}' is not a node of this fleet; names have the form nodes/NODE", request->name());
+  });
+}
+
+}  // namespace phoenix::api

@@ -1,0 +1,72 @@
+#include "orchestrator/api/run_convert.h"
+
+#include <google/protobuf/util/time_util.h>
+
+#include "base/status/errors.h"
+#include "services/kit/rpc/participant_convert.h"
+
+namespace phoenix::api {
+
+using google::protobuf::util::TimeUtil;
+
+constexpr char kRuns[] = "runs/";
+
+std::string RunName(const std::string& run_id) { return kRuns + run_id; }
+
+absl::StatusOr<std::string> ParseRunName(const std::string& name) {
+  const std::string run_id = name.rfind(kRuns, 0) == 0 ? name.substr(sizeof kRuns - 1) : "";
+  if (run_id.empty() || run_id.find_first_not_of("0123456789abcdef-") != std::string::npos) {
+    return WithViolations(InvalidArgument("'{}' is not the name of a run; it has the form runs/UUID", name),
+                          {{"name", "must be runs/UUID"}});
+  }
+  return run_id;
+}
+
+void ToProto(const std::string& run_id, const run::RunState& state, pb::Run& out) {
+  out.set_name(RunName(run_id));
+  out.set_state(static_cast<pb::Run::State>(state.phase));
+  *out.mutable_create_time() = TimeUtil::SecondsToTimestamp(state.created_seconds);
+  if (state.ended_seconds != 0) *out.mutable_end_time() = TimeUtil::SecondsToTimestamp(state.ended_seconds);
+  if (state.plan) out.set_plan_digest(state.plan->digest);
+  out.set_step_count(static_cast<int>(state.steps.size()));
+  out.set_done_count(state.CountDone());
+  out.set_error(state.error);
+  out.set_title(state.request->title);
+  for (const auto& node : state.request->nodes) out.add_nodes(node.name);
+  for (const auto& text : state.unresolved) out.add_unresolved(text);
+}
+
+void ToProto(const run::FleetPlan& plan, size_t position, const run::StepStanding& standing, bool with_plan,
+             pb::RunStep& out) {
+  const run::ParticipantId& owner = plan.OwnerOf(position);
+  const kit::Step& step = plan.StepAt(position);
+  out.set_node(owner.node);
+  out.set_participant(owner.participant);
+  if (with_plan) {
+    kit::ToProto(step, *out.mutable_step());
+  } else {
+    out.mutable_step()->set_id(step.id);
+    out.mutable_step()->set_resource(step.resource);
+    out.mutable_step()->set_action(step.action);
+  }
+  out.set_state(static_cast<pb::RunStep::State>(standing.state));
+  out.set_error(standing.error);
+  for (const auto& command : standing.remaining_commands) out.add_remaining_commands(command);
+  out.set_ordinal(static_cast<int>(position) + 1);
+}
+
+std::vector<pb::NodeNote> NotesOf(const run::FleetPlan& plan) {
+  std::vector<pb::NodeNote> notes;
+  for (const auto& note : plan.notes) kit::ToProto(note, *notes.emplace_back().mutable_note());
+  for (const auto& participant : plan.participants) {
+    for (const auto& note : participant.notes) {
+      auto& out = notes.emplace_back();
+      out.set_node(participant.id.node);
+      out.set_participant(participant.id.participant);
+      kit::ToProto(note, *out.mutable_note());
+    }
+  }
+  return notes;
+}
+
+}  // namespace phoenix::api

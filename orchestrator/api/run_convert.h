@@ -1,0 +1,22 @@
+// Runs and plans -> phoenix.orchestrator.v1.
+#pragma once
+
+#include "orchestrator/engine/run_engine.h"
+#include "phoenix/orchestrator/v1/orchestrator.pb.h"
+
+namespace phoenix::api {
+
+namespace pb = ::phoenix::orchestrator::v1;
+
+std::string RunName(const std::string& run_id);
+// INVALID_ARGUMENT for what is not "runs/{run}".
+absl::StatusOr<std::string> ParseRunName(const std::string& name);
+
+void ToProto(const std::string& run_id, const run::RunState& state, pb::Run& out);
+// Step `position` of the plan; `with_plan`: the step's own text too.
+void ToProto(const run::FleetPlan& plan, size_t position, const run::StepStanding& standing, bool with_plan,
+             pb::RunStep& out);
+// Every remark of the plan.
+std::vector<pb::NodeNote> NotesOf(const run::FleetPlan& plan);
+
+}  // namespace phoenix::api

@@ -1,0 +1,29 @@
+#include <map>
+
+#include "orchestrator/config/specs.h"
+#include "phoenix/nfs/v1/nfs.pb.h"
+
+namespace phoenix::config {
+
+Spec NfsSpecOf(const Config& config) {
+  nfs::v1::NfsSpec spec;
+  // One path may be exported to several groups of clients: one export with options per client.
+  std::map<std::string, nfs::v1::ExportSpec*> by_path;
+  for (const NfsExport& declared : config.exports) {
+    auto*& out = by_path[declared.path];
+    if (out == nullptr) {
+      out = spec.add_exports();
+      out->set_path(declared.path);
+      out->set_presence(nfs::v1::PRESENCE_PRESENT);
+      out->set_origin(declared.origin.ToString());
+    }
+    for (const auto& client : declared.clients) {
+      auto* client_spec = out->add_clients();
+      client_spec->set_client(client);
+      for (const auto& option : declared.options) client_spec->add_options(option);
+    }
+  }
+  return {"nfs", "phoenix.nfs.v1.NfsSpec", spec.SerializeAsString()};
+}
+
+}  // namespace phoenix::config

@@ -1,0 +1,36 @@
+#include "orchestrator/config/specs.h"
+#include "phoenix/proxmox/v1/proxmox.pb.h"
+
+namespace phoenix::config {
+
+Spec ProxmoxSpecOf(const Config& config) {
+  proxmox::v1::ProxmoxSpec spec;
+  for (const ProxmoxStorage& storage : config.storages) {
+    auto* out = spec.add_storages();
+    out->set_id(storage.id);
+    out->set_type(ToString(storage.type));
+    for (const auto& content : storage.contents) out->add_content(content);
+    auto& options = *out->mutable_options();
+    switch (storage.type) {
+      case StorageType::kZfsPool: options["pool"] = storage.dataset; break;
+      case StorageType::kDir:
+        options["path"] = storage.path;
+        // Otherwise Proxmox writes to the root disk whenever the dataset is not mounted.
+        options["is_mountpoint"] = "1";
+        break;
+      case StorageType::kNfs:
+        options["server"] = storage.server;
+        options["export"] = storage.remote;
+        break;
+      case StorageType::kCifs:
+        options["server"] = storage.server;
+        options["share"] = storage.remote;
+        break;
+    }
+    out->set_presence(proxmox::v1::PRESENCE_PRESENT);
+    out->set_origin(storage.origin.ToString());
+  }
+  return {"proxmox", "phoenix.proxmox.v1.ProxmoxSpec", spec.SerializeAsString()};
+}
+
+}  // namespace phoenix::config

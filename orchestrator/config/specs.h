@@ -1,0 +1,30 @@
+// From a Config to the specs that participants take: one file per domain, and this list of them. The engine reads none
+// of them.
+#pragma once
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "orchestrator/config/config.h"
+
+namespace phoenix::config {
+
+struct Spec {
+  std::string participant;  // "zfs"
+  std::string type;         // "phoenix.zfs.v1.ZfsSpec"
+  std::string content;      // serialised
+};
+
+// One function per domain, each in a file of its own (zfs_spec.cc …).
+Spec ZfsSpecOf(const Config& config);
+Spec NfsSpecOf(const Config& config);
+// `secret_names`: which passwords the secrets hold.
+Spec SambaSpecOf(const Config& config, const std::set<std::string>& secret_names);
+Spec ProxmoxSpecOf(const Config& config);
+
+// Every domain's spec for one node. A domain that the configuration does not speak of gets an empty spec, so that its
+// orphans are still shown.
+std::vector<Spec> SpecsOf(const Config& config, const std::set<std::string>& secret_names);
+
+}  // namespace phoenix::config

@@ -1,0 +1,39 @@
+#include <fmt/format.h>
+
+#include "orchestrator/config/specs.h"
+#include "phoenix/zfs/v1/zfs.pb.h"
+
+namespace phoenix::config {
+
+Spec ZfsSpecOf(const Config& config) {
+  zfs::v1::ZfsSpec spec;
+  for (const Pool& pool : config.pools) {
+    auto* out = spec.add_pools();
+    out->set_name(pool.name);
+    if (!pool.draid.empty()) {
+      out->set_raid_level(pool.draid);
+    } else if (pool.raid_level) {
+      out->set_raid_level(*pool.raid_level == RaidLevel::kStripe ? "single" : ToString(*pool.raid_level));
+    }
+    for (const auto& disk : pool.disks) out->add_disks(disk);
+    out->set_origin(pool.origin.ToString());
+  }
+  for (const Dataset& dataset : config.datasets) {
+    auto* out = spec.add_datasets();
+    out->set_name(dataset.full_name);
+    // As the user gave them: the zfs service compares in native units and shows what the user wrote.
+    for (const auto& [name, property] : dataset.properties) (*out->mutable_properties())[name] = property.given;
+    if (dataset.ownership) {
+      out->set_owner(dataset.ownership->owner);
+      out->set_group(dataset.ownership->group);
+      if (dataset.ownership->mode) out->set_mode(fmt::format("{:o}", *dataset.ownership->mode));
+    }
+    out->set_presence(zfs::v1::PRESENCE_PRESENT);
+    out->set_origin(dataset.origin.ToString());
+  }
+  if (config.arc_max_bytes) spec.set_arc_max_bytes(*config.arc_max_bytes);
+  spec.set_mode(zfs::v1::MODE_SAFE);
+  return {"zfs", "phoenix.zfs.v1.ZfsSpec", spec.SerializeAsString()};
+}
+
+}  // namespace phoenix::config

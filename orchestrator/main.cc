@@ -1,0 +1,159 @@
+// phoenix-orchestratord: the only place that constructs the orchestrator's real things.
+#include <limits.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+#include <sys/prctl.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+
+#include "base/host/posix_files.h"
+#include "base/status/errors.h"
+#include "base/status/status_macros.h"
+#include "orchestrator/api/orchestrator_service.h"
+#include "orchestrator/config/fleet.h"
+#include "orchestrator/config/loader.h"
+#include "orchestrator/config/secrets.h"
+#include "orchestrator/config/specs.h"
+#include "orchestrator/engine/run_engine.h"
+#include "services/kit/rpc/conventions.h"
+#include "services/kit/rpc/server.h"
+
+namespace phoenix {
+namespace {
+
+struct Flags {
+  std::string state_directory = std::string(kit::kStateDirectory) + "/orchestrator";
+  std::string runtime_directory = kit::kRuntimeDirectory;
+  std::string node;
+  std::string listen;
+  kit::TlsFiles server_tls{std::string(kit::kPkiDirectory) + "/ca.crt", std::string(kit::kPkiDirectory) + "/node.crt",
+                           std::string(kit::kPkiDirectory) + "/node.key"};
+  std::string client_certificate = std::string(kit::kPkiDirectory) + "/orchestrator.crt";
+  std::string client_key = std::string(kit::kPkiDirectory) + "/orchestrator.key";
+  bool reflection = false;
+  int patience_seconds = 120;
+  std::string log_level = "info";
+};
+
+std::string HostName() {
+  char name[HOST_NAME_MAX + 1] = {};
+  ::gethostname(name, sizeof name - 1);
+  const std::string host = name;
+  return host.substr(0, host.find('.'));
+}
+
+absl::StatusOr<engine::NodeSpecs> MakeSpecs(const std::string& text, const std::string&, const Secrets& secrets) {
+  const config::LoadResult loaded = config::Load(text);
+  if (!loaded.ok()) {
+    std::vector<FieldViolation> violations;
+    for (const auto& error : loaded.findings.errors) violations.push_back({error.where.path, error.ToString()});
+    return WithViolations(WithReason(loaded.ToStatus(), {"CONFIG_INVALID", {}}), violations);
+  }
+  engine::NodeSpecs result;
+  std::set<std::string> names;
+  for (const auto& [name, secret] : secrets) names.insert(name);
+  for (auto& spec : config::SpecsOf(loaded.config, names)) {
+    result.specs.push_back({spec.participant, spec.type, std::move(spec.content)});
+  }
+  for (const auto& lint : loaded.findings.lints) result.notes.push_back({true, lint.where.ToString(), lint.ToString()});
+  return result;
+}
+
+// Only root's own secret files are read, whoever asks: the caller may not be allowed to read them himself.
+absl::StatusOr<Secrets> ReadSecrets(const std::string& path) {
+  if (path.empty() || path[0] != '/') return InvalidArgument("secrets_file must be an absolute path, not '{}'", path);
+  PosixFiles files;
+  PHX_ASSIGN_OR_RETURN(const auto file, files.Read(path));
+  if (!file) return NotFound("there is no secrets file {}", path);
+  if ((file->mode & 0077) != 0 || file->uid != ::geteuid()) {
+    return FailedPrecondition("{} must be owned by the orchestrator's user and have mode 0600, it has {:o}; chmod 600 {}",
+                              path, file->mode, path);
+  }
+  config::SecretsResult loaded = config::LoadSecrets(file->content);
+  if (!loaded.ok()) return InvalidArgument("{}:\n{}", path, config::Render(loaded.findings.errors));
+  Secrets secrets;
+  for (const auto& [name, secret] : loaded.secrets) secrets.emplace(name, Secret(std::string(secret.Reveal())));
+  return secrets;
+}
+
+absl::StatusOr<std::vector<run::NodeAddress>> ReadFleet(const Flags& flags, const std::string& text) {
+  if (text.empty()) return std::vector<run::NodeAddress>{{flags.node, "unix:" + flags.runtime_directory}};
+  const config::FleetResult loaded = config::LoadFleet(text);
+  if (!loaded.ok()) return loaded.ToStatus();
+  std::vector<run::NodeAddress> nodes;
+  for (const auto& node : loaded.nodes) {
+    std::string address = node.address.host;
+    if (address.empty()) {
+      address = "unix:" + node.address.unix_directory;
+    } else {
+      if (address.find(':') != std::string::npos) address = "[" + address + "]";
+      if (node.address.port) address += fmt::format(":{}", *node.address.port);
+    }
+    nodes.push_back({node.name, address});
+  }
+  return nodes;
+}
+
+absl::Status Serve(const Flags& flags) {
+  std::error_code error;
+  std::filesystem::create_directories(flags.state_directory, error);
+  if (!error) std::filesystem::permissions(flags.state_directory, std::filesystem::perms::owner_all, error);
+  if (error) return Internal("cannot make {}: {}", flags.state_directory, error.message());
+  std::filesystem::create_directories(flags.runtime_directory, error);
+
+  SystemClock clock;
+  PHX_ASSIGN_OR_RETURN(const auto store, store::SqliteRunStore::Open(flags.state_directory + "/runs.db", clock));
+  fleet::GrpcChannels channels({flags.server_tls.ca, flags.client_certificate, flags.client_key});
+  engine::FleetPlanner planner(channels, MakeSpecs);
+  engine::RunEngine engine(*store, channels, planner, ReadSecrets,
+                           {.patience = std::chrono::seconds(flags.patience_seconds)});
+  kit::Dispatcher dispatcher;
+  api::OrchestratorService service(
+      engine, channels, dispatcher, [&](const std::string& text) { return ReadFleet(flags, text); }, ReadSecrets);
+  // The socket's lock keeps a second orchestrator of this machine from taking the leadership: it comes first.
+  const std::string socket = kit::SocketOf(flags.runtime_directory, "orchestrator");
+  PHX_ASSIGN_OR_RETURN(auto listener, kit::UnixListener::Bind(socket));
+  PHX_RETURN_IF_ERROR(engine.Start());
+  const kit::ServerSettings settings{.listen = flags.listen, .tls = flags.server_tls, .reflection = flags.reflection};
+  PHX_ASSIGN_OR_RETURN(const auto server, kit::RunningServer::Start(settings, std::move(listener), {&service}));
+  spdlog::info("phoenix-orchestratord serves {}{}", socket, flags.listen.empty() ? "" : " and " + flags.listen);
+  sd_notify(0, "READY=1");
+  kit::AwaitStopSignal();
+  sd_notify(0, "STOPPING=1");
+  return absl::OkStatus();
+}
+
+}  // namespace
+}  // namespace phoenix
+
+int main(int argc, char** argv) {
+  using namespace phoenix;
+  kit::BlockStopSignals();
+  ::prctl(PR_SET_DUMPABLE, 0);
+  spdlog::set_default_logger(spdlog::stderr_color_mt("phoenix"));
+  Flags flags;
+  flags.node = HostName();
+  CLI::App app{"Plans and carries out runs over a fleet of Phoenix nodes", "phoenix-orchestratord"};
+  app.add_option("--state-dir", flags.state_directory, "Folder of the run store")->capture_default_str();
+  app.add_option("--runtime-dir", flags.runtime_directory, "Folder of the unix sockets")->capture_default_str();
+  app.add_option("--node", flags.node, "This node's name, where there is no fleet file")->capture_default_str();
+  app.add_option("--listen", flags.listen, "HOST:PORT for TCP with mutual TLS (by convention port 7440)");
+  app.add_option("--tls-ca", flags.server_tls.ca, "CA certificate")->capture_default_str();
+  app.add_option("--tls-cert", flags.server_tls.certificate, "Server certificate")->capture_default_str();
+  app.add_option("--tls-key", flags.server_tls.key, "Server key")->capture_default_str();
+  app.add_option("--client-cert", flags.client_certificate, "Certificate shown to nodes")->capture_default_str();
+  app.add_option("--client-key", flags.client_key, "Its key")->capture_default_str();
+  app.add_option("--patience", flags.patience_seconds, "Seconds a node may be silent before the run is undone")
+      ->capture_default_str();
+  app.add_flag("--reflection", flags.reflection, "Offer reflection on TCP too");
+  app.add_option("--log-level", flags.log_level, "trace, debug, info, warn or error")->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+  spdlog::set_level(spdlog::level::from_str(flags.log_level));
+  const absl::Status status = Serve(flags);
+  if (status.ok()) return 0;
+  spdlog::error("phoenix-orchestratord: {}", Message(status));
+  return 1;
+}

@@ -1,0 +1,469 @@
+#include "services/kit/participant/participant.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <thread>
+
+#include "base/status/errors.h"
+#include "base/time/fake_clock.h"
+#include "services/kit/participant/fake_domain.h"
+#include "tests/support/status_matchers.h"
+
+namespace phoenix::kit {
+namespace {
+
+using ::phoenix::testing::IsOk;
+using ::phoenix::testing::StatusIs;
+using ::testing::_;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Pair;
+using ::testing::UnorderedElementsAre;
+using Code = absl::StatusCode;
+using Fields = std::map<std::string, std::string>;
+
+// Siblings whose states a test sets.
+class FakeSiblings final : public Siblings {
+ public:
+  absl::StatusOr<SiblingState> Get(const std::string& participant, const std::string&) override {
+    absl::MutexLock lock(&mutex);
+    const auto state = states.find(participant);
+    if (state == states.end()) return Unavailable("{} is silent", participant);
+    return state->second;
+  }
+  absl::Status JoinUndo(const std::string& participant, const std::string&) override {
+    absl::MutexLock lock(&mutex);
+    joined.insert(participant);
+    return absl::OkStatus();
+  }
+  void Set(const std::string& participant, SiblingState state) {
+    absl::MutexLock lock(&mutex);
+    states[participant] = std::move(state);
+  }
+  absl::Mutex mutex;
+  std::map<std::string, SiblingState> states ABSL_GUARDED_BY(mutex);
+  std::set<std::string> joined ABSL_GUARDED_BY(mutex);
+};
+
+class ParticipantTest : public ::testing::Test {
+ protected:
+  ParticipantTest() {
+    char name[] = "/tmp/phoenix-kit-XXXXXX";
+    directory_ = ::mkdtemp(name);
+    Start();
+  }
+  ~ParticipantTest() override {
+    participant_.reset();
+    std::filesystem::remove_all(directory_);
+  }
+
+  void Start(const std::string& boot_id = "boot-1") {
+    participant_.reset();
+    journal_ = *Journal::Open(directory_);
+    domain_ = std::make_unique<FakeDomain>(machine_);
+    participant_ = std::make_unique<Participant>(
+        *domain_, *journal_, clock_, siblings_,
+        Participant::Settings{.node_key = Secret("k"), .boot_id = boot_id, .tick = std::chrono::milliseconds(5)});
+  }
+  void Restart(const std::string& boot_id = "boot-1") {
+    Start(boot_id);
+    PHX_ASSERT_OK(participant_->Recover());
+  }
+
+  RunContext Context(const std::string& run = "run-1", int64_t epoch = 1) const {
+    return {run, 1, "authority-1", epoch, journal_->id()};
+  }
+  PrepareInput Input(const std::string& spec, const std::string& run = "run-1") {
+    PrepareInput input;
+    input.context = Context(run);
+    input.wanted.spec_type = "fake";
+    input.wanted.spec = spec;
+    input.plan_digest = participant_->MakePlan(input.wanted)->plan_digest;
+    input.participants = {"fake"};
+    return input;
+  }
+  absl::Status Prepare(const std::string& spec, const std::string& run = "run-1") {
+    return participant_->Prepare(Input(spec, run)).status();
+  }
+  TransactionState StateOf(const std::string& run = "run-1") {
+    const auto row = journal_->ReadRow(run);
+    return *row ? (*row)->state : TransactionState::kNone;
+  }
+  // Waits for what another thread brings about. A test that waits in vain fails by its timeout.
+  void AwaitState(TransactionState state, const std::string& run = "run-1") {
+    while (StateOf(run) != state) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+
+  std::string directory_;
+  FakeMachine machine_;
+  FakeClock clock_;
+  FakeSiblings siblings_;
+  std::unique_ptr<Journal> journal_;
+  std::unique_ptr<FakeDomain> domain_;
+  std::unique_ptr<Participant> participant_;
+};
+
+TEST_F(ParticipantTest, ARunGoesToItsEnd) {
+  PHX_ASSERT_OK(Prepare("a=1 b=2:a"));
+  EXPECT_EQ(StateOf(), TransactionState::kPrepared);
+  EXPECT_TRUE(machine_.Fields().empty()) << "Prepare has no effect";
+  const auto first = participant_->Apply(Context(), {"a"});
+  PHX_ASSERT_OK(first);
+  EXPECT_EQ((*first)[0].result, Outcome::Result::kDone);
+  PHX_ASSERT_OK(participant_->Apply(Context(), {"b"}));
+  PHX_ASSERT_OK(participant_->Verify(Context(), {}));
+  PHX_ASSERT_OK(participant_->PrepareCommit(Context()));
+  EXPECT_EQ(StateOf(), TransactionState::kInDoubt);
+  PHX_ASSERT_OK(participant_->Commit(Context()));
+  EXPECT_EQ(StateOf(), TransactionState::kCommitted);
+  EXPECT_THAT(machine_.Fields(), (Fields{{"a", "1"}, {"b", "2"}}));
+  const auto ledger = journal_->ReadLedger();
+  EXPECT_EQ(ledger->at("field:a").run_id, "run-1");
+  EXPECT_EQ(*participant_->OpenRun(), "");
+}
+
+TEST_F(ParticipantTest, EveryCallRepeatedIsHarmless) {
+  PHX_ASSERT_OK(Prepare("a=1"));
+  PHX_ASSERT_OK(participant_->Prepare([&] {
+    PrepareInput input = Input("a=1");
+    return input;
+  }()));
+  for (int i = 0; i < 3; ++i) PHX_ASSERT_OK(participant_->Apply(Context(), {"a"}));
+  EXPECT_EQ(machine_.Effects(), 1);
+  for (int i = 0; i < 2; ++i) PHX_ASSERT_OK(participant_->PrepareCommit(Context()));
+  for (int i = 0; i < 2; ++i) PHX_ASSERT_OK(participant_->Commit(Context()));
+  PHX_ASSERT_OK(participant_->Apply(Context(), {"a"}));
+  EXPECT_EQ(machine_.Effects(), 1);
+}
+
+TEST_F(ParticipantTest, UndoRestoresValuesAndLedger) {
+  machine_.Set("a", "old");
+  PHX_ASSERT_OK(Prepare("a=1 b=2:a"));
+  PHX_ASSERT_OK(participant_->Apply(Context(), {"a"}));
+  PHX_ASSERT_OK(participant_->Apply(Context(), {"b"}));
+  const auto undone = participant_->Undo(Context(), {}, "a test");
+  PHX_ASSERT_OK(undone);
+  EXPECT_TRUE(undone->undone);
+  EXPECT_THAT(machine_.Fields(), (Fields{{"a", "old"}}));
+  EXPECT_TRUE(journal_->ReadLedger()->empty());
+  absl::MutexLock lock(&domain_->order_mutex);
+  EXPECT_THAT(domain_->undone, ElementsAre("b", "a")) << "consumers first";
+}
+
+TEST_F(ParticipantTest, UndoOfAnUnknownRunLeavesATombstone) {
+  const auto undone = participant_->Undo(Context(), {}, "late");
+  PHX_ASSERT_OK(undone);
+  EXPECT_TRUE(undone->undone);
+  EXPECT_THAT(Prepare("a=1"), StatusIs(Code::kAborted, _)) << "a late Prepare is refused";
+}
+
+TEST_F(ParticipantTest, LowerEpochsAndOtherAuthoritiesAreRefused) {
+  PHX_ASSERT_OK(Prepare("a=1"));
+  PHX_ASSERT_OK(participant_->Apply(Context("run-1", 5), {"a"}));
+  EXPECT_THAT(participant_->Undo(Context("run-1", 4), {}, ""), StatusIs(Code::kFailedPrecondition, HasSubstr("epoch 4")));
+  RunContext other = Context("run-1", 9);
+  other.authority = "authority-2";
+  EXPECT_THAT(participant_->PrepareCommit(other), StatusIs(Code::kFailedPrecondition, HasSubstr("authority-1")));
+  EXPECT_THAT(participant_->Adopt("authority-2"), StatusIs(Code::kFailedPrecondition, HasSubstr("open")));
+  Restart();
+  EXPECT_THAT(participant_->PrepareCommit(Context("run-1", 4)), StatusIs(Code::kFailedPrecondition, _))
+      << "the epoch is durable";
+}
+
+TEST_F(ParticipantTest, AnotherJournalIsDataLoss) {
+  PHX_ASSERT_OK(Prepare("a=1"));
+  RunContext context = Context();
+  context.journal_id = "the one before";
+  EXPECT_THAT(participant_->Undo(context, {}, ""), StatusIs(Code::kDataLoss, _));
+  EXPECT_EQ(StateOf(), TransactionState::kPrepared);
+}
+
+TEST_F(ParticipantTest, APlanThatMovedIsRefusedBeforeAnythingIsLocked) {
+  PrepareInput input = Input("a=1");
+  machine_.Set("a", "0");
+  EXPECT_THAT(participant_->Prepare(input), StatusIs(Code::kAborted, _));
+  EXPECT_EQ(StateOf(), TransactionState::kNone);
+}
+
+TEST_F(ParticipantTest, OneRunHoldsTheLock) {
+  PHX_ASSERT_OK(Prepare("a=1"));
+  EXPECT_THAT(Prepare("b=1", "run-2"), StatusIs(Code::kFailedPrecondition, HasSubstr("run-1")));
+  EXPECT_THAT(participant_->ChangeLocally({.wanted = {.spec_type = "fake", .spec = "c=1"}}),
+              StatusIs(Code::kFailedPrecondition, HasSubstr("run-1")));
+  PHX_ASSERT_OK(participant_->Undo(Context(), {}, ""));
+  PHX_ASSERT_OK(Prepare("b=1", "run-2"));
+}
+
+TEST_F(ParticipantTest, AForeignChangeBetweenPrepareAndDoStopsTheStep) {
+  PHX_ASSERT_OK(Prepare("a=1"));
+  machine_.Set("a", "somebody else's");
+  const auto outcomes = participant_->Apply(Context(), {"a"});
+  PHX_ASSERT_OK(outcomes);
+  EXPECT_EQ((*outcomes)[0].result, Outcome::Result::kFailed);
+  EXPECT_THAT((*outcomes)[0].error, HasSubstr("somebody else"));
+  PHX_ASSERT_OK(participant_->Undo(Context(), {}, ""));
+  EXPECT_THAT(machine_.Fields(), (Fields{{"a", "somebody else's"}})) << "nothing foreign is lost";
+}
+
+TEST_F(ParticipantTest, WhatIsThereCountsNotWhatTheToolSaid) {
+  domain_->lie_do = {"a"};
+  PHX_ASSERT_OK(Prepare("a=1"));
+  EXPECT_EQ((*participant_->Apply(Context(), {"a"}))[0].result, Outcome::Result::kDone);
+}
+
+TEST_F(ParticipantTest, AFailureIsRecordedAndAnsweredAgain) {
+  domain_->fail_do = {"a"};
+  PHX_ASSERT_OK(Prepare("a=1"));
+  EXPECT_EQ((*participant_->Apply(Context(), {"a"}))[0].result, Outcome::Result::kFailed);
+  domain_->fail_do = {};
+  EXPECT_EQ((*participant_->Apply(Context(), {"a"}))[0].result, Outcome::Result::kFailed);
+  EXPECT_THAT(participant_->PrepareCommit(Context()), StatusIs(Code::kFailedPrecondition, HasSubstr("cannot be committed")));
+}
+
+TEST_F(ParticipantTest, AFailedUndoIsANamedStateWithAnExit) {
+  PHX_ASSERT_OK(Prepare("a=1 b=2"));
+  PHX_ASSERT_OK(participant_->Apply(Context(), {"a", "b"}));
+  domain_->fail_undo = {"a"};
+  const auto undone = participant_->Undo(Context(), {}, "");
+  PHX_ASSERT_OK(undone);
+  EXPECT_TRUE(undone->undone);
+  EXPECT_EQ(undone->outcomes[0].result, Outcome::Result::kQuarantined);
+  EXPECT_THAT(undone->outcomes[0].remaining_commands, ElementsAre("set a back to absent"));
+  EXPECT_THAT(machine_.Fields(), (Fields{{"a", "1"}})) << "b is undone all the same";
+  // The object is locked, others are not.
+  EXPECT_THAT(Prepare("a=3", "run-2"), StatusIs(Code::kFailedPrecondition, HasSubstr("quarantined")));
+  PHX_ASSERT_OK(Prepare("c=1", "run-3"));
+  PHX_ASSERT_OK(participant_->Undo(Context("run-3"), {}, ""));
+  // A person ran the remaining command.
+  {
+    absl::MutexLock lock(&machine_.mutex);
+    machine_.fields.erase("a");
+  }
+  const auto resolved = participant_->Resolve("run-1", "", Decision::kNone);
+  PHX_ASSERT_OK(resolved);
+  EXPECT_THAT(resolved->lifted, ElementsAre("a"));
+  PHX_ASSERT_OK(Prepare("a=3", "run-4"));
+}
+
+TEST_F(ParticipantTest, TheDeadlineUndoesWithoutAnybody) {
+  PHX_ASSERT_OK(participant_->Recover());
+  PHX_ASSERT_OK(Prepare("a=1"));
+  PHX_ASSERT_OK(participant_->Apply(Context(), {"a"}));
+  clock_.Advance(std::chrono::minutes(29));
+  EXPECT_EQ(StateOf(), TransactionState::kPrepared);
+  clock_.Advance(std::chrono::minutes(2));
+  AwaitState(TransactionState::kUndone);
+  EXPECT_TRUE(machine_.Fields().empty());
+  EXPECT_THAT(participant_->PrepareCommit(Context()), StatusIs(Code::kAborted, HasSubstr("silent")));
+}
+
+TEST_F(ParticipantTest, TheDeadlineNeverEndsADoubt) {
+  PHX_ASSERT_OK(participant_->Recover());
+  PHX_ASSERT_OK(Prepare("a=1"));
+  PHX_ASSERT_OK(participant_->Apply(Context(), {"a"}));
+  PHX_ASSERT_OK(participant_->PrepareCommit(Context()));
+  clock_.Advance(std::chrono::hours(100));
+  EXPECT_FALSE(journal_->ReadRow("run-1")->value().deadline.has_value());
+  EXPECT_EQ(Lookup(TransactionState::kInDoubt, ProtocolMessage::kDeadline).answer, Answer::kIgnore);
+  EXPECT_EQ(StateOf(), TransactionState::kInDoubt);
+  const auto resolved = participant_->Resolve("run-1", "", Decision::kCommit);
+  PHX_ASSERT_OK(resolved);
+  EXPECT_EQ(resolved->record.row.decided_by, "resolve");
+  EXPECT_THAT(participant_->Undo(Context(), {}, ""), StatusIs(Code::kFailedPrecondition, HasSubstr("COMMITTED")));
+}
+
+TEST_F(ParticipantTest, UndoEndsADoubt) {
+  PHX_ASSERT_OK(Prepare("a=1"));
+  PHX_ASSERT_OK(participant_->Apply(Context(), {"a"}));
+  PHX_ASSERT_OK(participant_->PrepareCommit(Context()));
+  PHX_ASSERT_OK(participant_->Undo(Context(), {}, ""));
+  EXPECT_TRUE(machine_.Fields().empty());
+  EXPECT_THAT(participant_->Commit(Context()), StatusIs(Code::kFailedPrecondition, _));
+}
+
+TEST_F(ParticipantTest, ASiblingsEvidenceEndsADoubtButAHumansDecisionDoesNot) {
+  PHX_ASSERT_OK(participant_->Recover());
+  PrepareInput input = Input("a=1");
+  input.participants = {"fake", "nfs"};
+  PHX_ASSERT_OK(participant_->Prepare(input));
+  PHX_ASSERT_OK(participant_->Apply(Context(), {"a"}));
+  siblings_.Set("nfs", {TransactionState::kCommitted, "resolve", {}});
+  PHX_ASSERT_OK(participant_->PrepareCommit(Context()));
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_EQ(StateOf(), TransactionState::kInDoubt);
+  siblings_.Set("nfs", {TransactionState::kCommitted, "commit", {}});
+  AwaitState(TransactionState::kCommitted);
+}
+
+TEST_F(ParticipantTest, AProviderIsUndoneAfterItsConsumer) {
+  PrepareInput input = Input("a=1");
+  input.participants = {"fake", "nfs"};
+  input.undo_after["a"] = {{"nfs", "export"}};
+  PHX_ASSERT_OK(participant_->Prepare(input));
+  PHX_ASSERT_OK(participant_->Apply(Context(), {"a"}));
+  siblings_.Set("nfs", {TransactionState::kUndoing, "sibling", {"export"}});
+  std::thread undo([&] { PHX_EXPECT_OK(participant_->Undo(Context(), {}, "")); });
+  AwaitState(TransactionState::kUndoing);
+  std::this_thread::sleep_for(std::chrono::milliseconds(250));
+  EXPECT_THAT(machine_.Fields(), (Fields{{"a", "1"}})) << "the export still stands on it";
+  siblings_.Set("nfs", {TransactionState::kUndone, "sibling", {}});
+  undo.join();
+  EXPECT_TRUE(machine_.Fields().empty());
+  absl::MutexLock lock(&siblings_.mutex);
+  EXPECT_TRUE(siblings_.joined.contains("nfs")) << "siblings are told";
+}
+
+TEST_F(ParticipantTest, ARestartFinishesAnUndo) {
+  PHX_ASSERT_OK(Prepare("a=1"));
+  PHX_ASSERT_OK(participant_->Apply(Context(), {"a"}));
+  PHX_ASSERT_OK(journal_->Move("run-1", TransactionState::kPrepared,
+                               [](TransactionRow& row) { row.state = TransactionState::kUndoing; }));
+  Restart();
+  AwaitState(TransactionState::kUndone);
+  EXPECT_TRUE(machine_.Fields().empty());
+}
+
+TEST_F(ParticipantTest, AStepThatWasUnderWayIsProbedAfterARestart) {
+  PHX_ASSERT_OK(Prepare("a=1 b=2"));
+  auto record = *journal_->Read("run-1");
+  for (StepRow& row : record->steps) {
+    row.state = StepState::kIntent;
+    PHX_ASSERT_OK(journal_->WriteStep("run-1", TransactionState::kPrepared, row));
+  }
+  machine_.Set("a", "1");  // a's effect came about, b's did not
+  Restart();
+  record = *journal_->Read("run-1");
+  EXPECT_EQ(record->steps[0].state, StepState::kDone);
+  EXPECT_EQ(record->steps[1].state, StepState::kIdle);
+  PHX_ASSERT_OK(participant_->Apply(Context(), {"b"}));
+  PHX_ASSERT_OK(participant_->PrepareCommit(Context()));
+}
+
+TEST_F(ParticipantTest, AnUnconfirmedRunIsUndoneAfterAReboot) {
+  PHX_ASSERT_OK(Prepare("a=1"));
+  PHX_ASSERT_OK(participant_->Apply(Context(), {"a"}));
+  PHX_ASSERT_OK(participant_->AwaitConfirm(Context(), std::chrono::hours(10)));
+  Restart("boot-2");
+  AwaitState(TransactionState::kUndone);
+}
+
+TEST_F(ParticipantTest, OtherwiseTimeCountsOnAfterAReboot) {
+  PHX_ASSERT_OK(Prepare("a=1"));
+  Restart("boot-2");
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_EQ(StateOf(), TransactionState::kPrepared);
+  clock_.Advance(std::chrono::minutes(31));
+  AwaitState(TransactionState::kUndone);
+}
+
+TEST_F(ParticipantTest, PollsDoNotRenewTheConfirmDeadline) {
+  PHX_ASSERT_OK(participant_->Recover());
+  PHX_ASSERT_OK(Prepare("a=1"));
+  PHX_ASSERT_OK(participant_->Apply(Context(), {"a"}));
+  PHX_ASSERT_OK(participant_->AwaitConfirm(Context(), std::chrono::minutes(10)));
+  for (int i = 0; i < 4; ++i) {
+    clock_.Advance(std::chrono::minutes(3));
+    (void)participant_->AwaitConfirm(Context(), std::chrono::minutes(10));
+  }
+  AwaitState(TransactionState::kUndone);
+}
+
+TEST_F(ParticipantTest, ALocalChangeIsATransactionOfItsOwn) {
+  const auto plan = participant_->ChangeLocally({.wanted = {.spec_type = "fake", .spec = "a=1 b=2:a"}, .request_id = "r1"});
+  PHX_ASSERT_OK(plan);
+  EXPECT_EQ(plan->steps.size(), 2u);
+  PHX_ASSERT_OK(participant_->ChangeLocally({.wanted = {.spec_type = "fake", .spec = "a=1 b=2:a"}, .request_id = "r1"}));
+  EXPECT_EQ(machine_.Effects(), 2) << "a repeated request gets the first answer";
+  domain_->fail_do = {"d"};
+  EXPECT_THAT(participant_->ChangeLocally({.wanted = {.spec_type = "fake", .spec = "c=1 d=2:c"}}),
+              StatusIs(_, HasSubstr("nothing was changed")));
+  EXPECT_THAT(machine_.Fields(), UnorderedElementsAre(Pair("a", "1"), Pair("b", "2")));
+  EXPECT_EQ(journal_->ReadFence()->authority, "") << "local changes touch neither authority nor epoch";
+}
+
+TEST_F(ParticipantTest, ValidateOnlyChangesNothing) {
+  PHX_ASSERT_OK(participant_->ChangeLocally({.wanted = {.spec_type = "fake", .spec = "a=1"}, .validate_only = true}));
+  EXPECT_TRUE(machine_.Fields().empty());
+}
+
+// The table of docs/adr/0001, row by row: what each state answers to each message.
+TEST(BindingTable, RowByRow) {
+  using S = TransactionState;
+  using M = ProtocolMessage;
+  struct Expected {
+    S state;
+    M message;
+    Answer answer;
+    S next;
+  };
+  const Expected rows[] = {
+      {S::kNone, M::kPrepare, Answer::kWork, S::kPrepared},
+      {S::kNone, M::kApply, Answer::kUnknown, S::kNone},
+      {S::kNone, M::kVerify, Answer::kUnknown, S::kNone},
+      {S::kNone, M::kPrepareCommit, Answer::kUnknown, S::kNone},
+      {S::kNone, M::kCommit, Answer::kConflict, S::kNone},
+      {S::kNone, M::kUndo, Answer::kWork, S::kUndone},
+      {S::kNone, M::kDeadline, Answer::kIgnore, S::kNone},
+      {S::kNone, M::kSiblingUndo, Answer::kWork, S::kUndone},
+      {S::kPreparing, M::kPrepare, Answer::kWait, S::kPreparing},
+      {S::kPreparing, M::kApply, Answer::kWait, S::kPreparing},
+      {S::kPreparing, M::kVerify, Answer::kWait, S::kPreparing},
+      {S::kPreparing, M::kPrepareCommit, Answer::kWait, S::kPreparing},
+      {S::kPreparing, M::kCommit, Answer::kConflict, S::kPreparing},
+      {S::kPreparing, M::kUndo, Answer::kWork, S::kUndoing},
+      {S::kPreparing, M::kDeadline, Answer::kWork, S::kUndoing},
+      {S::kPreparing, M::kSiblingUndo, Answer::kWork, S::kUndoing},
+      {S::kPrepared, M::kPrepare, Answer::kRecorded, S::kPrepared},
+      {S::kPrepared, M::kApply, Answer::kWork, S::kPrepared},
+      {S::kPrepared, M::kVerify, Answer::kWork, S::kPrepared},
+      {S::kPrepared, M::kPrepareCommit, Answer::kWork, S::kInDoubt},
+      {S::kPrepared, M::kCommit, Answer::kConflict, S::kPrepared},
+      {S::kPrepared, M::kUndo, Answer::kWork, S::kUndoing},
+      {S::kPrepared, M::kDeadline, Answer::kWork, S::kUndoing},
+      {S::kPrepared, M::kSiblingUndo, Answer::kWork, S::kUndoing},
+      {S::kInDoubt, M::kPrepare, Answer::kRecorded, S::kInDoubt},
+      {S::kInDoubt, M::kApply, Answer::kRecorded, S::kInDoubt},
+      {S::kInDoubt, M::kVerify, Answer::kRecorded, S::kInDoubt},
+      {S::kInDoubt, M::kPrepareCommit, Answer::kRecorded, S::kInDoubt},
+      {S::kInDoubt, M::kCommit, Answer::kWork, S::kCommitted},
+      {S::kInDoubt, M::kUndo, Answer::kWork, S::kUndoing},
+      {S::kInDoubt, M::kDeadline, Answer::kIgnore, S::kInDoubt},
+      {S::kInDoubt, M::kSiblingUndo, Answer::kWork, S::kUndoing},
+      {S::kUndoing, M::kPrepare, Answer::kAborted, S::kUndoing},
+      {S::kUndoing, M::kApply, Answer::kAborted, S::kUndoing},
+      {S::kUndoing, M::kVerify, Answer::kAborted, S::kUndoing},
+      {S::kUndoing, M::kPrepareCommit, Answer::kAborted, S::kUndoing},
+      {S::kUndoing, M::kCommit, Answer::kConflict, S::kUndoing},
+      {S::kUndoing, M::kUndo, Answer::kWork, S::kUndoing},
+      {S::kUndoing, M::kDeadline, Answer::kIgnore, S::kUndoing},
+      {S::kUndoing, M::kSiblingUndo, Answer::kRecorded, S::kUndoing},
+      {S::kUndone, M::kPrepare, Answer::kAborted, S::kUndone},
+      {S::kUndone, M::kApply, Answer::kAborted, S::kUndone},
+      {S::kUndone, M::kVerify, Answer::kAborted, S::kUndone},
+      {S::kUndone, M::kPrepareCommit, Answer::kAborted, S::kUndone},
+      {S::kUndone, M::kCommit, Answer::kConflict, S::kUndone},
+      {S::kUndone, M::kUndo, Answer::kRecorded, S::kUndone},
+      {S::kUndone, M::kDeadline, Answer::kIgnore, S::kUndone},
+      {S::kUndone, M::kSiblingUndo, Answer::kRecorded, S::kUndone},
+      {S::kCommitted, M::kPrepare, Answer::kRecorded, S::kCommitted},
+      {S::kCommitted, M::kApply, Answer::kRecorded, S::kCommitted},
+      {S::kCommitted, M::kVerify, Answer::kRecorded, S::kCommitted},
+      {S::kCommitted, M::kPrepareCommit, Answer::kRecorded, S::kCommitted},
+      {S::kCommitted, M::kCommit, Answer::kRecorded, S::kCommitted},
+      {S::kCommitted, M::kUndo, Answer::kConflict, S::kCommitted},
+      {S::kCommitted, M::kDeadline, Answer::kIgnore, S::kCommitted},
+      {S::kCommitted, M::kSiblingUndo, Answer::kConflict, S::kCommitted},
+  };
+  EXPECT_EQ(std::size(rows), 7u * 8u);
+  for (const Expected& row : rows) {
+    const Row found = Lookup(row.state, row.message);
+    EXPECT_EQ(found.answer, row.answer) << ToText(row.state) << " x " << static_cast<int>(row.message);
+    EXPECT_EQ(found.next, row.next) << ToText(row.state) << " x " << static_cast<int>(row.message);
+  }
+}
+
+}  // namespace
+}  // namespace phoenix::kit
