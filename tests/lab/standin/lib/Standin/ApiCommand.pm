@@ -5,8 +5,6 @@ package Standin::ApiCommand;
 use strict;
 use warnings;
 
-use Socket ();
-
 use Standin::Activation;
 use Standin::ClusterFs;
 use Standin::Failure;
@@ -110,16 +108,22 @@ sub scan {
     } @{ Standin::StorageCommand::scan_zfs() }];
 }
 
+# From the hosts file alone: a lab node asks no name server.
+sub address {
+    my ($name) = @_;
+    my $hosts = Standin::World::slurp('/etc/hosts') // '';
+    return $hosts =~ /^\s*([0-9.]+)\s(?:[^#\n]*\s)?\Q$name\E(?:\s|$)/m ? $1 : '127.0.0.1';
+}
+
 # CLUSTER="name version" and MEMBERS="node:id:ip …" of the settings make a
 # cluster; without them the node stands alone, as genuine single nodes do.
 sub cluster_status {
     my $here = Standin::World::node();
     my ($name, $version) = split ' ', Standin::World::setting('CLUSTER', '');
     if (!defined $name) {
-        my $packed = Socket::inet_aton($here);
         return [{
             type => 'node', id => "node/$here", name => $here, level => '',
-            ip => $packed ? Socket::inet_ntoa($packed) : '127.0.0.1',
+            ip => address($here),
             map { ($_->[0] => Standin::Json::number($_->[1])) }
                 [local => 1], [nodeid => 0], [online => 1],
         }];

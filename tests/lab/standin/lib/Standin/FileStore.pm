@@ -86,11 +86,13 @@ sub usage {
 # (owner, file name, format, is base) of a volume's name after the colon.
 sub parse_volume {
     my ($class, $volume) = @_;
-    if ($volume =~ m{^(?:\d+/\S+/)?(\d+)/([^/\s]+\.(raw|qcow2|vmdk|subvol))$}) {
-        return ($1, $2, $3, $2 =~ /^base-/ ? 1 : 0, 'images');
+    if (my ($guest, $image, $format)
+        = $volume =~ m{^(?:\d+/\S+/)?(\d+)/([^/\s]+\.(raw|qcow2|vmdk|subvol))$})
+    {
+        return ($guest, $image, $format, $image =~ /^base-/ ? 1 : 0, 'images');
     }
-    if ($volume =~ m{^(iso|vztmpl|backup|snippets|import)/([^/]+)$} && $2 =~ $PATTERN{$1}) {
-        my ($content, $name) = ($1, $2);
+    my ($content, $name) = $volume =~ m{^(iso|vztmpl|backup|snippets|import)/([^/]+)$};
+    if (defined $content && $name =~ $PATTERN{$content}) {
         my ($owner) = $name =~ /^vzdump-(?:openvz|lxc|qemu)-(\d+)-/;
         return ($content eq 'backup' ? $owner : undef, $name, 'raw', 0, $content);
     }

@@ -116,9 +116,10 @@ sub volumes {
 # (owner, name, format, is base) of a volume's name after the colon.
 sub parse_volume {
     my ($class, $volume) = @_;
-    $volume =~ m{^(?:(?:base|basevol)-\d+-\S+/)?((base|basevol|vm|subvol)-(\d+)-\S+)$}
+    my ($name, $kind, $owner)
+        = $volume =~ m{^(?:(?:base|basevol)-\d+-\S+/)?((base|basevol|vm|subvol)-(\d+)-\S+)$}
         or die "unable to parse zfs volume name '$volume'\n";
-    return ($3, $1, $2 =~ /vol$/ ? 'subvol' : 'raw', $2 =~ /^base/ ? 1 : 0);
+    return ($owner, $name, $kind =~ /vol$/ ? 'subvol' : 'raw', $kind =~ /^base/ ? 1 : 0);
 }
 
 sub path {
