@@ -52,7 +52,7 @@ subtest 'rejected' => sub {
         [2, "${bad}format error\nmp4.mp: property is missing and it is not optional\n\n$USAGE", '-mp4', '/a'],
         [2, "${bad}format error\nmp4.mp: invalid format - /a/../b contains illegal character sequences\n\n\n$USAGE",
             '-mp4', '/a,mp=/a/../b'],
-        [2, "${bad}invalid key in comma-separated list property: foo\n\n$USAGE", '-mp4', '/a,mp=/x,foo=1'],
+        [2, "${bad}format error\nmp4.foo: property is not defined in schema and the schema does not allow additional properties\n\n$USAGE", '-mp4', '/a,mp=/x,foo=1'],
         [2, "${bad}duplicate key in comma-separated list property: volume\n\n$USAGE", '-mp4', '/a,b,mp=/x'],
         [2, "Unknown option: mp256\n400 unable to parse option\n$USAGE", '-mp256', '/a,mp=/x'],
         [255, "storage 'nosuch' does not exist\n", '-mp4', 'nosuch:1,mp=/x'],

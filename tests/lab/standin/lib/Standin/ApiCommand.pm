@@ -12,6 +12,7 @@ use Standin::Json;
 use Standin::StorageCommand;
 use Standin::StorageFile;
 use Standin::StorageSchema;
+use Standin::Value;
 use Standin::World;
 
 my %RELEASE = (
@@ -26,7 +27,7 @@ sub version { return $RELEASE{ Standin::World::release() } }
 my @PATHS = (
     [qr{^/version$} => sub { return version() }],
     [qr{^/storage$} => \&storages],
-    [qr{^/storage/([^/]+)$} => sub { return storage(Standin::ClusterFs::storage_config(), $_[0]) }],
+    [qr{^/storage/([^/]+)$} => \&one_storage],
     [qr{^/cluster/status$} => \&cluster_status],
     [qr{^/nodes$} => sub { return [map { { node => $_, status => 'online', type => 'node',
         id => "node/$_" } } nodes()] }],
@@ -77,6 +78,14 @@ sub storage {
             if $NUMERIC{$key} || $kind eq 'boolean' || $kind eq 'integer';
     }
     return \%shown;
+}
+
+sub one_storage {
+    my ($id) = @_;
+    my %errors;
+    Standin::Value::check($id, { format => 'pve-storage-id' }, 'storage', \%errors);
+    Standin::Failure->parameter(\%errors) if %errors;
+    return storage(Standin::ClusterFs::storage_config(), $id);
 }
 
 sub storages {

@@ -77,7 +77,8 @@ sub usage {
     my %placed = map { $_ => 1 } @$positional;
     my $args = join ' ', map { $schema->{$_}{optional} ? "[<$_>]" : "<$_>" } @$positional;
     my $options = grep { !$placed{$_} } keys %$schema;
-    return "$prefix $args" . ($options ? ' [OPTIONS]' : '') . "\n";
+    return "$prefix $args" . ($options ? ' [OPTIONS]' : '')
+        . ($schema->{'output-format'} ? ' [FORMAT_OPTIONS]' : '') . "\n";
 }
 
 # Picks a sub-command by name or by an unambiguous beginning of it.

@@ -12,6 +12,7 @@ use Standin::StorageFile;
 use Standin::StorageSchema;
 use Standin::TypeZfspool;
 use Standin::Value;
+use Standin::World;
 
 # Under the lock of storage.cfg, failures carrying the command's words.
 sub change {
@@ -141,13 +142,24 @@ sub survey {
     my $wanted = $param->{storage};
     Standin::Failure->parameter({ storage => 'No such storage.' }, 255)
         if defined $wanted && !$info->{$wanted};
+    my $target = $param->{target};
+    undef $target if defined $target && $target =~ /^(?:localhost|\Q${\ Standin::World::node()}\E)$/;
     my %rows;
     for my $id (keys %$info) {
         next if defined $wanted && $id ne $wanted;
-        next if $param->{enabled} && $config->{ids}{$id}{disable};
+        my $section = $config->{ids}{$id};
+        next if $param->{enabled} && $section->{disable};
+        next if defined $target && !($section->{shared} && reachable($section, $target));
         $rows{$id} = $info->{$id};
     }
     return \%rows;
+}
+
+# Whether a storage's node list holds this node and that one.
+sub reachable {
+    my ($section, $other) = @_;
+    my $nodes = $section->{nodes} or return 1;
+    return $nodes->{ Standin::World::node() } && $nodes->{$other};
 }
 
 sub status {

@@ -85,7 +85,8 @@ my %PROPERTY = (
     map({ $_ => $BOOLEAN } qw(disable shared sparse mkdir create-base-path create-subdirs
             nocow fuse krbd nowritecache saferemove tagged_only skip-cert-verification)),
     map({ $_ => { format => 'pve-storage-path' } } qw(path mountpoint export subdir)),
-    map({ $_ => { format => 'pve-storage-server' } } qw(server server2)),
+    server => { format => 'pve-storage-server' },
+    server2 => { format => 'pve-storage-server', requires => 'server' },
     map({ $_ => { format => 'pve-storage-vgname' } } qw(vgname thinpool)),
     nodes => { format => 'pve-node-list' },
     content => { format => 'pve-storage-content-list' },
@@ -102,6 +103,11 @@ my %PROPERTY = (
         format => {
             'keep-all' => { type => 'boolean', optional => 1 },
             map { ("keep-$_" => {%keep}) } qw(last hourly daily weekly monthly yearly),
+        },
+        whole => sub {
+            my %kept = %{ $_[0] };
+            die "keep-all cannot be set together with other options.\n"
+                if delete $kept{'keep-all'} && grep { $_ > 0 } values %kept;
         },
     },
     bwlimit => { format => { map { ($_ => {%limit}) } qw(default restore migration clone move) } },

@@ -4,8 +4,8 @@ package Standin::Value;
 # wording of the genuine complaints.
 #
 # A schema is a hash: type (string unless said), format (a name, a name ending
-# in -list, or a hash = property string), enum, pattern, minimum, maximum,
-# maxLength, optional.
+# in -list, or a hash = property string), whole (a check of all properties
+# together), enum, pattern, minimum, maximum, maxLength, optional.
 
 use strict;
 use warnings;
@@ -123,15 +123,17 @@ sub format_size {
     return $bytes;
 }
 
-# Dies with a complete line where the value breaks the named format.
+# Dies with a complete line where the value breaks the format. The answer is
+# what a property string holds.
 sub check_format {
     my ($format, $value, $path) = @_;
-    if (ref $format) { parse_properties($format, $value, $path); return }
+    return parse_properties($format, $value, $path) if ref $format;
     my ($name, $list) = $format =~ /^(.*?)(-list)?$/;
     my $check = $FORMAT{$name} or die "undefined format '$format'\n";
     for my $item ($list ? split_list($value) : $value) {
         eval { $check->($item); 1 } or die complaint($@);
     }
+    return undef;
 }
 
 sub complaint {
@@ -162,7 +164,8 @@ sub check {
         return note($errors, $path, "type check ('$type') failed - got '$value'");
     }
     if (defined(my $format = $schema->{format})) {
-        eval { check_format($format, $value, $path); 1 }
+        my $whole = $schema->{whole} // sub { };
+        eval { $whole->(check_format($format, $value, $path)); 1 }
             or return note($errors, $path, "invalid format - $@");
     }
     if (my $pattern = $schema->{pattern}) {
@@ -197,9 +200,8 @@ sub parse_properties {
         if ($part =~ /^([^=]+)=(.+)$/) {
             my ($key, $value) = ($1, $2);
             die "duplicate key in comma-separated list property: $key\n" if defined $got{$key};
-            my $schema = $format->{$key}
-                or die "invalid key in comma-separated list property: $key\n";
-            $value = boolean($value) // $value if ($schema->{type} // '') eq 'boolean';
+            $value = boolean($value) // $value
+                if $format->{$key} && ($format->{$key}{type} // '') eq 'boolean';
             $got{$key} = $value;
         } elsif ($part !~ /=/) {
             die "value without key, but schema does not define a default key\n"
@@ -212,8 +214,11 @@ sub parse_properties {
         }
     }
     my %errors;
-    check($got{$_}, $format->{$_}, defined $path && $path ne '' ? "$path.$_" : $_, \%errors)
-        for keys %$format;
+    my $prefix = defined $path && $path ne '' ? "$path." : '';
+    check($got{$_}, $format->{$_}, "$prefix$_", \%errors) for keys %$format;
+    note(\%errors, "$prefix$_", 'property is not defined in schema '
+            . 'and the schema does not allow additional properties')
+        for grep { !$format->{$_} } keys %got;
     die join('', "format error\n", map { "$_: $errors{$_}\n" } keys %errors) if %errors;
     return \%got;
 }
