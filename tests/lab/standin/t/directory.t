@@ -107,7 +107,9 @@ subtest 'files' => sub {
     $w->ok('pvesm', 'add', 'dir', 'dd', '--path', '/d', '--content', 'iso,images,backup');
     $w->write('/d/template/iso/debian.iso', 'x' x 10);
     $w->write('/d/dump/vzdump-lxc-101-2025_01_01-00_00_00.tar.zst', 'x');
-    is($w->ok('pvesm', 'alloc', 'dd', '104', '', '1M'), "successfully created 'dd:104/vm-104-disk-0.raw'\n", 'alloc');
+    is($w->ok('pvesm', 'alloc', 'dd', '104', '', '1M'),
+        "Formatting '/d/images/104/vm-104-disk-0.raw', fmt=raw size=1048576 preallocation=off\n"
+            . "successfully created 'dd:104/vm-104-disk-0.raw'\n", 'alloc');
     is(-s $w->path('/d/images/104/vm-104-disk-0.raw'), 1 << 20, 'a raw file');
     is($w->ok('pvesm', 'path', 'dd:104/vm-104-disk-0.raw'), "/d/images/104/vm-104-disk-0.raw\n", 'path');
     is($w->ok('pvesm', 'path', 'dd:iso/debian.iso'), "/d/template/iso/debian.iso\n", 'path of an iso');

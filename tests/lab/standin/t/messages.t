@@ -39,6 +39,8 @@ my @TABLE = (
     [255, "update storage failed: can't change value of fixed parameter 'pool'\n", qw(set tg --pool tank)],
     map({ [2, "Unknown option: $_\n400 unable to parse option\n$SET", 'set', 'tg', "--$_", '/x'] }
         qw(path export type)),
+    # Getopt::Long abbreviates: --share is --shared here.
+    [2, "400 unable to parse boolean option\n$SET", qw(set tg --share x)],
     [255, "update storage failed: storage 'xx' does not exist\n", qw(set xx)],
     [255, "delete storage failed: storage 'xx' does not exist\n", qw(remove xx)],
     [255, "update storage failed: unable to delete required option 'pool'\n", qw(set tg --delete pool)],

@@ -122,6 +122,18 @@ subtest 'digest, lock, description, low-level lines, snapshots' => sub {
     is($err, "CT is locked (backup)\n", 'a locked container');
 };
 
+subtest 'a file with mistakes' => sub {
+    my $w = world("arch: amd64\nbogus: 1\nonboot: maybe\nstrange line\n");
+    my $said = "vm 101 - unable to parse value of 'bogus' - unknown setting 'bogus'\n"
+        . "vm 101 - unable to parse value of 'onboot' - type check ('boolean') failed - got 'maybe'\n";
+    my $strange = "vm 101 - unable to parse config: strange line\n";
+    $w->says(255, "$said${strange}400 Result verification failed\n"
+            . "onboot: type check ('boolean') failed - got 'maybe'\npct config <vmid> [OPTIONS]\n",
+        'pct', 'config', '101');
+    $w->says(0, "$said$strange$said", 'pct', 'set', '101', '-mp0', '/a,mp=/a');
+    is($w->read($CONF), "arch: amd64\nbogus: 1\nmp0: /a,mp=/a\nonboot: maybe\n", 'unknown keys stay, unreadable lines go');
+};
+
 subtest 'which containers there are' => sub {
     my $w = world();
     $w->write('/etc/pve/nodes/pve1/lxc/100.conf', "memory: 512\n");

@@ -5,6 +5,8 @@ package Standin::ApiCommand;
 use strict;
 use warnings;
 
+use File::Glob ();
+
 use Standin::Activation;
 use Standin::ClusterFs;
 use Standin::Failure;
@@ -48,7 +50,8 @@ sub get {
 }
 
 sub nodes {
-    my @nodes = map { m{([^/]+)$} } glob Standin::World::at('/etc/pve/nodes') . '/*';
+    my @nodes = map { m{([^/]+)$} }
+        File::Glob::bsd_glob(Standin::World::at('/etc/pve/nodes') . '/*');
     return @nodes ? @nodes : Standin::World::node();
 }
 

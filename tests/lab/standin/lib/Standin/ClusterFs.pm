@@ -7,6 +7,7 @@ use strict;
 use warnings;
 
 use Errno qw(EACCES EEXIST);
+use File::Glob ();
 
 use Standin::Failure;
 use Standin::StorageFile;
@@ -107,7 +108,8 @@ sub take_lock {
 # Guests of the whole cluster: id => { type, node }.
 sub guests {
     my %guests;
-    for my $file (glob Standin::World::at('/etc/pve/nodes') . '/*/{lxc,qemu-server}/*.conf') {
+    my $pattern = Standin::World::at('/etc/pve/nodes') . '/*/{lxc,qemu-server}/*.conf';
+    for my $file (File::Glob::bsd_glob($pattern)) {
         my ($node, $kind, $id) = $file =~ m{/nodes/([^/]+)/(lxc|qemu-server)/(\d+)\.conf$} or next;
         $guests{$id} = { type => $kind eq 'lxc' ? 'lxc' : 'qemu', node => $node };
     }

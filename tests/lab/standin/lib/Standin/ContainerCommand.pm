@@ -13,6 +13,7 @@ use Standin::ClusterFs;
 use Standin::ContainerFile;
 use Standin::Failure;
 use Standin::StorageFile;
+use Standin::Value;
 use Standin::VolumeCommand;
 use Standin::World;
 
@@ -50,6 +51,8 @@ sub set {
         }
         change($id, $config, $param, \@deleted);
         Standin::ContainerFile::save($id, $config);
+        # Read once more, as there: what is wrong with the file is said again.
+        Standin::ContainerFile::load($id);
     });
 }
 
@@ -206,6 +209,10 @@ sub config {
     my ($param) = @_;
     my $config = Standin::ContainerFile::load($param->{vmid});
     my %shown = %{ $config->{set} };
+    my %errors;
+    Standin::Value::check($shown{$_}, Standin::ContainerFile::known($_) // {}, $_, \%errors)
+        for keys %shown;
+    Standin::Failure->result(\%errors) if %errors;
     $shown{description} = Standin::ContainerFile::encoded($config->{description})
         if $config->{description} ne '';
     print "$_: $shown{$_}\n" for sort keys %shown;

@@ -79,7 +79,8 @@ sub file { return '/etc/pve/' . relative($_[0]) }
 sub load {
     my ($id) = @_;
     my $raw = Standin::World::slurp(file($id));
-    die "Configuration file '" . relative($id) . "' does not exist\n" if !defined $raw;
+    Standin::Failure->throw("Configuration file '" . relative($id) . "' does not exist\n", 2)
+        if !defined $raw;
     my %config = (set => {}, lxc => [], rest => '', description => '',
         digest => Standin::Digest::sha1_hex($raw));
     my ($current, $rest) = $raw =~ /^(.*?)(^\[.*)?\z/ms;

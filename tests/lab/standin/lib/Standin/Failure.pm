@@ -22,6 +22,13 @@ sub parameter {
         fields => {%$fields}, parameter => 1 }, $class;
 }
 
+# An answer that breaks its own description, as the genuine tools check it.
+sub result {
+    my ($class, $fields) = @_;
+    die bless { text => "400 Result verification failed\n", rc => 255,
+        fields => {%$fields}, parameter => 1 }, $class;
+}
+
 # A command line that cannot be read at all.
 sub request {
     my ($class, $text) = @_;

@@ -7,6 +7,7 @@ use strict;
 use warnings;
 
 use Cwd ();
+use File::Glob ();
 use File::Path ();
 
 use Standin::Command;
@@ -112,7 +113,7 @@ sub volumes {
     my $dir = subdir($section, 'images');
     my $formats = join '|', Standin::StorageSchema::image_formats($section->{type});
     my %volumes;
-    for my $file (glob Standin::World::at($dir) . '/[0-9]*/*') {
+    for my $file (File::Glob::bsd_glob(Standin::World::at($dir) . '/[0-9]*/*')) {
         my ($owner, $name, $format) = $file =~ m{/(\d+)/([^/]+\.($formats))$} or next;
         $volumes{"$owner/$name"} = {
             vmid => $owner, format => $format, size => -d $file ? 0 : -s _,
@@ -125,7 +126,7 @@ sub volumes {
 sub files {
     my ($class, $section, $content) = @_;
     my %files;
-    for my $file (glob Standin::World::at(subdir($section, $content)) . '/*') {
+    for my $file (File::Glob::bsd_glob(Standin::World::at(subdir($section, $content)) . '/*')) {
         next if -d $file;
         my ($name) = $file =~ m{([^/]+)$};
         $name =~ $PATTERN{$content} or next;
@@ -159,7 +160,8 @@ sub allocate {
         die "storage does not support subvol quotas\n" if $kib != 0;
         mkdir $file or die "unable to create subvol '$path' - $!\n";
     } elsif ($format eq 'raw') {
-        # A sparse file is what qemu-img leaves for a raw image as well.
+        # A sparse file and this line are what qemu-img leaves as well.
+        print "Formatting '$path', fmt=raw size=", $kib * 1024, " preallocation=off\n";
         open(my $image, '>', $file) or die "unable to create image: $!\n";
         truncate($image, $kib * 1024) or die "unable to create image: $!\n";
         close($image);

@@ -11,13 +11,13 @@ use Standin::Value;
 use Standin::World;
 
 # A mark after the option: ! required and fixed, + required, ~ fixed.
-my $DIRLIKE = 'content-dirs nodes disable maxfiles prune-backups max-protected-backups '
+my $DIRLIKE = 'nodes disable maxfiles prune-backups max-protected-backups '
     . 'content format mkdir create-base-path create-subdirs bwlimit preallocation';
 my %OPTIONS = (
     zfspool => 'pool! blocksize sparse nodes disable content bwlimit mountpoint',
-    dir => "path! shared is_mountpoint $DIRLIKE",
-    nfs => "path! server! export! options $DIRLIKE",
-    cifs => "path! server! share! subdir username password domain smbversion options $DIRLIKE",
+    dir => "path! shared is_mountpoint content-dirs $DIRLIKE",
+    nfs => "path! server! export! options content-dirs $DIRLIKE",
+    cifs => "path! server! share! subdir username password domain smbversion options content-dirs $DIRLIKE",
     btrfs => 'path! nodes shared disable maxfiles prune-backups max-protected-backups content '
         . 'format is_mountpoint nocow mkdir create-base-path create-subdirs preallocation',
     cephfs => 'path! content-dirs monhost nodes subdir disable options username content format '
@@ -128,7 +128,12 @@ if (Standin::World::release() >= 9) {
     delete @PROPERTY{qw(maxfiles volume server2 transport)};
     s/ maxfiles// for values %OPTIONS;
     $OPTIONS{$_} .= ' snapshot-as-volume-chain~' for qw(dir nfs cifs);
+    $OPTIONS{lvm} .= ' snapshot-as-volume-chain saferemove-stepsize';
+    $OPTIONS{zfs} .= ' zfs-base-path';
+    $IMAGE{lvm} = 'raw qcow2|raw';
     $PROPERTY{'snapshot-as-volume-chain'} = $BOOLEAN;
+    $PROPERTY{'saferemove-stepsize'} = { type => 'integer', enum => [1, 2, 4, 8, 16, 32] };
+    $PROPERTY{'zfs-base-path'} = { format => 'pve-storage-path' };
     $PROPERTY{blocksize} = { format => 'pve-storage-zfs-blocksize' };
 }
 $_->{optional} = 1 for values %PROPERTY;
