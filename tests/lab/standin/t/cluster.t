@@ -42,7 +42,7 @@ subtest 'the lock is released after a failure' => sub {
 };
 
 subtest 'parallel adds all survive' => sub {
-    my $w = TestWorld->new(env => { STANDIN_LOCK_PAUSE => 0.3 });
+    my $w = TestWorld->new(env => { STANDIN_LOCK_PAUSE => 1 });
     my @children;
     for my $number (1 .. 4) {
         my $child = fork // die;
