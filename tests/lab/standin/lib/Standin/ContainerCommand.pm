@@ -1,0 +1,236 @@
+package Standin::ContainerCommand;
+
+# pct set, config, list. Containers never run here, so every change applies at
+# once and none stays pending.
+
+use strict;
+use warnings;
+
+use Fcntl qw(:flock);
+
+use Standin::Activation;
+use Standin::ClusterFs;
+use Standin::ContainerFile;
+use Standin::Failure;
+use Standin::StorageFile;
+use Standin::Value;
+use Standin::VolumeCommand;
+use Standin::World;
+
+my $NEW_VOLUME = qr/^([^:\s]+):(\d+(?:\.\d+)?)$/;
+
+sub locked {
+    my ($id, $code) = @_;
+    mkdir Standin::World::at($_) for '/run', '/run/lock', '/run/lock/lxc';
+    my $path = "/run/lock/lxc/pve-config-$id.lock";
+    open(my $lock, '>>', Standin::World::at($path)) or die "can't open file '$path' - $!\n";
+    my $tries = 10;
+    until (flock($lock, LOCK_EX | LOCK_NB)) {
+        die "can't lock file '$path' - got timeout\n" if !$tries--;
+        sleep 1;
+    }
+    return $code->();
+}
+
+sub set {
+    my ($param) = @_;
+    my $id = delete $param->{vmid};
+    my $digest = delete $param->{digest};
+    die "no options specified\n" if !%$param;
+    my @deleted = Standin::Value::split_list(delete $param->{delete} // '');
+
+    locked($id, sub {
+        my $config = Standin::ContainerFile::load($id);
+        die "CT is locked ($config->{set}{lock})\n" if $config->{set}{lock};
+        die "detected modified configuration - file changed by other user? Try again.\n"
+            if $digest && $digest ne $config->{digest};
+        for my $key (@deleted) {
+            refuse('delete', "unknown option '$key'") if !Standin::ContainerFile::known($key);
+            refuse('delete', "you can't use '-$key' and -delete $key' at the same time")
+                if defined $param->{$key};
+        }
+        change($id, $config, $param, \@deleted);
+        Standin::ContainerFile::save($id, $config);
+        # Read once more, as there: what is wrong with the file is said again.
+        Standin::ContainerFile::load($id);
+    });
+}
+
+sub refuse {
+    my ($field, $why) = @_;
+    Standin::Failure->parameter({ $field => $why }, 255);
+}
+
+# Everything is checked before anything is done; what then fails undoes nothing
+# and keeps the file as it was.
+sub change {
+    my ($id, $config, $param, $deleted) = @_;
+    my $set = $config->{set};
+    my $storages = Standin::ClusterFs::storage_config();
+
+    my @gone;
+    for my $key (@$deleted) {
+        if (!defined $set->{$key}) {
+            warn "cannot delete '$key' - not set in current configuration!\n";
+            next;
+        }
+        die "unable to delete required option '$key'\n" if $key =~ /^(?:memory|rootfs|ostype)$/;
+        die "unable to delete read-only option: '$key'\n" if $key eq 'unprivileged';
+        protected($id, $set, "can't remove CT $id drive '$key'") if $key =~ /^(?:unused|mp)\d+$/;
+        push @gone, $key;
+    }
+    for my $key (sort keys %$param) {
+        die "unable to modify read-only option: '$key'\n" if $key eq 'unprivileged';
+        next if $key !~ /^(?:mp\d+|rootfs)$/;
+        protected($id, $set, "can't update CT $id drive '$key'");
+        my $mount = Standin::ContainerFile::parse_mount($key, $param->{$key});
+        next if $mount->{kind} ne 'volume';
+        my ($storage) = Standin::VolumeCommand::parse_id($mount->{volume});
+        my $section = Standin::StorageFile::section($storages, $storage);
+        die "storage '$storage' does not allow content type 'rootdir' (Container)\n"
+            if !$section->{content}{rootdir};
+    }
+
+    my %errors;
+    my $attempt = sub {
+        my ($key, $code) = @_;
+        return if eval { $code->(); 1 };
+        $errors{$key} = "unable to apply pending change $key : $@";
+        print STDERR $errors{$key};
+    };
+    for my $key (sort @gone) {
+        $attempt->($key, sub { drop($id, $set, $storages, $key) });
+    }
+    for my $key (sort keys %$param) {
+        $attempt->($key, sub { put($id, $set, $storages, $key, $param->{$key}) });
+    }
+    Standin::Failure->parameter(\%errors, 255) if %errors;
+    if (defined(my $text = delete $set->{description})) {
+        $config->{description} = $text eq '' ? '' : "$text\n";
+    }
+}
+
+sub protected {
+    my ($id, $set, $words) = @_;
+    die "$words - protection mode enabled\n" if $set->{protection};
+}
+
+# A bind mount just goes; a volume turns unused; an unused one is destroyed.
+sub drop {
+    my ($id, $set, $storages, $key) = @_;
+    my $value = $set->{$key};
+    if ($key =~ /^mp/) {
+        my $mount = Standin::ContainerFile::parse_mount($key, $value);
+        park($set, $mount->{volume}) if $mount->{kind} eq 'volume';
+    } elsif ($key =~ /^unused/ && !in_use($set, $value, $key)) {
+        my ($storage, $name) = Standin::VolumeCommand::parse_id($value);
+        my $section = Standin::StorageFile::section($storages, $storage);
+        my ($owner) = Standin::Activation::handler($section->{type})->parse_volume($name);
+        if (($owner // '') eq $id) {
+            Standin::VolumeCommand::release($storages, $value);
+        } else {
+            warn "ignore deletion of '$value', CT $id isn't the owner!\n";
+        }
+    }
+    delete $set->{$key};
+}
+
+# Overwrites what is there; a storage volume that loses its place turns unused.
+sub put {
+    my ($id, $set, $storages, $key, $value) = @_;
+    if ($key =~ /^mp/) {
+        my $mount = Standin::ContainerFile::parse_mount($key, $value);
+        if ($mount->{kind} eq 'volume' && $mount->{volume} =~ $NEW_VOLUME) {
+            create($id, $set, $storages, $mount, $1, $2);
+        } elsif ($mount->{kind} eq 'volume') {
+            measure($storages, $mount);
+        }
+        $value = Standin::ContainerFile::print_mount($key, $mount);
+    }
+    my $old = $set->{$key};
+    $set->{$key} = $value;
+    return if $key !~ /^mp/ || !defined $old;
+    my $mount = Standin::ContainerFile::parse_mount($key, $old);
+    park($set, $mount->{volume}) if $mount->{kind} eq 'volume' && !in_use($set, $mount->{volume}, '');
+}
+
+sub in_use {
+    my ($set, $volume, $besides) = @_;
+    for my $key (grep { /^(?:mp\d+|rootfs)$/ && $_ ne $besides } keys %$set) {
+        my $mount = eval { Standin::ContainerFile::parse_mount($key, $set->{$key}) } or next;
+        return 1 if $mount->{volume} eq $volume;
+    }
+    return 0;
+}
+
+# The first free unusedN; nothing where the volume stands there already.
+sub park {
+    my ($set, $volume) = @_;
+    return if grep { /^unused\d+$/ && $set->{$_} eq $volume } keys %$set;
+    for my $number (0 .. 255) {
+        next if defined $set->{"unused$number"};
+        $set->{"unused$number"} = $volume;
+        return;
+    }
+    die "Too many unused volumes - please delete them first.\n";
+}
+
+# storage:GiB becomes a new volume, owned by the container's root.
+sub create {
+    my ($id, $set, $storages, $mount, $storage, $gib) = @_;
+    my $section = Standin::StorageFile::section($storages, $storage);
+    my $kib = int($gib * 1024) * 1024;
+    my $quota = $section->{type} eq 'zfspool' || $kib == 0;
+    my $volume = Standin::VolumeCommand::allocate($storages, $storage, $id,
+        $quota ? 'subvol' : 'raw', undef, $kib);
+    $mount->{volume} = $volume;
+    $mount->{size} = $kib * 1024;
+    return if !$quota;
+    my (undef, $name) = Standin::VolumeCommand::parse_id($volume);
+    my $handler = Standin::Activation::handler($section->{type});
+    $handler->mount_volume($section, $name);
+    my $owner = $set->{unprivileged} ? 100_000 : 0;
+    chown($owner, $owner, Standin::World::at($handler->path($section, $name)));
+}
+
+# The size is read anew; where that fails the mount is taken all the same.
+sub measure {
+    my ($storages, $mount) = @_;
+    eval {
+        my ($storage, $name) = Standin::VolumeCommand::parse_id($mount->{volume});
+        my $section = Standin::StorageFile::section($storages, $storage);
+        $mount->{size} = Standin::Activation::handler($section->{type})
+            ->volume_size($section, $name);
+    };
+    warn "Could not rescan volume size - $@\n" if $@;
+}
+
+sub config {
+    my ($param) = @_;
+    my $config = Standin::ContainerFile::load($param->{vmid});
+    my %shown = %{ $config->{set} };
+    my %errors;
+    Standin::Value::check($shown{$_}, Standin::ContainerFile::known($_) // {}, $_, \%errors)
+        for keys %shown;
+    Standin::Failure->result(\%errors) if %errors;
+    $shown{description} = Standin::ContainerFile::encoded($config->{description})
+        if $config->{description} ne '';
+    print "$_: $shown{$_}\n" for sort keys %shown;
+    print "$_->[0]: $_->[1]\n" for @{ $config->{lxc} };
+}
+
+sub list {
+    my $guests = Standin::ClusterFs::guests();
+    my $node = Standin::World::node();
+    my @ids = sort { $a <=> $b }
+        grep { $guests->{$_}{type} eq 'lxc' && $guests->{$_}{node} eq $node } keys %$guests;
+    return if !@ids;
+    my $shape = "%-10s %-10s %-12s %-20s\n";
+    printf $shape, 'VMID', 'Status', 'Lock', 'Name';
+    for my $id (@ids) {
+        my $set = Standin::ContainerFile::load($id)->{set};
+        printf $shape, $id, 'stopped', $set->{lock} // '', $set->{hostname} // "CT$id";
+    }
+}
+
+1;
