@@ -1,0 +1,143 @@
+"""A fleet of simulated nodes as real processes on this machine: four daemons a node over one simulated machine, one
+orchestrator over all of them, unix sockets in between. Used by the system tier and by `./dev demo --sim`."""
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import tempfile
+import time
+
+PARTICIPANTS = ("zfs", "nfs", "samba", "proxmox")
+DAEMONS = {"zfs": "services/zfs/phoenix-zfsd", "nfs": "services/nfs/phoenix-nfsd",
+           "samba": "services/samba/phoenix-sambad", "proxmox": "services/proxmox/phoenix-proxmoxd"}
+
+
+class SimFleet:
+    """Starts nothing by itself: call start(). The directory is removed by close() unless `keep`."""
+
+    def __init__(self, build, nodes=("hv1", "hv2"), participants=PARTICIPANTS, keep=False, directory=None):
+        self.build = os.path.abspath(build)
+        self.nodes = tuple(nodes)
+        self.participants = tuple(participants)
+        self.keep = keep
+        # Socket paths are limited to 107 characters: a short directory.
+        self.directory = directory or tempfile.mkdtemp(prefix="phx-", dir="/tmp")
+        self.processes = {}
+        for node in self.nodes:
+            os.makedirs(self.path(node, "run"), exist_ok=True)
+        self.fleet_file = self.path("fleet.json")
+        with open(self.fleet_file, "w", encoding="utf-8") as out:
+            json.dump({"nodes": [{"name": node, "address": "unix:" + self.path(node, "run")} for node in self.nodes]}, out)
+
+    def path(self, *parts):
+        return os.path.join(self.directory, *parts)
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def start(self):
+        for node in self.nodes:
+            for participant in self.participants:
+                self.start_daemon(node, participant)
+        self.start_orchestrator()
+
+    def _spawn(self, key, argv):
+        log = open(self.path("%s.log" % "-".join(key)), "ab")
+        env = dict(os.environ, ASAN_OPTIONS="detect_leaks=0:abort_on_error=1")
+        self.processes[key] = subprocess.Popen(argv, stdout=log, stderr=log, env=env, start_new_session=True)
+        log.close()
+
+    def start_daemon(self, node, participant):
+        self._spawn((node, participant), [
+            os.path.join(self.build, DAEMONS[participant]), "--node", node, "--sim", self.path(node, "machine"),
+            "--state-dir", self.path(node, "state"), "--runtime-dir", self.path(node, "run"),
+            "--launcher", os.path.join(self.build, "base/phoenix-launch")])
+        self._await_socket((node, participant), self.path(node, "run", participant + ".sock"))
+
+    def start_orchestrator(self, *extra):
+        os.makedirs(self.path("run"), exist_ok=True)
+        self._spawn(("orchestrator",), [
+            os.path.join(self.build, "orchestrator/phoenix-orchestratord"), "--node", self.nodes[0],
+            "--state-dir", self.path("orchestrator"), "--runtime-dir", self.path("run"), *extra])
+        self._await_socket(("orchestrator",), self.path("run", "orchestrator.sock"))
+
+    def _await_socket(self, key, path):
+        """Until the daemon of `key` accepts connections; fails when it ended instead."""
+        import socket
+        while True:
+            if self.processes[key].poll() is not None:
+                raise RuntimeError("%s ended with %s:\n%s" % (key, self.processes[key].returncode, self.log(*key)))
+            with socket.socket(socket.AF_UNIX) as probe:
+                try:
+                    probe.connect(path)
+                    return
+                except OSError:
+                    time.sleep(0.02)
+
+    def log(self, *key):
+        with open(self.path("%s.log" % "-".join(key)), encoding="utf-8", errors="replace") as text:
+            return text.read()
+
+    def kill(self, *key):
+        """kill -9, as a crash would."""
+        process = self.processes.pop(key)
+        process.kill()
+        process.wait()
+
+    def stop(self, *key):
+        """SIGTERM, as systemd would; answers the exit code."""
+        process = self.processes.pop(key)
+        process.send_signal(signal.SIGTERM)
+        return process.wait()
+
+    def close(self):
+        codes = {}
+        for key in list(self.processes):
+            self.processes[key].send_signal(signal.SIGTERM)
+        for key in list(self.processes):
+            codes[key] = self.processes.pop(key).wait()
+        if not self.keep:
+            shutil.rmtree(self.directory, ignore_errors=True)
+        return codes
+
+    def phoenix(self, *args, fleet=True, **kwargs):
+        """Runs the command line against this fleet."""
+        argv = [os.path.join(self.build, "clients/phoenix"), "--runtime-dir", self.path("run"), *args]
+        if fleet and args and args[0] in ("plan", "setup", "nodes"):
+            argv += ["--fleet", self.fleet_file]
+        env = dict(os.environ, ASAN_OPTIONS="detect_leaks=0")
+        return subprocess.run(argv, capture_output=True, text=True, env=env, **kwargs)
+
+    def _machine(self, node):
+        return sqlite3.connect(self.path(node, "machine", "machine.db"), timeout=30)
+
+    def fault(self, node, operation, effect="fail", count=1):
+        """The next `count` operations of this name go wrong on the simulated machine."""
+        with self._machine(node) as database:
+            database.executemany("INSERT INTO faults(operation, effect) VALUES(?, ?)", [(operation, effect)] * count)
+
+    def dump(self, node):
+        """The whole simulated world of a node as text, without faults and counters: equal texts, equal worlds."""
+        with self._machine(node) as database:
+            lines = ["%s %s %s" % row for row in database.execute(
+                "SELECT kind, name, value FROM objects ORDER BY kind, name")]
+            lines += ["file %s %s %s:%s %o %r" % row for row in database.execute(
+                "SELECT path, directory, uid, gid, mode, content FROM files ORDER BY path")]
+        return "\n".join(lines)
+
+    def dumps(self):
+        return {node: self.dump(node) for node in self.nodes}
+
+
+def write_secrets(path, password):
+    with open(path, "w", encoding="utf-8") as out:
+        json.dump({"samba": {"users": {"heads": password}}}, out)
+    os.chmod(path, 0o600)
+    return path

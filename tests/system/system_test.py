@@ -1,0 +1,144 @@
+"""The main job on simulated nodes, as a user does it: plan, setup, again, a failure on one node, crashes."""
+
+import json
+import os
+import subprocess
+import sys
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests", "support"))
+from sim_fleet import SimFleet, write_secrets  # noqa: E402
+
+BUILD = os.environ.get("PHOENIX_BUILD", os.path.join(ROOT, "build", "asan"))
+CONFIG = os.path.join(ROOT, "deploy", "examples", "phoenix_hypervisor_config.json")
+
+
+class SystemTest(unittest.TestCase):
+    def setUp(self):
+        self.fleet = SimFleet(BUILD)
+        self.addCleanup(self.fleet.close)
+        self.secrets = write_secrets(self.fleet.path("secrets.json"), "correct horse")
+        self.fleet.start()
+
+    def phoenix(self, *args, expect=0, **kwargs):
+        result = self.fleet.phoenix(*args, **kwargs)
+        self.assertEqual(result.returncode, expect, "phoenix %s\n%s\n%s" % (" ".join(args), result.stdout, result.stderr))
+        return result.stdout
+
+    def plan(self, *extra, expect=0):
+        return json.loads(self.phoenix("--output", "json", "plan", "-f", CONFIG, "--secrets", self.secrets, *extra,
+                                       expect=expect))
+
+    def setup_run(self, expect=0):
+        return self.phoenix("setup", "-f", CONFIG, "--secrets", self.secrets, expect=expect)
+
+    def test_plan_mutates_nothing_and_setup_twice_has_nothing_to_do(self):
+        self.plan()  # daemons may seed their machine once
+        before = self.fleet.dumps()
+        plan = self.plan("--detailed-exitcode", expect=2)
+        self.assertGreater(plan["step_count"], 40)
+        self.assertEqual(self.fleet.dumps(), before)
+        out = self.setup_run()
+        self.assertIn("COMMITTED", out)
+        after = self.fleet.dumps()
+        self.assertNotEqual(after, before)
+        self.assertIn("Plan: 0 steps", self.setup_run())
+        self.assertEqual(self.plan("--detailed-exitcode")["step_count"], 0)
+        self.assertEqual(self.fleet.dumps(), after)
+
+    def test_a_changed_password_is_exactly_one_step_per_node(self):
+        self.setup_run()
+        write_secrets(self.secrets, "another password")
+        plan = self.plan()
+        self.assertEqual(plan["step_count"], 2, plan)
+        self.assertEqual({step["node"] for step in plan["steps"]}, {"hv1", "hv2"})
+        self.assertNotIn("another password", json.dumps(plan))
+        self.setup_run()
+        self.assertEqual(self.plan()["step_count"], 0)
+
+    def test_a_failing_last_samba_step_of_node_2_undoes_both_nodes(self):
+        plan = self.plan()
+        before = self.fleet.dumps()
+        last = [step["step"]["id"] for step in plan["steps"]
+                if step["node"] == "hv2" and step["participant"] == "samba" and step["step"]["id"].startswith("share:")][-1]
+        self.fleet.fault("hv2", "samba.set-share:" + last.removeprefix("share:"))
+        out = self.setup_run(expect=3)
+        self.assertIn("ROLLED_BACK", out)
+        self.assertIn(last, out)
+        self.assert_equal_but_for_named_remainder(before, self.fleet.dumps(), plan)
+        # Nothing stays locked: the same run goes through once the fault is gone.
+        self.assertIn("COMMITTED", self.setup_run())
+
+    def assert_equal_but_for_named_remainder(self, before, after, plan):
+        """Package steps are LOSSY: what the plan named may remain, everything else equals the state before."""
+        lossy = [step["step"] for step in plan["steps"] if step["step"]["step_class"] == "STEP_CLASS_LOSSY"]
+        self.assertTrue(all(step["remainder"] for step in lossy), "a LOSSY step must say what remains")
+        for node in before:
+            changed = sorted(set(before[node].split("\n")) ^ set(after[node].split("\n")))
+            foreign = [line for line in changed if not line.startswith(("package ", "unit ", "file /etc/samba/smb.conf",
+                                                                        "file /etc/samba ", "file /etc/exports ",
+                                                                        "file /etc/default/", "user ", "group "))]
+            self.assertEqual(foreign, [], node)
+
+    def test_runs_can_be_listed_shown_and_watched_again(self):
+        self.setup_run()
+        runs = json.loads(self.phoenix("--output", "json", "runs", "list"))["runs"]
+        self.assertEqual(len(runs), 1)
+        run = runs[0]["name"].removeprefix("runs/")
+        self.assertIn("COMMITTED", self.phoenix("runs", "show", run))
+        self.assertIn("committed: every node keeps the new state", self.phoenix("runs", "watch", run))
+
+    def test_an_orchestrator_that_dies_goes_on_where_it_was(self):
+        setup = subprocess.Popen(
+            [os.path.join(BUILD, "clients/phoenix"), "--runtime-dir", self.fleet.path("run"), "setup", "-f", CONFIG,
+             "--secrets", self.secrets, "--fleet", self.fleet.fleet_file], stdout=subprocess.PIPE, text=True)
+        for line in setup.stdout:
+            if "doing" in line:
+                break
+        self.fleet.kill("orchestrator")
+        setup.stdout.read()
+        self.assertEqual(setup.wait(), 1)
+        self.fleet.start_orchestrator()
+        run = json.loads(self.phoenix("--output", "json", "runs", "list"))["runs"][0]["name"].removeprefix("runs/")
+        self.assertIn("COMMITTED", self.phoenix("runs", "watch", run))
+        self.assertEqual(self.plan()["step_count"], 0)
+
+    def test_a_service_that_dies_mid_run_changes_nothing_of_the_outcome(self):
+        setup = subprocess.Popen(
+            [os.path.join(BUILD, "clients/phoenix"), "--runtime-dir", self.fleet.path("run"), "setup", "-f", CONFIG,
+             "--secrets", self.secrets, "--fleet", self.fleet.fleet_file], stdout=subprocess.PIPE, text=True)
+        for line in setup.stdout:
+            if "hv1/zfs: doing" in line:
+                break
+        self.fleet.kill("hv1", "zfs")
+        self.fleet.start_daemon("hv1", "zfs")
+        out = setup.stdout.read()
+        code = setup.wait()
+        self.assertIn(code, (0, 3), out)
+        self.assertIn("COMMITTED" if code == 0 else "ROLLED_BACK", out)
+
+    def test_no_secret_in_any_artefact(self):
+        self.setup_run()
+        for folder, _, files in os.walk(self.fleet.directory):
+            for name in files:
+                path = os.path.join(folder, name)
+                if path == self.secrets or not os.path.isfile(path):
+                    continue
+                with open(path, "rb") as data:
+                    self.assertNotIn(b"correct horse", data.read(), path)
+
+    def test_nodes_shows_every_service(self):
+        out = self.phoenix("nodes")
+        for participant in self.fleet.participants:
+            self.assertIn(participant, out)
+        self.fleet.kill("hv2", "nfs")
+        self.assertIn("unreachable", self.phoenix("nodes"))
+
+    def test_a_graceful_stop_exits_with_0(self):
+        self.assertEqual(self.fleet.stop("hv1", "zfs"), 0)
+        self.assertEqual(self.fleet.stop("orchestrator"), 0)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
