@@ -10,17 +10,10 @@
 
 #include "services/kit/participant/domain.h"
 #include "services/kit/plan/step.h"
+#include "services/node/domain/firewall_rule.h"
 #include "services/node/host/node_host.h"
 
 namespace phoenix::node {
-
-// One port that one client may reach.
-struct FirewallRule {
-  std::string client;    // a CIDR or an address
-  std::string port;      // "2049", "137,138"
-  std::string protocol;  // "tcp" or "udp"
-  friend bool operator==(const FirewallRule&, const FirewallRule&) = default;
-};
 
 // What a participant needs of the node.
 struct NodeWants {
@@ -30,11 +23,15 @@ struct NodeWants {
   std::vector<FirewallRule> rules;
   // Packages held back to be installed only where no firewall is present: "ufw".
   std::vector<std::string> firewall_packages;
+  // The spec speaks of a part of the node only: what it does not name is not orphaned.
+  bool partial = false;
 };
 
 struct NodePlan {
   std::vector<kit::Step> steps;
   std::vector<kit::Note> notes;
+  // package:NAME and unit:NAME that are there now, for the domain's Plan::provided_now and Requirement::satisfied_now.
+  std::vector<std::string> provided_now;
   // What the state says in words that do not move by themselves, for the base fingerprint.
   std::string fingerprint_text;
 };
