@@ -1,11 +1,8 @@
 // What a node has of packages, units and firewalls. Pure values.
 #pragma once
 
-#include <map>
 #include <string>
 #include <vector>
-
-#include "services/node/domain/firewall_rule.h"
 
 namespace phoenix::node {
 
@@ -23,8 +20,9 @@ struct InstallForecast {
   friend bool operator==(const InstallForecast&, const InstallForecast&) = default;
 };
 
-// Who installed a package: kept durably from before the installation begins until it is undone, and for ever after a
-// commit. It tells our own work from that of others, and a package that an undo left behind from one in use.
+// Who installed a package: kept durably from before the installation begins until it is undone, and for ever
+// after a commit. It tells our own work from that of others, and a package that an undo left behind from one
+// in use.
 struct InstallRecord {
   std::string run_id;
   std::vector<std::string> brings;
@@ -37,20 +35,25 @@ struct UnitState {
   std::string name;
   bool exists = false;
   bool masked = false;
-  // As systemd says: "enabled", "disabled", "static", "generated", "enabled-runtime" …; "" where there is no file.
+  // As systemd says: "enabled", "disabled", "static", "generated", "enabled-runtime" …; "" where there is no
+  // file.
   std::string enablement;
   bool active = false;
   friend bool operator==(const UnitState&, const UnitState&) = default;
 
-  bool Enabled() const { return enablement != "disabled" && enablement != "enabled-runtime" && !enablement.empty(); }
+  // Started with the machine, or, for static ones, as far as it can be.
+  bool Enabled() const {
+    return enablement == "enabled" || enablement == "static" || enablement == "alias" ||
+           enablement == "indirect" || enablement == "generated";
+  }
 };
 
 // A rule of ufw's user.rules, or as the kernel has it.
 struct UfwRule {
   std::string action;     // "allow", "deny", "reject", "limit"
   std::string protocol;   // "tcp", "udp", "any"
-  std::string port;       // destination; "any"
-  std::string client;     // source, as ufw writes it: "10.0.0.0/24", "10.0.0.5"; "any" for everybody
+  std::string port;       // destination; "any"; "" for an application's
+  std::string client;     // source, as ufw writes it: "10.0.0.0/24", "10.0.0.5", "0.0.0.0/0" for everybody
   std::string direction;  // "in", "out", with an interface "in_eth0"
   // True where destination address and source port are "any", so that the fields above say all.
   bool plain = true;
@@ -61,6 +64,7 @@ struct UfwRule {
 struct FirewallState {
   bool ufw_installed = false;
   bool ufw_active = false;
+  bool ufw_ipv6 = true;  // ufw is set to manage IPv6 too
   bool pve_installed = false;
   bool pve_enabled = false;
   std::vector<UfwRule> rules;  // as written down, in order

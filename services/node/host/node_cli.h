@@ -13,14 +13,16 @@
 
 namespace phoenix::node {
 
-// Installations run in a transient oneshot unit, so they outlive the daemon. Service starts are held back inside the
-// unit's own mount namespace (README.md tells how and why); nothing is written to the host for it.
+// Installations run in a transient oneshot unit, so they outlive the daemon. Service starts are held back
+// inside the unit's own mount namespace (README.md tells how and why); nothing is written to the host for it.
 class NodeCli final : public NodeHost {
  public:
-  NodeCli(CommandRunner& runner, Files& files, std::chrono::milliseconds poll_every = std::chrono::milliseconds(500))
+  NodeCli(CommandRunner& runner, Files& files,
+          std::chrono::milliseconds poll_every = std::chrono::milliseconds(500))
       : runner_(runner), files_(files), poll_every_(poll_every) {}
 
-  absl::StatusOr<std::map<std::string, PackageState>> Packages(const std::vector<std::string>& names) override;
+  absl::StatusOr<std::map<std::string, PackageState>> Packages(
+      const std::vector<std::string>& names) override;
   absl::StatusOr<InstallForecast> Forecast(const std::string& package) override;
   absl::Status BeginInstall(const std::string& package, const std::string& run_id,
                             const ChildObserver& observer) override;
@@ -40,8 +42,10 @@ class NodeCli final : public NodeHost {
   absl::Status Start(const std::string& unit, const ChildObserver& observer) override;
   absl::Status Stop(const std::string& unit, const ChildObserver& observer) override;
   absl::StatusOr<FirewallState> Firewall() override;
-  absl::Status AllowRule(const FirewallRule& rule, const std::string& comment, const ChildObserver& observer) override;
-  absl::Status DeleteRule(const FirewallRule& rule, const ChildObserver& observer) override;
+  absl::Status AllowRule(const FirewallRule& rule, const std::string& comment,
+                         const ChildObserver& observer) override;
+  absl::Status DeleteRule(const FirewallRule& rule, const std::string& comment,
+                          const ChildObserver& observer) override;
 
  private:
   CommandRunner& runner_;

@@ -1,5 +1,5 @@
-// A node's packages, units and firewall behind an interface. Two hosts: NodeCli (the machine) and NodeSim (a simulated
-// one). Both pass tests/contract/node_host_contract.h.
+// A node's packages, units and firewall behind an interface. Two hosts: NodeCli (the machine) and NodeSim (a
+// simulated one). Both pass tests/contract/node_host_contract.h.
 #pragma once
 
 #include <absl/status/status.h>
@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/host/command.h"
+#include "services/node/domain/firewall_rule.h"
 #include "services/node/domain/node_state.h"
 
 namespace phoenix::node {
@@ -22,11 +23,12 @@ class NodeHost {
   virtual ~NodeHost() = default;
 
   // --- packages
-  virtual absl::StatusOr<std::map<std::string, PackageState>> Packages(const std::vector<std::string>& names) = 0;
+  virtual absl::StatusOr<std::map<std::string, PackageState>> Packages(
+      const std::vector<std::string>& names) = 0;
   // FAILED_PRECONDITION where the package cannot be had or the package system is not in order.
   virtual absl::StatusOr<InstallForecast> Forecast(const std::string& package) = 0;
-  // Installs in the background, by a unit named after run and package, with service starts held back; returns once that
-  // has begun. OK and nothing else where it is under way already. Never killed.
+  // Installs in the background, by a unit named after run and package, with service starts held back; returns
+  // once that has begun. OK and nothing else where it is under way already. Never killed.
   virtual absl::Status BeginInstall(const std::string& package, const std::string& run_id,
                                     const ChildObserver& observer) = 0;
   // Waits while the installation runs, at most `limit`: kRunning when it still does then.
@@ -57,7 +59,9 @@ class NodeHost {
   // Must not be called while an identical rule is there: it would get our comment.
   virtual absl::Status AllowRule(const FirewallRule& rule, const std::string& comment,
                                  const ChildObserver& observer) = 0;
-  virtual absl::Status DeleteRule(const FirewallRule& rule, const ChildObserver& observer) = 0;
+  // Deletes the rule only where it carries this very comment.
+  virtual absl::Status DeleteRule(const FirewallRule& rule, const std::string& comment,
+                                  const ChildObserver& observer) = 0;
 };
 
 }  // namespace phoenix::node

@@ -1,15 +1,17 @@
-// The simulated node over the machine that its daemons share. Kinds it owns: "package", "package.record", "unit", "ufw",
-// "ufw.rule", "ufw.live", "install".
-// Faults: "node.install[:package]", "node.enable[:unit]", "node.disable", "node.start", "node.stop", "node.allow[:client]",
-// "node.delete"; beside the machine's effects "half": of a rule, written down but not live; of an installation,
-// interrupted.
+// The simulated node over the machine that its daemons share. Kinds it owns: "package", "package.record",
+// "unit", "ufw", "ufw.rule", "ufw.live", "install". Faults: "node.install[:PACKAGE]", "node.enable[:UNIT]",
+// "node.disable", "node.start", "node.stop", "node.allow[:CLIENT]", "node.delete". Beside the machine's
+// effects there is "half": of an installation, interrupted; of a start, what the unit pulls up runs and it
+// does not; of a rule, ufw's file has it and the kernel has not (of a deletion, the other way round).
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "services/kit/sim/machine.h"
@@ -21,7 +23,8 @@ class NodeSim final : public NodeHost {
  public:
   explicit NodeSim(std::shared_ptr<kit::Machine> machine) : machine_(std::move(machine)) {}
 
-  absl::StatusOr<std::map<std::string, PackageState>> Packages(const std::vector<std::string>& names) override;
+  absl::StatusOr<std::map<std::string, PackageState>> Packages(
+      const std::vector<std::string>& names) override;
   absl::StatusOr<InstallForecast> Forecast(const std::string& package) override;
   absl::Status BeginInstall(const std::string& package, const std::string& run_id,
                             const ChildObserver& observer) override;
@@ -41,10 +44,17 @@ class NodeSim final : public NodeHost {
   absl::Status Start(const std::string& unit, const ChildObserver& observer) override;
   absl::Status Stop(const std::string& unit, const ChildObserver& observer) override;
   absl::StatusOr<FirewallState> Firewall() override;
-  absl::Status AllowRule(const FirewallRule& rule, const std::string& comment, const ChildObserver& observer) override;
-  absl::Status DeleteRule(const FirewallRule& rule, const ChildObserver& observer) override;
+  absl::Status AllowRule(const FirewallRule& rule, const std::string& comment,
+                         const ChildObserver& observer) override;
+  absl::Status DeleteRule(const FirewallRule& rule, const std::string& comment,
+                          const ChildObserver& observer) override;
 
  private:
+  // The effect of the next planned fault; "" for none.
+  absl::StatusOr<std::string> TakeFault(const std::string& operation, const std::string& object);
+  absl::Status Mutate(const std::string& operation, const std::string& object, const ChildObserver& observer,
+                      const std::function<absl::Status(kit::World&, const std::string& effect)>& body);
+
   std::shared_ptr<kit::Machine> machine_;
 };
 
