@@ -111,7 +111,11 @@ class Planning {
     Say("pve-firewall {}", firewall.pve_enabled ? "enabled" : "disabled");
     if (firewall.ufw_active) NoteOrphans(rules, our_rules);
     if (rules.empty()) return absl::OkStatus();
-    if (firewall.ufw_active && firewall.pve_enabled) {
+    if (firewall.ufw_active != firewall.ufw_enabled) {
+      problems_.push_back(
+          fmt::format("ufw is {} and set to ENABLED={}: run \"ufw enable\" or \"ufw disable\" first",
+                      firewall.ufw_active ? "active" : "inactive", firewall.ufw_enabled ? "yes" : "no"));
+    } else if (firewall.ufw_active && firewall.pve_enabled) {
       problems_.push_back(
           "ufw and pve-firewall are both active on this node, and which one sees a packet first depends "
           "on which started first: switch one off");

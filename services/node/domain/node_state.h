@@ -63,8 +63,9 @@ struct UfwRule {
 
 struct FirewallState {
   bool ufw_installed = false;
-  bool ufw_active = false;
-  bool ufw_ipv6 = true;  // ufw is set to manage IPv6 too
+  bool ufw_active = false;   // filters now
+  bool ufw_enabled = false;  // will after the next boot; without it ufw changes its files only
+  bool ufw_ipv6 = true;      // ufw is set to manage IPv6 too
   bool pve_installed = false;
   bool pve_enabled = false;
   std::vector<UfwRule> rules;  // as written down, in order

@@ -48,6 +48,8 @@ class NodeCli final : public NodeHost {
                           const ChildObserver& observer) override;
 
  private:
+  absl::StatusOr<InstallProgress> Progress(const std::string& package, const std::string& run_id);
+
   CommandRunner& runner_;
   Files& files_;
   const std::chrono::milliseconds poll_every_;

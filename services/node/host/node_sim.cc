@@ -341,6 +341,7 @@ absl::StatusOr<FirewallState> NodeSim::Firewall() {
     PHX_ASSIGN_OR_RETURN(firewall.pve_installed, IsInstalled(world, "pve-firewall"));
     PHX_ASSIGN_OR_RETURN(firewall.ufw_active, UfwActive(world));
     PHX_ASSIGN_OR_RETURN(const auto ufw, world.Get("ufw", "state"));
+    firewall.ufw_enabled = ufw ? ufw->value("enabled", firewall.ufw_active) : false;
     firewall.ufw_ipv6 = !ufw || ufw->value("ipv6", true);
     PHX_ASSIGN_OR_RETURN(const std::string cluster, Content(world, "/etc/pve/firewall/cluster.fw"));
     PHX_ASSIGN_OR_RETURN(const std::string host, Content(world, "/etc/pve/local/host.fw"));
