@@ -1,51 +1,45 @@
-// Steps on what several domains need of a node beside their own tools: packages, systemd units, firewall rules. A domain
-// adds these steps to its plan and hands them back here to be done, probed and undone.
+// Steps on what several domains need of a node beside their own tools: packages, systemd units, firewall
+// rules. A domain adds these steps to its plan and hands them back here to be done, probed and undone.
 #pragma once
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include <mutex>
 #include <string>
 #include <vector>
 
 #include "services/kit/participant/domain.h"
 #include "services/kit/plan/step.h"
+#include "services/node/domain/node_planner.h"
+#include "services/node/domain/node_wants.h"
 #include "services/node/host/node_host.h"
 
 namespace phoenix::node {
 
-// One port that one client may reach.
-struct FirewallRule {
-  std::string client;    // a CIDR or an address
-  std::string port;      // "2049", "137,138"
-  std::string protocol;  // "tcp" or "udp"
-  friend bool operator==(const FirewallRule&, const FirewallRule&) = default;
-};
-
-// What a participant needs of the node.
-struct NodeWants {
-  std::string participant;            // "nfs": names the steps' ids and the notes
-  std::vector<std::string> packages;  // from the participant's fixed list
-  std::vector<std::string> units;     // to be enabled and running, "smbd.service"
-  std::vector<FirewallRule> rules;
-  // Packages held back to be installed only where no firewall is present: "ufw".
-  std::vector<std::string> firewall_packages;
-};
+// The comment that marks a run's rules in ufw.
+std::string RuleComment(const std::string& run_id);
 
 struct NodePlan {
   std::vector<kit::Step> steps;
   std::vector<kit::Note> notes;
+  // package:NAME and unit:NAME that are there now, for the domain's Plan::provided_now and
+  // Requirement::satisfied_now.
+  std::vector<std::string> provided_now;
   // What the state says in words that do not move by themselves, for the base fingerprint.
   std::string fingerprint_text;
 };
 
 // All calls are thread-safe. The steps:
-//   package:NAME   LOSSY, provides package:NAME; installed by a oneshot unit of ours with service starts held back; undo
+//   package:NAME   LOSSY, provides package:NAME; installed by a oneshot unit of ours with service starts held
+//   back; undo
 //                  leaves the packages, with their units stopped and disabled, as the step's remainder says
-//   unit:NAME      EXACT, requires package:… where a package step of this plan brings it; enables and starts; undo puts
+//   unit:NAME      EXACT, requires package:… where a package step of this plan brings it; enables and starts;
+//   undo puts
 //                  enablement and activity back
 //   firewall rule  EXACT, key rule:CLIENT:PORT/PROTO; tagged with the run; only while ufw is active
-// Notes instead of steps: ufw inactive; pve-firewall enabled (prints the rules needed). Both active: an error.
+// Notes instead of steps: ufw inactive; pve-firewall enabled (prints the rules needed). Both active: an
+// error.
 class NodeSteps {
  public:
   explicit NodeSteps(NodeHost& host) : host_(host) {}
@@ -63,7 +57,28 @@ class NodeSteps {
   absl::StatusOr<kit::LedgerChange> LedgerOf(const kit::Step& step, const kit::StepContext& context);
 
  private:
+  // package_steps.cc
+  absl::StatusOr<std::string> CapturePackage(const PackageStep& step, const std::string& run_id);
+  absl::Status Install(const PackageStep& step, const kit::StepContext& context);
+  absl::StatusOr<kit::ProbeResult> ProbePackage(const PackageStep& step, const kit::StepContext& context);
+  absl::Status LeaveInstalled(const PackageStep& step, const kit::StepContext& context);
+  std::vector<std::string> CommandsToLeaveInstalled(const PackageStep& step, const kit::StepContext& context);
+  // unit_steps.cc
+  absl::StatusOr<std::string> CaptureUnit(const UnitStep& step);
+  absl::Status StartUnit(const UnitStep& step, const kit::StepContext& context);
+  absl::StatusOr<kit::ProbeResult> ProbeUnit(const UnitStep& step, const kit::StepContext& context);
+  absl::Status RestoreUnit(const UnitStep& step, const kit::StepContext& context);
+  std::vector<std::string> CommandsToRestoreUnit(const UnitStep& step, const kit::StepContext& context);
+  // rule_steps.cc
+  absl::StatusOr<std::string> CaptureRule(const RuleStep& step, const std::string& run_id);
+  absl::Status AddRule(const RuleStep& step, const kit::StepContext& context);
+  absl::StatusOr<kit::ProbeResult> ProbeRule(const RuleStep& step, const kit::StepContext& context);
+  absl::Status TakeRuleAway(const RuleStep& step, const kit::StepContext& context);
+  std::vector<std::string> CommandsToTakeRuleAway(const RuleStep& step, const kit::StepContext& context);
+
   NodeHost& host_;
+  // ufw rewrites its file in place: reading and changing rules takes turns.
+  std::mutex firewall_mutex_;
 };
 
 }  // namespace phoenix::node

@@ -1,0 +1,39 @@
+// One port that one client may reach, and how rules compare. Pure.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <string>
+#include <vector>
+
+#include "services/node/domain/node_state.h"
+
+namespace phoenix::node {
+
+struct FirewallRule {
+  std::string client;    // a CIDR or an address
+  std::string port;      // "2049", "137,138", "6000:6007"
+  std::string protocol;  // "tcp" or "udp"
+  friend bool operator==(const FirewallRule&, const FirewallRule&) = default;
+};
+
+// The rule as ufw writes it down: host bits cleared, /32 and /128 left out, "any" for 0.0.0.0/0, ports in
+// order. INVALID_ARGUMENT naming what is wrong.
+absl::StatusOr<FirewallRule> Normalized(const FirewallRule& rule);
+bool IsIpv6(const FirewallRule& normalized);
+
+// "rule:10.0.0.0/24:2049/tcp"
+std::string KeyOf(const FirewallRule& normalized);
+
+// Same packets and nothing else, whatever the action: ufw keeps at most one such rule, and adding ours would
+// overwrite it.
+bool SamePackets(const UfwRule& there, const FirewallRule& normalized);
+// The first such rule, or nullptr.
+const UfwRule* FindRule(const std::vector<UfwRule>& rules, const FirewallRule& normalized);
+// True where `there`, which does not allow, decides about some of our packets before our rule does.
+bool Hinders(const UfwRule& there, const FirewallRule& normalized);
+
+// "IN ACCEPT -source 10.0.0.0/24 -p tcp -dport 2049": a line of Proxmox' own firewall.
+std::string PveLine(const FirewallRule& normalized);
+
+}  // namespace phoenix::node

@@ -1,0 +1,236 @@
+#include "services/node/domain/node_planner.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <string_view>
+
+#include "base/status/errors.h"
+#include "base/status/status_macros.h"
+
+namespace phoenix::node {
+namespace {
+
+std::string Join(const std::vector<std::string>& items, std::string_view between) {
+  return fmt::format("{}", fmt::join(items, between));
+}
+
+PackageState StateOf(const NodeState& state, const std::string& package) {
+  const auto found = state.packages.find(package);
+  return found == state.packages.end() ? PackageState::kAbsent : found->second;
+}
+
+// The parts of one planning, in the order of their keys' dependencies.
+class Planning {
+ public:
+  Planning(const NodeWants& wants, const NodeState& state) : wants_(wants), state_(state) {}
+
+  void PlanPackages() {
+    for (const std::string& package : wants_.packages) {
+      switch (StateOf(state_, package)) {
+        case PackageState::kInstalled:
+          plan_.provided_now.push_back("package:" + package);
+          break;
+        case PackageState::kBroken:
+          problems_.push_back(fmt::format(
+              "package {} is half installed: run \"dpkg --configure -a\", then plan again", package));
+          break;
+        case PackageState::kAbsent:
+          break;
+      }
+      Say("package {} {}", package,
+          StateOf(state_, package) == PackageState::kInstalled ? "installed" : "absent");
+    }
+    for (const std::string& package : MissingPackages(wants_, state_)) {
+      const InstallForecast& forecast = state_.forecasts.at(package);
+      if (!forecast.removes.empty()) {
+        problems_.push_back(fmt::format("installing {} would remove {}: solve this by hand first", package,
+                                        Join(forecast.removes, ", ")));
+      }
+      // Its programs are covered up while we install, and dpkg could not replace them.
+      if (std::count(forecast.upgrades.begin(), forecast.upgrades.end(), "init-system-helpers") > 0) {
+        problems_.push_back(
+            fmt::format("installing {} would upgrade init-system-helpers: run \"apt-get install "
+                        "init-system-helpers\" first",
+                        package));
+      }
+      plan_.steps.emplace_back(PackageStep{package, forecast.brings, forecast.upgrades});
+    }
+  }
+
+  void PlanUnits() {
+    std::vector<std::string> packages;
+    for (const std::string& package : wants_.packages) {
+      if (StateOf(state_, package) == PackageState::kAbsent) packages.push_back(package);
+    }
+    std::vector<std::string> earlier;
+    for (const std::string& name : wants_.units) {
+      const auto found = state_.units.find(name);
+      const UnitState unit = found == state_.units.end() ? UnitState{name} : found->second;
+      Say("unit {} {} {}", name, unit.enablement, unit.active ? "active" : "inactive");
+      if (unit.masked) {
+        problems_.push_back(
+            fmt::format("unit {} is masked: somebody decided that it must not run; \"systemctl unmask {}\" "
+                        "takes that back",
+                        name, name));
+        continue;
+      }
+      if (unit.exists && unit.Enabled() && unit.active) {
+        plan_.provided_now.push_back("unit:" + name);
+        continue;
+      }
+      if (!unit.exists && packages.empty()) {
+        problems_.push_back(fmt::format("unit {} does not exist, though the packages are installed", name));
+        continue;
+      }
+      UnitStep step{name, unit, {}, earlier};
+      if (!unit.exists) step.after_packages = packages;
+      plan_.steps.emplace_back(std::move(step));
+      // One after the other, so that none starts what another is about to note down as stopped.
+      earlier = {name};
+    }
+  }
+
+  absl::Status PlanRules(const std::set<std::string>& our_rules) {
+    std::vector<FirewallRule> rules;
+    std::vector<FieldViolation> violations;
+    for (const FirewallRule& rule : wants_.rules) {
+      const auto normalized = Normalized(rule);
+      if (!normalized.ok()) {
+        violations.push_back({"firewall", Message(normalized.status())});
+      } else if (std::find(rules.begin(), rules.end(), *normalized) == rules.end()) {
+        rules.push_back(*normalized);
+      }
+    }
+    if (!violations.empty()) {
+      return WithViolations(InvalidArgument("{}: {}", wants_.participant, violations.front().description),
+                            violations);
+    }
+    const FirewallState& firewall = state_.firewall;
+    Say("ufw {}", firewall.ufw_active ? "active" : "inactive");
+    Say("pve-firewall {}", firewall.pve_enabled ? "enabled" : "disabled");
+    if (firewall.ufw_active) NoteOrphans(rules, our_rules);
+    if (rules.empty()) return absl::OkStatus();
+    if (firewall.ufw_active != firewall.ufw_enabled) {
+      problems_.push_back(
+          fmt::format("ufw is {} and set to ENABLED={}: run \"ufw enable\" or \"ufw disable\" first",
+                      firewall.ufw_active ? "active" : "inactive", firewall.ufw_enabled ? "yes" : "no"));
+    } else if (firewall.ufw_active && firewall.pve_enabled) {
+      problems_.push_back(
+          "ufw and pve-firewall are both active on this node, and which one sees a packet first depends "
+          "on which started first: switch one off");
+    } else if (firewall.ufw_active) {
+      for (const FirewallRule& rule : rules) PlanRule(rule);
+    } else if (firewall.pve_enabled) {
+      std::vector<std::string> lines;
+      for (const FirewallRule& rule : rules) lines.push_back(PveLine(rule));
+      Note(true,
+           fmt::format(
+               "pve-firewall is enabled and not changed by us; these rules are needed in the [RULES] of "
+               "the node's host.fw:\n{}",
+               Join(lines, "\n")));
+    } else {
+      std::vector<std::string> keys;
+      for (const FirewallRule& rule : rules) keys.push_back(KeyOf(rule).substr(5));
+      Note(false,
+           fmt::format("no firewall is active on this node, so no rules are needed; were ufw switched on, it "
+                       "would have to allow {}",
+                       Join(keys, ", ")));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<NodePlanning> Finish() && {
+    if (!problems_.empty()) return FailedPrecondition("{}", Join(problems_, "; "));
+    return std::move(plan_);
+  }
+
+ private:
+  template <class... Args>
+  void Say(fmt::format_string<Args...> format, Args&&... args) {
+    plan_.fingerprint_text += fmt::format(format, std::forward<Args>(args)...) + "\n";
+  }
+  void Note(bool warning, std::string text) {
+    plan_.notes.push_back({warning, "firewall", wants_.participant + ": " + std::move(text)});
+  }
+
+  void PlanRule(const FirewallRule& rule) {
+    const FirewallState& firewall = state_.firewall;
+    const UfwRule* there = FindRule(firewall.rules, rule);
+    Say("{} {}", KeyOf(rule), there == nullptr ? "absent" : there->action);
+    for (const UfwRule& other : firewall.rules) {
+      if (&other == there) break;
+      if (Hinders(other, rule)) {
+        Note(true,
+             fmt::format("ufw's rule \"{} {} from {} to port {}\" comes before ours and may keep {} out",
+                         other.action, other.protocol, other.client, other.port.empty() ? "?" : other.port,
+                         rule.client));
+      }
+    }
+    if (there != nullptr && there->action.rfind("allow", 0) != 0) {
+      problems_.push_back(
+          fmt::format("ufw has the rule \"{} proto {} from {} to any port {}\", and ours would overwrite it: "
+                      "delete it first",
+                      there->action, rule.protocol, rule.client, rule.port));
+      return;
+    }
+    if (IsIpv6(rule) && !firewall.ufw_ipv6) {
+      problems_.push_back(fmt::format(
+          "client {} is an IPv6 one, and ufw is set to IPV6=no in /etc/default/ufw", rule.client));
+      return;
+    }
+    if (there == nullptr) {
+      plan_.steps.emplace_back(RuleStep{rule});
+      return;
+    }
+    if (FindRule(firewall.live, rule) == nullptr) {
+      Note(true, fmt::format("ufw's rule for {} is written down but not in force: run \"ufw reload\"",
+                             KeyOf(rule)));
+    }
+  }
+
+  void NoteOrphans(const std::vector<FirewallRule>& rules, const std::set<std::string>& our_rules) {
+    if (wants_.partial) return;
+    std::set<std::string> wanted;
+    for (const FirewallRule& rule : rules) wanted.insert(KeyOf(rule));
+    for (const UfwRule& there : state_.firewall.rules) {
+      const std::string key = KeyOf(FirewallRule{there.client, there.port, there.protocol});
+      if (!there.plain || our_rules.count(key) == 0 || wanted.count(key) > 0) continue;
+      plan_.notes.push_back(
+          {true, key,
+           fmt::format("orphaned: we opened port {}/{} to {} and nothing declares it any more; it "
+                       "stays open",
+                       there.port, there.protocol, there.client)});
+    }
+  }
+
+  const NodeWants& wants_;
+  const NodeState& state_;
+  NodePlanning plan_;
+  std::vector<std::string> problems_;
+};
+
+}  // namespace
+
+std::vector<std::string> MissingPackages(const NodeWants& wants, const NodeState& state) {
+  std::vector<std::string> missing;
+  const auto add = [&](const std::string& package) {
+    if (StateOf(state, package) == PackageState::kAbsent) missing.push_back(package);
+  };
+  for (const std::string& package : wants.packages) add(package);
+  if (!state.firewall.ufw_installed && !state.firewall.pve_installed) {
+    for (const std::string& package : wants.firewall_packages) add(package);
+  }
+  return missing;
+}
+
+absl::StatusOr<NodePlanning> MakeNodePlan(const NodeWants& wants, const NodeState& state,
+                                          const std::set<std::string>& our_rules) {
+  Planning planning(wants, state);
+  planning.PlanPackages();
+  planning.PlanUnits();
+  PHX_RETURN_IF_ERROR(planning.PlanRules(our_rules));
+  return std::move(planning).Finish();
+}
+
+}  // namespace phoenix::node

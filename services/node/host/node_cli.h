@@ -1,0 +1,58 @@
+// The real node: dpkg, apt, systemd, ufw.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/host/command.h"
+#include "base/host/files.h"
+#include "services/node/host/node_host.h"
+
+namespace phoenix::node {
+
+// Installations run in a transient oneshot unit, so they outlive the daemon. Service starts are held back
+// inside the unit's own mount namespace (README.md tells how and why); nothing is written to the host for it.
+class NodeCli final : public NodeHost {
+ public:
+  NodeCli(CommandRunner& runner, Files& files,
+          std::chrono::milliseconds poll_every = std::chrono::milliseconds(500))
+      : runner_(runner), files_(files), poll_every_(poll_every) {}
+
+  absl::StatusOr<std::map<std::string, PackageState>> Packages(
+      const std::vector<std::string>& names) override;
+  absl::StatusOr<InstallForecast> Forecast(const std::string& package) override;
+  absl::Status BeginInstall(const std::string& package, const std::string& run_id,
+                            const ChildObserver& observer) override;
+  absl::StatusOr<InstallProgress> AwaitInstall(const std::string& package, const std::string& run_id,
+                                               std::chrono::seconds limit) override;
+  absl::Status ForgetInstall(const std::string& package, const std::string& run_id,
+                             const ChildObserver& observer) override;
+  std::string InstallLog(const std::string& package, const std::string& run_id) override;
+  absl::StatusOr<std::optional<InstallRecord>> ReadRecord(const std::string& package) override;
+  absl::Status WriteRecord(const std::string& package, const InstallRecord& record) override;
+  absl::Status RemoveRecord(const std::string& package) override;
+  absl::StatusOr<std::vector<std::string>> UnitsOf(const std::vector<std::string>& packages) override;
+  absl::StatusOr<std::map<std::string, UnitState>> Units(const std::vector<std::string>& names) override;
+  absl::StatusOr<std::vector<std::string>> PulledBy(const std::string& unit) override;
+  absl::Status Enable(const std::string& unit, bool runtime, const ChildObserver& observer) override;
+  absl::Status Disable(const std::string& unit, const ChildObserver& observer) override;
+  absl::Status Start(const std::string& unit, const ChildObserver& observer) override;
+  absl::Status Stop(const std::string& unit, const ChildObserver& observer) override;
+  absl::StatusOr<FirewallState> Firewall() override;
+  absl::Status AllowRule(const FirewallRule& rule, const std::string& comment,
+                         const ChildObserver& observer) override;
+  absl::Status DeleteRule(const FirewallRule& rule, const std::string& comment,
+                          const ChildObserver& observer) override;
+
+ private:
+  absl::StatusOr<InstallProgress> Progress(const std::string& package, const std::string& run_id);
+
+  CommandRunner& runner_;
+  Files& files_;
+  const std::chrono::milliseconds poll_every_;
+};
+
+}  // namespace phoenix::node

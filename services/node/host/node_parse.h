@@ -1,0 +1,46 @@
+// Reads what the node's tools print and what ufw and Proxmox keep in files. Pure.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "services/node/domain/node_state.h"
+
+namespace phoenix::node {
+
+// Output of dpkg-query with the format of ShowPackages(). Names that are not in it are absent.
+std::map<std::string, PackageState> ParsePackages(std::string_view text,
+                                                  const std::vector<std::string>& names);
+// Output of `apt-get --simulate install`.
+InstallForecast ParseForecast(std::string_view text);
+// Unit files among the paths of `dpkg-query --listfiles`, templates left out, sorted.
+std::vector<std::string> ParseUnitFiles(std::string_view text);
+
+// One unit's properties as `systemctl show` prints them.
+using UnitProperties = std::map<std::string, std::string, std::less<>>;
+// One element per unit, in the order asked for.
+std::vector<UnitProperties> ParseShow(std::string_view text);
+UnitState ToUnitState(const std::string& asked, const UnitProperties& properties);
+InstallProgress ToProgress(const UnitProperties& properties);
+// Units that come up with the unit: what it needs, wants or triggers, without targets, slices and devices.
+std::vector<std::string> PulledUnits(const UnitProperties& properties);
+
+// "Status: active"
+bool UfwStatusActive(std::string_view text);
+// The value of a NAME=value line of a shell-like file, quotes removed.
+std::optional<std::string> ShellValue(std::string_view text, std::string_view name);
+// The rules of user.rules or user6.rules. UNAVAILABLE where the file is cut short: ufw writes it in place, so
+// a reader can meet half of it.
+absl::StatusOr<std::vector<UfwRule>> ParseUserRules(std::string_view text);
+// Allowing rules of ufw's own input chain in the output of iptables-save or ip6tables-save.
+std::vector<UfwRule> ParseLiveRules(std::string_view text, bool ipv6);
+
+// True where the data centre's file switches the firewall on and the node's does not switch it off.
+bool PveFirewallEnabled(std::string_view cluster_fw, std::string_view host_fw);
+
+}  // namespace phoenix::node
