@@ -1,0 +1,123 @@
+#include "services/nfs/domain/export_match.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "services/nfs/domain/client.h"
+#include "services/nfs/domain/export_options.h"
+
+namespace phoenix::nfs {
+namespace {
+
+// True for clients that the table may call by another name.
+bool MayBeRenamed(const std::string& client) {
+  const auto parsed = ParseClient(client);
+  return parsed.ok() && (parsed->kind == Client::Kind::kHost || parsed->kind == Client::Kind::kAddress);
+}
+
+bool SameClient(const std::string& a, const std::string& b) {
+  if (a == b) return true;
+  const auto left = ParseClient(a);
+  const auto right = ParseClient(b);
+  return left.ok() && right.ok() && left->kind == right->kind && left->text == right->text;
+}
+
+bool IsHost(const std::string& client) {
+  const auto parsed = ParseClient(client);
+  return parsed.ok() && parsed->kind == Client::Kind::kHost;
+}
+
+// Takes from `live` what stands for (client, options); false when there is nothing.
+bool Take(std::vector<LiveExport>& live, const std::string& client, const std::vector<std::string>& wanted, bool renamed) {
+  const auto found = std::find_if(live.begin(), live.end(), [&](const LiveExport& one) {
+    const bool same = renamed ? IsHost(one.client) : SameClient(one.client, client);
+    return same && TableSays(one.options, wanted);
+  });
+  if (found == live.end()) return false;
+  live.erase(found);
+  return true;
+}
+
+}  // namespace
+
+std::vector<LiveExport> LiveOf(const std::vector<LiveExport>& live, const std::string& path) {
+  std::vector<LiveExport> found;
+  std::copy_if(live.begin(), live.end(), std::back_inserter(found),
+               [&](const LiveExport& one) { return one.path == path; });
+  return found;
+}
+
+std::vector<std::string> DifferencesOf(const ExportEntry& entry, const std::vector<LiveExport>& live) {
+  std::vector<LiveExport> rest = LiveOf(live, entry.path);
+  std::vector<const ClientEntry*> missing;
+  for (const ClientEntry& client : entry.clients) {
+    if (!Take(rest, client.client, client.options, false)) missing.push_back(&client);
+  }
+  std::vector<std::string> differences;
+  for (const ClientEntry* client : missing) {
+    if (MayBeRenamed(client->client) && Take(rest, client->client, client->options, true)) continue;
+    const auto other = std::find_if(rest.begin(), rest.end(),
+                                    [&](const LiveExport& one) { return SameClient(one.client, client->client); });
+    if (other == rest.end()) {
+      differences.push_back(fmt::format("{} is not exported to {}", entry.path, client->client));
+      continue;
+    }
+    differences.push_back(fmt::format("{} is exported to {} with {} instead of {}", entry.path, client->client,
+                                      TableText(Meaning(other->options)), TableText(Meaning(client->options))));
+    rest.erase(other);
+  }
+  for (const LiveExport& one : rest) {
+    differences.push_back(fmt::format("{} is also exported to {}", entry.path, one.client));
+  }
+  return differences;
+}
+
+std::vector<LiveExport> ByHand(const NfsState& state) {
+  std::vector<LiveExport> rest = state.live;
+  // Literal matches first: what is left of the table under other names is then matched with what is left of the files.
+  std::vector<std::pair<std::string, std::string>> unmatched;
+  const auto explain = [&](const std::string& path, const std::string& client) {
+    const auto found = std::find_if(rest.begin(), rest.end(), [&](const LiveExport& one) {
+      return one.path == path && SameClient(one.client, client);
+    });
+    if (found != rest.end()) {
+      rest.erase(found);
+    } else if (MayBeRenamed(client)) {
+      unmatched.emplace_back(path, client);
+    }
+  };
+  for (const auto& [path, entry] : state.own) {
+    for (const auto& client : entry.clients) explain(path, client.client);
+  }
+  for (const auto& foreign : state.foreign) {
+    if (!foreign.dropped) explain(foreign.path, foreign.client.empty() ? "*" : foreign.client);
+  }
+  for (const auto& [path, client] : unmatched) {
+    const auto found = std::find_if(rest.begin(), rest.end(), [&](const LiveExport& one) {
+      return one.path == path && IsHost(one.client);
+    });
+    if (found != rest.end()) rest.erase(found);
+  }
+  return rest;
+}
+
+std::vector<ForeignExport> Pending(const NfsState& state) {
+  std::vector<ForeignExport> pending;
+  for (const auto& foreign : state.foreign) {
+    if (foreign.dropped) continue;
+    const std::string client = foreign.client.empty() ? "*" : foreign.client;
+    const bool there = std::any_of(state.live.begin(), state.live.end(), [&](const LiveExport& one) {
+      return one.path == foreign.path &&
+             (SameClient(one.client, client) || (MayBeRenamed(client) && IsHost(one.client)));
+    });
+    if (!there) pending.push_back(foreign);
+  }
+  return pending;
+}
+
+std::string ToText(const LiveExport& live) {
+  return fmt::format("{} {}({})", live.path, live.client, TableText(Meaning(live.options)));
+}
+
+}  // namespace phoenix::nfs

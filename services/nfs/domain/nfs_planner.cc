@@ -1,0 +1,197 @@
+#include "services/nfs/domain/nfs_planner.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <set>
+
+#include "base/status/errors.h"
+#include "services/nfs/domain/client.h"
+#include "services/nfs/domain/export_match.h"
+#include "services/nfs/domain/export_options.h"
+#include "services/nfs/domain/spec_check.h"
+
+namespace phoenix::nfs {
+namespace {
+
+bool NamesMountPoint(const std::vector<std::string>& options) { return Meaning(options).mount_point.has_value(); }
+
+bool SaysSubtree(const std::vector<std::string>& options) {
+  return std::any_of(options.begin(), options.end(), [](const std::string& option) {
+    return option == "subtree_check" || option == "no_subtree_check";
+  });
+}
+
+bool PathIsThere(const ExportSpec& wanted, const NfsState& state) {
+  const auto found = state.paths.find(wanted.path);
+  if (found == state.paths.end() || !found->second.directory) return false;
+  return wanted.mount_point.empty() || found->second.mount_point == wanted.mount_point;
+}
+
+void CheckForeign(const ExportSpec& wanted, const NfsState& state, std::vector<FieldViolation>& problems) {
+  std::set<std::string> files;
+  for (const ForeignExport& foreign : state.foreign) {
+    if (foreign.path != wanted.path || !files.insert(foreign.file).second) continue;
+    problems.push_back(
+        {wanted.origin,
+         foreign.file == kZfsFile
+             ? fmt::format("{} is already exported by its dataset's property sharenfs ({}); set sharenfs=off, or leave the "
+                           "export to ZFS",
+                           wanted.path, foreign.file)
+             : fmt::format("{} is already exported by {} line {}; take it out there, or leave it to that file",
+                           wanted.path, foreign.file, foreign.line)});
+  }
+}
+
+absl::Status CheckState(const NfsSpec& spec, const NfsState& state) {
+  std::vector<FieldViolation> problems;
+  if (!state.own_problem.empty()) {
+    problems.push_back({kOwnFile, fmt::format("{} is not as Phoenix wrote it: {}; move what was added to another file of {} "
+                                              "and put the rest back",
+                                              kOwnFile, state.own_problem, kExportsDirectory)});
+  }
+  for (const ExportSpec& wanted : spec.exports) {
+    if (wanted.presence == Presence::kPresent) CheckForeign(wanted, state, problems);
+  }
+  if (problems.empty()) return absl::OkStatus();
+  std::string text = "the exports of this node stand in the way:";
+  for (const auto& problem : problems) text += "\n  " + problem.description;
+  return WithViolations(WithReason(FailedPrecondition("{}", text), {"EXPORTS_CONFLICT", {}}), problems);
+}
+
+absl::Status CheckByHand(const NfsState& state) {
+  const auto by_hand = ByHand(state);
+  if (by_hand.empty()) return absl::OkStatus();
+  std::string text = fmt::format(
+      "exports were made by hand that stand in no file, and that `exportfs -r` would cut; write them into a file of {}, "
+      "or end them with `exportfs -u CLIENT:PATH`:",
+      kExportsDirectory);
+  for (const auto& one : by_hand) text += "\n  " + ToText(one);
+  return WithReason(FailedPrecondition("{}", text), {"EXPORTS_BY_HAND", {{"path", by_hand.front().path}}});
+}
+
+void NoteOrphans(const NfsSpec& spec, const NfsState& state, const OwnedPaths& owned, NfsPlan& plan) {
+  if (spec.partial) return;
+  for (const auto& [path, created] : owned) {
+    const bool declared = std::any_of(spec.exports.begin(), spec.exports.end(),
+                                      [&path = path](const ExportSpec& wanted) { return wanted.path == path; });
+    const auto entry = state.own.find(path);
+    if (declared || !created || entry == state.own.end()) continue;
+    std::vector<std::string> clients;
+    for (const auto& client : entry->second.clients) clients.push_back(client.client);
+    plan.notes.push_back({true, path,
+                          fmt::format("orphaned: {} is no longer declared and stays exported to {}; it goes when it is "
+                                      "declared with \"state\": \"absent\"",
+                                      path, fmt::join(clients, ", "))});
+  }
+}
+
+}  // namespace
+
+std::optional<std::string> MountPointFor(const ExportSpec& wanted, const NfsState& state) {
+  if (!wanted.mount_point.empty()) return wanted.mount_point == wanted.path ? "" : wanted.mount_point;
+  if (const auto ours = state.own.find(wanted.path); ours != state.own.end()) {
+    for (const ClientEntry& client : ours->second.clients) {
+      if (const auto named = Meaning(client.options).mount_point) return named;
+    }
+  }
+  const auto found = state.paths.find(wanted.path);
+  if (found == state.paths.end() || !found->second.directory) return "";
+  if (found->second.file_system != "zfs") return std::nullopt;
+  if (found->second.mount_point == wanted.path) return "";
+  // A name that the table cannot carry guards nothing.
+  if (ProblemOf("mountpoint=" + found->second.mount_point)) return std::nullopt;
+  return found->second.mount_point;
+}
+
+ExportEntry EntryOf(const ExportSpec& wanted, const std::optional<std::string>& mount_point) {
+  ExportEntry entry{wanted.path, {}};
+  for (const ClientSpec& one : wanted.clients) {
+    const auto parsed = ParseClient(one.client);
+    ClientEntry client{parsed.ok() ? parsed->text : one.client, one.options};
+    if (!SaysSubtree(client.options)) client.options.emplace_back("no_subtree_check");
+    if (mount_point && !NamesMountPoint(client.options)) {
+      client.options.push_back(mount_point->empty() ? "mountpoint" : "mountpoint=" + *mount_point);
+    }
+    entry.clients.push_back(std::move(client));
+  }
+  std::sort(entry.clients.begin(), entry.clients.end(),
+            [](const ClientEntry& a, const ClientEntry& b) { return a.client < b.client; });
+  return entry;
+}
+
+absl::StatusOr<NfsPlan> PlanExports(const NfsSpec& spec, const NfsState& state, const OwnedPaths& owned,
+                                    bool server_runs) {
+  NfsPlan plan;
+  std::vector<FieldViolation> problems = CheckSpec(spec, plan.notes);
+  // Entries first: their length depends on what is mounted.
+  std::map<std::string, ExportEntry> wanted_entries;
+  std::set<std::string> clients;
+  for (const ExportSpec& wanted : spec.exports) {
+    if (wanted.presence == Presence::kAbsent) {
+      const auto ours = owned.find(wanted.path);
+      if (state.own.count(wanted.path) > 0 && (ours == owned.end() || !ours->second)) {
+        problems.push_back({wanted.origin, fmt::format("{} was not created by Phoenix, so Phoenix does not remove it; take "
+                                                       "its line out of {} and run `exportfs -r`",
+                                                       wanted.path, kOwnFile)});
+      }
+      continue;
+    }
+    ExportEntry entry = EntryOf(wanted, MountPointFor(wanted, state));
+    for (const ClientEntry& client : entry.clients) {
+      if (auto problem = LengthProblem(client)) problems.push_back({wanted.origin, *problem});
+      const auto parsed = ParseClient(client.client);
+      if (!parsed.ok()) continue;
+      if (parsed->kind == Client::Kind::kAddress || parsed->kind == Client::Kind::kNetwork) clients.insert(parsed->text);
+      if (parsed->kind == Client::Kind::kEveryone) clients.insert({"0.0.0.0/0", "::/0"});
+    }
+    wanted_entries.emplace(wanted.path, std::move(entry));
+  }
+  if (!problems.empty()) {
+    std::string text = "the exports are not as they can be:";
+    for (const auto& problem : problems) text += fmt::format("\n  {}: {}", problem.field, problem.description);
+    return WithViolations(WithReason(InvalidArgument("{}", text), {"SPEC_INVALID", {}}), problems);
+  }
+  if (!spec.exports.empty()) {
+    if (absl::Status status = CheckState(spec, state); !status.ok()) return status;
+  }
+  plan.clients.assign(clients.begin(), clients.end());
+  NoteOrphans(spec, state, owned, plan);
+
+  for (const ExportSpec& wanted : spec.exports) {
+    const auto existing = state.own.find(wanted.path);
+    const auto ours = owned.find(wanted.path);
+    SetExport step{.path = wanted.path, .path_there = PathIsThere(wanted, state)};
+    if (existing != state.own.end()) step.before = existing->second;
+    if (wanted.presence == Presence::kPresent) {
+      step.after = wanted_entries.at(wanted.path);
+      step.created = existing == state.own.end() || (ours != owned.end() && ours->second);
+      // Same entry, and live as it says (or about to be, with the server's start): nothing to do.
+      if (step.before == step.after && (!server_runs || DifferencesOf(*step.after, state.live).empty())) continue;
+    } else if (!step.before) {
+      continue;
+    }
+    plan.exports.push_back(std::move(step));
+  }
+  std::sort(plan.exports.begin(), plan.exports.end(),
+            [](const SetExport& a, const SetExport& b) { return a.path < b.path; });
+  if (plan.exports.empty()) return plan;
+
+  if (absl::Status status = CheckByHand(state); !status.ok()) return status;
+  const bool adds = std::any_of(plan.exports.begin(), plan.exports.end(), [](const SetExport& step) { return step.after; });
+  plan.make_file = adds && !state.own_file;
+  plan.make_directory = plan.make_file && !state.directory;
+  if (server_runs) {
+    for (const ForeignExport& pending : Pending(state)) {
+      plan.notes.push_back({true, pending.path,
+                            fmt::format("{} line {} exports {} to {}, which is not in effect; it will be, since `exportfs "
+                                        "-r` reads every file",
+                                        pending.file, pending.line, pending.path,
+                                        pending.client.empty() ? "*" : pending.client)});
+    }
+  }
+  return plan;
+}
+
+}  // namespace phoenix::nfs

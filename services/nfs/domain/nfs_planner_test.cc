@@ -1,0 +1,266 @@
+#include "services/nfs/domain/nfs_planner.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/status/errors.h"
+#include "services/nfs/domain/export_options.h"
+#include "services/nfs/domain/spec_check.h"
+
+namespace phoenix::nfs {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+const std::vector<std::string> kRw = {"rw", "sync", "no_subtree_check"};
+
+ExportSpec Wanted(std::string path, std::vector<std::string> clients = {"10.0.0.0/24"},
+                  std::vector<std::string> options = kRw) {
+  ExportSpec spec;
+  spec.origin = "nfs.exports[" + path + "]";
+  spec.path = std::move(path);
+  for (auto& client : clients) spec.clients.push_back({std::move(client), options});
+  return spec;
+}
+
+// A node with ZFS mounted at /tank/a, its server running and nothing exported.
+NfsState Node() {
+  NfsState state;
+  state.paths["/tank/a"] = {true, "/tank/a", "zfs"};
+  state.paths["/tank/a/sub"] = {true, "/tank/a", "zfs"};
+  state.paths["/srv/plain"] = {true, "/", "ext4"};
+  return state;
+}
+
+// The same, with `entry` in our file and live.
+NfsState With(NfsState state, const ExportEntry& entry) {
+  state.directory = state.own_file = true;
+  state.own[entry.path] = entry;
+  for (const auto& client : entry.clients) state.live.push_back({entry.path, client.client, client.options});
+  return state;
+}
+
+std::vector<std::string> Violations(const absl::Status& status) {
+  std::vector<std::string> texts;
+  for (const auto& violation : ViolationsOf(status)) texts.push_back(violation.field + ": " + violation.description);
+  return texts;
+}
+
+absl::Status PlanError(const NfsSpec& spec, const NfsState& state = Node(), const OwnedPaths& owned = {}) {
+  return PlanExports(spec, state, owned).status();
+}
+
+TEST(NfsPlanner, AFirstExportMakesDirectoryFileAndEntry) {
+  const auto plan = PlanExports({{Wanted("/tank/a", {"10.0.0.9/24", "@grp"})}}, Node(), {});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_TRUE(plan->make_file);
+  EXPECT_TRUE(plan->make_directory);
+  ASSERT_THAT(plan->exports, SizeIs(1));
+  EXPECT_EQ(plan->exports[0].before, std::nullopt);
+  EXPECT_TRUE(plan->exports[0].created);
+  EXPECT_TRUE(plan->exports[0].path_there);
+  ASSERT_TRUE(plan->exports[0].after.has_value());
+  EXPECT_THAT(plan->exports[0].after->clients,
+              ElementsAre(ClientEntry{"10.0.0.0/24", {"rw", "sync", "no_subtree_check", "mountpoint"}},
+                          ClientEntry{"@grp", {"rw", "sync", "no_subtree_check", "mountpoint"}}));
+  // Names have no firewall rule.
+  EXPECT_THAT(plan->clients, ElementsAre("10.0.0.0/24"));
+}
+
+TEST(NfsPlanner, NothingWantedIsNothingToDo) {
+  NfsState state = Node();
+  state.own_problem = "line 3 was changed by others";
+  const auto plan = PlanExports({}, state, {});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_THAT(plan->exports, IsEmpty());
+  EXPECT_FALSE(plan->make_file);
+}
+
+// Trap 13 and promise 1: what is there is compared, and where nothing differs nothing is done.
+TEST(NfsPlanner, Trap13_WhatIsThereIsCompared) {
+  const ExportEntry entry = EntryOf(Wanted("/tank/a"), "");
+  const auto same = PlanExports({{Wanted("/tank/a")}}, With(Node(), entry), {{"/tank/a", true}});
+  ASSERT_TRUE(same.ok()) << same.status();
+  EXPECT_THAT(same->exports, IsEmpty());
+  const auto other = PlanExports({{Wanted("/tank/a", {"10.0.0.0/24"}, {"ro"})}}, With(Node(), entry), {{"/tank/a", true}});
+  ASSERT_TRUE(other.ok()) << other.status();
+  ASSERT_THAT(other->exports, SizeIs(1));
+  EXPECT_EQ(other->exports[0].before, entry);
+  EXPECT_TRUE(other->exports[0].created);
+}
+
+TEST(NfsPlanner, AnEntryThatIsNotLiveIsPutLive) {
+  NfsState state = With(Node(), EntryOf(Wanted("/tank/a"), ""));
+  state.live.clear();
+  const auto plan = PlanExports({{Wanted("/tank/a")}}, state, {{"/tank/a", true}});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  ASSERT_THAT(plan->exports, SizeIs(1));
+  EXPECT_EQ(plan->exports[0].before, plan->exports[0].after);
+  // Where the server has to be started anyway, its start does it.
+  const auto starting = PlanExports({{Wanted("/tank/a")}}, state, {{"/tank/a", true}}, /*server_runs=*/false);
+  EXPECT_THAT(starting->exports, IsEmpty());
+}
+
+TEST(NfsPlanner, AnEntryThatTheLedgerDoesNotKnowIsTakenOver) {
+  const auto plan =
+      PlanExports({{Wanted("/tank/a", {"10.0.0.0/24"}, {"ro"})}}, With(Node(), EntryOf(Wanted("/tank/a"), "")), {});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  ASSERT_THAT(plan->exports, SizeIs(1));
+  EXPECT_FALSE(plan->exports[0].created);
+}
+
+struct MountPointCase {
+  std::string what;
+  ExportSpec wanted;
+  std::optional<std::string> expected;
+};
+
+// N6 and trap 9: without its file system mounted, a ZFS-backed path must not show the root disk to clients.
+TEST(NfsPlanner, Trap9_AZfsBackedExportNamesItsMountPoint) {
+  ExportSpec declared = Wanted("/tank/new/sub");
+  declared.mount_point = "/tank/new";
+  ExportSpec own = Wanted("/tank/new");
+  own.mount_point = "/tank/new";
+  for (const auto& [what, wanted, expected] : std::vector<MountPointCase>{
+           {"a dataset", Wanted("/tank/a"), ""},
+           {"a directory of a dataset", Wanted("/tank/a/sub"), "/tank/a"},
+           {"a directory of the root disk", Wanted("/srv/plain"), std::nullopt},
+           {"a path that is still to come", Wanted("/tank/new"), ""},
+           {"declared", declared, "/tank/new"},
+           {"declared, the path itself", own, ""}}) {
+    EXPECT_EQ(MountPointFor(wanted, Node()), expected) << what;
+  }
+}
+
+TEST(NfsPlanner, Trap9_AnUnmountedDatasetDoesNotLoseItsGuard) {
+  NfsState state = With(Node(), EntryOf(Wanted("/tank/a/sub"), "/tank/a"));
+  for (const PathState& seen : {PathState{}, PathState{true, "/", "ext4"}}) {
+    state.paths["/tank/a/sub"] = seen;
+    const auto plan = PlanExports({{Wanted("/tank/a/sub")}}, state, {{"/tank/a/sub", true}});
+    ASSERT_TRUE(plan.ok()) << plan.status();
+    EXPECT_THAT(plan->exports, IsEmpty());
+  }
+}
+
+TEST(NfsPlanner, APathIsThereOnlyWithItsMountPoint) {
+  ExportSpec wanted = Wanted("/srv/plain");
+  wanted.mount_point = "/srv/plain";
+  const auto plan = PlanExports({{wanted}}, Node(), {});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_FALSE(plan->exports[0].path_there);
+}
+
+TEST(NfsPlanner, OptionsThatAreDeclaredAreLeftAlone) {
+  const ExportEntry entry = EntryOf(Wanted("/tank/a", {"*"}, {"rw", "subtree_check", "mp=/tank"}), "");
+  EXPECT_THAT(entry.clients[0].options, ElementsAre("rw", "subtree_check", "mp=/tank"));
+}
+
+TEST(NfsPlanner, OmissionNeverDeletes) {
+  const NfsState state = With(Node(), EntryOf(Wanted("/tank/a"), ""));
+  const auto plan = PlanExports({}, state, {{"/tank/a", true}});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_THAT(plan->exports, IsEmpty());
+  ASSERT_THAT(plan->notes, SizeIs(1));
+  EXPECT_TRUE(plan->notes[0].warning);
+  EXPECT_THAT(plan->notes[0].text, AllOf(HasSubstr("orphaned: /tank/a"), HasSubstr("10.0.0.0/24")));
+  NfsSpec partial;
+  partial.partial = true;
+  EXPECT_THAT(PlanExports(partial, state, {{"/tank/a", true}})->notes, IsEmpty());
+}
+
+TEST(NfsPlanner, AbsentRemovesOnlyWhatWasCreated) {
+  ExportSpec absent = Wanted("/tank/a");
+  absent.presence = Presence::kAbsent;
+  const NfsState state = With(Node(), EntryOf(Wanted("/tank/a"), ""));
+  const auto plan = PlanExports({{absent}}, state, {{"/tank/a", true}});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  ASSERT_THAT(plan->exports, SizeIs(1));
+  EXPECT_EQ(plan->exports[0].after, std::nullopt);
+  EXPECT_THAT(plan->clients, IsEmpty());
+  EXPECT_FALSE(plan->make_file);
+  EXPECT_THAT(Violations(PlanError({{absent}}, state, {{"/tank/a", false}})),
+              ElementsAre(HasSubstr("nfs.exports[/tank/a]: /tank/a was not created by Phoenix")));
+  EXPECT_THAT(Violations(PlanError({{absent}}, state)), SizeIs(1));
+  EXPECT_THAT(PlanExports({{absent}}, Node(), {})->exports, IsEmpty());
+}
+
+// Trap 15: hand-made lines are neither lost nor doubled.
+TEST(NfsPlanner, Trap15_PathsOfOtherFilesAreRefused) {
+  NfsState state = Node();
+  state.foreign = {{"/etc/exports", 7, "/tank/a", "10.0.0.1", {"rw"}, false},
+                   {"/etc/exports", 7, "/tank/a", "10.0.0.2", {"rw"}, false},
+                   {kZfsFile, 2, "/tank/a", "*", {"rw"}, true}};
+  const absl::Status status = PlanError({{Wanted("/tank/a")}}, state);
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(Violations(status), ElementsAre(HasSubstr("/etc/exports line 7"), HasSubstr("sharenfs")));
+  EXPECT_TRUE(PlanExports({{Wanted("/srv/plain")}}, Node(), {}).ok());
+}
+
+TEST(NfsPlanner, ExportsMadeByHandAreNotCut) {
+  NfsState state = Node();
+  state.live = {{"/srv/iso", "10.0.0.9", {"rw"}}};
+  const absl::Status status = PlanError({{Wanted("/tank/a")}}, state);
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(Message(status), AllOf(HasSubstr("/srv/iso 10.0.0.9"), HasSubstr("exportfs -u")));
+}
+
+TEST(NfsPlanner, WhatOthersHavePendingIsTold) {
+  NfsState state = Node();
+  state.foreign = {{"/etc/exports", 3, "/srv/iso", "", {"ro"}, false}};
+  const auto plan = PlanExports({{Wanted("/tank/a")}}, state, {});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  ASSERT_THAT(plan->notes, SizeIs(1));
+  EXPECT_THAT(plan->notes[0].text, HasSubstr("/etc/exports line 3 exports /srv/iso to *"));
+}
+
+TEST(NfsPlanner, OurFileEditedByOthersIsNotOverwritten) {
+  NfsState state = With(Node(), EntryOf(Wanted("/tank/a"), ""));
+  state.own_problem = "line 4 was changed by others";
+  EXPECT_THAT(Message(PlanError({{Wanted("/tank/a")}}, state)), HasSubstr("line 4 was changed by others"));
+}
+
+TEST(NfsPlanner, AllProblemsOfASpecAreToldAtOnce) {
+  NfsSpec spec{{Wanted("tank/a"), Wanted("/tank/a/", {"10.0.0.0/24"}), Wanted("/tank/b", {}),
+                Wanted("/tank/c", {"10.0.0.0/24", "10.0.0.4/24"}), Wanted("/tank/d", {"10.0.0.0/24"}, {"rw", "noatime"}),
+                Wanted("/tank/e", {"10.0.0.0/24 "}), Wanted("/tank/f"), Wanted("/tank/f"), Wanted("/"),
+                Wanted("/tank/../etc"), Wanted("/tank/a\nb"), Wanted("/tank/a\\101"), Wanted("/tank/g", {"a", "b"}, {"rw", "ro"})}};
+  spec.exports[7].origin = "nfs.exports[7]";
+  const absl::Status status = PlanError(spec);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(
+      Violations(status),
+      ElementsAre(HasSubstr("no absolute path"), HasSubstr("not written plainly"), HasSubstr("names no clients"),
+                  HasSubstr("client 10.0.0.0/24 is named twice"), HasSubstr("nfs.exports[/tank/d]: /tank/d: «noatime»"),
+                  HasSubstr("«10.0.0.0/24 » is no network"),
+                  HasSubstr("nfs.exports[7]: /tank/f is declared already by nfs.exports[/tank/f]"),
+                  HasSubstr("root file system"), HasSubstr("holds . or .."), HasSubstr("control character"), HasSubstr("holds a backslash"),
+                  HasSubstr("«rw» and «ro» contradict")));
+}
+
+TEST(NfsPlanner, OverlappingClientsMayNotDiffer) {
+  ExportSpec wanted = Wanted("/tank/a", {"10.0.0.0/8", "10.0.0.5"});
+  const auto plan = PlanExports({{wanted}}, Node(), {});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_THAT(plan->notes[0].text, HasSubstr("10.0.0.0/8 and 10.0.0.5 overlap"));
+  wanted.clients[1].options = {"ro"};
+  EXPECT_THAT(Violations(PlanError({{wanted}})), ElementsAre(HasSubstr("overlap and get different options")));
+}
+
+// Measured: mountd reads the table with a buffer of 512 bytes; a longer entry hides itself and every later one.
+TEST(NfsPlanner, AnEntryTooLongForTheTableIsRefused) {
+  const std::string refer = "refer=/x@" + std::string(300, 'h');
+  EXPECT_THAT(Violations(PlanError({{Wanted("/tank/a", {"10.0.0.1"}, {"rw", refer})}})),
+              ElementsAre(HasSubstr("bytes in the server's table")));
+  EXPECT_EQ(LengthProblem({"10.0.0.1", {"rw"}}), std::nullopt);
+}
+
+TEST(NfsPlanner, EveryoneNeedsEveryoneInTheFirewall) {
+  EXPECT_THAT(PlanExports({{Wanted("/tank/a", {"*"})}}, Node(), {})->clients, ElementsAre("0.0.0.0/0", "::/0"));
+}
+
+}  // namespace
+}  // namespace phoenix::nfs

@@ -1,0 +1,44 @@
+// What is there on the node, as far as exports are concerned. Pure.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "services/nfs/domain/export_entry.h"
+
+namespace phoenix::nfs {
+
+inline constexpr char kExportsDirectory[] = "/etc/exports.d";
+inline constexpr char kOwnFile[] = "/etc/exports.d/phoenix.exports";
+// Written by the zfs tools for datasets with sharenfs.
+inline constexpr char kZfsFile[] = "/etc/exports.d/zfs.exports";
+
+struct PathState {
+  bool directory = false;
+  // Where the file system that holds the path is mounted, and its type: "/quickOS/x", "zfs".
+  std::string mount_point;
+  std::string file_system;
+  friend bool operator==(const PathState&, const PathState&) = default;
+};
+
+struct NfsState {
+  // /etc/exports.d is there.
+  bool directory = false;
+  // Our file is there.
+  bool own_file = false;
+  OwnExports own;
+  // Why our file is not as we write it; then `own` is what could be read of it.
+  std::string own_problem;
+  // What /etc/exports and the other files of exports.d hold, in the order in which exportfs reads it.
+  std::vector<ForeignExport> foreign;
+  // The table that mountd serves from.
+  std::vector<LiveExport> live;
+  // The paths that were asked for.
+  std::map<std::string, PathState> paths;
+  // Pinned ports of rpc.mountd in nfs.conf; 0 where it takes any.
+  int mountd_port = 0;
+};
+
+}  // namespace phoenix::nfs

@@ -1,0 +1,187 @@
+#include "services/nfs/host/exports_host.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/status/errors.h"
+#include "base/status/status_macros.h"
+#include "services/nfs/domain/export_match.h"
+#include "services/nfs/domain/spec_check.h"
+#include "services/nfs/host/exports_file.h"
+
+namespace phoenix::nfs {
+namespace {
+
+constexpr char kMainFile[] = "/etc/exports";
+
+// Entries of `before` that are neither in `after` nor of `path`: what the change took from others.
+std::vector<LiveExport> LostIn(const std::vector<LiveExport>& before, const std::vector<LiveExport>& after,
+                               const std::string& path) {
+  std::vector<LiveExport> lost;
+  for (const LiveExport& one : before) {
+    if (one.path != path && std::find(after.begin(), after.end(), one) == after.end()) lost.push_back(one);
+  }
+  return lost;
+}
+
+// mountd's port in nfs.conf: "[mountd]" … "port=32767".
+int MountdPortIn(const std::string& text) {
+  int port = 0;
+  std::string section;
+  size_t at = 0;
+  while (at < text.size()) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    std::string line = text.substr(at, end - at);
+    at = end + 1;
+    line.erase(std::remove_if(line.begin(), line.end(), [](char c) { return c == ' ' || c == '\t' || c == '\r'; }),
+               line.end());
+    if (line.starts_with('[')) section = line;
+    if (section != "[mountd]" || !line.starts_with("port=")) continue;
+    int value = 0;
+    for (const char c : line.substr(5)) {
+      if (c < '0' || c > '9' || value > 65535) break;
+      value = value * 10 + (c - '0');
+    }
+    port = value <= 65535 ? value : 0;
+  }
+  return port;
+}
+
+}  // namespace
+
+absl::Status ExportsHost::ReadForeign(NfsState& state) {
+  std::vector<std::string> names = {kMainFile};
+  PHX_ASSIGN_OR_RETURN(const auto listed, files_.List(kExportsDirectory));
+  for (const std::string& name : listed) {
+    // As exportfs picks them.
+    if (name.starts_with('.') || !name.ends_with(".exports") || name.size() == 8) continue;
+    const std::string file = fmt::format("{}/{}", kExportsDirectory, name);
+    if (file != kOwnFile) names.push_back(file);
+  }
+  for (const std::string& name : names) {
+    const auto file = files_.Read(name);
+    // A symbolic link or a folder of that name: not ours to judge, but what it exports is unknown.
+    if (!file.ok()) return Annotate(file.status(), "read " + name);
+    if (!*file) continue;
+    for (ForeignExport entry : ParseExportsFile((*file)->content).entries) {
+      entry.file = name;
+      entry.path = Resolve(entry.path);
+      state.foreign.push_back(std::move(entry));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<NfsState> ExportsHost::Observe(const std::vector<std::string>& paths) {
+  NfsState state;
+  PHX_ASSIGN_OR_RETURN(const auto directory, files_.ReadDirectory(kExportsDirectory));
+  state.directory = directory.has_value();
+  PHX_ASSIGN_OR_RETURN(const auto own, files_.Read(kOwnFile));
+  state.own_file = own.has_value();
+  if (own) state.own = ParseOwnFile(own->content, &state.own_problem);
+  PHX_RETURN_IF_ERROR(ReadForeign(state));
+  PHX_ASSIGN_OR_RETURN(const std::string table, ReadTable());
+  state.live = ParseExportTable(table);
+  for (const std::string& path : paths) {
+    PHX_ASSIGN_OR_RETURN(state.paths[path], LookAt(path));
+  }
+  for (const char* name : {"/etc/nfs.conf", "/etc/nfs.conf.d/local.conf"}) {
+    const auto conf = files_.Read(name);
+    if (conf.ok() && *conf) state.mountd_port = std::max(state.mountd_port, MountdPortIn((*conf)->content));
+  }
+  return state;
+}
+
+absl::Status ExportsHost::MakeOwnFile() {
+  absl::MutexLock lock(&own_file_);
+  PHX_RETURN_IF_ERROR(files_.MakeDirectory(kExportsDirectory, {0, 0, 0755}));
+  PHX_ASSIGN_OR_RETURN(const auto own, files_.Read(kOwnFile));
+  if (own) return absl::OkStatus();
+  return files_.Replace(kOwnFile, {RenderOwnFile({}), 0, 0, 0644});
+}
+
+absl::Status ExportsHost::RemoveOwnFile(bool directory_too) {
+  absl::MutexLock lock(&own_file_);
+  PHX_ASSIGN_OR_RETURN(const auto own, files_.Read(kOwnFile));
+  if (own) {
+    if (own->content != RenderOwnFile({})) {
+      return WithReason(FailedPrecondition("{} holds more than Phoenix's header and is left where it is", kOwnFile),
+                        {"FOREIGN_CHANGE", {{"file", kOwnFile}}});
+    }
+    PHX_RETURN_IF_ERROR(files_.Remove(kOwnFile));
+  }
+  if (!directory_too) return absl::OkStatus();
+  PHX_ASSIGN_OR_RETURN(const auto left, files_.List(kExportsDirectory));
+  // Somebody else uses it by now.
+  if (!left.empty()) return absl::OkStatus();
+  return files_.RemoveDirectory(kExportsDirectory);
+}
+
+absl::Status ExportsHost::SetEntry(const EntryChange& change, const ChildObserver& on_child) {
+  absl::MutexLock lock(&own_file_);
+  PHX_ASSIGN_OR_RETURN(const NfsState before, Observe({}));
+  if (!before.own_file) {
+    if (!change.entry) return absl::OkStatus();
+    return FailedPrecondition("{} is not there", kOwnFile);
+  }
+  if (!before.own_problem.empty()) {
+    return WithReason(FailedPrecondition("{} is not as Phoenix wrote it: {}", kOwnFile, before.own_problem),
+                      {"FOREIGN_CHANGE", {{"file", kOwnFile}}});
+  }
+  if (const auto by_hand = ByHand(before); !by_hand.empty()) {
+    // What the change itself left behind is no stranger's.
+    const bool others = std::any_of(by_hand.begin(), by_hand.end(),
+                                    [&](const LiveExport& one) { return one.path != change.path; });
+    if (others) {
+      return WithReason(FailedPrecondition("{} was exported by hand and stands in no file; `exportfs -r` would cut it",
+                                           ToText(by_hand.front())),
+                        {"EXPORTS_BY_HAND", {{"path", by_hand.front().path}}});
+    }
+  }
+  OwnExports wanted = before.own;
+  if (change.entry) {
+    for (const ClientEntry& client : change.entry->clients) {
+      if (const auto problem = LengthProblem(client)) return InvalidArgument("{}: {}", change.path, *problem);
+    }
+    wanted[change.path] = *change.entry;
+  } else {
+    wanted.erase(change.path);
+  }
+  const std::string text = RenderOwnFile(wanted);
+  std::string difference;
+  if (!ReadsBackAs(text, wanted, &difference)) return Internal("the rendered {} is wrong: {}", kOwnFile, difference);
+  return PutInPlace(text, change, before, on_child);
+}
+
+absl::Status ExportsHost::PutInPlace(const std::string& text, const EntryChange& change, const NfsState& before,
+                                     const ChildObserver& on_child) {
+  PHX_ASSIGN_OR_RETURN(const auto former, files_.Read(kOwnFile));
+  if (!former) return Aborted("{} was removed meanwhile", kOwnFile);
+  if (former->content != text) {
+    // Owner and mode are kept: they may have been tightened on purpose.
+    PHX_RETURN_IF_ERROR(files_.Replace(kOwnFile, {text, former->uid, former->gid, former->mode}));
+  }
+  auto complaints = Reexport(on_child);
+  absl::Status status = complaints.status();
+  if (status.ok()) {
+    PHX_ASSIGN_OR_RETURN(const std::string table, ReadTable());
+    const std::vector<LiveExport> after = ParseExportTable(table);
+    std::vector<std::string> wrong =
+        DifferencesOf(change.entry ? *change.entry : ExportEntry{change.path, {}}, after);
+    for (const LiveExport& lost : LostIn(before.live, after, change.path)) {
+      wrong.push_back(fmt::format("{} is no longer exported to {}", lost.path, lost.client));
+    }
+    if (wrong.empty()) return absl::OkStatus();
+    status = WithReason(Internal("exportfs did not do what {} says: {}{}", kOwnFile, fmt::join(wrong, "; "),
+                                 complaints->empty() ? "" : fmt::format("; it said: {}", *complaints)),
+                        {"EXPORT_MISMATCH", {{"path", change.path}}});
+  }
+  if (change.restoring || former->content == text) return status;
+  absl::Status back = files_.Replace(kOwnFile, *former);
+  if (back.ok()) back = Reexport(on_child).status();
+  if (!back.ok()) return Annotate(status, "the former file could not be put back (" + Message(back) + ")");
+  return Annotate(status, "the former file is in place again");
+}
+
+}  // namespace phoenix::nfs

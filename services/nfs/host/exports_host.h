@@ -1,0 +1,43 @@
+// What the real and the simulated host share: everything about our file, over files and a table behind two calls.
+#pragma once
+
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
+
+#include <string>
+#include <vector>
+
+#include "base/host/files.h"
+#include "services/nfs/host/nfs_host.h"
+
+namespace phoenix::nfs {
+
+class ExportsHost : public NfsHost {
+ public:
+  explicit ExportsHost(Files& files) : files_(files) {}
+  absl::StatusOr<NfsState> Observe(const std::vector<std::string>& paths) override;
+  absl::Status MakeOwnFile() override;
+  absl::Status RemoveOwnFile(bool directory_too) override;
+  absl::Status SetEntry(const EntryChange& change, const ChildObserver& on_child) override;
+
+ protected:
+  // `exportfs -r`. OK whatever it thinks of the files; its complaints, if any, are answered for messages.
+  virtual absl::StatusOr<std::string> Reexport(const ChildObserver& on_child) = 0;
+  // The table, in etab's form; "" where there is none.
+  virtual absl::StatusOr<std::string> ReadTable() = 0;
+  virtual absl::StatusOr<PathState> LookAt(const std::string& path) = 0;
+  // The path behind symbolic links, as exportfs resolves it before it writes the table.
+  virtual std::string Resolve(const std::string& path) = 0;
+  Files& files() { return files_; }
+
+ private:
+  absl::Status ReadForeign(NfsState& state);
+  absl::Status PutInPlace(const std::string& text, const EntryChange& change, const NfsState& before,
+                          const ChildObserver& on_child) ABSL_EXCLUSIVE_LOCKS_REQUIRED(own_file_);
+
+  Files& files_;
+  // One reader-modifier of our file at a time.
+  absl::Mutex own_file_;
+};
+
+}  // namespace phoenix::nfs

@@ -1,0 +1,106 @@
+#include "services/nfs/host/nfs_cli.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <memory>
+#include <sstream>
+
+#include "base/status/errors.h"
+#include "base/status/status_macros.h"
+#include "services/nfs/host/nfs_command.h"
+
+namespace phoenix::nfs {
+namespace {
+
+constexpr char kTable[] = "/var/lib/nfs/etab";
+
+// "\040" as the kernel writes it in mountinfo.
+std::string Unescape(const std::string& text) {
+  std::string plain;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\\' && i + 3 < text.size()) {
+      plain += static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0'));
+      i += 3;
+    } else {
+      plain += text[i];
+    }
+  }
+  return plain;
+}
+
+bool Holds(const std::string& mount_point, const std::string& path) {
+  if (mount_point == "/" || mount_point == path) return true;
+  return path.starts_with(mount_point + "/");
+}
+
+// Its warnings about subtree_check come in blocks of four lines for every export: only what names a trouble is kept.
+std::string Complaints(const std::string& err) {
+  std::string kept;
+  std::istringstream lines(err);
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with("exportfs: ") || line.find("Neither 'subtree_check'") != std::string::npos) continue;
+    if (kept.size() > 500) break;
+    kept += (kept.empty() ? "" : "; ") + line.substr(10);
+  }
+  return kept;
+}
+
+}  // namespace
+
+PathState MountOf(const std::string& mountinfo, const std::string& path) {
+  PathState state;
+  std::istringstream lines(mountinfo);
+  for (std::string line; std::getline(lines, line);) {
+    // 36 35 98:0 /root /mount options… - type source options
+    std::istringstream words(line);
+    std::string word, mount_point, type;
+    for (int i = 0; i < 5 && words >> word; ++i) mount_point = word;
+    while (words >> word && word != "-") {
+    }
+    if (!(words >> type)) continue;
+    mount_point = Unescape(mount_point);
+    // Later lines lie over earlier ones.
+    if (!Holds(mount_point, path) || mount_point.size() < state.mount_point.size()) continue;
+    state.mount_point = mount_point;
+    state.file_system = type;
+  }
+  return state;
+}
+
+std::map<std::string, std::string> NfsCli::ToolVersions() {
+  const auto result = runner_.Run(PackageVersionCommand());
+  if (!result.ok() || result->exit_code != 0 || result->out.empty()) return {};
+  return {{"exportfs", result->out.substr(0, result->out.find('\n'))}};
+}
+
+absl::StatusOr<std::string> NfsCli::Reexport(const ChildObserver& on_child) {
+  PHX_ASSIGN_OR_RETURN(const CommandResult result, runner_.Run(ReexportCommand(), on_child));
+  // The exit code says nothing: 1 with a live export, 0 with a dropped one. The table is compared by the caller.
+  return Complaints(result.err);
+}
+
+absl::StatusOr<std::string> NfsCli::ReadTable() {
+  PHX_ASSIGN_OR_RETURN(const auto table, files().Read(kTable));
+  return table ? table->content : std::string();
+}
+
+absl::StatusOr<PathState> NfsCli::LookAt(const std::string& path) {
+  std::ifstream file("/proc/self/mountinfo");
+  std::stringstream text;
+  text << file.rdbuf();
+  if (!file) return Unavailable("cannot read /proc/self/mountinfo");
+  PathState state = MountOf(text.str(), path);
+  struct stat status {};
+  state.directory = ::lstat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+  return state;
+}
+
+std::string NfsCli::Resolve(const std::string& path) {
+  const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr), &std::free);
+  return real ? std::string(real.get()) : path;
+}
+
+}  // namespace phoenix::nfs

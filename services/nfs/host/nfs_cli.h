@@ -1,0 +1,31 @@
+// The node's real NFS server: nfs-utils.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "base/host/command.h"
+#include "base/host/files.h"
+#include "services/nfs/host/exports_host.h"
+
+namespace phoenix::nfs {
+
+class NfsCli final : public ExportsHost {
+ public:
+  NfsCli(CommandRunner& runner, Files& files) : ExportsHost(files), runner_(runner) {}
+  std::map<std::string, std::string> ToolVersions() override;
+
+ protected:
+  absl::StatusOr<std::string> Reexport(const ChildObserver& on_child) override;
+  absl::StatusOr<std::string> ReadTable() override;
+  absl::StatusOr<PathState> LookAt(const std::string& path) override;
+  std::string Resolve(const std::string& path) override;
+
+ private:
+  CommandRunner& runner_;
+};
+
+// The mount that holds `path`, from the text of /proc/self/mountinfo. Pure.
+PathState MountOf(const std::string& mountinfo, const std::string& path);
+
+}  // namespace phoenix::nfs

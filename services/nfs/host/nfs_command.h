@@ -1,0 +1,13 @@
+// The commands that the NFS domain runs. Pure.
+#pragma once
+
+#include "base/host/command.h"
+
+namespace phoenix::nfs {
+
+// Reads all files anew and brings the server's table to them. The server's threads and their clients' state stay.
+Command ReexportCommand();
+// Prints the version of an installed package: one line, empty where it is not installed.
+Command PackageVersionCommand();
+
+}  // namespace phoenix::nfs
