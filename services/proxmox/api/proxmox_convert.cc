@@ -1,0 +1,116 @@
+#include "services/proxmox/api/proxmox_convert.h"
+
+#include "base/digest/digest.h"
+#include "base/status/errors.h"
+#include "base/status/status_macros.h"
+#include "services/proxmox/domain/storage_entry.h"
+#include "services/proxmox/domain/storage_schema.h"
+
+namespace phoenix::proxmox {
+namespace {
+
+constexpr std::string_view kPrefix = "storages/";
+constexpr size_t kEtagLength = 16;
+
+}  // namespace
+
+absl::StatusOr<ProxmoxSpec> ParseSpec(std::string_view type, std::string_view bytes) {
+  if (type != v1::ProxmoxSpec::descriptor()->full_name()) {
+    return InvalidArgument("the proxmox service takes specs of type {}, not '{}'",
+                           v1::ProxmoxSpec::descriptor()->full_name(), type);
+  }
+  v1::ProxmoxSpec proto;
+  if (!proto.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return InvalidArgument("the spec's content is no {} message", type);
+  }
+  return ToSpec(proto);
+}
+
+absl::StatusOr<ProxmoxSpec> ToSpec(const v1::ProxmoxSpec& proto) {
+  ProxmoxSpec spec;
+  spec.partial = proto.partial();
+  for (const v1::StorageSpec& storage : proto.storages()) {
+    StorageSpec wanted;
+    wanted.id = storage.id();
+    wanted.type = storage.type();
+    wanted.content.insert(storage.content().begin(), storage.content().end());
+    wanted.options.insert(storage.options().begin(), storage.options().end());
+    wanted.origin = storage.origin();
+    switch (storage.presence()) {
+      case v1::PRESENCE_UNSPECIFIED:
+      case v1::PRESENCE_PRESENT:
+        break;
+      case v1::PRESENCE_ABSENT:
+        wanted.absent = true;
+        break;
+      default:
+        // Taking an unknown wish for "present" could undo what a newer client meant.
+        return WithViolations(InvalidArgument("storage '{}' has an unknown presence", wanted.id),
+                              {{wanted.origin + ".presence", "unknown value; present or absent"}});
+    }
+    spec.storages.push_back(std::move(wanted));
+  }
+  return spec;
+}
+
+v1::ProxmoxSpec ToProto(const ProxmoxSpec& spec) {
+  v1::ProxmoxSpec proto;
+  proto.set_partial(spec.partial);
+  for (const StorageSpec& storage : spec.storages) {
+    v1::StorageSpec& wanted = *proto.add_storages();
+    wanted.set_id(storage.id);
+    wanted.set_type(storage.type);
+    for (const std::string& word : storage.content) wanted.add_content(word);
+    for (const auto& [name, value] : storage.options) (*wanted.mutable_options())[name] = value;
+    wanted.set_presence(storage.absent ? v1::PRESENCE_ABSENT : v1::PRESENCE_PRESENT);
+    wanted.set_origin(storage.origin);
+  }
+  return proto;
+}
+
+v1::Storage ToProto(const StorageEntry& entry, bool managed) {
+  v1::Storage storage;
+  storage.set_name(StorageName(entry.id));
+  storage.set_type(entry.type);
+  for (const std::string& word : entry.content) storage.add_content(word);
+  for (const std::string& node : entry.nodes) storage.add_nodes(node);
+  for (const auto& [name, value] : entry.options) (*storage.mutable_options())[name] = value;
+  storage.set_disabled(entry.disabled);
+  storage.set_managed(managed);
+  storage.set_etag(EtagOf(entry));
+  return storage;
+}
+
+absl::StatusOr<StorageSpec> ToStorageSpec(const v1::Storage& storage) {
+  StorageSpec spec;
+  PHX_ASSIGN_OR_RETURN(spec.id, ParseStorageName(storage.name()));
+  std::vector<FieldViolation> violations;
+  if (!storage.nodes().empty()) {
+    violations.push_back({"storage.nodes", "output only: an entry belongs to the nodes that declare it"});
+  }
+  if (storage.disabled()) {
+    violations.push_back({"storage.disabled", "Phoenix does not switch entries off; use `pvesm set ID --disable 1`"});
+  }
+  if (!violations.empty()) {
+    return WithViolations(InvalidArgument("{}: {}", violations.front().field, violations.front().description), violations);
+  }
+  spec.type = storage.type();
+  spec.content.insert(storage.content().begin(), storage.content().end());
+  spec.options.insert(storage.options().begin(), storage.options().end());
+  spec.origin = "storage";
+  return spec;
+}
+
+absl::StatusOr<std::string> ParseStorageName(std::string_view name) {
+  const std::string_view id = name.substr(std::min(kPrefix.size(), name.size()));
+  if (!name.starts_with(kPrefix) || !IsStorageId(id)) {
+    return InvalidArgument("'{}' is no name of a storage; names look like storages/quickOS-vm-disks", name);
+  }
+  return std::string(id);
+}
+
+std::string StorageName(std::string_view id) { return std::string(kPrefix) + std::string(id); }
+
+std::string EtagOf(const StorageEntry& entry) { return Sha256Hex(CanonicalText(entry)).substr(0, kEtagLength); }
+
+}  // namespace phoenix::proxmox

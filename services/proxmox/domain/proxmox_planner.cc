@@ -1,0 +1,399 @@
+#include "services/proxmox/domain/proxmox_planner.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/status/errors.h"
+#include "services/kit/plan/keys.h"
+#include "services/proxmox/domain/storage_schema.h"
+#include "services/proxmox/domain/storage_spec_check.h"
+
+namespace phoenix::proxmox {
+namespace {
+
+bool HasMount(const ProxmoxState& state, std::string_view path) {
+  return std::any_of(state.mounts.begin(), state.mounts.end(), [&](const Mount& m) { return m.path == path; });
+}
+
+// The longest mount at or above the path; "/" is not told.
+std::string MountAbove(const ProxmoxState& state, const std::string& path) {
+  std::string best;
+  for (const Mount& mount : state.mounts) {
+    if (mount.path == "/" || mount.path.size() <= best.size()) continue;
+    if (kit::Satisfies("path:" + mount.path, "path:" + path)) best = mount.path;
+  }
+  return best;
+}
+
+bool IsThisNode(const std::string& server, const ProxmoxState& state) {
+  return server == "localhost" || server == "::1" || server.starts_with("127.") || server == state.node ||
+         state.addresses.count(server) != 0;
+}
+
+std::string OptionOf(const Definition& definition, std::string_view name) {
+  const auto found = definition.options.find(name);
+  return found == definition.options.end() ? std::string() : found->second;
+}
+
+bool IsThere(const std::string& key, const Definition& definition, const ProxmoxState& state) {
+  const std::string name(kit::NameOf(key));
+  if (kit::KindOf(key) == "pool") return state.pools.count(name) != 0;
+  if (kit::KindOf(key) == "dataset") {
+    return std::any_of(state.mounts.begin(), state.mounts.end(),
+                       [&](const Mount& m) { return m.type == "zfs" && m.source == name; });
+  }
+  if (kit::KindOf(key) == "path") {
+    return MountPointOf(definition).empty() ? state.folders.count(name) != 0 : HasMount(state, name);
+  }
+  return false;
+}
+
+class Planner {
+ public:
+  Planner(const ProxmoxSpec& spec, const ProxmoxState& state, const PlanSurroundings& surroundings)
+      : spec_(spec), state_(state), surroundings_(surroundings) {}
+
+  absl::StatusOr<StoragePlan> Make() {
+    auto mistakes = CheckSpec(spec_);
+    if (!mistakes.empty()) {
+      return WithViolations(InvalidArgument("{} in the declared storage entries: {}: {}",
+                                            mistakes.size() == 1 ? "a mistake" : "mistakes", mistakes.front().field,
+                                            mistakes.front().description),
+                            mistakes);
+    }
+    if (!state_.installed) {
+      WithoutProxmox();
+      return std::move(plan_);
+    }
+    if (!spec_.storages.empty() && !state_.config.broken.empty()) return Broken();
+    for (const StorageSpec& storage : spec_.storages) {
+      if (storage.absent) {
+        Absent(storage);
+      } else {
+        Present(storage);
+      }
+    }
+    if (!plan_.steps.empty() && !state_.quorate) {
+      return WithReason(FailedPrecondition("cluster {} has no quorum: /etc/pve is read-only, so storage entries cannot "
+                                           "change; bring the other nodes back (`pvecm status` names them) and plan again",
+                                           state_.cluster),
+                        {"NO_QUORUM", {{"cluster", state_.cluster}}});
+    }
+    ForeignKeys();
+    if (!surroundings_.partial) Orphans();
+    if (!plan_.steps.empty()) LostLines();
+    if (problems_.empty()) return std::move(plan_);
+    return WithViolations(FailedPrecondition("{}: {}{}", problems_.front().field, problems_.front().description,
+                                             problems_.size() == 1 ? "" : fmt::format(" (and {} more)",
+                                                                                      problems_.size() - 1)),
+                          problems_);
+  }
+
+ private:
+  static std::string Place(const StorageSpec& spec) {
+    return spec.origin.empty() ? "storages[" + spec.id + "]" : spec.origin;
+  }
+
+  void Problem(const StorageSpec& spec, std::string_view field, std::string text) {
+    problems_.push_back({field.empty() ? Place(spec) : fmt::format("{}.{}", Place(spec), field), std::move(text)});
+  }
+
+  void Warn(const std::string& id, std::string text) { plan_.notes.push_back({true, "storage:" + id, std::move(text)}); }
+
+  absl::Status Broken() const {
+    return WithReason(FailedPrecondition("/etc/pve/storage.cfg is broken, so that every storage tool of the whole cluster "
+                                         "fails: {}. Repair or delete that section by hand (it needs all its required "
+                                         "options), check with `pvesm status`, and plan again",
+                                         Join(Words(state_.config.broken.begin(), state_.config.broken.end()), "; ")),
+                      {"STORAGE_CONFIG_BROKEN", {{"file", "/etc/pve/storage.cfg"}}});
+  }
+
+  void WithoutProxmox() {
+    for (const StorageSpec& storage : spec_.storages) {
+      if (storage.absent) continue;
+      Warn(storage.id, "not registered: this node has no Proxmox VE (no /usr/sbin/pvesm)");
+    }
+  }
+
+  const StorageEntry* Find(const std::string& id) const {
+    const auto found = state_.config.entries.find(id);
+    return found == state_.config.entries.end() ? nullptr : &found->second;
+  }
+
+  OwnedStorage Owned(const std::string& id) const {
+    const auto found = surroundings_.owned.find(id);
+    return found == surroundings_.owned.end() ? OwnedStorage{} : found->second;
+  }
+
+  void Present(const StorageSpec& spec) {
+    const StorageEntry* entry = Find(spec.id);
+    const Definition wanted = WantedDefinition(spec);
+    if (entry == nullptr) {
+      if (spec.type == kCifs && spec.options.count("username") != 0) {
+        Problem(spec, "options.username",
+                "a cifs entry with a password cannot be added by Phoenix yet, since pvesm takes the password only as an "
+                "argument that every process can read; make it once with `pvesm add cifs " + spec.id +
+                " … --password`, then Phoenix manages its contents and options");
+        return;
+      }
+      AddStep(spec, wanted, nullptr);
+      return;
+    }
+    // What Phoenix added by itself is kept up where it made the entry; of others' entries only the declared fields count.
+    Definition compared = wanted;
+    if (!Owned(spec.id).created && spec.options.count("is_mountpoint") == 0) compared.options.erase("is_mountpoint");
+    auto differences = Compare(*entry, compared);
+    const bool member = IsMember(*entry, state_.node);
+    bool impossible = false;
+    for (const Difference& difference : differences) {
+      if (difference.fixed) {
+        Problem(spec, difference.field,
+                fmt::format("storage '{}' is there with {} '{}', and Proxmox VE cannot change that. Declare {} '{}', or "
+                            "another id, or take the entry away yourself once no guest uses it (`pvesm remove {}`; its data "
+                            "stays)",
+                            spec.id, difference.field, difference.found, difference.field, difference.found, spec.id));
+        impossible = true;
+      } else if (!member) {
+        Problem(spec, difference.field,
+                fmt::format("storage '{}' belongs to node {} with {} '{}', not '{}'; one entry has one definition: declare "
+                            "the same on every node, or another id",
+                            spec.id, Join(entry->nodes, ", "), difference.field, difference.found, difference.wanted));
+        impossible = true;
+      }
+    }
+    if (impossible) return;
+    Remarks(spec, *entry, compared);
+    if (!member) {
+      AddStep(spec, compared, entry);
+    } else if (!differences.empty()) {
+      SetStep(spec, differences);
+    }
+  }
+
+  void AddStep(const StorageSpec& spec, const Definition& wanted, const StorageEntry* entry) {
+    StorageStep step{StorageAction::kAdd, spec.id, state_.node, wanted, true, true, {}, {}, entry != nullptr};
+    if (entry != nullptr) {
+      step.created = Owned(spec.id).created;
+      Words nodes = entry->nodes;
+      nodes.insert(state_.node);
+      step.diffs.push_back({"nodes", Join(entry->nodes), Join(nodes)});
+    } else {
+      step.diffs.push_back({"type", "", wanted.type});
+      for (const auto& [name, value] : wanted.options) step.diffs.push_back({name, "", value});
+      if (wanted.content) step.diffs.push_back({"content", "", Join(*wanted.content)});
+      step.diffs.push_back({"nodes", "", state_.node});
+    }
+    const std::string ground = GroundOf(spec.id, wanted, state_);
+    if (!ground.empty()) step.requires_keys.push_back({ground, IsThere(ground, wanted, state_)});
+    AddRemarks(spec, wanted);
+    plan_.steps.push_back(std::move(step));
+  }
+
+  void SetStep(const StorageSpec& spec, const std::vector<Difference>& differences) {
+    const OwnedStorage owned = Owned(spec.id);
+    StorageStep step{StorageAction::kSet, spec.id, state_.node, {spec.type, std::nullopt, {}}, owned.created, owned.joined,
+                     {}, {}, false};
+    for (const Difference& difference : differences) {
+      step.diffs.push_back({difference.field, difference.found, difference.wanted});
+      if (difference.field == "content") {
+        step.definition.content = spec.content;
+      } else {
+        step.definition.options[difference.field] = difference.wanted;
+      }
+    }
+    plan_.steps.push_back(std::move(step));
+  }
+
+  void Absent(const StorageSpec& spec) {
+    const StorageEntry* entry = Find(spec.id);
+    if (entry == nullptr || entry->implicit || !IsMember(*entry, state_.node)) return;
+    if (!Owned(spec.id).joined) {
+      Problem(spec, "state",
+              fmt::format("storage '{}' was not made by Phoenix, so Phoenix does not remove it; take it away yourself "
+                          "(`pvesm remove {}`) or leave it out of the configuration",
+                          spec.id, spec.id));
+      return;
+    }
+    const auto users = state_.users.find(spec.id);
+    if (users != state_.users.end() && !users->second.empty()) {
+      Problem(spec, "state",
+              fmt::format("storage '{}' is in use by {}; move or remove those volumes first", spec.id,
+                          Join(Words(users->second.begin(), users->second.end()), ", ")));
+      return;
+    }
+    if (entry->nodes.empty() && !state_.cluster.empty()) {
+      Problem(spec, "state",
+              fmt::format("storage '{}' belongs to all nodes of cluster {} by now; restrict it first (`pvesm set {} --nodes "
+                          "{}`) or take it away yourself",
+                          spec.id, state_.cluster, spec.id, state_.node));
+      return;
+    }
+    StorageStep step{StorageAction::kRemove, spec.id, state_.node, DefinitionOf(*entry), true, true, {}, {}, false};
+    Words rest = entry->nodes;
+    rest.erase(state_.node);
+    step.extends = !rest.empty();
+    if (step.extends) {
+      step.diffs.push_back({"nodes", Join(entry->nodes), Join(rest)});
+    } else {
+      step.diffs.push_back({"type", entry->type, ""});
+      for (const auto& [name, value] : entry->options) step.diffs.push_back({name, value, ""});
+      step.diffs.push_back({"content", Join(entry->content), ""});
+      step.diffs.push_back({"nodes", Join(entry->nodes), ""});
+    }
+    // Only so that it goes before what it stands on; nothing is needed for going.
+    const std::string ground = GroundOf(spec.id, step.definition, state_);
+    if (!ground.empty() && IsThere(ground, step.definition, state_)) step.requires_keys.push_back({ground, true});
+    plan_.steps.push_back(std::move(step));
+  }
+
+  // What a new entry deserves to be told.
+  void AddRemarks(const StorageSpec& spec, const Definition& wanted) {
+    const std::string path = PathOf(spec.id, wanted);
+    const std::string mount = MountPointOf(wanted);
+    if (spec.type == kDir && mount.empty()) {
+      Warn(spec.id, fmt::format("is_mountpoint is off: whenever nothing is mounted at {}, Proxmox VE writes to the file "
+                                "system below it",
+                                path));
+    }
+    if (spec.type == kDir && mount == path && state_.folders.count(path) != 0 && !HasMount(state_, path)) {
+      const std::string above = MountAbove(state_, path);
+      Warn(spec.id, fmt::format("{} is a folder but no mount point yet; unless a dataset is mounted there, declare "
+                                "is_mountpoint {}",
+                                path, above.empty() ? "0" : above));
+    }
+    Loopback(spec, wanted);
+  }
+
+  void Loopback(const StorageSpec& spec, const Definition& wanted) {
+    if (spec.type != kNfs || !IsThisNode(OptionOf(wanted, "server"), state_)) return;
+    const auto options = SplitList(OptionOf(wanted, "options"));
+    const bool soft = std::find(options.begin(), options.end(), "soft") != options.end();
+    const bool disks = !wanted.content || wanted.content->count("images") != 0 || wanted.content->count("rootdir") != 0;
+    Warn(spec.id, fmt::format("mounts an export of this very node through NFS{}; a dir or zfspool entry on the dataset is "
+                              "faster and cannot hang",
+                              soft && disks ? ", with soft mounts, which lose the writes of VM disks" : ""));
+  }
+
+  // What an entry that is there already deserves to be told.
+  void Remarks(const StorageSpec& spec, const StorageEntry& entry, const Definition& compared) {
+    if (entry.disabled) Warn(spec.id, "is switched off (disable); Phoenix leaves that as it is");
+    if (entry.type == kDir && entry.options.count("is_mountpoint") == 0 && compared.options.count("is_mountpoint") == 0) {
+      Warn(spec.id, "has no is_mountpoint: whenever its dataset is not mounted, Proxmox VE writes to the file system below; "
+                    "declare is_mountpoint 1 to change that");
+    }
+    const auto shared = entry.options.find("shared");
+    if (entry.type == kDir && shared != entry.options.end() && shared->second == "1" &&
+        spec.options.count("shared") == 0) {
+      Warn(spec.id, "is marked shared although its files are on this node only; declare shared 0 to change that");
+    }
+    const auto mountpoint = entry.options.find("mountpoint");
+    if (entry.type == kZfspool && mountpoint != entry.options.end() && spec.options.count("mountpoint") == 0) {
+      for (const Mount& mount : state_.mounts) {
+        if (mount.type == "zfs" && mount.source == OptionOf(compared, "pool") && mount.path != mountpoint->second) {
+          Warn(spec.id, fmt::format("notes the mount point {}, but {} is mounted at {}; declare mountpoint {} to change that",
+                                    mountpoint->second, mount.source, mount.path, mount.path));
+        }
+      }
+    }
+  }
+
+  // Second planning round: keys that others make unusable or remove.
+  void ForeignKeys() {
+    for (const auto& [id, entry] : state_.config.entries) {
+      if (!IsMember(entry, state_.node) || entry.implicit || Leaves(id)) continue;
+      const Definition definition = DefinitionOf(entry);
+      for (const std::string& key : surroundings_.removed_keys) {
+        if (!StandsOn(id, definition, key)) continue;
+        problems_.push_back({"storages[" + id + "]",
+                             fmt::format("{} is to be removed, but storage '{}' stands on it; declare the entry absent as "
+                                         "well, or keep {}",
+                                         key, id, key)});
+      }
+      for (const std::string& key : surroundings_.disturbed_keys) {
+        if (StandsOn(id, definition, key)) {
+          Warn(id, fmt::format("stands on {}, which this run makes briefly unusable", key));
+        }
+      }
+    }
+  }
+
+  bool Leaves(const std::string& id) const {
+    return std::any_of(plan_.steps.begin(), plan_.steps.end(), [&](const StorageStep& step) {
+      return step.id == id && step.action == StorageAction::kRemove;
+    });
+  }
+
+  bool StandsOn(const std::string& id, const Definition& definition, const std::string& key) const {
+    if (kit::KindOf(key) == "pool" && definition.type == kZfspool) {
+      const std::string pool = OptionOf(definition, "pool");
+      return pool.substr(0, pool.find('/')) == kit::NameOf(key);
+    }
+    if (kit::KindOf(key) == "path") {
+      const std::string path = PathOf(id, definition);
+      return definition.type == kDir && kit::Satisfies(key, "path:" + path);
+    }
+    return GroundOf(id, definition, state_) == key;
+  }
+
+  void Orphans() {
+    for (const auto& [id, owned] : surroundings_.owned) {
+      if (!owned.joined || Declared(id)) continue;
+      const StorageEntry* entry = Find(id);
+      if (entry != nullptr && IsMember(*entry, state_.node)) {
+        Warn(id, "orphaned: Phoenix created it and the configuration does not name it any more; it stays. Declare it with "
+                 "\"state\": \"absent\" to remove it");
+      } else {
+        Warn(id, "orphaned: Phoenix created it, the configuration does not name it any more, and somebody removed it");
+      }
+    }
+  }
+
+  bool Declared(const std::string& id) const {
+    return std::any_of(spec_.storages.begin(), spec_.storages.end(), [&](const StorageSpec& s) { return s.id == id; });
+  }
+
+  void LostLines() {
+    for (const std::string& line : state_.config.lost) {
+      plan_.notes.push_back({true, "file:/etc/pve/storage.cfg",
+                             "is lost as soon as any Proxmox tool rewrites the file, as these steps make it do: " + line});
+    }
+  }
+
+  const ProxmoxSpec& spec_;
+  const ProxmoxState& state_;
+  const PlanSurroundings& surroundings_;
+  StoragePlan plan_;
+  std::vector<FieldViolation> problems_;
+};
+
+}  // namespace
+
+Definition WantedDefinition(const StorageSpec& spec) {
+  Definition definition{spec.type, std::nullopt, spec.options};
+  if (!spec.content.empty()) definition.content = spec.content;
+  if (spec.type == kDir) definition.options.emplace("is_mountpoint", "1");
+  return Normal(std::move(definition));
+}
+
+std::string GroundOf(const std::string& id, const Definition& definition, const ProxmoxState& state) {
+  if (definition.type == kZfspool) {
+    const std::string pool = OptionOf(definition, "pool");
+    return kit::Key(pool.find('/') == std::string::npos ? "pool" : "dataset", pool);
+  }
+  if (definition.type == kDir) {
+    const std::string mount = MountPointOf(definition);
+    return kit::Key("path", mount.empty() ? PathOf(id, definition) : mount);
+  }
+  if (definition.type == kNfs && IsThisNode(OptionOf(definition, "server"), state)) {
+    return kit::Key("export", OptionOf(definition, "export"));
+  }
+  return "";
+}
+
+absl::StatusOr<StoragePlan> PlanStorages(const ProxmoxSpec& spec, const ProxmoxState& state,
+                                         const PlanSurroundings& surroundings) {
+  return Planner(spec, state, surroundings).Make();
+}
+
+}  // namespace phoenix::proxmox

@@ -1,0 +1,72 @@
+// From what is wanted, what is seen and what is ours to steps. Pure: no clock, no I/O.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "services/kit/plan/step.h"
+#include "services/proxmox/domain/proxmox_spec.h"
+#include "services/proxmox/domain/proxmox_state.h"
+#include "services/proxmox/domain/storage_entry.h"
+
+namespace phoenix::proxmox {
+
+enum class StorageAction {
+  kAdd,     // this node becomes a member: the entry is added, or its nodes are extended
+  kSet,     // content or options change
+  kRemove,  // this node is no member any more; the last one takes the entry along
+};
+
+// One step on one entry.
+struct StorageStep {
+  StorageAction action = StorageAction::kAdd;
+  std::string id;
+  std::string node;
+  // kAdd and kRemove: the whole definition; kSet: type, and only what changes.
+  Definition definition;
+  // Phoenix made the entry, or does so now: only then may undo take it away with its last member.
+  bool created = false;
+  // Phoenix made this node a member, or does so now: only then may it be taken out.
+  bool joined = false;
+  // What is shown and ordered by.
+  std::vector<kit::FieldDiff> diffs;
+  std::vector<kit::Requirement> requires_keys;
+  bool extends = false;  // kAdd: other nodes have the entry already; kRemove: they keep it
+};
+
+// What the ledger says of one entry.
+struct OwnedStorage {
+  bool joined = false;   // Phoenix made this node a member
+  bool created = false;  // and made the entry at that
+};
+using OwnedStorages = std::map<std::string, OwnedStorage, std::less<>>;  // by id
+
+struct StoragePlan {
+  std::vector<StorageStep> steps;
+  std::vector<kit::Note> notes;
+};
+
+struct PlanSurroundings {
+  OwnedStorages owned;
+  std::vector<std::string> disturbed_keys;
+  std::vector<std::string> removed_keys;
+  // What the spec does not name is not reported.
+  bool partial = false;
+};
+
+// INVALID_ARGUMENT with one violation for each mistake in the spec; FAILED_PRECONDITION with one for each entry that
+// cannot become what is wanted.
+absl::StatusOr<StoragePlan> PlanStorages(const ProxmoxSpec& spec, const ProxmoxState& state,
+                                         const PlanSurroundings& surroundings);
+
+// The definition that a new entry gets: what is declared, and for a dir `is_mountpoint 1` unless declared otherwise,
+// since without it Proxmox VE makes the folder on whatever file system is there when the dataset is not mounted.
+Definition WantedDefinition(const StorageSpec& spec);
+
+// The key that the entry stands on: dataset:…, pool:…, path:… or (a server that is this node) export:…; "" for none.
+std::string GroundOf(const std::string& id, const Definition& definition, const ProxmoxState& state);
+
+}  // namespace phoenix::proxmox

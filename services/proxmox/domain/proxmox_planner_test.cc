@@ -1,0 +1,188 @@
+#include "services/proxmox/domain/proxmox_planner.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/status/errors.h"
+#include "services/proxmox/domain/storage_spec_check.h"
+
+namespace phoenix::proxmox {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+StorageSpec Make(std::string id, std::string type, Words content, Options options) {
+  return {std::move(id), std::move(type), std::move(content), std::move(options), false, "o"};
+}
+
+ProxmoxState Node() {
+  ProxmoxState state;
+  state.installed = true;
+  state.node = "pve1";
+  state.mounts = {{"rpool", "/", "zfs"}, {"tank", "/tank", "zfs"}, {"tank/b", "/tank/b", "zfs"}};
+  state.pools = {"rpool", "tank"};
+  state.folders = {"/tank/b", "/tank/plain"};
+  return state;
+}
+
+struct Mistake {
+  const char* name;
+  StorageSpec spec;
+  const char* field;
+  const char* text;
+};
+
+class MistakeTest : public ::testing::TestWithParam<Mistake> {};
+
+TEST_P(MistakeTest, IsNamedWithItsPlace) {
+  const auto violations = CheckSpec({{GetParam().spec}, false});
+  ASSERT_EQ(violations.size(), 1u);
+  EXPECT_EQ(violations[0].field, GetParam().field);
+  EXPECT_THAT(violations[0].description, HasSubstr(GetParam().text));
+  // The planner refuses before it looks at anything.
+  EXPECT_EQ(PlanStorages({{GetParam().spec}, false}, Node(), {}).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Spec, MistakeTest,
+    ::testing::Values(
+        Mistake{"id", Make("1abc", "zfspool", {}, {{"pool", "tank"}}), "o.id", "no storage id"},
+        Mistake{"local", Make("local", "dir", {}, {{"path", "/var/lib/vz"}}), "o.id", "own storage"},
+        Mistake{"type", Make("x1", "lvm", {}, {}), "o.type", "zfspool, dir, nfs or cifs"},
+        Mistake{"iso_on_zfspool", Make("x1", "zfspool", {"iso"}, {{"pool", "tank"}}), "o.content", "use a dir entry"},
+        Mistake{"unknown_content", Make("x1", "dir", {"films"}, {{"path", "/x"}}), "o.content", "cannot hold 'films'"},
+        Mistake{"none", Make("x1", "dir", {"none"}, {{"path", "/x"}}), "o.content", "leave the entry out"},
+        Mistake{"missing_pool", Make("x1", "zfspool", {}, {}), "o.pool", "needs the option 'pool'"},
+        Mistake{"missing_export", Make("x1", "nfs", {}, {{"server", "s"}}), "o.export", "needs the option 'export'"},
+        Mistake{"shared_zfspool", Make("x1", "zfspool", {}, {{"pool", "t"}, {"shared", "1"}}), "o.shared", "no option"},
+        Mistake{"nodes", Make("x1", "zfspool", {}, {{"pool", "t"}, {"nodes", "a"}}), "o.nodes", "leave 'nodes' out"},
+        Mistake{"password", Make("x1", "cifs", {}, {{"server", "s"}, {"share", "m"}, {"password", "p"}}), "o.password",
+                "never belongs"},
+        Mistake{"line_feed", Make("x1", "zfspool", {}, {{"pool", "t\nzfspool: y"}}), "o.pool", "line feed"},
+        Mistake{"option_injection", Make("x1", "zfspool", {}, {{"pool", "--delete"}}), "o.pool", "dash"},
+        Mistake{"slash_pool", Make("x1", "zfspool", {}, {{"pool", "/tank"}}), "o.pool", "zfs list"},
+        Mistake{"blank_path", Make("x1", "dir", {}, {{"path", "/a b"}}), "o.path", "only letters"},
+        Mistake{"boolean", Make("x1", "zfspool", {}, {{"pool", "t"}, {"sparse", "maybe"}}), "o.sparse", "neither 1 nor 0"},
+        Mistake{"mistyped_mount", Make("x1", "dir", {}, {{"path", "/x"}, {"is_mountpoint", "banana"}}), "o.is_mountpoint",
+                "neither 1, 0 nor a path"}),
+    [](const auto& info) { return info.param.name; });
+
+TEST(CheckSpec, NamesAllMistakesAtOnce) {
+  EXPECT_EQ(CheckSpec({{Make("1", "zfspool", {"iso"}, {}), Make("x1", "nosuch", {}, {})}, false}).size(), 4u);
+}
+
+TEST(CheckSpec, TwoEntriesOnOneFolderAreRefused) {
+  const auto violations =
+      CheckSpec({{Make("a1", "dir", {"iso"}, {{"path", "/x"}}), Make("b1", "dir", {"backup"}, {{"path", "/x/"}})}, false});
+  ASSERT_EQ(violations.size(), 1u);
+  EXPECT_THAT(violations[0].description, HasSubstr("'a1'"));
+}
+
+struct Ground {
+  const char* name;
+  StorageSpec spec;
+  std::vector<kit::Requirement> wanted;
+};
+
+class GroundTest : public ::testing::TestWithParam<Ground> {};
+
+TEST_P(GroundTest, IsWhatTheEntryStandsOn) {
+  auto state = Node();
+  state.addresses = {"10.0.0.13"};
+  const auto plan = PlanStorages({{GetParam().spec}, false}, state, {});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  ASSERT_EQ(plan->steps.size(), 1u);
+  EXPECT_EQ(plan->steps[0].requires_keys, GetParam().wanted);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Types, GroundTest,
+    ::testing::Values(
+        Ground{"mounted_dataset", Make("x1", "zfspool", {}, {{"pool", "tank/b"}}), {{"dataset:tank/b", true}}},
+        Ground{"dataset_to_come", Make("x1", "zfspool", {}, {{"pool", "tank/new"}}), {{"dataset:tank/new", false}}},
+        // Trap 11: tank/b is there, tank/b2 is not.
+        Ground{"longer_name", Make("x1", "zfspool", {}, {{"pool", "tank/b2"}}), {{"dataset:tank/b2", false}}},
+        Ground{"pool", Make("x1", "zfspool", {}, {{"pool", "tank"}}), {{"pool:tank", true}}},
+        Ground{"mount_point", Make("x1", "dir", {}, {{"path", "/tank/b"}}), {{"path:/tank/b", true}}},
+        // Trap 9: a folder is there, but nothing is mounted on it.
+        Ground{"bare_folder", Make("x1", "dir", {}, {{"path", "/tank/plain"}}), {{"path:/tank/plain", false}}},
+        Ground{"folder_on_purpose", Make("x1", "dir", {}, {{"path", "/tank/plain"}, {"is_mountpoint", "0"}}),
+               {{"path:/tank/plain", true}}},
+        Ground{"mount_above", Make("x1", "dir", {}, {{"path", "/tank/b/sub"}, {"is_mountpoint", "/tank/b"}}),
+               {{"path:/tank/b", true}}},
+        Ground{"own_export", Make("x1", "nfs", {}, {{"server", "10.0.0.13"}, {"export", "/tank/b"}}),
+               {{"export:/tank/b", false}}},
+        Ground{"other_server", Make("x1", "nfs", {}, {{"server", "10.0.0.14"}, {"export", "/tank/b"}}), {}},
+        Ground{"guest_share", Make("x1", "cifs", {}, {{"server", "nas"}, {"share", "m"}}), {}}),
+    [](const auto& info) { return info.param.name; });
+
+TEST(PlanStorages, EqualMeaningIsNoStep) {
+  auto state = Node();
+  state.config.entries["x1"] = {"x1", "zfspool", {"images", "rootdir"}, {}, false,
+                                {{"pool", "tank/b"}, {"mountpoint", "/tank/b"}}, false};
+  const auto plan =
+      PlanStorages({{Make("x1", "zfspool", {"rootdir", "images"}, {{"pool", "tank/b"}, {"sparse", "no"}})}, false}, state, {});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_THAT(plan->steps, IsEmpty());
+  EXPECT_THAT(plan->notes, IsEmpty());
+}
+
+TEST(PlanStorages, AStaleMountPointIsWarnedOf) {
+  auto state = Node();
+  state.config.entries["x1"] = {"x1", "zfspool", {"images"}, {}, false, {{"pool", "tank/b"}, {"mountpoint", "/old"}}, false};
+  const auto plan = PlanStorages({{Make("x1", "zfspool", {}, {{"pool", "tank/b"}})}, false}, state, {});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  ASSERT_EQ(plan->notes.size(), 1u);
+  EXPECT_THAT(plan->notes[0].text, HasSubstr("declare mountpoint /tank/b"));
+}
+
+TEST(PlanStorages, WhatWeAddedByOurselvesIsKeptUpOnlyWhereWeMadeTheEntry) {
+  auto state = Node();
+  state.config.entries["x1"] = {"x1", "dir", {"iso"}, {"pve1"}, false, {{"path", "/tank/b"}}, false};
+  const ProxmoxSpec spec{{Make("x1", "dir", {"iso"}, {{"path", "/tank/b"}})}, false};
+  const auto theirs = PlanStorages(spec, state, {});
+  ASSERT_TRUE(theirs.ok());
+  EXPECT_THAT(theirs->steps, IsEmpty());
+  EXPECT_EQ(theirs->notes.size(), 1u);
+  const auto ours = PlanStorages(spec, state, {{{"x1", {true, true}}}, {}, {}, false});
+  ASSERT_TRUE(ours.ok());
+  ASSERT_EQ(ours->steps.size(), 1u);
+  EXPECT_EQ(ours->steps[0].definition.options.at("is_mountpoint"), "1");
+}
+
+TEST(PlanStorages, ACifsPasswordIsNeverPutOnACommandLine) {
+  const ProxmoxSpec spec{{Make("c1", "cifs", {"iso"}, {{"server", "nas"}, {"share", "m"}, {"username", "u"}})}, false};
+  const auto refused = PlanStorages(spec, Node(), {});
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kFailedPrecondition);
+  auto state = Node();
+  state.config.entries["c1"] = {"c1", "cifs", {"backup"}, {}, false,
+                                {{"server", "nas"}, {"share", "m"}, {"username", "u"}, {"path", "/mnt/pve/c1"}}, false};
+  const auto plan = PlanStorages(spec, state, {});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  ASSERT_EQ(plan->steps.size(), 1u);
+  EXPECT_EQ(plan->steps[0].action, StorageAction::kSet);
+}
+
+TEST(PlanStorages, AnEntryOfAllNodesOfAClusterIsNotRemovedByOne) {
+  auto state = Node();
+  state.cluster = "lab";
+  state.config.entries["x1"] = {"x1", "zfspool", {"images"}, {}, false, {{"pool", "tank"}}, false};
+  StorageSpec gone = Make("x1", "zfspool", {}, {});
+  gone.absent = true;
+  EXPECT_THAT(Message(PlanStorages({{gone}, false}, state, {{{"x1", {true, true}}}, {}, {}, false}).status()),
+              HasSubstr("all nodes"));
+}
+
+TEST(PlanStorages, DisturbedGroundIsNoted) {
+  auto state = Node();
+  state.config.entries["x1"] = {"x1", "dir", {"iso"}, {}, false, {{"path", "/tank/b/sub"}}, false};
+  state.config.entries["x2"] = {"x2", "dir", {"iso"}, {}, false, {{"path", "/tank/b2"}}, false};
+  const auto plan = PlanStorages({{}, false}, state, {{}, {"path:/tank/b"}, {}, false});
+  ASSERT_TRUE(plan.ok());
+  ASSERT_EQ(plan->notes.size(), 1u);
+  EXPECT_EQ(plan->notes[0].resource, "storage:x1");
+}
+
+}  // namespace
+}  // namespace phoenix::proxmox

@@ -1,0 +1,33 @@
+// What is wanted of this node's storage entries. Pure values.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace phoenix::proxmox {
+
+// Native option names and values, without content, nodes and disable.
+using Options = std::map<std::string, std::string, std::less<>>;
+using Words = std::set<std::string, std::less<>>;
+
+// One entry that is wanted on this node, or wanted gone.
+struct StorageSpec {
+  std::string id;
+  std::string type;
+  Words content;  // empty: not declared
+  Options options;
+  bool absent = false;
+  std::string origin;  // the place in the configuration, for errors
+  friend bool operator==(const StorageSpec&, const StorageSpec&) = default;
+};
+
+struct ProxmoxSpec {
+  std::vector<StorageSpec> storages;
+  // What is not named is not reported as orphaned.
+  bool partial = false;
+  friend bool operator==(const ProxmoxSpec&, const ProxmoxSpec&) = default;
+};
+
+}  // namespace phoenix::proxmox

@@ -1,0 +1,56 @@
+// What an entry means: comparing it with what is wanted, and the folders that Proxmox VE makes for it. Pure.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "services/proxmox/domain/proxmox_spec.h"
+#include "services/proxmox/domain/proxmox_state.h"
+
+namespace phoenix::proxmox {
+
+// What a node is a member of: the entry without its nodes.
+struct Definition {
+  std::string type;
+  std::optional<Words> content;  // nullopt: whatever it is
+  Options options;               // in normal form
+  friend bool operator==(const Definition&, const Definition&) = default;
+};
+
+struct Difference {
+  std::string field;
+  std::string found;  // "" where there is none
+  std::string wanted;
+  bool fixed = false;  // Proxmox VE cannot change it
+  friend bool operator==(const Difference&, const Difference&) = default;
+};
+
+// The definition's options in normal form.
+Definition Normal(Definition definition);
+
+// What the entry has otherwise than the definition says; fields that the definition does not name are not looked at.
+// A boolean that is off equals one that is not set.
+std::vector<Difference> Compare(const StorageEntry& found, const Definition& wanted);
+
+// Options of the entry that nobody declared and that pvesm does not add by itself either.
+std::vector<std::string> ForeignOptions(const StorageEntry& found, const Definition& wanted);
+
+// The folder an entry's files are under: its path, for nfs and cifs where it is mounted; "" for zfspool.
+std::string PathOf(const std::string& id, const Definition& definition);
+
+// The mount point that a dir entry insists on; "" for none.
+std::string MountPointOf(const Definition& definition);
+
+// Every folder that activating the entry may make, parents first: the path, missing parents of it, and for dir entries
+// one folder for each content. Empty for zfspool.
+std::vector<std::string> FoldersOf(const std::string& id, const Definition& definition);
+
+// One line that is equal for entries of equal meaning.
+std::string CanonicalText(const StorageEntry& entry);
+
+// The definition that makes this very entry again.
+Definition DefinitionOf(const StorageEntry& entry);
+
+}  // namespace phoenix::proxmox

@@ -1,0 +1,173 @@
+#include "services/proxmox/domain/storage_spec_check.h"
+
+#include <fmt/format.h>
+
+#include <map>
+
+#include "services/proxmox/domain/storage_entry.h"
+#include "services/proxmox/domain/storage_schema.h"
+
+namespace phoenix::proxmox {
+namespace {
+
+class Check {
+ public:
+  explicit Check(std::vector<FieldViolation>& violations) : violations_(violations) {}
+
+  void Storage(const StorageSpec& spec) {
+    if (!IsStorageId(spec.id)) {
+      Add(spec, "id", "'{}' is no storage id: at least two of letters, digits, '.', '_' and '-', a letter first, a letter "
+                      "or digit last", spec.id);
+    }
+    if (spec.id == kLocal) {
+      Add(spec, "id", "'local' is Proxmox VE's own storage; Phoenix leaves it alone: give the entry another id");
+    }
+    // Only its name matters.
+    if (spec.absent) return;
+    const TypeRule* type = FindType(spec.type);
+    if (type == nullptr || !type->managed) {
+      Add(spec, "type", "'{}' is not a type that Phoenix manages: zfspool, dir, nfs or cifs", spec.type);
+      return;
+    }
+    Content(spec, *type);
+    for (const auto& [name, value] : spec.options) Option(spec, *type, name, value);
+    for (const OptionRule& rule : type->options) {
+      const auto found = spec.options.find(rule.name);
+      if (rule.required && (found == spec.options.end() || found->second.empty())) {
+        Add(spec, rule.name, "an entry of type {} needs the option '{}'", spec.type, rule.name);
+      }
+    }
+  }
+
+  // Two declarations of one id or one folder (the scripts named NFS storages by basename, so that two paths collided).
+  void Collisions(const ProxmoxSpec& spec) {
+    std::map<std::string, const StorageSpec*> by_id;
+    std::map<std::string, const StorageSpec*> by_path;
+    for (const StorageSpec& storage : spec.storages) {
+      const auto [id, first] = by_id.emplace(storage.id, &storage);
+      if (!first) {
+        Add(storage, "id", "'{}' is declared twice, first at {}: give one of them another id", storage.id,
+            id->second->origin.empty() ? "an earlier place" : id->second->origin);
+        continue;
+      }
+      const std::string path = PathOf(storage.id, {storage.type, std::nullopt, storage.options});
+      if (storage.absent || path.empty()) continue;
+      const auto [other, alone] = by_path.emplace(path, &storage);
+      if (!alone) {
+        Add(storage, "path", "{} is the folder of storage '{}' already; Proxmox VE would list every file twice: use one "
+                             "entry with the contents of both", path, other->second->id);
+      }
+    }
+  }
+
+ private:
+  template <class... Args>
+  void Add(const StorageSpec& spec, std::string_view field, fmt::format_string<Args...> format, Args&&... args) {
+    const std::string place = spec.origin.empty() ? "storages[" + spec.id + "]" : spec.origin;
+    violations_.push_back({fmt::format("{}.{}", place, field), fmt::format(format, std::forward<Args>(args)...)});
+  }
+
+  void Content(const StorageSpec& spec, const TypeRule& type) {
+    for (const std::string& word : spec.content) {
+      if (type.content.count(word) == 0) {
+        Add(spec, "content", "a {} storage cannot hold '{}', only {}{}", spec.type, word, Join(type.content, ", "),
+            spec.type == kZfspool && IsContentWord(word) ? "; use a dir entry on the dataset's mount point" : "");
+      }
+    }
+    if (spec.content.count("none") != 0 && spec.content.size() > 1) {
+      Add(spec, "content", "'none' cannot be combined with other contents");
+    } else if (spec.content.count("none") != 0) {
+      Add(spec, "content", "Proxmox VE cannot add an enabled storage with content 'none'; leave the entry out");
+    }
+  }
+
+  void Option(const StorageSpec& spec, const TypeRule& type, const std::string& name, const std::string& value) {
+    if (name == "nodes") {
+      Add(spec, name, "an entry belongs to the nodes whose configuration declares it; leave 'nodes' out");
+      return;
+    }
+    if (name == "content" || name == "disable") {
+      Add(spec, name, "'{}' is no free option{}", name, name == "content" ? "; use the field content" : "");
+      return;
+    }
+    if (name == "password") {
+      Add(spec, name, "a password never belongs in the configuration; make the entry once with `pvesm add`, then Phoenix "
+                      "manages its contents and options");
+      return;
+    }
+    const OptionRule* rule = FindOption(type, name);
+    if (rule == nullptr) {
+      Add(spec, name, "a {} storage has no option '{}'", spec.type, name);
+      return;
+    }
+    Value(spec, *rule, value);
+  }
+
+  void Value(const StorageSpec& spec, const OptionRule& rule, const std::string& value) {
+    if (value.empty()) {
+      Add(spec, rule.name, "the value is empty");
+      return;
+    }
+    for (const char c : value) {
+      if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+        Add(spec, rule.name, "the value holds a line feed or another control character");
+        return;
+      }
+    }
+    if (value.front() == '-' || value.front() == ' ' || value.back() == ' ') {
+      Add(spec, rule.name, "'{}' begins with a dash or has blanks around it", value);
+      return;
+    }
+    const bool absolute = value.front() == '/';
+    switch (rule.kind) {
+      case OptionKind::kBoolean:
+        if (!ParseBoolean(value)) Add(spec, rule.name, "'{}' is neither 1 nor 0", value);
+        break;
+      case OptionKind::kNumber:
+        if (value.find_first_not_of("0123456789") != std::string::npos) {
+          Add(spec, rule.name, "'{}' is no number", value);
+        }
+        break;
+      case OptionKind::kPath:
+        if (!absolute || value.find_first_of(";()") != std::string::npos) {
+          Add(spec, rule.name, "'{}' is no absolute path that Proxmox VE accepts", value);
+        } else if (rule.name == "path" && spec.type == kDir && !IsDirectoryPath(value)) {
+          Add(spec, rule.name, "Proxmox VE accepts only letters, digits and / - _ . @ in the path of a dir storage, not "
+                               "'{}'", value);
+        }
+        break;
+      case OptionKind::kMountPoint:
+        // Proxmox takes any word and then compares it with a path, so that a mistyped one switches the storage off.
+        if (!ParseBoolean(value) && !absolute) Add(spec, rule.name, "'{}' is neither 1, 0 nor a path", value);
+        break;
+      case OptionKind::kText:
+        Text(spec, rule, value);
+        break;
+      case OptionKind::kList:
+        break;
+    }
+  }
+
+  void Text(const StorageSpec& spec, const OptionRule& rule, const std::string& value) {
+    if (value.find(' ') != std::string::npos) {
+      Add(spec, rule.name, "'{}' holds a blank", value);
+    } else if (rule.name == "pool" && (value.front() == '/' || value.back() == '/' ||
+                                       value.find("//") != std::string::npos)) {
+      Add(spec, rule.name, "'{}' is no dataset: name it as in `zfs list`, without a slash in front", value);
+    }
+  }
+
+  std::vector<FieldViolation>& violations_;
+};
+
+}  // namespace
+
+std::vector<FieldViolation> CheckSpec(const ProxmoxSpec& spec) {
+  std::vector<FieldViolation> violations;
+  Check check(violations);
+  for (const StorageSpec& storage : spec.storages) check.Storage(storage);
+  check.Collisions(spec);
+  return violations;
+}
+
+}  // namespace phoenix::proxmox

@@ -1,0 +1,261 @@
+#include "services/proxmox/worker/proxmox_domain.h"
+
+#include <fmt/format.h>
+
+#include "base/digest/digest.h"
+#include "base/status/errors.h"
+#include "base/status/status_macros.h"
+#include "services/kit/plan/keys.h"
+#include "services/proxmox/domain/storage_schema.h"
+#include "services/proxmox/host/proxmox_command.h"
+#include "services/proxmox/worker/step_payload.h"
+
+namespace phoenix::proxmox {
+namespace {
+
+std::string StepIdOf(const std::string& id) { return kit::Key("storage", id); }
+
+PlanSurroundings SurroundingsOf(const kit::PlanInput& input, const ProxmoxSpec& spec) {
+  PlanSurroundings surroundings{{}, input.disturbed_keys, input.removed_keys, spec.partial || input.local};
+  for (const auto& [key, entry] : input.ledger) {
+    if (kit::KindOf(key) != "storage") continue;
+    surroundings.owned[std::string(kit::NameOf(key))] = {entry.created,
+                                                         entry.created && LedgerSaysEntryCreated(entry.fields)};
+  }
+  return surroundings;
+}
+
+Question QuestionOf(const ProxmoxSpec& spec) {
+  Question question;
+  for (const StorageSpec& storage : spec.storages) {
+    if (storage.absent) {
+      question.users.insert(storage.id);
+      continue;
+    }
+    const Definition definition = WantedDefinition(storage);
+    for (const std::string& path : {PathOf(storage.id, definition), MountPointOf(definition)}) {
+      if (!path.empty() && path.front() == '/') question.folders.insert(path);
+    }
+  }
+  return question;
+}
+
+// What the plan stands on, without what moves by itself: not the digest, which changes with every rewrite.
+std::string FingerprintText(const ProxmoxState& state) {
+  std::string text = fmt::format("node {}\ncluster {}\ninstalled {}\n", state.node, state.cluster, state.installed);
+  for (const auto& [id, entry] : state.config.entries) {
+    if (!entry.implicit) text += CanonicalText(entry) + "\n";
+  }
+  return text;
+}
+
+kit::Step Render(const StorageStep& typed, const ProxmoxState& state) {
+  kit::Step step;
+  step.id = StepIdOf(typed.id);
+  step.resource = typed.id;
+  step.diffs = typed.diffs;
+  step.step_class = kit::StepClass::kConfig;
+  step.scope = state.cluster.empty() ? "" : "cluster:" + state.cluster;
+  step.requires_keys = typed.requires_keys;
+  step.payload = ToPayload(typed);
+  const std::string key = kit::Key("storage", typed.id);
+  switch (typed.action) {
+    case StorageAction::kAdd: {
+      step.provides = {key};
+      if (typed.extends) {
+        step.action = "add node to storage";
+        step.undo = "take this node out of the entry again";
+        step.commands = {fmt::format("pvesm set {} --nodes {}", typed.id, typed.diffs.front().after)};
+      } else {
+        step.action = "add storage";
+        step.undo = "remove the entry and the empty folders that came with it";
+        step.commands = {ToText(AddCommand(
+            {typed.id, typed.definition.type, typed.definition.content, {typed.node}, typed.definition.options, false}))};
+      }
+      if (typed.definition.type == kNfs || typed.definition.type == kCifs) {
+        step.step_class = kit::StepClass::kLossy;
+        step.remainder = "the server may keep empty folders (dump, images …) that Proxmox VE makes on its share";
+      }
+      break;
+    }
+    case StorageAction::kSet:
+      step.action = "change storage";
+      step.undo = "put the former values back";
+      step.commands = {ToText(SetCommand({typed.id, typed.definition.content, std::nullopt, typed.definition.options, {},
+                                          ""}))};
+      step.provides = {key};
+      break;
+    case StorageAction::kRemove:
+      step.removes = {key};
+      if (typed.extends) {
+        step.action = "take node out of storage";
+        step.undo = "add this node to the entry again";
+        step.commands = {fmt::format("pvesm set {} --nodes {}", typed.id, typed.diffs.front().after)};
+      } else {
+        step.action = "remove storage";
+        step.undo = "add the entry again with all its values; its data stays in place";
+        step.commands = {ToText(RemoveCommand(typed.id))};
+        if (typed.definition.options.count("username") != 0) {
+          step.step_class = kit::StepClass::kLossy;
+          step.remainder = "the entry's password is gone and must be set again with `pvesm set`";
+        }
+      }
+      break;
+  }
+  return step;
+}
+
+}  // namespace
+
+ProxmoxDomain::ProxmoxDomain(ProxmoxHost& host, SpecParser parse)
+    : host_(host), parse_(std::move(parse)), changes_(host) {}
+
+kit::DomainDescription ProxmoxDomain::Describe() { return {"proxmox", {kSpecType}, host_.Versions()}; }
+
+absl::StatusOr<std::vector<kit::ObservedField>> ProxmoxDomain::Observe(const std::vector<std::string>& keys) {
+  PHX_ASSIGN_OR_RETURN(const ProxmoxState state, host_.Observe({}));
+  std::vector<kit::ObservedField> fields;
+  for (const auto& [id, entry] : state.config.entries) {
+    const std::string key = kit::Key("storage", id);
+    if (!keys.empty() && std::find(keys.begin(), keys.end(), key) == keys.end()) continue;
+    const std::string source = entry.implicit ? "default" : kStorageConfigPath;
+    fields.push_back({key, "type", entry.type, source});
+    fields.push_back({key, "content", Join(entry.content), source});
+    fields.push_back({key, "nodes", Join(entry.nodes), source});
+    if (entry.disabled) fields.push_back({key, "disable", "1", source});
+    for (const auto& [name, value] : entry.options) fields.push_back({key, name, value, source});
+  }
+  return fields;
+}
+
+absl::StatusOr<kit::Plan> ProxmoxDomain::MakePlan(const kit::PlanInput& input) {
+  PHX_ASSIGN_OR_RETURN(const ProxmoxSpec spec, parse_(input.spec_type, input.spec));
+  auto observed = host_.Observe(QuestionOf(spec));
+  if (!observed.ok()) {
+    // Nothing is wanted of this node: what cannot be read does not matter.
+    if (!spec.storages.empty() || !input.ledger.empty()) return observed.status();
+    kit::Plan plan;
+    plan.notes.push_back({true, "file:/etc/pve", Message(observed.status())});
+    plan.base_fingerprint = Sha256Hex("unreadable");
+    return plan;
+  }
+  const ProxmoxState& state = *observed;
+  PHX_ASSIGN_OR_RETURN(StoragePlan planned, PlanStorages(spec, state, SurroundingsOf(input, spec)));
+  kit::Plan plan;
+  for (const StorageStep& step : planned.steps) plan.steps.push_back(Render(step, state));
+  plan.notes = std::move(planned.notes);
+  plan.base_fingerprint = Sha256Hex(FingerprintText(state));
+  for (const auto& [id, entry] : state.config.entries) {
+    if (!entry.disabled && IsMember(entry, state.node)) plan.provided_now.push_back(kit::Key("storage", id));
+  }
+  return plan;
+}
+
+absl::StatusOr<std::string> ProxmoxDomain::Capture(const kit::Step& step, const std::string& /*run_id*/) {
+  PHX_ASSIGN_OR_RETURN(const StorageStep typed, FromPayload(step.payload));
+  const absl::MutexLock lock(&change_mutex_);
+  PHX_ASSIGN_OR_RETURN(const Captured captured, changes_.Capture(typed));
+  return ToJson(captured);
+}
+
+absl::Status ProxmoxDomain::Do(const kit::Step& step, const kit::StepContext& context) {
+  PHX_ASSIGN_OR_RETURN(const StorageStep typed, FromPayload(step.payload));
+  PHX_ASSIGN_OR_RETURN(const Captured before, ParseCaptured(context.captured));
+  std::vector<std::string> warnings;
+  absl::Status status;
+  {
+    const absl::MutexLock lock(&change_mutex_);
+    status = changes_.Do(typed, before, context.on_child, warnings);
+  }
+  Remember(context.run_id, step.id, warnings);
+  return status;
+}
+
+absl::StatusOr<kit::ProbeResult> ProxmoxDomain::ProbeStep(const kit::Step& step, const kit::StepContext& context) {
+  PHX_ASSIGN_OR_RETURN(const StorageStep typed, FromPayload(step.payload));
+  PHX_ASSIGN_OR_RETURN(const Captured before, ParseCaptured(context.captured));
+  const absl::MutexLock lock(&change_mutex_);
+  return changes_.Probe(typed, before);
+}
+
+absl::Status ProxmoxDomain::Undo(const kit::Step& step, const kit::StepContext& context) {
+  PHX_ASSIGN_OR_RETURN(const StorageStep typed, FromPayload(step.payload));
+  PHX_ASSIGN_OR_RETURN(const Captured before, ParseCaptured(context.captured));
+  const absl::MutexLock lock(&change_mutex_);
+  return changes_.Undo(typed, before, context.on_child);
+}
+
+std::vector<std::string> ProxmoxDomain::RemainingCommands(const kit::Step& step, const kit::StepContext& context) {
+  const auto typed = FromPayload(step.payload);
+  const auto before = ParseCaptured(context.captured);
+  if (!typed.ok() || !before.ok()) return {};
+  const absl::MutexLock lock(&change_mutex_);
+  return changes_.RemainingCommands(*typed, *before);
+}
+
+absl::StatusOr<kit::LedgerChange> ProxmoxDomain::LedgerOf(const kit::Step& step, const kit::StepContext& /*context*/) {
+  PHX_ASSIGN_OR_RETURN(const StorageStep typed, FromPayload(step.payload));
+  const std::string key = kit::Key("storage", typed.id);
+  if (typed.action == StorageAction::kRemove) return kit::LedgerChange{{}, {key}};
+  kit::LedgerEntry entry;
+  entry.key = key;
+  entry.created = typed.joined;
+  entry.fields = LedgerFields(typed);
+  return kit::LedgerChange{{std::move(entry)}, {}};
+}
+
+void ProxmoxDomain::Remember(const std::string& run_id, const std::string& step,
+                             const std::vector<std::string>& warnings) {
+  if (warnings.empty()) return;
+  const absl::MutexLock lock(&warnings_mutex_);
+  auto& lines = warnings_[run_id];
+  for (const std::string& warning : warnings) lines.push_back(fmt::format("{}: pvesm said: {}", step, warning));
+}
+
+absl::StatusOr<kit::VerifyReport> ProxmoxDomain::Verify(const kit::VerifyInput& input) {
+  kit::VerifyReport report;
+  {
+    const absl::MutexLock lock(&warnings_mutex_);
+    for (const auto& [run, lines] : warnings_) report.probes.insert(report.probes.end(), lines.begin(), lines.end());
+  }
+  std::vector<StorageStep> kept;
+  for (const kit::Step& step : input.applied) {
+    PHX_ASSIGN_OR_RETURN(StorageStep typed, FromPayload(step.payload));
+    if (typed.action != StorageAction::kRemove) kept.push_back(std::move(typed));
+  }
+  if (kept.empty()) return report;
+  PHX_ASSIGN_OR_RETURN(const StorageConfig config, host_.ReadStorages());
+  // One call for all: each costs seconds.
+  PHX_ASSIGN_OR_RETURN(const StatusReport status, host_.Status());
+  const std::string said = status.warnings.empty() ? "" : fmt::format(" (pvesm said: {})", status.warnings.front());
+  for (const StorageStep& step : kept) {
+    const auto entry = config.entries.find(step.id);
+    if (entry == config.entries.end() || !IsMember(entry->second, step.node) ||
+        !Compare(entry->second, step.definition).empty()) {
+      return FailedPrecondition("storage '{}' is not in {} as declared any more", step.id, kStorageConfigPath);
+    }
+    if (entry->second.disabled) {
+      report.not_probed.push_back(fmt::format("storage:{}: switched off by somebody else, so its state is unknown", step.id));
+      continue;
+    }
+    const auto found = status.storages.find(step.id);
+    const std::string state = found == status.storages.end() ? "not listed" : found->second.state;
+    if (state != "active") {
+      std::string why = said;
+      for (const auto& warning : status.warnings) {
+        if (warning.find("'" + step.id + "'") != std::string::npos) why = fmt::format(" (pvesm said: {})", warning);
+      }
+      return FailedPrecondition("storage '{}' is {} instead of active{}", step.id, state, why);
+    }
+    report.probes.push_back(fmt::format("storage:{}: active", step.id));
+  }
+  return report;
+}
+
+absl::Status ProxmoxDomain::Close(const std::string& run_id, bool /*committed*/) {
+  const absl::MutexLock lock(&warnings_mutex_);
+  warnings_.erase(run_id);
+  return absl::OkStatus();
+}
+
+}  // namespace phoenix::proxmox

@@ -1,0 +1,412 @@
+#include "services/proxmox/worker/storage_change.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "base/status/errors.h"
+#include "base/status/status_macros.h"
+#include "services/proxmox/domain/storage_entry.h"
+#include "services/proxmox/domain/storage_schema.h"
+#include "services/proxmox/host/proxmox_command.h"
+
+namespace phoenix::proxmox {
+namespace {
+
+// Another tool may rewrite the file between our reading and our change; each time is decided anew.
+constexpr int kTries = 5;
+
+using Entry = std::optional<StorageEntry>;
+
+Entry Find(const StorageConfig& config, const std::string& id) {
+  const auto found = config.entries.find(id);
+  if (found == config.entries.end()) return std::nullopt;
+  return found->second;
+}
+
+std::string Describe(const std::vector<Difference>& differences) {
+  std::string text;
+  for (const Difference& difference : differences) {
+    text += fmt::format("{}{} '{}' instead of '{}'", text.empty() ? "" : ", ", difference.field, difference.found,
+                        difference.wanted);
+  }
+  return text;
+}
+
+bool IsNetwork(const Definition& definition) { return definition.type == kNfs || definition.type == kCifs; }
+
+bool IsChangedMeanwhile(const absl::Status& status) {
+  return status.code() == absl::StatusCode::kAborted || status.code() == absl::StatusCode::kAlreadyExists;
+}
+
+// An entry that somebody else changed is not ours to take away.
+absl::Status CheckUnchanged(const StorageEntry& entry, const Definition& definition) {
+  const auto differences = Compare(entry, definition);
+  if (!differences.empty()) {
+    return FailedPrecondition("storage '{}' was changed by somebody else since ({}); Phoenix leaves it alone", entry.id,
+                              Describe(differences));
+  }
+  const auto foreign = ForeignOptions(entry, definition);
+  if (foreign.empty()) return absl::OkStatus();
+  return FailedPrecondition("somebody else has set {} of storage '{}' since; Phoenix leaves it alone",
+                            fmt::format("{}", fmt::join(foreign, ", ")), entry.id);
+}
+
+// Whether each field is as captured.
+bool EqualsBefore(const StorageEntry& entry, const StorageStep& step, const Captured& before) {
+  if (entry.type != before.type) return false;
+  if (step.definition.content && before.content && entry.content != *before.content) return false;
+  Definition former{entry.type, std::nullopt, {}};
+  // An option that was not set compares as empty, which a boolean that is off equals.
+  for (const auto& [name, value] : before.options) former.options[name] = value.value_or("");
+  return Compare(entry, former).empty();
+}
+
+}  // namespace
+
+absl::StatusOr<Words> StorageChanges::PresentFolders(const StorageStep& step) {
+  Words present;
+  if (step.action == StorageAction::kRemove) return present;
+  Definition definition = step.definition;
+  if (step.action == StorageAction::kSet) {
+    // Only contents bring folders; the path is the entry's.
+    if (!definition.content) return present;
+    PHX_ASSIGN_OR_RETURN(const StorageConfig config, host_.ReadStorages());
+    const Entry entry = Find(config, step.id);
+    if (!entry) return present;
+    definition = DefinitionOf(*entry);
+    definition.content = step.definition.content;
+  }
+  for (const std::string& folder : FoldersOf(step.id, definition)) {
+    PHX_ASSIGN_OR_RETURN(const auto there, host_.files().ReadDirectory(folder));
+    if (there) present.insert(folder);
+  }
+  return present;
+}
+
+absl::StatusOr<Captured> StorageChanges::Capture(const StorageStep& step) {
+  Captured captured;
+  PHX_ASSIGN_OR_RETURN(const StorageConfig config, host_.ReadStorages());
+  const Entry entry = Find(config, step.id);
+  captured.member = entry && IsMember(*entry, step.node);
+  PHX_ASSIGN_OR_RETURN(captured.folders, PresentFolders(step));
+  if (IsNetwork(step.definition)) {
+    PHX_ASSIGN_OR_RETURN(captured.mounted, host_.IsMounted(PathOf(step.id, step.definition)));
+  }
+  if (step.action == StorageAction::kSet && entry) {
+    captured.type = entry->type;
+    if (step.definition.content) captured.content = entry->content;
+    for (const auto& [name, value] : step.definition.options) {
+      const auto found = entry->options.find(name);
+      captured.options[name] = found == entry->options.end() ? std::nullopt : std::optional(found->second);
+    }
+  }
+  if (step.action == StorageAction::kRemove) {
+    captured.entry = entry;
+    // Other members come and go in the same run.
+    if (captured.member && !entry->nodes.empty()) captured.entry->nodes = {step.node};
+  }
+  return captured;
+}
+
+absl::Status StorageChanges::Do(const StorageStep& step, const Captured& before, const ChildObserver& on_child,
+                                std::vector<std::string>& warnings) {
+  switch (step.action) {
+    case StorageAction::kAdd: return Join(step, on_child, warnings);
+    case StorageAction::kSet: return SetFields(step, before, /*back=*/false, on_child, warnings);
+    case StorageAction::kRemove: return Leave(step, step.definition, on_child);
+  }
+  return Internal("unknown action");
+}
+
+absl::Status StorageChanges::Join(const StorageStep& step, const ChildObserver& on_child,
+                                  std::vector<std::string>& warnings) {
+  absl::Status last;
+  for (int attempt = 0; attempt < kTries; ++attempt) {
+    PHX_ASSIGN_OR_RETURN(const StorageConfig config, host_.ReadStorages());
+    const Entry entry = Find(config, step.id);
+    absl::StatusOr<ToolReport> report;
+    if (!entry) {
+      report = host_.Add({step.id, step.definition.type, step.definition.content, {step.node}, step.definition.options, false},
+                         on_child);
+    } else {
+      const auto differences = Compare(*entry, step.definition);
+      if (!differences.empty()) {
+        return Aborted("storage '{}' is there by now and is another one ({}); Phoenix leaves it alone", step.id,
+                       Describe(differences));
+      }
+      if (IsMember(*entry, step.node)) return absl::OkStatus();
+      StorageChange change{step.id, std::nullopt, entry->nodes, {}, {}, config.digest};
+      change.nodes->insert(step.node);
+      report = host_.Set(change, on_child);
+    }
+    if (report.ok()) warnings.insert(warnings.end(), report->warnings.begin(), report->warnings.end());
+    last = report.status();
+    if (IsChangedMeanwhile(last)) continue;
+
+    // Whatever the tool said, the file knows.
+    PHX_ASSIGN_OR_RETURN(const StorageConfig after, host_.ReadStorages());
+    const Entry now = Find(after, step.id);
+    if (!now || !IsMember(*now, step.node)) {
+      if (!last.ok()) return last;
+      return FailedPrecondition("pvesm said that storage '{}' was added, but {} does not hold it", step.id,
+                                kStorageConfigPath);
+    }
+    const auto differences = Compare(*now, step.definition);
+    if (differences.empty()) return absl::OkStatus();
+    // It was not there a moment ago and the tool made it: it is ours, and not what it should be.
+    if (!entry && last.ok()) {
+      PHX_RETURN_IF_ERROR(host_.Remove(step.id, on_child).status());
+    }
+    std::string said;
+    for (const auto& warning : warnings) said += (said.empty() ? "; it said: " : "; ") + warning;
+    return FailedPrecondition("pvesm made storage '{}' with {}{}", step.id, Describe(differences), said);
+  }
+  return last;
+}
+
+absl::Status StorageChanges::Leave(const StorageStep& step, const Definition& definition, const ChildObserver& on_child) {
+  absl::Status last;
+  for (int attempt = 0; attempt < kTries; ++attempt) {
+    PHX_ASSIGN_OR_RETURN(const StorageConfig config, host_.ReadStorages());
+    const Entry entry = Find(config, step.id);
+    if (!entry || !IsMember(*entry, step.node)) return absl::OkStatus();
+    Words rest = entry->nodes;
+    rest.erase(step.node);
+    // Where others keep the entry, nothing of it is lost by leaving.
+    if (rest.empty()) PHX_RETURN_IF_ERROR(CheckUnchanged(*entry, definition));
+    PHX_ASSIGN_OR_RETURN(const auto users, host_.UsersOf(step.id));
+    if (!users.empty()) {
+      return FailedPrecondition("storage '{}' is in use by {}: it stays until those volumes are moved or removed", step.id,
+                                fmt::format("{}", fmt::join(users, ", ")));
+    }
+    absl::StatusOr<ToolReport> report;
+    if (!rest.empty()) {
+      StorageChange change{step.id, std::nullopt, rest, {}, {}, config.digest};
+      report = host_.Set(change, on_child);
+    } else if (step.created) {
+      // remove takes no digest, so what was compared a moment ago is the best there is.
+      report = host_.Remove(step.id, on_child);
+    } else {
+      return FailedPrecondition("this node is the last one of storage '{}', which Phoenix did not create; take it away "
+                                "yourself (`pvesm remove {}`) or give it to another node",
+                                step.id, step.id);
+    }
+    last = report.status();
+    if (IsChangedMeanwhile(last)) continue;
+    PHX_ASSIGN_OR_RETURN(const StorageConfig after, host_.ReadStorages());
+    const Entry now = Find(after, step.id);
+    if (!now || !IsMember(*now, step.node)) return absl::OkStatus();
+    if (!last.ok()) return last;
+    return FailedPrecondition("pvesm said that storage '{}' was removed, but {} still holds it", step.id,
+                              kStorageConfigPath);
+  }
+  return last;
+}
+
+absl::Status StorageChanges::SetFields(const StorageStep& step, const Captured& before, bool back,
+                                       const ChildObserver& on_child, std::vector<std::string>& warnings) {
+  absl::Status last;
+  for (int attempt = 0; attempt < kTries; ++attempt) {
+    PHX_ASSIGN_OR_RETURN(const StorageConfig config, host_.ReadStorages());
+    const Entry entry = Find(config, step.id);
+    if (!entry) return FailedPrecondition("storage '{}' was removed by somebody else since", step.id);
+    const bool is_after = Compare(*entry, step.definition).empty();
+    const bool is_before = EqualsBefore(*entry, step, before);
+    if (back ? is_before : is_after) return absl::OkStatus();
+    if (back ? !is_after : !is_before) {
+      return FailedPrecondition("storage '{}' was changed by somebody else since ({}); Phoenix leaves it alone", step.id,
+                                Describe(Compare(*entry, step.definition)));
+    }
+    StorageChange change{step.id, std::nullopt, std::nullopt, {}, {}, config.digest};
+    if (back) {
+      change.content = before.content;
+      for (const auto& [name, value] : before.options) {
+        if (value) {
+          change.set[name] = *value;
+        } else {
+          change.remove.insert(name);
+        }
+      }
+    } else {
+      change.content = step.definition.content;
+      change.set = step.definition.options;
+    }
+    const auto report = host_.Set(change, on_child);
+    if (report.ok()) warnings.insert(warnings.end(), report->warnings.begin(), report->warnings.end());
+    last = report.status();
+    if (IsChangedMeanwhile(last)) continue;
+    PHX_ASSIGN_OR_RETURN(const StorageConfig after, host_.ReadStorages());
+    const Entry now = Find(after, step.id);
+    if (now && (back ? EqualsBefore(*now, step, before) : Compare(*now, step.definition).empty())) {
+      return absl::OkStatus();
+    }
+    if (!last.ok()) return last;
+    return FailedPrecondition("pvesm said that storage '{}' was changed, but {} says otherwise ({})", step.id,
+                              kStorageConfigPath, now ? Describe(Compare(*now, step.definition)) : "it is gone");
+  }
+  return last;
+}
+
+absl::Status StorageChanges::AddBack(const StorageStep& step, const StorageEntry& entry, const ChildObserver& on_child) {
+  absl::Status last;
+  for (int attempt = 0; attempt < kTries; ++attempt) {
+    PHX_ASSIGN_OR_RETURN(const StorageConfig config, host_.ReadStorages());
+    const Entry now = Find(config, step.id);
+    absl::StatusOr<ToolReport> report;
+    if (now) {
+      const auto differences = Compare(*now, DefinitionOf(entry));
+      if (!differences.empty()) {
+        return FailedPrecondition("storage '{}' was made anew by somebody else since ({}); Phoenix leaves it alone", step.id,
+                                  Describe(differences));
+      }
+      if (IsMember(*now, step.node)) return absl::OkStatus();
+      StorageChange change{step.id, std::nullopt, now->nodes, {}, {}, config.digest};
+      change.nodes->insert(step.node);
+      report = host_.Set(change, on_child);
+    } else {
+      report = host_.Add({entry.id, entry.type, entry.content, entry.nodes, entry.options, entry.disabled}, on_child);
+    }
+    last = report.status();
+    if (IsChangedMeanwhile(last)) continue;
+    PHX_ASSIGN_OR_RETURN(const StorageConfig after, host_.ReadStorages());
+    const Entry found = Find(after, step.id);
+    if (found && IsMember(*found, step.node) && Compare(*found, DefinitionOf(entry)).empty()) return absl::OkStatus();
+    if (!last.ok()) return last;
+    return FailedPrecondition("pvesm said that storage '{}' was added, but {} does not hold it so", step.id,
+                              kStorageConfigPath);
+  }
+  return last;
+}
+
+// Folders that came with the entry and hold nothing but such folders, children first.
+absl::StatusOr<std::vector<std::string>> StorageChanges::Leftovers(const StorageStep& step, const Captured& before) {
+  std::vector<std::string> leftovers;
+  PHX_ASSIGN_OR_RETURN(const Words present, PresentFolders(step));
+  // By path, so that children come after their parents; walked backwards.
+  for (auto folder = present.rbegin(); folder != present.rend(); ++folder) {
+    if (before.folders.count(*folder) != 0) continue;
+    PHX_ASSIGN_OR_RETURN(const auto names, host_.files().List(*folder));
+    const bool empty = std::all_of(names.begin(), names.end(), [&](const std::string& name) {
+      return std::find(leftovers.begin(), leftovers.end(), *folder + "/" + name) != leftovers.end();
+    });
+    if (empty) leftovers.push_back(*folder);
+  }
+  return leftovers;
+}
+
+absl::Status StorageChanges::Tidy(const StorageStep& step, const Captured& before, const ChildObserver& on_child) {
+  if (step.action == StorageAction::kAdd && IsNetwork(step.definition) && !before.mounted) {
+    // Removing the entry leaves the mount; without the entry nothing uses it any more.
+    PHX_RETURN_IF_ERROR(host_.Unmount(PathOf(step.id, step.definition), on_child));
+  }
+  PHX_ASSIGN_OR_RETURN(const auto leftovers, Leftovers(step, before));
+  for (const std::string& folder : leftovers) {
+    const absl::Status removed = host_.files().RemoveDirectory(folder);
+    // Somebody put something there just now: it is theirs.
+    if (!removed.ok() && removed.code() != absl::StatusCode::kFailedPrecondition) return removed;
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<kit::ProbeResult> StorageChanges::ProbeGone(const StorageStep& step, const Captured& before) {
+  PHX_ASSIGN_OR_RETURN(const auto leftovers, Leftovers(step, before));
+  if (!leftovers.empty()) {
+    return kit::ProbeResult{kit::Probe::kPartial, fmt::format("no entry, but its folder {}", leftovers.front())};
+  }
+  if (step.action == StorageAction::kAdd && IsNetwork(step.definition) && !before.mounted) {
+    const std::string path = PathOf(step.id, step.definition);
+    PHX_ASSIGN_OR_RETURN(const bool mounted, host_.IsMounted(path));
+    if (mounted) return kit::ProbeResult{kit::Probe::kPartial, fmt::format("no entry, but a mount at {}", path)};
+  }
+  return kit::ProbeResult{kit::Probe::kNotDone, ""};
+}
+
+absl::StatusOr<kit::ProbeResult> StorageChanges::Probe(const StorageStep& step, const Captured& before) {
+  PHX_ASSIGN_OR_RETURN(const StorageConfig config, host_.ReadStorages());
+  const Entry entry = Find(config, step.id);
+  const bool member = entry && IsMember(*entry, step.node);
+  switch (step.action) {
+    case StorageAction::kAdd: {
+      if (!member) return ProbeGone(step, before);
+      const auto differences = Compare(*entry, step.definition);
+      if (differences.empty()) return kit::ProbeResult{kit::Probe::kDone, ""};
+      return kit::ProbeResult{kit::Probe::kForeign, Describe(differences)};
+    }
+    case StorageAction::kSet: {
+      if (!entry) return kit::ProbeResult{kit::Probe::kForeign, "the entry is gone"};
+      if (Compare(*entry, step.definition).empty()) return kit::ProbeResult{kit::Probe::kDone, ""};
+      if (EqualsBefore(*entry, step, before)) return ProbeGone(step, before);
+      return kit::ProbeResult{kit::Probe::kForeign, Describe(Compare(*entry, step.definition))};
+    }
+    case StorageAction::kRemove: {
+      if (!member) return kit::ProbeResult{kit::Probe::kDone, ""};
+      const auto differences = Compare(*entry, step.definition);
+      if (differences.empty()) return kit::ProbeResult{kit::Probe::kNotDone, ""};
+      return kit::ProbeResult{kit::Probe::kForeign, Describe(differences)};
+    }
+  }
+  return Internal("unknown action");
+}
+
+absl::Status StorageChanges::Undo(const StorageStep& step, const Captured& before, const ChildObserver& on_child) {
+  std::vector<std::string> ignored;
+  switch (step.action) {
+    case StorageAction::kAdd:
+      if (!before.member) PHX_RETURN_IF_ERROR(Leave(step, step.definition, on_child));
+      return Tidy(step, before, on_child);
+    case StorageAction::kSet:
+      PHX_RETURN_IF_ERROR(SetFields(step, before, /*back=*/true, on_child, ignored));
+      return Tidy(step, before, on_child);
+    case StorageAction::kRemove:
+      if (!before.entry || !before.member) return absl::OkStatus();
+      return AddBack(step, *before.entry, on_child);
+  }
+  return Internal("unknown action");
+}
+
+std::vector<std::string> StorageChanges::RemainingCommands(const StorageStep& step, const Captured& before) {
+  std::vector<std::string> commands;
+  switch (step.action) {
+    case StorageAction::kAdd: {
+      if (step.extends) {
+        commands.push_back(fmt::format("pvesm set {} --nodes <all its nodes but {}>", step.id, step.node));
+      } else {
+        commands.push_back(ToText(RemoveCommand(step.id)));
+      }
+      if (IsNetwork(step.definition) && !before.mounted) {
+        commands.push_back(ToText(UnmountCommand(PathOf(step.id, step.definition))));
+      }
+      break;
+    }
+    case StorageAction::kSet: {
+      StorageChange change{step.id, before.content, std::nullopt, {}, {}, ""};
+      for (const auto& [name, value] : before.options) {
+        if (value) {
+          change.set[name] = *value;
+        } else {
+          change.remove.insert(name);
+        }
+      }
+      commands.push_back(ToText(SetCommand(change)));
+      break;
+    }
+    case StorageAction::kRemove:
+      if (before.entry && step.extends) {
+        commands.push_back(fmt::format("pvesm set {} --nodes <its nodes and {}>", step.id, step.node));
+      } else if (before.entry) {
+        const StorageEntry& entry = *before.entry;
+        commands.push_back(ToText(AddCommand({entry.id, entry.type, entry.content, entry.nodes, entry.options,
+                                              entry.disabled})));
+      }
+      return commands;
+  }
+  const auto leftovers = Leftovers(step, before);
+  if (leftovers.ok()) {
+    for (const std::string& folder : *leftovers) commands.push_back("rmdir " + folder);
+  }
+  return commands;
+}
+
+}  // namespace phoenix::proxmox
