@@ -51,9 +51,9 @@ struct Dataset {
   std::string pool;
   std::string name;       // below the pool, "vm-disks" or "a/b"
   std::string full_name;  // "quickOS/vm-disks"
-  // Absolute and normalised. Empty where ZFS mounts the dataset nowhere itself (`mountpoint=none` or
-  // `legacy`, which is then in `properties`). The property `mountpoint` is in `properties` only where the
-  // file gives a mount point.
+  // Where ZFS will mount it, inherited from a declared parent where one says so; absolute and normalised.
+  // Empty where ZFS itself mounts it nowhere (none or legacy, said here or by a parent). The property
+  // `mountpoint` is in `properties` only where the file gives it for this dataset.
   std::string mountpoint;
   // By native name ("recordsize"), the short forms of `zfs list` translated.
   std::map<std::string, Property> properties;

@@ -28,7 +28,7 @@ class CountingIterator {
   using pointer = const char*;
   using reference = const char&;
 
-  CountingIterator(const char* at, std::size_t* taken) : at_(at), taken_(taken) {}
+  CountingIterator(std::string_view::const_iterator at, std::size_t* taken) : at_(at), taken_(taken) {}
   reference operator*() const { return *at_; }
   CountingIterator& operator++() {
     ++at_;
@@ -43,7 +43,7 @@ class CountingIterator {
   friend bool operator==(const CountingIterator& a, const CountingIterator& b) { return a.at_ == b.at_; }
 
  private:
-  const char* at_;
+  std::string_view::const_iterator at_;
   std::size_t* taken_;
 };
 
@@ -208,8 +208,8 @@ std::optional<JsonDocument> JsonDocument::Parse(std::string_view text, Findings&
   const LineTable table(text);
   std::size_t taken = 0;
   Builder builder(table, taken);
-  const CountingIterator begin(text.data(), &taken);
-  const CountingIterator end(text.data() + text.size(), &taken);
+  const CountingIterator begin(text.begin(), &taken);
+  const CountingIterator end(text.end(), &taken);
   if (!json::sax_parse(begin, end, &builder)) {
     const std::size_t at = std::min(builder.failed_at, text.size());
     Origin where{"$", table.LineOf(at)};

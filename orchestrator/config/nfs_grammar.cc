@@ -202,6 +202,7 @@ bool CheckOption(const Text& option, Findings& findings) {
     return false;
   }
   std::vector<std::string> known;
+  known.reserve(kFlags.size() + kWithValue.size());
   for (const auto& [flag, contrary] : kFlags) known.emplace_back(flag);
   for (const std::string_view word : kWithValue) known.push_back(fmt::format("{}=", word));
   std::sort(known.begin(), known.end());

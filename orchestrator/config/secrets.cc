@@ -43,8 +43,9 @@ void Read(const Cursor& cursor, const std::string& name, SecretsResult& result) 
     return;
   }
   if (cursor.is_object()) {
-    for (const auto& [key, member] : cursor.Members())
-      Read(member, name.empty() ? key : name + "/" + key, result);
+    for (const auto& [key, member] : cursor.Members()) {
+      Read(member, name.empty() ? key : fmt::format("{}/{}", name, key), result);
+    }
     return;
   }
   if (!cursor.is_string()) {

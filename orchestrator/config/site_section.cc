@@ -76,7 +76,7 @@ std::optional<std::string> ReadPath(const Cursor& path, const Config& config) {
   const auto text = path.String();
   if (!text.has_value()) return std::nullopt;
   const bool relative = !text->empty() && (*text)[0] != '/';
-  const auto normal = NormalisedPath(relative ? "/" + *text : *text);
+  auto normal = NormalisedPath(relative ? "/" + *text : *text);
   if (!normal.has_value() || *normal == "/") {
     path.Error("invalid-path", "this is no usable path", kAllowed);
     return std::nullopt;

@@ -195,7 +195,7 @@ bool ReadDatasetName(const Cursor& cursor, Dataset& dataset) {
 void ReadMountPoint(const Cursor& cursor, Dataset& dataset) {
   const Cursor place = cursor.Key("mountpoint");
   const auto among = dataset.properties.find("mountpoint");
-  std::string wanted = among == dataset.properties.end() ? "" : among->second.value;
+  const std::string wanted = among == dataset.properties.end() ? "" : among->second.value;
   if (const auto text = place.String(); text.has_value() && !text->empty()) {
     const bool nowhere = *text == "none" || *text == "legacy";
     const auto path = nowhere ? text : NormalisedPath(*text);
@@ -205,14 +205,34 @@ void ReadMountPoint(const Cursor& cursor, Dataset& dataset) {
       place.Error("contradicting-mountpoint", fmt::format("the properties say mountpoint={}", wanted),
                   "one mount point");
     } else {
-      wanted = *path;
       dataset.properties["mountpoint"] = {*text, *path, place.origin()};
     }
   }
-  if (wanted.empty()) {
+}
+
+// Mounts every dataset where ZFS would: where it says itself, else below the nearest ancestor that says
+// something, else at /<its name>. Needs all datasets, for an ancestor may stand behind its child in the file.
+void ResolveMountPoints(Config& config, Findings& findings) {
+  std::map<std::string, Origin> places;
+  for (Dataset& dataset : config.datasets) {
+    const Dataset* speaker = nullptr;
+    for (const Dataset& other : config.datasets) {
+      const bool speaks = other.properties.count("mountpoint") > 0 &&
+                          IsAtOrBelow("/" + dataset.full_name, "/" + other.full_name);
+      if (!speaks) continue;
+      if (speaker == nullptr || other.full_name.size() > speaker->full_name.size()) speaker = &other;
+    }
     dataset.mountpoint = "/" + dataset.full_name;
-  } else if (wanted[0] == '/') {
-    dataset.mountpoint = wanted;
+    if (speaker != nullptr) {
+      const std::string& said = speaker->properties.at("mountpoint").value;
+      dataset.mountpoint = said[0] == '/' ? said + dataset.full_name.substr(speaker->full_name.size()) : "";
+    }
+    if (dataset.mountpoint.empty()) continue;
+    const auto [place, is_new] = places.emplace(dataset.mountpoint, dataset.origin);
+    if (is_new) continue;
+    findings.Error("duplicate-mountpoint", dataset.origin,
+                   fmt::format("another dataset is mounted there, declared at {}", place->second.ToString()),
+                   Quoted(dataset.mountpoint), "every mount point once");
   }
 }
 
@@ -265,16 +285,11 @@ void ReadDataset(const Cursor& cursor, Config& config) {
   ReadOwnership(cursor, dataset);
   dataset.storage_class = cursor.Key("storage_class").String().value_or("");
   if (!CheckState(cursor) || !named) return;
-  for (const Dataset& other : config.datasets) {
-    const bool same_name = other.full_name == dataset.full_name;
-    const bool same_mount = !dataset.mountpoint.empty() && other.mountpoint == dataset.mountpoint;
-    if (!same_name && !same_mount) continue;
-    cursor.findings().Error(
-        same_name ? "duplicate-name" : "duplicate-mountpoint", cursor.origin(),
-        fmt::format("{} was declared before, at {}", same_name ? "this dataset" : "this mount point",
-                    other.origin.ToString()),
-        Quoted(same_name ? dataset.full_name : dataset.mountpoint), "every one once");
-    if (same_name) return;
+  if (const Dataset* other = config.FindDataset(dataset.full_name)) {
+    cursor.findings().Error("duplicate-name", cursor.origin(),
+                            fmt::format("this dataset was declared before, at {}", other->origin.ToString()),
+                            Quoted(dataset.full_name), "every dataset once");
+    return;
   }
   config.datasets.push_back(std::move(dataset));
 }
@@ -283,12 +298,12 @@ void ReadArcLimit(const Cursor& zfs, Config& config) {
   constexpr std::uint64_t kGiB = std::uint64_t{1} << 30U;
   constexpr std::uint64_t kLeast = std::uint64_t{64} << 20U;  // ZFS ignores a smaller limit
   constexpr std::uint64_t kMost = 16384 * kGiB;               // beyond any machine: a slip of units
-  constexpr const char* kAllowed = "64 MiB to 16384 GiB; leave the key out for the default of ZFS";
   const Cursor gib = zfs.Key("arc_max_gb");
   const Cursor bytes = zfs.Key("arc_max");
   const auto accept = [&](const Cursor& place, std::uint64_t value) {
     if (value < kLeast || value > kMost) {
-      place.Error("arc-limit", "this limit makes no sense", kAllowed);
+      place.Error("arc-limit", "this limit makes no sense",
+                  "64 MiB to 16384 GiB; leave the key out for the default of ZFS");
       return;
     }
     config.arc_max_bytes = value;
@@ -319,6 +334,7 @@ void ReadZfs(const Cursor& root, Config& config) {
   DiskPlaces places;
   for (const Cursor& pool : zfs.Key("pools").Elements()) ReadPool(pool, places, config);
   for (const Cursor& dataset : zfs.Key("datasets").Elements()) ReadDataset(dataset, config);
+  ResolveMountPoints(config, zfs.findings());
   ReadArcLimit(zfs, config);
   const Cursor settings = zfs.Key("settings");
   if (settings.present() && settings.RequireObject()) {

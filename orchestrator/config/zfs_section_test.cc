@@ -196,6 +196,18 @@ TEST(Datasets, MountPointsBesideOrAmongThePropertiesAgree) {
   EXPECT_THAT(Labels(result.findings.errors), ElementsAre("duplicate-mountpoint@$.zfs.datasets[1]"));
 }
 
+TEST(Datasets, MountPointsAreInheritedAsZfsInheritsThem) {
+  const auto result = Load(R"({"zfs": {"pools": [{"name": "tank"}], "datasets": [
+    {"name": "tank/a/b/c"}, {"name": "tank/a/b"}, {"name": "tank/a", "mountpoint": "/srv/a"},
+    {"name": "tank/ab"}, {"name": "tank/n", "mountpoint": "none"}, {"name": "tank/n/x"},
+    {"name": "tank/n/y", "mountpoint": "/y"}]}})");
+  ASSERT_TRUE(result.ok()) << Render(result.findings.errors);
+  std::vector<std::string> mountpoints;
+  for (const Dataset& dataset : result.config.datasets) mountpoints.push_back(dataset.mountpoint);
+  EXPECT_THAT(mountpoints, ElementsAre("/srv/a/b/c", "/srv/a/b", "/srv/a", "/tank/ab", "", "", "/y"));
+  EXPECT_EQ(result.config.datasets[1].properties.count("mountpoint"), 0U);
+}
+
 TEST(Datasets, OwnershipIsOptionalAndModeIsAnOctalString) {
   auto result = LoadDataset(R"("name": "d", "pool": "tank")");
   EXPECT_FALSE(result.config.datasets.at(0).ownership.has_value());

@@ -42,9 +42,10 @@ absl::StatusOr<std::uint64_t> ParseZfsSize(std::string_view text) {
   const std::optional<int> shift = ShiftOf(text.substr(end));
   if (!shift.has_value()) return absl::InvalidArgumentError("its unit is none of B, K, M, G, T, P, E");
 
+  const std::string number(text.substr(0, end));
   std::uint64_t whole = 0;
   const bool fits =
-      digits == 0 || std::from_chars(text.data(), text.data() + digits, whole).ec == std::errc();
+      digits == 0 || std::from_chars(number.data(), number.data() + digits, whole).ec == std::errc();
   if (!fits) return absl::InvalidArgumentError("it is larger than 2^64 bytes");
   if (!fraction) {
     if (*shift >= 64 || (whole << *shift) >> *shift != whole) {
@@ -53,7 +54,7 @@ absl::StatusOr<std::uint64_t> ParseZfsSize(std::string_view text) {
     return whole << *shift;
   }
   double value = 0;
-  std::from_chars(text.data(), text.data() + end, value);
+  std::from_chars(number.data(), number.data() + number.size(), value);
   value = std::ldexp(value, *shift);
   if (!(value < 18446744073709551616.0)) return absl::InvalidArgumentError("it is larger than 2^64 bytes");
   return static_cast<std::uint64_t>(value);
