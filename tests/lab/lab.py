@@ -177,7 +177,8 @@ def main(arguments):
                                     for guest, host in node.forwards.items())
                 print(f"{name}: {node.address} ({node.record['image']}), "
                       f"{node.boot_seconds:.0f} s to ssh; {forwards}")
-            print(f"lab up in {time.monotonic() - began:.0f} s with {lab['hv1'].record['accel'][0]}")
+            print(f"lab up in {time.monotonic() - began:.0f} s with "
+                  + lab["hv1"].record["accel"][0])
         elif options.command == "down":
             Lab.open(options.dir).close()
         else:
