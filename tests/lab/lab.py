@@ -21,6 +21,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -29,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from accel import acceleration  # noqa: E402
 from node import DEFAULT_DISKS, LabError, Node, free_port  # noqa: E402
 
-__all__ = ["Lab", "LabError", "Node", "build_image"]
+__all__ = ["Lab", "LabError", "Node", "build_image", "difference"]
 
 HERE = Path(__file__).resolve().parent
 
@@ -48,6 +49,20 @@ def image_of(name, image):
     if kind not in ("full", "bare"):
         raise LabError(f"no image for node {name} in '{image}': say full, bare or {name}=full,...")
     return kind
+
+
+def difference(before, after, exceptions=()):
+    """How two fingerprints differ, as readable text; empty where they are equal. Exceptions
+    are prefixes of lines that may differ."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder) / name for name in ("before", "after", "exceptions")]
+        for path, text in zip(paths, (before, after, "\n".join(exceptions))):
+            path.write_text(text)
+        done = subprocess.run([sys.executable, HERE / "fingerprint", "--diff", *paths[:2],
+                               "--except", paths[2]], capture_output=True, text=True, check=False)
+    if done.returncode not in (0, 1):
+        raise LabError(done.stderr)
+    return done.stdout if done.returncode else ""
 
 
 class Lab:
@@ -122,7 +137,7 @@ class Lab:
     def boot(self):
         self.each(lambda node: node.start())
         self.save()
-        self.each(lambda node: node.wait_for_ssh())
+        self.each(lambda node: node.wait_until_up())
 
     def close(self):
         """Ends every node at once (no shutdown); disks and consoles stay in the directory."""
@@ -175,8 +190,9 @@ def main(arguments):
             for name, node in lab.nodes.items():
                 forwards = " ".join(f"{guest}->127.0.0.1:{host}"
                                     for guest, host in node.forwards.items())
-                print(f"{name}: {node.address} ({node.record['image']}), "
-                      f"{node.boot_seconds:.0f} s to ssh; {forwards}")
+                print(f"{name}: {node.address} ({node.record['image']}), ssh after "
+                      f"{node.boot_seconds:.0f} s, settled after {node.settled_seconds:.0f} s; "
+                      + forwards)
             print(f"lab up in {time.monotonic() - began:.0f} s with "
                   + lab["hv1"].record["accel"][0])
         elif options.command == "down":

@@ -12,6 +12,7 @@ from pathlib import Path
 # What the shipped example configuration names: two disks for the mirror, one large one.
 DEFAULT_DISKS = [("S1A", "2T"), ("S1B", "2T"), ("S2A", "4T")]
 BOOT_SECONDS = 300
+_registry_lock = threading.Lock()  # nodes of one lab share a lab.json
 UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
@@ -48,7 +49,8 @@ class Node:
     def __init__(self, directory, record):
         self.directory = Path(directory)
         self.record = record
-        self.boot_seconds = 0.0
+        self.boot_seconds = 0.0      # from power-on to the first answer by ssh
+        self.settled_seconds = 0.0   # ... to the end of all start-up jobs
         self._began = time.monotonic()
         self._process = None
 
@@ -130,7 +132,7 @@ class Node:
         return command + ["-append", " ".join(append)]
 
     def start(self):
-        """Starts the VM and returns at once; wait_for_ssh() tells when it is usable."""
+        """Starts the VM and returns at once; wait_until_up() tells when it is usable."""
         if self.alive():
             raise LabError(f"{self.name} already runs")
         self._began = time.monotonic()
@@ -160,19 +162,25 @@ class Node:
             draft.write_text(json.dumps(state, indent=2))
             draft.rename(registry)
 
-    def wait_for_ssh(self, seconds=BOOT_SECONDS):
+    def wait_until_up(self, seconds=BOOT_SECONDS):
+        """Returns when ssh answers and no start-up job is left: until then services still
+        come up, and nothing could be said about the node's state."""
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        while not self._answers():
             if not self.alive():
                 raise LabError(f"{self.name}: QEMU ended during boot; its console ends with:\n"
                                + tail(self.console) + tail(self.directory / "qemu.log"))
-            # QEMU accepts for the guest at once; only a banner says that sshd is there.
-            if self._banner() and self.run("true", check=False, timeout=60).returncode == 0:
-                self.boot_seconds = time.monotonic() - self._began
-                return
+            if time.monotonic() > deadline:
+                raise LabError(f"{self.name}: no ssh after {seconds} s; its console ends with:\n"
+                               + tail(self.console))
             time.sleep(0.2)
-        raise LabError(f"{self.name}: no ssh after {seconds} s; its console ends with:\n"
-                       + tail(self.console))
+        self.boot_seconds = time.monotonic() - self._began
+        self.run("systemctl is-system-running --wait", check=False, timeout=seconds)
+        self.settled_seconds = time.monotonic() - self._began
+
+    def _answers(self):
+        # QEMU accepts for the guest at once; only a banner says that sshd is there.
+        return self._banner() and self.run("true", check=False, timeout=60).returncode == 0
 
     def _banner(self):
         try:
@@ -184,7 +192,7 @@ class Node:
 
     def boot(self):
         self.start()
-        self.wait_for_ssh()
+        self.wait_until_up()
 
     def alive(self):
         pid = self.record["pid"]
@@ -217,7 +225,7 @@ class Node:
         self._began = time.monotonic()
         self._close_master()
         self.qmp("system_reset")
-        self.wait_for_ssh()
+        self.wait_until_up()
 
     def shut_down(self, seconds=120):
         """An orderly power-off by the guest itself."""
@@ -304,6 +312,11 @@ class Node:
         if done.returncode != 0:
             raise CommandFailed(self.name, f"scp {source} {target}", done)
 
+    def fingerprint(self):
+        """The node's whole storage state as text; see ./fingerprint."""
+        script = Path(__file__).resolve().parent / "fingerprint"
+        return self.run("python3 -", input=script.read_text()).stdout
+
     def install(self, tarball):
         """Unpacks a local tar to / of the running node (at boot, `payload` is faster)."""
         with open(tarball, "rb") as tar:
@@ -311,9 +324,6 @@ class Node:
                                   stdin=tar, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise CommandFailed(self.name, f"unpacking {tarball}", done)
-
-
-_registry_lock = threading.Lock()
 
 
 def start_time(pid):
