@@ -28,7 +28,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from accel import acceleration  # noqa: E402
-from node import DEFAULT_DISKS, LabError, Node, free_port  # noqa: E402
+from node import DEFAULT_DISKS, Node, free_port  # noqa: E402
+from remote import LabError  # noqa: E402
 
 __all__ = ["Lab", "LabError", "Node", "build_image", "difference"]
 
@@ -199,7 +200,7 @@ def main(arguments):
             Lab.open(options.dir).close()
         else:
             node = Lab.open(options.dir)[options.node]
-            os.execvp("ssh", node.ssh_command(tty=not options.remote) + options.remote)
+            os.execvp("ssh", node.remote.command(tty=not options.remote) + options.remote)
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1

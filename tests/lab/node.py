@@ -1,4 +1,4 @@
-"""One lab node: a QEMU process, its disks, and ssh to it."""
+"""One lab node: a QEMU process and its disks."""
 import hashlib
 import json
 import os
@@ -9,24 +9,14 @@ import threading
 import time
 from pathlib import Path
 
+import warm
+from remote import LabError, Remote
+
 # What the shipped example configuration names: two disks for the mirror, one large one.
 DEFAULT_DISKS = [("S1A", "2T"), ("S1B", "2T"), ("S2A", "4T")]
 BOOT_SECONDS = 300
 _registry_lock = threading.Lock()  # nodes of one lab share a lab.json
 UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-
-
-class LabError(Exception):
-    """Something of the lab itself failed, not of what it tests."""
-
-
-class CommandFailed(LabError):
-    """A checked command on a node ended with another exit code than 0."""
-
-    def __init__(self, node, command, done):
-        super().__init__(f"{node}: rc {done.returncode} from: {command}\n"
-                         f"{done.stdout}{done.stderr}".rstrip())
-        self.done = done
 
 
 def size_in_bytes(text):
@@ -53,6 +43,7 @@ class Node:
         self.settled_seconds = 0.0   # ... to the end of all start-up jobs
         self._began = time.monotonic()
         self._process = None
+        self._thawing = False
 
     @classmethod
     def create(cls, directory, name, number, image, shared, payload=None, disks=DEFAULT_DISKS,
@@ -60,15 +51,13 @@ class Node:
         """Fresh disks in `directory`; nothing runs yet."""
         directory = Path(directory)
         directory.mkdir(parents=True)
-        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2",
-                        "-b", f"{shared['images']}/{image}.qcow2", str(directory / "root.qcow2")],
-                       check=True)
         for serial, size in disks:
             with open(directory / f"{serial}.raw", "wb") as disk:
                 disk.truncate(size_in_bytes(size))  # sparse: 2 TB cost what is written
         record = dict(shared, name=name, number=number, image=image,
                       disks=[list(disk) for disk in disks], forward=[22, *forward],
-                      payload=None, payload_hash=None, ports={}, pid=None, pid_start=None)
+                      payload=None, payload_hash=None, ports={}, pid=None, pid_start=None,
+                      fresh=True)
         if payload:
             record["payload"] = str(Path(payload).resolve())
             with open(payload, "rb") as tar:
@@ -90,22 +79,30 @@ class Node:
         return {int(guest): host for guest, host in self.record["ports"].items()}
 
     @property
+    def remote(self):
+        return Remote(self.name, self.forwards.get(22, 0), f"{self.record['images']}/id_ed25519")
+
+    def disk_path(self, serial):
+        return self.directory / f"{serial}.raw"
+
+    @property
     def console(self):
         return self.directory / "console.log"
 
     # --- life ---------------------------------------------------------------------------
 
-    def qemu_command(self):
+    def qemu_command(self, disks=True, thaw=None):
+        """argv of QEMU. The virtual hardware is the same with and without disks: they, and the
+        payload, sit in slots that are there in any case, so that they can be plugged in."""
         record, number = self.record, self.record["number"]
         images = Path(record["images"])
         accel, cpu = record["accel"]
         forwards = "".join(f",hostfwd=tcp:127.0.0.1:{host}-:{guest}"
                            for guest, host in self.forwards.items())
         machine_id = hashlib.sha256(f"phoenix-lab {self.name}".encode()).hexdigest()[:32]
-        append = ["root=/dev/vda", "rw", "console=ttyS0", "loglevel=5", "mitigations=off",
-                  "net.ifnames=0", "panic=-1", "random.trust_cpu=on",
-                  f"systemd.hostname={self.name}", f"systemd.machine_id={machine_id}",
-                  f"lab.node={number}"]
+        append = ["rw", "console=ttyS0", "loglevel=5", "mitigations=off", "net.ifnames=0",
+                  "panic=-1", "random.trust_cpu=on", f"systemd.hostname={self.name}",
+                  f"systemd.machine_id={machine_id}", f"lab.node={number}"]
         # A flush must reach qcow2's own tables, or a power cut would tear the image itself;
         # the raw disks have none, so there the host's page cache is as good as a disk.
         command = [
@@ -116,31 +113,58 @@ class Node:
             "-chardev", f"file,id=console,path={self.console},append=on",
             "-serial", "chardev:console",
             "-qmp", f"unix:{self.directory}/qmp,server=on,wait=off",
-            "-drive", f"if=virtio,format=qcow2,cache=writeback,file={self.directory}/root.qcow2",
+            "-drive", "if=none,id=root,format=qcow2,cache=writeback,"
+                      f"file={self.directory}/root.qcow2",
+            "-device", "virtio-blk-pci,drive=root,serial=lab-root",
             "-netdev", f"user,id=user{forwards}",
             "-device", f"virtio-net-pci,netdev=user,mac=52:54:00:77:00:{number:02x}",
             "-netdev", f"socket,id=lab,mcast=230.0.0.1:{record['mcast_port']},localaddr=127.0.0.1",
             "-device", f"virtio-net-pci,netdev=lab,mac=52:54:00:77:01:{number:02x}",
         ]
-        if record["payload"]:
-            command += ["-drive", f"if=virtio,format=raw,readonly=on,file={record['payload']}"]
+        for slot in range(len(record["disks"]) + 1):
+            command += ["-device", f"pcie-root-port,id=slot{slot},chassis={slot + 1},"
+                                   f"slot={slot + 1}"]
+        if disks and record["payload"]:
+            command += ["-drive", "if=none,id=payload,format=raw,readonly=on,"
+                                  f"file={record['payload']}",
+                        "-device", "virtio-blk-pci,drive=payload,serial=lab-payload,bus=slot0"]
             append.append(f"lab.payload={record['payload_hash']}")
-        for serial, _ in record["disks"]:
+        for slot, (serial, _) in enumerate(record["disks"] if disks else [], 1):
             command += ["-drive", f"if=none,id={serial},format=raw,cache=unsafe,discard=unmap,"
-                                  f"file={self.directory}/{serial}.raw",
-                        "-device", f"nvme,serial={serial},drive={serial}"]
+                                  f"file={self.disk_path(serial)}",
+                        "-device", f"nvme,serial={serial},drive={serial},bus=slot{slot}"]
+        if thaw:
+            command += ["-incoming", f"exec:cat {thaw}/memory"]
         return command + ["-append", " ".join(append)]
+
+    def _prepare_root(self):
+        """The root disk of a node that never ran. Returns the template it thaws from, if any."""
+        root = self.directory / "root.qcow2"
+        if warm.wanted(self.record):
+            template = warm.template_of(self.record)
+            if template.exists():
+                warm.thawed_root(template, root)
+                return template
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b",
+                        f"{self.record['images']}/{self.record['image']}.qcow2", str(root)],
+                       check=True)
+        return None
 
     def start(self):
         """Starts the VM and returns at once; wait_until_up() tells when it is usable."""
         if self.alive():
             raise LabError(f"{self.name} already runs")
         self._began = time.monotonic()
-        for attempt in range(3):  # a forwarded port may be taken between choice and use
+        fresh = self.record["fresh"]
+        thaw = self._prepare_root() if fresh else None
+        self._thawing = thaw is not None
+        disks = not (fresh and warm.wanted(self.record))
+        for _ in range(3):  # a forwarded port may be taken between choice and use
             self.record["ports"] = {str(guest): free_port() for guest in self.record["forward"]}
             with open(self.directory / "qemu.log", "ab") as log:
-                self._process = subprocess.Popen(self.qemu_command(), stdin=subprocess.DEVNULL,
-                                                 stdout=log, stderr=log, start_new_session=True)
+                self._process = subprocess.Popen(
+                    self.qemu_command(disks, thaw), stdin=subprocess.DEVNULL, stdout=log,
+                    stderr=log, start_new_session=True)
             time.sleep(0.3)
             if self._process.poll() is None:
                 self.record["pid"] = self._process.pid
@@ -166,7 +190,9 @@ class Node:
         """Returns when ssh answers and no start-up job is left: until then services still
         come up, and nothing could be said about the node's state."""
         deadline = time.monotonic() + seconds
-        while not self._answers():
+        if self._thawing:
+            warm.thaw(self)
+        while not self.remote.answers():
             if not self.alive():
                 raise LabError(f"{self.name}: QEMU ended during boot; its console ends with:\n"
                                + tail(self.console) + tail(self.directory / "qemu.log"))
@@ -176,19 +202,14 @@ class Node:
             time.sleep(0.2)
         self.boot_seconds = time.monotonic() - self._began
         self.run("systemctl is-system-running --wait", check=False, timeout=seconds)
+        if self.record["fresh"] and warm.wanted(self.record):
+            if not self._thawing:
+                warm.freeze(self, warm.template_of(self.record))
+            warm.freshen(self)
+            warm.plug_in(self)
+        self.record["fresh"] = False
+        self._save_record()
         self.settled_seconds = time.monotonic() - self._began
-
-    def _answers(self):
-        # QEMU accepts for the guest at once; only a banner says that sshd is there.
-        return self._banner() and self.run("true", check=False, timeout=60).returncode == 0
-
-    def _banner(self):
-        try:
-            with socket.create_connection(("127.0.0.1", self.forwards[22]), timeout=2) as link:
-                link.settimeout(2)
-                return link.recv(4) == b"SSH-"
-        except OSError:
-            return False
 
     def boot(self):
         self.start()
@@ -204,7 +225,7 @@ class Node:
 
     def kill(self):
         """SIGKILL to this node's own QEMU, nothing else."""
-        self._close_master()
+        self.remote.hang_up()
         if self.alive():
             os.kill(self.record["pid"], signal.SIGKILL)
             if self._process is not None:
@@ -223,7 +244,7 @@ class Node:
     def reset(self):
         """The reset button: same QEMU, the guest starts over."""
         self._began = time.monotonic()
-        self._close_master()
+        self.remote.hang_up()
         self.qmp("system_reset")
         self.wait_until_up()
 
@@ -235,7 +256,7 @@ class Node:
             if time.monotonic() > deadline:
                 raise LabError(f"{self.name} does not power off:\n" + tail(self.console))
             time.sleep(0.1)
-        self._close_master()
+        self.remote.hang_up()
         self.record["pid"] = None
 
     def qmp(self, command, **arguments):
@@ -262,68 +283,23 @@ class Node:
 
     # --- talking to it ------------------------------------------------------------------
 
-    def ssh_options(self):
-        return ["-F", "none", "-i", f"{self.record['images']}/id_ed25519",
-                "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
-                "-o", "LogLevel=ERROR", "-o", "BatchMode=yes", "-o", "ConnectTimeout=30",
-                "-o", "ServerAliveInterval=10", "-o", "ServerAliveCountMax=6",
-                # One connection for all commands: a key exchange costs an emulated CPU a second.
-                "-o", "ControlMaster=auto", "-o", f"ControlPath={self._master_path()}",
-                "-o", "ControlPersist=600"]
-
-    def _master_path(self):
-        # Unix socket paths are short; the lab's directory may be deep.
-        return f"/tmp/phoenix-lab-{os.getuid()}-{self.forwards.get(22, 0)}.ssh"
-
-    def ssh_command(self, tty=False):
-        return (["ssh", *self.ssh_options(), "-p", str(self.forwards[22])]
-                + (["-t"] if tty else []) + ["root@127.0.0.1"])
-
-    def _close_master(self):
-        if self.forwards.get(22) and os.path.exists(self._master_path()):
-            subprocess.run(["ssh", *self.ssh_options(), "-O", "exit", "-p",
-                            str(self.forwards[22]), "root@127.0.0.1"],
-                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
-
     def run(self, command, check=True, input=None, timeout=600):
-        """Runs a shell command as root. Returns CompletedProcess with text stdout, stderr.
-
-        `input` is text for its standard input (none: empty).
-        """
-        done = subprocess.run(self.ssh_command() + [command], text=True, errors="replace",
-                              input="" if input is None else input, capture_output=True,
-                              timeout=timeout, check=False)
-        if check and done.returncode != 0:
-            raise CommandFailed(self.name, command, done)
-        return done
+        """Runs a shell command as root; see Remote.run."""
+        return self.remote.run(command, check, input, timeout)
 
     def put(self, source, target):
-        """A local file or folder to the node."""
-        self._copy(str(source), f"root@127.0.0.1:{target}")
+        self.remote.put(source, target)
 
     def get(self, source, target):
-        """A file or folder of the node to here."""
-        self._copy(f"root@127.0.0.1:{source}", str(target))
+        self.remote.get(source, target)
 
-    def _copy(self, source, target):
-        done = subprocess.run(["scp", "-q", "-r", *self.ssh_options(), "-P",
-                               str(self.forwards[22]), source, target],
-                              capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise CommandFailed(self.name, f"scp {source} {target}", done)
+    def install(self, tarball):
+        self.remote.install(tarball)
 
     def fingerprint(self):
         """The node's whole storage state as text; see ./fingerprint."""
         script = Path(__file__).resolve().parent / "fingerprint"
         return self.run("python3 -", input=script.read_text()).stdout
-
-    def install(self, tarball):
-        """Unpacks a local tar to / of the running node (at boot, `payload` is faster)."""
-        with open(tarball, "rb") as tar:
-            done = subprocess.run(self.ssh_command() + ["tar --keep-directory-symlink -xf - -C /"],
-                                  stdin=tar, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise CommandFailed(self.name, f"unpacking {tarball}", done)
 
 
 def start_time(pid):

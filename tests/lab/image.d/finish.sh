@@ -44,7 +44,7 @@ make_lab_node() { # ROOT: from a Debian tree to a node of the lab
         echo '127.0.0.1 localhost'
         for n in 1 2 3 4 5 6 7 8 9; do echo "10.77.0.$n hv$n"; done
     } >"$root/etc/hosts"
-    echo '/dev/vda / ext4 defaults 0 0' >"$root/etc/fstab"
+    : >"$root/etc/fstab" # the initrd has mounted all there is
     install -d -m 700 "$root/root/.ssh"
     install -m 600 id_ed25519.pub "$root/root/.ssh/authorized_keys"
     sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$here/image.d/masked-units" | while read -r unit; do
