@@ -52,27 +52,31 @@ absl::Status MakeFolders(World& world, const std::string& path) {
   }
 }
 
+absl::StatusOr<std::vector<Mount>> MountsOf(World& world) {
+  std::vector<Mount> mounts;
+  PHX_ASSIGN_OR_RETURN(const auto others, world.List(kSimMount));
+  for (const auto& [path, mount] : others) mounts.push_back({mount.value("source", ""), path, mount.value("type", "")});
+  PHX_ASSIGN_OR_RETURN(const auto datasets, world.List(kSimDataset));
+  for (const auto& [name, dataset] : datasets) {
+    const std::string path = dataset.value("mounted", "");
+    if (!path.empty()) mounts.push_back({name, path, "zfs"});
+  }
+  return mounts;
+}
+
 absl::StatusOr<bool> IsMountPoint(World& world, const std::string& path) {
-  PHX_ASSIGN_OR_RETURN(const auto mount, world.Get(kSimMount, path));
-  return mount.has_value();
+  PHX_ASSIGN_OR_RETURN(const auto mounts, MountsOf(world));
+  return std::any_of(mounts.begin(), mounts.end(), [&](const Mount& mount) { return mount.path == path; });
 }
 
 absl::StatusOr<bool> HasPool(World& world, const std::string& pool) {
   PHX_ASSIGN_OR_RETURN(const auto object, world.Get(kSimPool, pool));
-  if (object) return true;
-  PHX_ASSIGN_OR_RETURN(const auto mounts, world.List(kSimMount));
-  return std::any_of(mounts.begin(), mounts.end(), [&](const auto& mount) {
-    const std::string source = mount.second.value("source", "");
-    return mount.second.value("type", "") == "zfs" && source.substr(0, source.find('/')) == pool;
-  });
+  return object.has_value();
 }
 
 absl::StatusOr<bool> HasDataset(World& world, const std::string& dataset) {
   PHX_ASSIGN_OR_RETURN(const auto object, world.Get(kSimDataset, dataset));
-  if (object) return true;
-  PHX_ASSIGN_OR_RETURN(const auto mounts, world.List(kSimMount));
-  return std::any_of(mounts.begin(), mounts.end(),
-                     [&](const auto& mount) { return mount.second.value("source", "") == dataset; });
+  return object.has_value();
 }
 
 std::string OptionOf(const StorageEntry& entry, std::string_view name) {
@@ -172,10 +176,7 @@ ProxmoxSim::ProxmoxSim(std::shared_ptr<kit::Machine> machine)
       reading_(files_, [this]() -> absl::StatusOr<std::vector<Mount>> {
         std::vector<Mount> mounts;
         PHX_RETURN_IF_ERROR(machine_->Look([&](World& world) -> absl::Status {
-          PHX_ASSIGN_OR_RETURN(const auto objects, world.List(kSimMount));
-          for (const auto& [path, mount] : objects) {
-            mounts.push_back({mount.value("source", ""), path, mount.value("type", "")});
-          }
+          PHX_ASSIGN_OR_RETURN(mounts, MountsOf(world));
           return absl::OkStatus();
         }));
         return mounts;
@@ -255,9 +256,9 @@ absl::StatusOr<ToolReport> ProxmoxSim::Add(const NewStorage& storage, const Chil
     if (answer.fault == "folders") return absl::OkStatus();
     if (entry.type == kZfspool) {
       // The mount point is noted once, at add.
-      PHX_ASSIGN_OR_RETURN(const auto mounts, world.List(kSimMount));
-      for (const auto& [path, mount] : mounts) {
-        if (mount.value("source", "") == OptionOf(entry, "pool")) entry.options.emplace("mountpoint", path);
+      PHX_ASSIGN_OR_RETURN(const auto mounts, MountsOf(world));
+      for (const Mount& mount : mounts) {
+        if (mount.source == OptionOf(entry, "pool")) entry.options.emplace("mountpoint", mount.path);
       }
     }
     std::set<std::string> bare;

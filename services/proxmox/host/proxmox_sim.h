@@ -11,8 +11,9 @@
 
 namespace phoenix::proxmox {
 
-// Kinds of the simulated world that are read here and belong to the zfs domain: pools and datasets by name, and mounts by
-// path: {"source": "quickOS/vm-disks", "type": "zfs"}.
+// Kinds of the simulated world that are read here. The zfs domain's: pools, and datasets that say where they are mounted
+// ("mounted": path or ""). Any other mount by its path: {"source": "10.0.0.5:/srv", "type": "nfs4"}; nfs and cifs entries
+// make such ones.
 inline constexpr char kSimPool[] = "zfs.pool";
 inline constexpr char kSimDataset[] = "zfs.dataset";
 inline constexpr char kSimMount[] = "mount";

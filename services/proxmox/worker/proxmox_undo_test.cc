@@ -64,20 +64,23 @@ TEST_F(ProxmoxUndoTest, AnyFaultOfAnyStepLeadsBackToTheOldState) {
   const kit::Plan plan = plan_;
   int failures = 0;
   for (const kit::Step& step : plan.steps) {
+    const bool adds = step.action == "add storage";
+    const std::string operation = (adds ? "proxmox.add:" : "proxmox.set:") + step.resource;
     for (const char* effect : {"fail", "lie", "nothing", "folders", "partial"}) {
-      for (const char* operation : {"proxmox.add:", "proxmox.set:"}) {
-        ASSERT_TRUE(Plan(Mixed()).ok()) << last_;
-        ASSERT_TRUE(machine_->PlanFault(operation + step.resource, effect).ok());
-        failures += driver_->Apply().ok() ? 0 : 1;
-        ASSERT_TRUE(Undo().ok()) << step.id << " " << operation << effect << ": " << last_;
-        EXPECT_EQ(Dump(), before) << step.id << " " << operation << effect;
-        ledger().clear();
-        // A fault of an operation that this step does not use must not meet the next one.
-        DropFault(operation + step.resource);
-      }
+      ASSERT_TRUE(Plan(Mixed()).ok()) << last_;
+      ASSERT_TRUE(machine_->PlanFault(operation, effect).ok());
+      const bool failed = !driver_->Apply().ok();
+      // The kit probes whatever the tool says: a lie that did everything is a success.
+      EXPECT_TRUE(failed || std::string_view(effect) == "lie" || std::string_view(effect) == "partial" || !adds)
+          << operation << effect;
+      failures += failed ? 1 : 0;
+      ASSERT_TRUE(Undo().ok()) << operation << effect << ": " << last_;
+      EXPECT_EQ(Dump(), before) << operation << effect;
+      ledger().clear();
+      ASSERT_FALSE(HasFault(operation)) << "the fault was not met";
     }
   }
-  EXPECT_GT(failures, 10);
+  EXPECT_GE(failures, 14);
 }
 
 TEST_F(ProxmoxUndoTest, UndoingARemovalBringsTheWholeEntryBack) {

@@ -72,13 +72,14 @@ class SimWorld {
   void Mount(const std::string& dataset) {
     const std::string path = "/" + dataset;
     Change([&](kit::World& world) -> absl::Status {
-      PHX_RETURN_IF_ERROR(world.Put(kSimMount, path, {{"source", dataset}, {"type", "zfs"}}));
+      PHX_RETURN_IF_ERROR(world.Put(kSimPool, dataset.substr(0, dataset.find('/')), nlohmann::json::object()));
+      PHX_RETURN_IF_ERROR(world.Put(kSimDataset, dataset, {{"mounted", path}}));
       PHX_RETURN_IF_ERROR(world.WriteFile(path.substr(0, path.find('/', 1)), {true, {"", 0, 0, 0755}}));
       return world.WriteFile(path, {true, {"", 0, 0, 0755}});
     });
   }
   void Unmount(const std::string& path) {
-    Change([&](kit::World& world) { return world.Delete(kSimMount, path); });
+    Change([&](kit::World& world) { return world.Put(kSimDataset, path.substr(1), {{"mounted", ""}}); });
   }
   void WriteConfig(const std::string& text) { WriteFile(kStorageConfigPath, text); }
   void WriteGuest(const std::string& name, const std::string& text) { WriteFile("/etc/pve/nodes/pve1/" + name, text); }
@@ -99,8 +100,15 @@ class SimWorld {
       return absl::OkStatus();
     });
   }
-  void DropFault(const std::string& operation) {
-    Change([&](kit::World& world) { return world.TakeFault(operation).status(); });
+  // Takes it away as well.
+  bool HasFault(const std::string& operation) {
+    bool found = false;
+    Change([&](kit::World& world) -> absl::Status {
+      PHX_ASSIGN_OR_RETURN(const auto fault, world.TakeFault(operation));
+      found = fault.has_value();
+      return absl::OkStatus();
+    });
+    return found;
   }
   std::string Text() { return host_.files().Read(kStorageConfigPath)->value_or(FileState{}).content; }
 
@@ -147,7 +155,10 @@ class SimWorld {
 
  private:
   static std::string MakeDirectory() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "phoenix-proxmox-XXXXXX").string();
+    // In memory where there is such a folder: hundreds of runs would otherwise wait for the disk.
+    const std::filesystem::path memory = "/dev/shm";
+    const auto parent = std::filesystem::is_directory(memory) ? memory : std::filesystem::temp_directory_path();
+    std::string pattern = (parent / "phoenix-proxmox-XXXXXX").string();
     EXPECT_NE(::mkdtemp(pattern.data()), nullptr);
     return pattern;
   }
