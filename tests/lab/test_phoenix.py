@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+"""The main job on real hypervisors: plan, set up, again, break and roll back the seed's storage on two nodes.
+
+One lab for all tests, which build on each other in the order of their numbers."""
+import os
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from lab import difference  # noqa: E402
+from phoenix_lab import ROOT, PhoenixLab  # noqa: E402
+
+BUILD = Path(os.environ.get("PHOENIX_BUILD", ROOT / "build" / "release"))
+PASSWORD = "correct horse battery"
+
+
+class TwoNodes(unittest.TestCase):
+    image = "full"
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(cls.folder.cleanup)
+        cls.lab = PhoenixLab(Path(cls.folder.name) / "lab", BUILD, image=cls.image)
+        cls.addClassCleanup(cls.lab.close)
+        cls.lab.write_config()
+        cls.lab.write_password(PASSWORD)
+        cls.before = cls.lab.fingerprints()
+
+    def assert_as_before(self, before, exceptions=()):
+        for name, after in self.lab.fingerprints().items():
+            self.assertEqual(difference(before[name], after, exceptions), "", name)
+
+    def shell(self, node, script):
+        return self.lab[node].run("set -e\n" + script).stdout
+
+    def test_1_planning_mutates_nothing(self):
+        plan = self.lab.plan()
+        self.assertGreater(plan["step_count"], 40)
+        self.assertEqual({step["node"] for step in plan["steps"]}, {"hv1", "hv2"})
+        for step in plan["steps"]:
+            self.assertTrue(step["step"]["undo"], step)
+        self.assert_as_before(self.before)
+
+    def test_2_a_failing_last_samba_step_on_one_node_undoes_both(self):
+        restore = self.lab.break_last_samba_step(self.lab["hv2"])
+        done = self.lab.phoenix("setup", check=False)
+        restore()
+        self.assertEqual(done.returncode, 3, done.stdout + done.stderr)
+        self.assertIn("ROLLED_BACK", done.stdout)
+        self.assert_as_before(self.before)
+
+    def test_3_setup_brings_both_nodes_to_the_declared_state(self):
+        done = self.lab.phoenix("setup")
+        self.assertIn("COMMITTED", done.stdout)
+        for node in ("hv1", "hv2"):
+            self.assertIn("mirror-0", self.shell(node, "zpool status quickOS"))
+            # The seed's table, row by row: record size, sync, compression, quota.
+            for row in ("quickOS/vm-disks 131072 standard lz4 858993459200",
+                        "quickOS/lxc-disks 16384 standard lz4 644245094400",
+                        "quickOS/shared-prod-data 131072 standard lz4 429496729600",
+                        "quickOS/shared-prod-data-sync 16384 always lz4 107374182400",
+                        "fastData/shared-test-data-sync 16384 always lz4 107374182400",
+                        "fastData/shared-backups 1048576 standard zstd 2199023255552"):
+                dataset = row.split()[0]
+                found = self.shell(node, f"zfs get -Hp -o value recordsize,sync,compression,quota {dataset}").split()
+                self.assertEqual([dataset] + found, row.split())
+            storages = self.shell(node, "cat /etc/pve/storage.cfg")
+            for storage in ("zfspool: quickOS-vm-disks", "zfspool: quickOS-lxc-disks", "zfspool: quickOS-shared-prod-data",
+                            "zfspool: quickOS-shared-prod-data-sync", "zfspool: fastData-shared-test-data",
+                            "zfspool: fastData-shared-test-data-sync", "dir: fastData-shared-backups",
+                            "zfspool: fastData-shared-bulk-data"):
+                self.assertIn(storage + "\n", storages)
+
+    def test_4_a_real_client_mounts_and_writes(self):
+        self.assertIn("/quickOS/shared-prod-data ", self.shell("hv2", "showmount -e 10.77.0.1"))
+        self.shell("hv2", """
+            mount -t nfs -o vers=3,nolock 10.77.0.1:/quickOS/shared-prod-data /mnt
+            ls /mnt
+            umount /mnt
+        """)
+        self.shell("hv2", f"""
+            echo 'by smb' > /tmp/smb; cd /tmp
+            printf 'username = heads\\npassword = {PASSWORD}\\n' > /tmp/login
+            smbclient //10.77.0.1/shared-prod-data -A /tmp/login -c 'put smb; ls'
+        """)
+        self.assertEqual(self.shell("hv1", "cat /quickOS/shared-prod-data/smb"), "by smb\n")
+        refused = self.lab["hv2"].run("smbclient //10.77.0.1/shared-prod-data -U 'heads%wrong' -c ls", check=False)
+        self.assertNotEqual(refused.returncode, 0)
+        self.shell("hv1", "rm /quickOS/shared-prod-data/smb")
+
+    def test_5_a_second_setup_has_0_steps_and_touches_nothing(self):
+        before = self.lab.fingerprints()
+        self.assertIn("Plan: 0 steps", self.lab.phoenix("setup").stdout)
+        self.assert_as_before(before)
+
+    def test_6_a_changed_password_is_exactly_one_step_per_node(self):
+        self.lab.write_password("another " + PASSWORD)
+        plan = self.lab.plan()
+        self.assertEqual([step["node"] for step in plan["steps"]], ["hv1", "hv2"], plan)
+        self.assertIn("COMMITTED", self.lab.phoenix("setup").stdout)
+        self.assertEqual(self.lab.plan()["step_count"], 0)
+
+    def test_7_an_export_that_leaves_the_file_is_orphaned_and_stays(self):
+        gone = []
+        self.lab.write_config(lambda config: gone.append(config["nfs"]["exports"].pop()))
+        plan = self.lab.plan()
+        self.assertEqual(plan["step_count"], 0, plan)
+        self.assertIn("orphan", str(plan["notes"]))
+        self.assertIn(gone[0]["path"], self.shell("hv1", "exportfs -s"))
+        self.lab.write_config()
+
+
+class FromTheBareNode(TwoNodes):
+    """hv1 starts without samba, nfs-kernel-server and ufw: their installation is a step, and what it leaves is named."""
+    image = "hv1=bare,hv2=full"
+
+    def test_2_a_failing_last_samba_step_on_one_node_undoes_both(self):
+        plan = self.lab.plan()
+        lossy = [step for step in plan["steps"] if step["step"]["step_class"] == "STEP_CLASS_LOSSY"]
+        self.assertTrue(lossy)
+        self.assertTrue(all(step["node"] == "hv1" and step["step"]["remainder"] for step in lossy))
+        restore = self.lab.break_last_samba_step(self.lab["hv2"])
+        done = self.lab.phoenix("setup", check=False)
+        restore()
+        self.assertEqual(done.returncode, 3, done.stdout + done.stderr)
+        after = self.lab.fingerprints()
+        self.assertEqual(difference(self.before["hv2"], after["hv2"]), "")
+        # On hv1 only the packages and what they bring may remain, with their units off, as the plan named.
+        remainder = [line for line in difference(self.before["hv1"], after["hv1"]).splitlines()
+                     if line[:2] in ("+ ", "- ")]
+        for line in remainder:
+            self.assertRegex(line, r"^[+-] (package|unit|user|group|shadow|file|dir|samba|nfs|testparm|passdb|smb)")
+            self.assertNotRegex(line, r"^\+ unit (smbd|nmbd|nfs-server)\S* .*\b(active|enabled)\b")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
