@@ -1,0 +1,43 @@
+// phoenix.zfs.v1.ZfsService: name, convert, ask, convert.
+#pragma once
+
+#include <string>
+
+#include "phoenix/zfs/v1/zfs.grpc.pb.h"
+#include "services/kit/rpc/typed.h"
+#include "services/zfs/host/zfs_host.h"
+
+namespace phoenix::zfs {
+
+class ZfsService final : public v1::ZfsService::CallbackService {
+ public:
+  // All must outlive this object.
+  ZfsService(ZfsHost& host, kit::Participant& participant, kit::Dispatcher& dispatcher)
+      : host_(host), typed_(participant, dispatcher, v1::ZfsService::service_full_name()) {}
+
+#define PHX_ZFS_RPC(Name, Request, Response)                                                             \
+  grpc::ServerUnaryReactor* Name(grpc::CallbackServerContext* context, const v1::Request* request, \
+                                 v1::Response* response) override
+  PHX_ZFS_RPC(ListPools, ListPoolsRequest, ListPoolsResponse);
+  PHX_ZFS_RPC(GetPool, GetPoolRequest, Pool);
+  PHX_ZFS_RPC(ListDisks, ListDisksRequest, ListDisksResponse);
+  PHX_ZFS_RPC(GetDisk, GetDiskRequest, Disk);
+  PHX_ZFS_RPC(ListDatasets, ListDatasetsRequest, ListDatasetsResponse);
+  PHX_ZFS_RPC(GetDataset, GetDatasetRequest, Dataset);
+  PHX_ZFS_RPC(CreateDataset, CreateDatasetRequest, Dataset);
+  PHX_ZFS_RPC(UpdateDataset, UpdateDatasetRequest, Dataset);
+  PHX_ZFS_RPC(DeleteDataset, DeleteDatasetRequest, Dataset);
+  PHX_ZFS_RPC(ListSnapshots, ListSnapshotsRequest, ListSnapshotsResponse);
+  PHX_ZFS_RPC(CreateSnapshot, CreateSnapshotRequest, Snapshot);
+  PHX_ZFS_RPC(DeleteSnapshot, DeleteSnapshotRequest, Snapshot);
+#undef PHX_ZFS_RPC
+
+ private:
+  absl::StatusOr<v1::Dataset> ReadDataset(const std::string& native_name);
+  absl::StatusOr<v1::Snapshot> ReadSnapshot(const std::string& native_name);
+
+  ZfsHost& host_;
+  kit::TypedService typed_;
+};
+
+}  // namespace phoenix::zfs
