@@ -231,18 +231,19 @@ std::optional<std::string> ShellValue(std::string_view text, std::string_view na
 }
 
 absl::StatusOr<std::vector<UfwRule>> ParseUserRules(std::string_view text) {
+  const auto lines = Lines(text);
+  const auto last = std::find_if(lines.rbegin(), lines.rend(), [](auto line) { return !Trim(line).empty(); });
+  if (last == lines.rend() || Trim(*last) != "COMMIT") {
+    return Unavailable("ufw's rules are cut short: somebody is writing them, or did not finish");
+  }
   std::vector<UfwRule> rules;
-  std::string_view last;
-  for (const std::string_view line : Lines(text)) {
-    if (!Trim(line).empty()) last = Trim(line);
+  for (const std::string_view line : lines) {
     static constexpr std::string_view kTuple = "### tuple ###";
     if (!StartsWith(line, kTuple)) continue;
     const auto rule = ParseTuple(line.substr(kTuple.size()));
     if (!rule) return Internal("ufw's rules hold a line that is not understood: {}", line);
     rules.push_back(*rule);
   }
-  if (last != "COMMIT")
-    return Unavailable("ufw's rules are cut short: somebody is writing them, or did not finish");
   return rules;
 }
 
