@@ -1,0 +1,158 @@
+// What can be wrong with a spec whatever the machine looks like.
+#include <cctype>
+#include <set>
+
+#include "services/zfs/domain/zfs_names.h"
+#include "services/zfs/domain/zfs_planning.h"
+#include "services/zfs/domain/zfs_property.h"
+
+namespace phoenix::zfs {
+namespace {
+
+class Checker {
+ public:
+  explicit Checker(std::vector<FieldViolation>& violations) : violations_(violations) {}
+
+  void Pool(const PoolSpec& pool) {
+    const auto place = [&](std::string_view field) { return Place(pool.origin, "pool", pool.name, field); };
+    if (const auto wrong = WrongPoolName(pool.name); !wrong.empty()) {
+      Add(place("name"), fmt::format("pool name '{}' {}", pool.name, wrong));
+    }
+    if (!pools_.insert(pool.name).second) Add(place("name"), fmt::format("pool {} is declared twice", pool.name));
+    std::set<std::string> seen;
+    for (size_t i = 0; i < pool.disks.size(); ++i) {
+      const std::string& disk = pool.disks[i];
+      const std::string field = fmt::format("disks[{}]", i);
+      if (!disk.starts_with("/dev/disk/by-") || disk.find("/../") != std::string::npos || disk.find('\n') != std::string::npos) {
+        Add(place(field), fmt::format("disk '{}' is not a stable path below /dev/disk/by-id", disk));
+      }
+      if (!seen.insert(disk).second) Add(place(field), fmt::format("disk {} is named twice", disk));
+      if (const auto [other, fresh] = disks_.emplace(disk, pool.name); !fresh && other->second != pool.name) {
+        Add(place(field), fmt::format("disk {} is also named for pool {}", disk, other->second));
+      }
+    }
+    if (!pool.disks.empty()) {
+      if (const auto layout = LayoutOf(pool.raid_level, pool.disks); !layout.ok()) {
+        Add(place("raid_level"), Message(layout.status()));
+      }
+    }
+    for (const auto& [name, value] : pool.properties) {
+      if (name.empty() || name[0] == '-' || name.find('=') != std::string::npos || value.empty() ||
+          value.find_first_of("\n\r\t") != std::string::npos) {
+        Add(place("properties." + name), fmt::format("pool property '{}' with value '{}' is not usable", name, value));
+      }
+    }
+  }
+
+  void Dataset(const DatasetSpec& dataset) {
+    const auto place = [&](std::string_view field) { return Place(dataset.origin, "dataset", dataset.name, field); };
+    if (const auto wrong = WrongDatasetName(dataset.name); !wrong.empty()) {
+      Add(place("name"), fmt::format("dataset name '{}' {}", dataset.name, wrong));
+    }
+    if (!datasets_.insert(dataset.name).second) {
+      Add(place("name"), fmt::format("dataset {} is declared twice", dataset.name));
+    }
+    const bool volume = dataset.volume_size_bytes != 0;
+    for (const auto& [name, value] : dataset.properties) Property(place("properties." + name), name, value, volume);
+    if (const auto path = dataset.properties.find("mountpoint");
+        path != dataset.properties.end() && path->second.starts_with('/') && dataset.presence == Presence::kPresent) {
+      const auto [other, fresh] = mountpoints_.emplace(path->second, dataset.name);
+      if (!fresh) {
+        Add(place("properties.mountpoint"),
+            fmt::format("{} is also the mount point of {}", path->second, other->second));
+      }
+    }
+    if (volume && !(dataset.owner.empty() && dataset.group.empty() && dataset.mode.empty())) {
+      Add(place("owner"), "a volume has no mount root, so it has no owner, group or mode");
+    }
+    Name(place("owner"), "owner", dataset.owner);
+    Name(place("group"), "group", dataset.group);
+    if (!dataset.mode.empty()) {
+      bool good = dataset.mode.size() <= 5;
+      for (const char c : dataset.mode) good = good && c >= '0' && c <= '7';
+      if (!good || ModeOf(dataset.mode) > 07777) {
+        Add(place("mode"), fmt::format("mode '{}' is not octal such as 2770", dataset.mode));
+      }
+    }
+  }
+
+  void Snapshot(const SnapshotSpec& snapshot) {
+    if (const auto wrong = WrongSnapshotName(snapshot.name); !wrong.empty()) {
+      Add(Place("", "snapshot", snapshot.name), fmt::format("snapshot name '{}' {}", snapshot.name, wrong));
+    }
+  }
+
+ private:
+  void Add(std::string field, std::string text) { violations_.push_back({std::move(field), std::move(text)}); }
+
+  void Property(const std::string& field, const std::string& name, const std::string& value, bool volume) {
+    if (IsUserProperty(name)) {
+      if (name.starts_with("phoenix:")) Add(field, fmt::format("{} belongs to Phoenix", name));
+      for (const char c : name) {
+        if ((std::isalnum(static_cast<unsigned char>(c)) == 0 || std::isupper(static_cast<unsigned char>(c)) != 0) &&
+            std::string_view(":._-").find(c) == std::string_view::npos) {
+          Add(field, fmt::format("user property '{}' may hold lower-case letters, digits and : . _ - only", name));
+          break;
+        }
+      }
+    } else if (name == "volsize") {
+      Add(field, "the size of a volume is its volume_size_bytes");
+      return;
+    } else if (name == "encryption" || name == "keyformat" || name == "keylocation" || name == "pbkdf2iters") {
+      Add(field, fmt::format("{}: encrypted datasets are not managed yet", name));
+      return;
+    } else {
+      const PropertyRule* rule = FindProperty(name);
+      if (rule == nullptr) {
+        Add(field, fmt::format("'{}' is no settable property of a dataset", name));
+        return;
+      }
+      if (volume ? !rule->volumes : !rule->filesystems) {
+        Add(field, fmt::format("{} does not apply to a {}", name, volume ? "volume" : "file system"));
+        return;
+      }
+    }
+    if (const auto canonical = CanonicalValue(name, value); !canonical.ok()) Add(field, Message(canonical.status()));
+  }
+
+  void Name(const std::string& field, std::string_view what, const std::string& name) {
+    if (name.empty()) return;
+    bool good = name[0] != '-';
+    for (const char c : name) {
+      good = good && (std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+                      std::string_view("_.-$@\\").find(c) != std::string_view::npos);
+    }
+    if (!good) Add(field, fmt::format("'{}' is not a usable {} name", name, what));
+  }
+
+  std::vector<FieldViolation>& violations_;
+  std::set<std::string> pools_, datasets_;
+  std::map<std::string, std::string> disks_, mountpoints_;
+};
+
+}  // namespace
+
+std::string Place(std::string_view origin, std::string_view kind, std::string_view name, std::string_view field) {
+  std::string place = origin.empty() ? fmt::format("{} {}", kind, name) : std::string(origin);
+  if (!field.empty()) place += fmt::format(".{}", field);
+  return place;
+}
+
+void CheckSpec(Planning& planning) {
+  Checker checker(planning.violations);
+  for (const auto& pool : planning.spec.pools) {
+    const size_t before = planning.violations.size();
+    checker.Pool(pool);
+    if (planning.violations.size() != before) planning.failed_pools.insert(pool.name);
+  }
+  for (const auto& dataset : planning.spec.datasets) {
+    const size_t before = planning.violations.size();
+    checker.Dataset(dataset);
+    if (planning.violations.size() == before) continue;
+    planning.failed_datasets.insert(dataset.name);
+    planning.coming_datasets.insert(dataset.name);
+  }
+  for (const auto& snapshot : planning.spec.snapshots) checker.Snapshot(snapshot);
+}
+
+}  // namespace phoenix::zfs

@@ -1,0 +1,96 @@
+#include "services/zfs/domain/zfs_names.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+
+namespace phoenix::zfs {
+namespace {
+
+constexpr size_t kLongestName = 255;
+
+std::string WrongComponent(std::string_view part) {
+  if (part.empty()) return "has an empty component";
+  if (std::isalnum(static_cast<unsigned char>(part[0])) == 0) {
+    return fmt::format("component '{}' must begin with a letter or digit", part);
+  }
+  for (const char c : part) {
+    if (std::isalnum(static_cast<unsigned char>(c)) == 0 && std::string_view("_.:-").find(c) == std::string_view::npos) {
+      return fmt::format("component '{}' may hold letters, digits and _ . : - only", part);
+    }
+  }
+  return "";
+}
+
+std::string Aside(std::string_view dataset, std::string_view kind, std::string_view run_id) {
+  return fmt::format("{}/.phoenix/{}/{}", PoolOf(dataset), kind, run_id);
+}
+
+}  // namespace
+
+std::string WrongPoolName(std::string_view name) {
+  if (const std::string wrong = WrongComponent(name); !wrong.empty()) return wrong;
+  if (std::isalpha(static_cast<unsigned char>(name[0])) == 0) return "must begin with a letter";
+  if (name.size() > kLongestName) return "is longer than 255 characters";
+  // ZFS takes these for vdev types.
+  for (const std::string_view reserved : {"mirror", "raidz", "draid", "spare"}) {
+    if (name.starts_with(reserved)) return fmt::format("begins with the reserved word '{}'", reserved);
+  }
+  if (name == "log" || name == "cache" || name == "special" || name == "dedup") return "is a reserved word";
+  return "";
+}
+
+std::string WrongDatasetName(std::string_view name) {
+  if (name.size() > kLongestName) return "is longer than 255 characters";
+  const std::string pool = PoolOf(name);
+  if (std::string wrong = WrongPoolName(pool); !wrong.empty()) return wrong;
+  std::string_view rest = name.substr(pool.size());
+  while (!rest.empty()) {
+    rest.remove_prefix(1);
+    const auto slash = rest.find('/');
+    if (std::string wrong = WrongComponent(rest.substr(0, slash)); !wrong.empty()) return wrong;
+    rest = slash == std::string_view::npos ? std::string_view() : rest.substr(slash);
+  }
+  return "";
+}
+
+std::string WrongSnapshotName(std::string_view name) {
+  const auto at = name.find('@');
+  if (at == std::string_view::npos) return "is not of the form dataset@snapshot";
+  if (name.size() > kLongestName) return "is longer than 255 characters";
+  if (std::string wrong = WrongDatasetName(name.substr(0, at)); !wrong.empty()) return wrong;
+  return WrongComponent(name.substr(at + 1));
+}
+
+std::string PoolOf(std::string_view dataset) { return std::string(dataset.substr(0, dataset.find_first_of("/@"))); }
+
+std::string ParentOf(std::string_view dataset) {
+  const auto slash = dataset.rfind('/');
+  return slash == std::string_view::npos ? "" : std::string(dataset.substr(0, slash));
+}
+
+std::string LastOf(std::string_view dataset) { return std::string(dataset.substr(dataset.rfind('/') + 1)); }
+
+std::string DatasetOf(std::string_view snapshot) { return std::string(snapshot.substr(0, snapshot.find('@'))); }
+
+bool IsBelow(std::string_view dataset, std::string_view of) {
+  return dataset.starts_with(of) && (dataset.size() == of.size() || dataset[of.size()] == '/');
+}
+
+std::string DirectoryOf(std::string_view path) {
+  const auto slash = path.rfind('/');
+  return slash == 0 || slash == std::string_view::npos ? "/" : std::string(path.substr(0, slash));
+}
+
+std::string TrashOf(std::string_view dataset, std::string_view run_id) { return Aside(dataset, "trash", run_id); }
+
+std::string KeptOf(std::string_view dataset, std::string_view run_id) { return Aside(dataset, "kept", run_id); }
+
+std::string AsideName(std::string_view container, std::string_view dataset) {
+  std::string flat(dataset.substr(std::min(dataset.size(), PoolOf(dataset).size() + 1)));
+  std::replace(flat.begin(), flat.end(), '/', ':');
+  return fmt::format("{}/{}", container, flat);
+}
+
+}  // namespace phoenix::zfs

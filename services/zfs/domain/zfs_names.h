@@ -1,0 +1,35 @@
+// Names of ZFS objects and paths: what is allowed, and how they are taken apart. Pure.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace phoenix::zfs {
+
+// What is wrong with a name, in words; "" for a good one. Stricter than ZFS: no blanks, no leading punctuation, since
+// names become arguments of tools, paths and resource names.
+std::string WrongPoolName(std::string_view name);
+std::string WrongDatasetName(std::string_view name);
+std::string WrongSnapshotName(std::string_view name);
+
+// "quickOS" of "quickOS/a@s".
+std::string PoolOf(std::string_view dataset);
+// "quickOS/a" of "quickOS/a/b"; "" of a pool.
+std::string ParentOf(std::string_view dataset);
+// "b" of "quickOS/a/b".
+std::string LastOf(std::string_view dataset);
+// "quickOS/a" of "quickOS/a@s".
+std::string DatasetOf(std::string_view snapshot);
+// True for `of` itself and everything below it.
+bool IsBelow(std::string_view dataset, std::string_view of);
+
+// "/a" of "/a/b"; "/" of "/a" and of "/".
+std::string DirectoryOf(std::string_view path);
+
+// Where objects of a run go that are put away: "pool/.phoenix/trash/<run>" and "pool/.phoenix/kept/<run>".
+std::string TrashOf(std::string_view dataset, std::string_view run_id);
+std::string KeptOf(std::string_view dataset, std::string_view run_id);
+// The name below one of them: "quickOS/a/b" becomes "a:b", so that one rename moves it whatever its depth.
+std::string AsideName(std::string_view container, std::string_view dataset);
+
+}  // namespace phoenix::zfs

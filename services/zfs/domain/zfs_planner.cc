@@ -1,0 +1,339 @@
+#include "services/zfs/domain/zfs_planner.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "base/status/errors.h"
+#include "services/zfs/domain/zfs_names.h"
+#include "services/zfs/domain/zfs_planning.h"
+#include "services/zfs/domain/zfs_property.h"
+
+namespace phoenix::zfs {
+namespace {
+
+bool IsNumber(std::string_view text) {
+  return !text.empty() && text.size() < 10 && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+std::string OwnerText(std::string_view wish, const std::map<std::string, uint32_t, std::less<>>& known) {
+  const auto id = IdOf(wish, known);
+  return id ? fmt::format("{} ({})", wish, *id) : std::string(wish);
+}
+
+void NoteOrphans(Planning& planning) {
+  const auto declared = [&](std::string_view key) {
+    for (const auto& pool : planning.spec.pools) {
+      if (key == "pool:" + pool.name) return true;
+    }
+    for (const auto& dataset : planning.spec.datasets) {
+      if (key == "dataset:" + dataset.name) return true;
+    }
+    for (const auto& snapshot : planning.spec.snapshots) {
+      if (key == "snapshot:" + snapshot.name) return true;
+    }
+    return key == "arc:limit" && planning.spec.arc_max_bytes.has_value();
+  };
+  for (const auto& [key, identity] : planning.owned.created) {
+    if (declared(key)) continue;
+    const std::string name = key.substr(key.find(':') + 1);
+    if (key.starts_with("pool:") && planning.seen.pools.count(name) != 0) {
+      planning.Warn(name, "orphaned: pool {} was declared and no longer is; it stays as it is", name);
+    } else if (key.starts_with("dataset:") && planning.seen.datasets.count(name) != 0) {
+      planning.Warn(name, "orphaned: dataset {} was declared and no longer is; it stays as it is", name);
+    } else if (key == "arc:limit" && planning.seen.arc.file) {
+      planning.Warn("arc", "orphaned: the ARC limit was declared and no longer is; {} stays as it is", kArcFile);
+    }
+  }
+}
+
+std::string Fingerprint(const ZfsSpec& spec, const ZfsState& seen) {
+  std::string text;
+  for (const auto& pool : spec.pools) {
+    const auto found = seen.pools.find(pool.name);
+    if (found == seen.pools.end()) {
+      text += fmt::format("pool {} absent\n", pool.name);
+      for (const auto& path : pool.disks) {
+        const auto disk = seen.disks.find(path);
+        if (disk == seen.disks.end()) continue;
+        text += fmt::format("disk {} {} {} {}", path, disk->second.serial, disk->second.size_bytes,
+                            disk->second.member_of);
+        for (const auto& finding : disk->second.findings) text += fmt::format(" [{} {}]", finding.where, finding.what);
+        text += '\n';
+      }
+    } else {
+      text += fmt::format("pool {} {} {}\n", pool.name, found->second.guid, ToText(found->second.layout));
+    }
+  }
+  for (const auto& dataset : spec.datasets) {
+    const auto found = seen.datasets.find(dataset.name);
+    if (found == seen.datasets.end()) {
+      text += fmt::format("dataset {} absent\n", dataset.name);
+      continue;
+    }
+    text += fmt::format("dataset {} {} {} at {}", dataset.name, found->second.guid, found->second.type,
+                        found->second.mounted_at);
+    if (found->second.root) {
+      text += fmt::format(" {}:{} {:o}", found->second.root->uid, found->second.root->gid, found->second.root->mode);
+    }
+    for (const auto& [name, property] : found->second.properties) {
+      if (FindProperty(name) != nullptr || IsUserProperty(name)) {
+        text += fmt::format(" {}={}({})", name, property.value, property.source);
+      }
+    }
+    text += '\n';
+  }
+  if (spec.arc_max_bytes) {
+    text += fmt::format("arc {} {}\n", seen.arc.live.value_or(0), seen.arc.file ? seen.arc.file->content : "absent");
+  }
+  return text;
+}
+
+}  // namespace
+
+std::optional<uint32_t> IdOf(std::string_view name_or_number, const std::map<std::string, uint32_t, std::less<>>& known) {
+  if (IsNumber(name_or_number)) {
+    return static_cast<uint32_t>(std::strtoul(std::string(name_or_number).c_str(), nullptr, 10));
+  }
+  const auto found = known.find(name_or_number);
+  return found == known.end() ? std::nullopt : std::optional(found->second);
+}
+
+uint32_t ModeOf(std::string_view octal) {
+  return static_cast<uint32_t>(std::strtoul(std::string(octal).c_str(), nullptr, 8));
+}
+
+void AddRootNeeds(const RootWish& root, const ZfsState& seen, std::vector<Need>& needs) {
+  if (!root.owner.empty() && !IsNumber(root.owner)) {
+    needs.push_back({"user:" + root.owner, seen.users.count(root.owner) != 0});
+  }
+  if (!root.group.empty() && !IsNumber(root.group)) {
+    needs.push_back({"group:" + root.group, seen.groups.count(root.group) != 0});
+  }
+}
+
+std::vector<Difference> RootDifferences(const RootWish& root, const std::optional<DirectoryState>& before,
+                                        const ZfsState& seen) {
+  std::vector<Difference> differences;
+  const auto owner = IdOf(root.owner, seen.users);
+  const auto group = IdOf(root.group, seen.groups);
+  if (!root.owner.empty() && !(before && owner == before->uid)) {
+    differences.push_back({"owner", before ? std::to_string(before->uid) : "", OwnerText(root.owner, seen.users)});
+  }
+  if (!root.group.empty() && !(before && group == before->gid)) {
+    differences.push_back({"group", before ? std::to_string(before->gid) : "", OwnerText(root.group, seen.groups)});
+  }
+  if (!root.mode.empty() && !(before && ModeOf(root.mode) == before->mode)) {
+    differences.push_back({"mode", before ? fmt::format("{:o}", before->mode) : "", root.mode});
+  }
+  return differences;
+}
+
+bool Planning::Created(std::string_view kind, std::string_view name, uint64_t guid) const {
+  const auto entry = owned.created.find(fmt::format("{}:{}", kind, name));
+  return entry != owned.created.end() && entry->second == std::to_string(guid);
+}
+
+MountPoints::MountPoints(const ZfsSpec& spec, const ZfsState& seen) : seen_(seen) {
+  for (const auto& dataset : spec.datasets) {
+    if (dataset.presence == Presence::kPresent) wanted_.emplace(dataset.name, &dataset);
+  }
+}
+
+std::string MountPoints::PropertyOf(std::string_view dataset) const {
+  if (const auto wanted = wanted_.find(dataset); wanted != wanted_.end()) {
+    const auto path = wanted->second->properties.find("mountpoint");
+    if (path != wanted->second->properties.end()) {
+      return CanonicalValue("mountpoint", path->second).value_or(path->second);
+    }
+  }
+  const auto seen = seen_.datasets.find(dataset);
+  if (seen != seen_.datasets.end()) {
+    const auto path = seen->second.properties.find("mountpoint");
+    if (path != seen->second.properties.end() && !path->second.source.starts_with("inherited") &&
+        path->second.source != "default") {
+      return path->second.value;
+    }
+  }
+  return InheritedBy(dataset);
+}
+
+std::string MountPoints::InheritedBy(std::string_view dataset) const {
+  const std::string parent = ParentOf(dataset);
+  if (parent.empty()) {
+    // An imported pool may have an alternate root, which shows in the root dataset's value.
+    const auto seen = seen_.datasets.find(dataset);
+    if (seen != seen_.datasets.end() && seen->second.properties.count("mountpoint") != 0 &&
+        seen->second.properties.find("mountpoint")->second.source == "default") {
+      return seen->second.Value("mountpoint");
+    }
+    return "/" + std::string(dataset);
+  }
+  const std::string above = PropertyOf(parent);
+  if (above == "none" || above == "legacy") return above;
+  return above == "/" ? "/" + LastOf(dataset) : above + "/" + LastOf(dataset);
+}
+
+std::string MountPoints::Of(std::string_view dataset) const {
+  std::string canmount = "on";
+  uint64_t volume = 0;
+  if (const auto seen = seen_.datasets.find(dataset); seen != seen_.datasets.end()) {
+    if (seen->second.properties.count("canmount") != 0) canmount = seen->second.Value("canmount");
+    volume = seen->second.type == "volume" ? 1 : 0;
+  }
+  if (const auto wanted = wanted_.find(dataset); wanted != wanted_.end()) {
+    const auto declared = wanted->second->properties.find("canmount");
+    if (declared != wanted->second->properties.end()) canmount = declared->second;
+    volume = std::max<uint64_t>(volume, wanted->second->volume_size_bytes);
+  }
+  if (volume != 0 || canmount != "on") return "";
+  const std::string path = PropertyOf(dataset);
+  return path.starts_with('/') ? path : "";
+}
+
+std::string ArcFileContent(uint64_t bytes) {
+  return fmt::format("# The ARC's upper limit, as declared to Phoenix. Changes made here are overwritten.\n"
+                     "options zfs zfs_arc_max={}\n",
+                     bytes);
+}
+
+void PlanArc(Planning& planning) {
+  if (!planning.spec.arc_max_bytes) return;
+  const uint64_t wanted = *planning.spec.arc_max_bytes;
+  const ArcState& arc = planning.seen.arc;
+  if (wanted < kLeastArcBytes) {
+    planning.Violate("zfs.arc_max", "{} bytes are less than the 64 MiB that ZFS honours", wanted);
+    return;
+  }
+  if (arc.memory_bytes != 0 && wanted >= arc.memory_bytes) {
+    planning.Violate("zfs.arc_max", "{} bytes are not less than this node's memory of {} bytes; ZFS would ignore the limit",
+                     wanted, arc.memory_bytes);
+    return;
+  }
+  for (const auto& [path, value] : arc.elsewhere) {
+    if (value == std::to_string(wanted)) continue;
+    planning.Warn("arc", "{} also sets zfs_arc_max, to {}; after a reboot the file that sorts last decides", path, value);
+  }
+  const std::string content = ArcFileContent(wanted);
+  const bool file_is_right = arc.file && arc.file->content == content;
+  const bool live_is_right = !arc.live || *arc.live == wanted;
+  if (file_is_right && live_is_right) return;
+  PlannedStep planned{.id = "arc:limit", .resource = "ARC", .action = "limit the ARC"};
+  planned.step = SetArcLimitStep{wanted};
+  if (!live_is_right) {
+    planned.differences.push_back({"zfs_arc_max now", std::to_string(*arc.live), std::to_string(wanted)});
+  }
+  if (!file_is_right) {
+    planned.differences.push_back({std::string(kArcFile), arc.file ? "other content" : "absent",
+                                   fmt::format("options zfs zfs_arc_max={}", wanted)});
+  }
+  planned.undo = "the file and the running value are put back";
+  planned.provides.push_back("arc:limit");
+  if (arc.root_on_zfs) {
+    planning.Warn("arc", "the root file system is ZFS: run `update-initramfs -u` for the limit to hold from boot on");
+  }
+  planning.plan.steps.push_back(std::move(planned));
+}
+
+void PlanSnapshots(Planning& planning) {
+  for (const auto& snapshot : planning.spec.snapshots) {
+    const std::string place = Place("", "snapshot", snapshot.name);
+    const std::string dataset = DatasetOf(snapshot.name);
+    const auto seen = planning.seen.snapshots.find(snapshot.name);
+    const bool there = seen != planning.seen.snapshots.end();
+    PlannedStep planned{.id = "snapshot:" + snapshot.name, .resource = snapshot.name};
+    if (snapshot.presence == Presence::kPresent) {
+      if (there) continue;
+      const bool dataset_there = planning.seen.datasets.count(dataset) != 0;
+      if (!dataset_there && planning.coming_datasets.count(dataset) == 0) {
+        planning.Violate(place, "dataset {} is neither there nor declared", dataset);
+        continue;
+      }
+      planned.action = "create snapshot";
+      planned.undo = "zfs destroy of this snapshot, if nobody holds or cloned it";
+      planned.differences.push_back({"snapshot", "absent", "there"});
+      planned.needs.push_back({"dataset:" + dataset, dataset_there});
+      planned.provides.push_back("snapshot:" + snapshot.name);
+      planned.step = CreateSnapshotStep{snapshot.name};
+    } else {
+      if (!there) continue;
+      if (!planning.Created("snapshot", snapshot.name, seen->second.guid)) {
+        planning.Violate(place, "{} was not created by Phoenix, so Phoenix does not remove it", snapshot.name);
+        continue;
+      }
+      if (seen->second.holds != 0 || !seen->second.clones.empty()) {
+        planning.Violate(place, "{} is {}", snapshot.name,
+                         seen->second.holds != 0 ? "held" : "the origin of " + seen->second.clones[0]);
+        continue;
+      }
+      planned.action = "delete snapshot";
+      planned.undo = "until the run is committed it is only renamed, and is renamed back";
+      planned.differences.push_back({"snapshot", "there", "absent"});
+      planned.needs.push_back({"dataset:" + dataset, true});
+      planned.removes.push_back("snapshot:" + snapshot.name);
+      planned.step = DeleteSnapshotStep{snapshot.name, seen->second.guid};
+    }
+    planning.plan.steps.push_back(std::move(planned));
+  }
+}
+
+ObserveRequest FirstLook(const ZfsSpec& spec) {
+  ObserveRequest request{.pools = true, .all_datasets = true, .snapshots = !spec.snapshots.empty(),
+                         .arc = spec.arc_max_bytes.has_value()};
+  for (const auto& pool : spec.pools) {
+    request.wanted_pools.push_back(pool.name);
+    request.disks.insert(request.disks.end(), pool.disks.begin(), pool.disks.end());
+  }
+  std::set<std::string> users, groups;
+  for (const auto& dataset : spec.datasets) {
+    if (!dataset.owner.empty() && !IsNumber(dataset.owner)) users.insert(dataset.owner);
+    if (!dataset.group.empty() && !IsNumber(dataset.group)) groups.insert(dataset.group);
+  }
+  request.users.assign(users.begin(), users.end());
+  request.groups.assign(groups.begin(), groups.end());
+  return request;
+}
+
+ObserveRequest SecondLook(const ZfsSpec& spec, const ZfsState& seen) {
+  const MountPoints mounts(spec, seen);
+  std::set<std::string> paths;
+  const auto add = [&](std::string_view dataset) {
+    const std::string mountpoint = mounts.Of(dataset);
+    if (mountpoint.empty()) return;
+    const auto now = seen.datasets.find(dataset);
+    if (now != seen.datasets.end() && now->second.mounted_at == mountpoint) return;
+    for (std::string path = mountpoint; path != "/"; path = DirectoryOf(path)) paths.insert(path);
+  };
+  for (const auto& pool : spec.pools) add(pool.name);
+  for (const auto& dataset : spec.datasets) {
+    if (dataset.presence == Presence::kPresent) add(dataset.name);
+  }
+  ObserveRequest request;
+  request.paths.assign(paths.begin(), paths.end());
+  return request;
+}
+
+absl::StatusOr<ZfsPlan> MakePlan(const ZfsSpec& spec, const ZfsState& seen, const Ownership& owned) {
+  Planning planning(spec, seen, owned);
+  CheckSpec(planning);
+  PlanPools(planning);
+  PlanDatasets(planning);
+  PlanSnapshots(planning);
+  PlanArc(planning);
+  if (!planning.violations.empty()) {
+    std::string text = "the ZFS part of the configuration cannot be brought about:";
+    for (const auto& violation : planning.violations) {
+      text += fmt::format("\n  {}: {}", violation.field, violation.description);
+    }
+    return WithViolations(WithReason(InvalidArgument("{}", text), {"ZFS_SPEC_REFUSED", {}}), planning.violations);
+  }
+  if (!spec.partial) NoteOrphans(planning);
+  for (const auto& [name, pool] : seen.pools) planning.plan.provided_now.push_back("pool:" + name);
+  for (const auto& [name, dataset] : seen.datasets) {
+    planning.plan.provided_now.push_back("dataset:" + name);
+    if (!dataset.mounted_at.empty()) planning.plan.provided_now.push_back("path:" + dataset.mounted_at);
+  }
+  planning.plan.fingerprint_text = Fingerprint(spec, seen);
+  return std::move(planning.plan);
+}
+
+}  // namespace phoenix::zfs

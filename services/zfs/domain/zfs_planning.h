@@ -1,0 +1,77 @@
+// The planner's working set, shared by its parts: pools, datasets and the rest. Not for other rooms.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status/errors.h"
+#include "services/zfs/domain/zfs_planner.h"
+
+namespace phoenix::zfs {
+
+// Where datasets are mounted, now and after the plan.
+class MountPoints {
+ public:
+  MountPoints(const ZfsSpec& spec, const ZfsState& seen);
+  // Where the dataset will be mounted once the spec holds; "" where it will not.
+  std::string Of(std::string_view dataset) const;
+  // Its mountpoint property as it will be, whether or not it is mounted: a path, "none" or "legacy".
+  std::string PropertyOf(std::string_view dataset) const;
+  // What the property would be, were it not set on the dataset itself.
+  std::string InheritedBy(std::string_view dataset) const;
+
+ private:
+  const ZfsState& seen_;
+  std::map<std::string, const DatasetSpec*, std::less<>> wanted_;
+};
+
+struct Planning {
+  Planning(const ZfsSpec& the_spec, const ZfsState& the_state, const Ownership& ownership)
+      : spec(the_spec), seen(the_state), owned(ownership), mounts(the_spec, the_state) {}
+
+  const ZfsSpec& spec;
+  const ZfsState& seen;
+  const Ownership& owned;
+  MountPoints mounts;
+  ZfsPlan plan;
+  std::vector<FieldViolation> violations;
+  // Pools and datasets that will be there once the steps so far are done.
+  std::set<std::string, std::less<>> coming_pools, coming_datasets;
+  // What is wanted but in error: what depends on it is not reported again.
+  std::set<std::string, std::less<>> failed_pools, failed_datasets;
+
+  template <class... Args>
+  void Violate(const std::string& field, fmt::format_string<Args...> format, Args&&... args) {
+    violations.push_back({field, fmt::format(format, std::forward<Args>(args)...)});
+  }
+  template <class... Args>
+  void Warn(const std::string& resource, fmt::format_string<Args...> format, Args&&... args) {
+    plan.notes.push_back({true, resource, fmt::format(format, std::forward<Args>(args)...)});
+  }
+  // True when the ledger says that we created exactly this object.
+  bool Created(std::string_view kind, std::string_view name, uint64_t guid) const;
+};
+
+// Adds what the names, values and combinations of the spec violate by themselves; the rest of the planner leaves out the
+// objects concerned, so that all problems are told at once and none twice.
+void CheckSpec(Planning& planning);
+// `origin` with a field, "zfs.pools[0].disks"; a readable place where the spec names no origin.
+std::string Place(std::string_view origin, std::string_view kind, std::string_view name, std::string_view field = {});
+
+void PlanPools(Planning& planning);
+void PlanDatasets(Planning& planning);
+void PlanSnapshots(Planning& planning);
+void PlanArc(Planning& planning);
+
+// Adds a violation at `place` where mounting `name` at `mountpoint` would hide something.
+void CheckMountDirectory(Planning& planning, const std::string& place, std::string_view name,
+                         const std::string& mountpoint);
+// The needs of an owner and a group that are named, not numbered.
+void AddRootNeeds(const RootWish& root, const ZfsState& seen, std::vector<Need>& needs);
+// The differences that owner, group and mode make to `before`.
+std::vector<Difference> RootDifferences(const RootWish& root, const std::optional<DirectoryState>& before,
+                                        const ZfsState& seen);
+}  // namespace phoenix::zfs

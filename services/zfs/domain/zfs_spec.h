@@ -1,0 +1,58 @@
+// What is wanted of a node's ZFS. Pure values.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace phoenix::zfs {
+
+enum class Presence { kPresent, kAbsent };
+
+// What may be done to disks that hold something.
+enum class Mode { kSafe, kInteractive, kForceDestructive };
+
+// Native property names and values.
+using PropertyMap = std::map<std::string, std::string, std::less<>>;
+
+struct PoolSpec {
+  std::string name;
+  std::string raid_level;          // "" where no disks are declared
+  std::vector<std::string> disks;  // paths below /dev/disk/; empty: the pool must exist already
+  PropertyMap properties;          // pool properties
+  std::string origin;              // the place in the configuration, for errors
+  friend bool operator==(const PoolSpec&, const PoolSpec&) = default;
+};
+
+struct DatasetSpec {
+  std::string name;  // "quickOS/vm-disks"; a pool's name alone means its root dataset
+  PropertyMap properties;
+  std::string owner;  // name or uid; "" leaves it alone
+  std::string group;  // name or gid; "" leaves it alone
+  std::string mode;   // octal; "" leaves it alone
+  Presence presence = Presence::kPresent;
+  std::string origin;
+  uint64_t volume_size_bytes = 0;  // 0: a file system
+  friend bool operator==(const DatasetSpec&, const DatasetSpec&) = default;
+};
+
+struct SnapshotSpec {
+  std::string name;  // "quickOS/vm-disks@before"
+  Presence presence = Presence::kPresent;
+  friend bool operator==(const SnapshotSpec&, const SnapshotSpec&) = default;
+};
+
+struct ZfsSpec {
+  std::vector<PoolSpec> pools;
+  std::vector<DatasetSpec> datasets;
+  std::optional<uint64_t> arc_max_bytes;
+  std::vector<SnapshotSpec> snapshots;
+  Mode mode = Mode::kSafe;
+  // What is not named is not reported as orphaned.
+  bool partial = false;
+  friend bool operator==(const ZfsSpec&, const ZfsSpec&) = default;
+};
+
+}  // namespace phoenix::zfs

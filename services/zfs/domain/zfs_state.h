@@ -1,0 +1,155 @@
+// What was seen of a node's ZFS. Pure values.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/host/files.h"
+#include "services/zfs/domain/zfs_layout.h"
+
+namespace phoenix::zfs {
+
+// A property as ZFS tells it.
+struct PropertyState {
+  std::string value;     // sizes in bytes
+  std::string source;    // "local", "default", "received", "temporary", "inherited from X", "-"
+  std::string received;  // the received value beneath, "-" for none
+  bool local() const { return source == "local"; }
+  friend bool operator==(const PropertyState&, const PropertyState&) = default;
+};
+
+using PropertyStates = std::map<std::string, PropertyState, std::less<>>;
+
+struct DatasetState {
+  std::string name;
+  std::string type;  // "filesystem" or "volume"
+  uint64_t guid = 0;
+  PropertyStates properties;
+  // Where it is mounted in the host's own mount namespace; "" where it is not.
+  std::string mounted_at;
+  // The mount root's inode, where it is mounted.
+  std::optional<DirectoryState> root;
+
+  // "" for an unknown property.
+  std::string Value(std::string_view property) const {
+    const auto found = properties.find(property);
+    return found == properties.end() ? "" : found->second.value;
+  }
+  // The value where it is set on this very dataset; user properties are inherited, and an inherited mark marks nothing.
+  std::string LocalValue(std::string_view property) const {
+    const auto found = properties.find(property);
+    return found == properties.end() || !found->second.local() ? "" : found->second.value;
+  }
+};
+
+struct SnapshotState {
+  std::string name;  // "quickOS/vm-disks@before"
+  uint64_t guid = 0;
+  uint64_t used_bytes = 0;
+  int64_t creation_seconds = 0;
+  uint64_t holds = 0;
+  std::vector<std::string> clones;
+  // The run of our mark, where it is set on this very snapshot.
+  std::string run;
+};
+
+struct PoolState {
+  std::string name;
+  uint64_t guid = 0;
+  std::string health;
+  uint64_t size_bytes = 0;
+  uint64_t free_bytes = 0;
+  PropertyStates properties;
+  // Data vdevs; members as kernel paths of whole disks ("/dev/nvme0n1"), or as ZFS names them where the disk is missing.
+  std::vector<VdevGroup> layout;
+  // Disks of logs, caches, spares and special vdevs, the same way.
+  std::vector<std::string> other_disks;
+};
+
+// Something a probe found on a disk.
+struct Finding {
+  std::string where;  // "/dev/nvme0n1p1"
+  std::string what;   // "ext4 file system (wipefs)"
+  // For a label of a ZFS pool: its name and GUID.
+  std::string pool;
+  uint64_t pool_guid = 0;
+  // True for a partition table or partition as `zpool create` writes it.
+  bool zfs_partition = false;
+  friend bool operator==(const Finding&, const Finding&) = default;
+};
+
+struct DiskState {
+  std::string path;         // as it was asked for, "/dev/disk/by-id/…"
+  std::string device_path;  // the kernel's whole disk, "/dev/nvme0n1"
+  std::string serial;
+  uint64_t size_bytes = 0;
+  // The imported pool that it is a member of; such a disk is not probed.
+  std::string member_of;
+  // Mounted, swap, or held by another device: never to be written to, whatever the mode.
+  std::string in_use;
+  // Empty: blank to every probe.
+  std::vector<Finding> findings;
+};
+
+struct ExportedPool {
+  std::string name;
+  uint64_t guid = 0;
+  std::string state;
+  // Members as `zpool import` names them.
+  std::vector<std::string> members;
+};
+
+struct ArcState {
+  // /sys/module/zfs/parameters/zfs_arc_max; nullopt while the module is not loaded.
+  std::optional<uint64_t> live;
+  std::optional<FileState> file;
+  // Other files in modprobe.d that set it: (path, value).
+  std::vector<std::pair<std::string, std::string>> elsewhere;
+  uint64_t memory_bytes = 0;
+  // The root file system is ZFS: the module takes its options from the initramfs.
+  bool root_on_zfs = false;
+};
+
+// A path as the planner needs to know it before something is mounted there.
+struct PathState {
+  std::optional<DirectoryState> directory;
+  // Names in it.
+  std::vector<std::string> entries;
+  // True where something (of any file system) is mounted at exactly this path.
+  bool mount_point = false;
+};
+
+// What to look at. Empty: nothing.
+struct ObserveRequest {
+  bool pools = false;
+  std::vector<std::string> wanted_pools;  // where one of them is not imported, exported pools are looked for
+  bool all_datasets = false;
+  std::vector<std::string> datasets;      // single ones, by name; missing ones are simply not in the answer
+  bool recursive = false;                 // `datasets` and everything below
+  bool snapshots = false;                 // all, or those of `datasets` where it names any
+  std::vector<std::string> disks;         // paths; "*" for every whole disk
+  std::vector<std::string> paths;
+  std::vector<std::string> first_files;   // mount points
+  std::vector<std::string> users, groups;  // names
+  bool arc = false;
+};
+
+struct ZfsState {
+  std::map<std::string, PoolState, std::less<>> pools;
+  std::map<std::string, DatasetState, std::less<>> datasets;
+  std::map<std::string, SnapshotState, std::less<>> snapshots;
+  std::map<std::string, DiskState, std::less<>> disks;  // by the path asked for; absent where there is none
+  std::vector<ExportedPool> exported;
+  std::map<std::string, PathState, std::less<>> paths;
+  // The first entry below a mount root that is no directory: (mount point, path); for what was asked.
+  std::map<std::string, std::string, std::less<>> first_files;
+  std::map<std::string, uint32_t, std::less<>> users, groups;  // those asked for that exist
+  ArcState arc;
+};
+
+}  // namespace phoenix::zfs

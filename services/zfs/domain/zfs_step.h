@@ -1,0 +1,95 @@
+// The steps of this domain, typed. Pure values; run ids are not in them, so that the same plan is the same text each time.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "services/zfs/domain/zfs_layout.h"
+#include "services/zfs/domain/zfs_spec.h"
+
+namespace phoenix::zfs {
+
+// Owner, group and mode that a mount root shall have; names are resolved when the step runs, since another participant may
+// create them in the same run. "" leaves one alone.
+struct RootWish {
+  std::string owner, group, mode;
+  bool empty() const { return owner.empty() && group.empty() && mode.empty(); }
+  friend bool operator==(const RootWish&, const RootWish&) = default;
+};
+
+struct CreatePoolStep {
+  std::string name;
+  std::vector<VdevGroup> layout;
+  PropertyMap properties;       // of the pool
+  PropertyMap root_properties;  // of its root dataset
+  std::string mountpoint;       // of its root dataset; "" where it is not mounted
+  RootWish root;
+  bool wipe = false;  // the disks hold something that is to go
+  friend bool operator==(const CreatePoolStep&, const CreatePoolStep&) = default;
+};
+
+struct CreateDatasetStep {
+  std::string name;
+  uint64_t volume_size_bytes = 0;
+  PropertyMap properties;
+  std::string mountpoint;  // where it will be mounted; "" where it is not
+  RootWish root;
+  friend bool operator==(const CreateDatasetStep&, const CreateDatasetStep&) = default;
+};
+
+struct SetPropertiesStep {
+  std::string name;
+  PropertyMap properties;
+  bool created = false;  // by us, as the ledger says
+  friend bool operator==(const SetPropertiesStep&, const SetPropertiesStep&) = default;
+};
+
+struct MountStep {
+  std::string name, mountpoint;
+  friend bool operator==(const MountStep&, const MountStep&) = default;
+};
+
+struct SetMountRootStep {
+  std::string name, mountpoint;
+  RootWish root;
+  bool created = false;
+  friend bool operator==(const SetMountRootStep&, const SetMountRootStep&) = default;
+};
+
+// A directory on the way to a mount point, which would otherwise stay behind after undo.
+struct MakeDirectoryStep {
+  std::string path;
+  friend bool operator==(const MakeDirectoryStep&, const MakeDirectoryStep&) = default;
+};
+
+struct SetArcLimitStep {
+  uint64_t bytes = 0;
+  friend bool operator==(const SetArcLimitStep&, const SetArcLimitStep&) = default;
+};
+
+struct CreateSnapshotStep {
+  std::string name;
+  friend bool operator==(const CreateSnapshotStep&, const CreateSnapshotStep&) = default;
+};
+
+struct DeleteSnapshotStep {
+  std::string name;
+  uint64_t guid = 0;
+  friend bool operator==(const DeleteSnapshotStep&, const DeleteSnapshotStep&) = default;
+};
+
+struct DeleteDatasetStep {
+  std::string name;
+  uint64_t guid = 0;
+  std::string mountpoint;  // where it is mounted now
+  friend bool operator==(const DeleteDatasetStep&, const DeleteDatasetStep&) = default;
+};
+
+using ZfsStep = std::variant<CreatePoolStep, CreateDatasetStep, SetPropertiesStep, MountStep, SetMountRootStep,
+                             MakeDirectoryStep, SetArcLimitStep, CreateSnapshotStep, DeleteSnapshotStep,
+                             DeleteDatasetStep>;
+
+}  // namespace phoenix::zfs

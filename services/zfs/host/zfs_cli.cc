@@ -1,0 +1,316 @@
+#include "services/zfs/host/zfs_cli.h"
+
+#include <grp.h>
+#include <pwd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <optional>
+#include <set>
+#include <thread>
+
+#include "base/status/errors.h"
+#include "base/status/status_macros.h"
+#include "services/zfs/domain/zfs_names.h"
+#include "services/zfs/domain/zfs_planner.h"
+#include "services/zfs/host/zfs_command.h"
+#include "services/zfs/host/zfs_disks.h"
+#include "services/zfs/host/zfs_inode.h"
+
+namespace phoenix::zfs {
+namespace {
+
+constexpr size_t kMostAtOnce = 8;
+constexpr char kById[] = "/dev/disk/by-id";
+constexpr char kModprobe[] = "/etc/modprobe.d";
+
+// What a listing printed; nothing where it says that there is nothing. Anything else that goes wrong stays an error: an
+// unreadable pool must not look like an absent one.
+absl::StatusOr<std::string> Listing(const Command& command, const absl::StatusOr<CommandResult>& result) {
+  if (!result.ok()) return result.status();
+  if (result->exit_code == 0) return result->out;
+  const std::string said = result->err + result->out;
+  if (said.find("no pools available") != std::string::npos || said.find("no datasets available") != std::string::npos) {
+    return std::string();
+  }
+  if (ParseMissing(result->err)) return result->out;
+  return ExitStatus(command, *result);
+}
+
+// Links that name a disk by its model and serial come before those that name it by a number only.
+bool IsPlainLink(const std::string& name) {
+  return !name.starts_with("wwn-") && !name.starts_with("nvme-eui.") && !name.starts_with("nvme-nvme.") &&
+         !name.starts_with("scsi-3") && !name.starts_with("dm-") && !name.starts_with("md-") && !name.starts_with("lvm-");
+}
+
+template <class Entry, class Lookup>
+absl::StatusOr<std::optional<uint32_t>> LookUp(const std::string& name, Lookup lookup, uint32_t Entry::*id) {
+  Entry entry{};
+  Entry* found = nullptr;
+  std::vector<char> buffer(65536);
+  const int error = lookup(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
+  // These say "not there" in many ways; only what is certainly trouble is an error.
+  if (found == nullptr && (error == EIO || error == EMFILE || error == ENFILE || error == ENOMEM)) {
+    return ErrnoStatus(error, "look up " + name);
+  }
+  return found == nullptr ? std::nullopt : std::optional<uint32_t>(found->*id);
+}
+
+}  // namespace
+
+std::vector<absl::StatusOr<CommandResult>> ZfsCli::RunAll(const std::vector<Command>& commands) {
+  std::vector<absl::StatusOr<CommandResult>> results(commands.size(), Internal("not run"));
+  std::atomic<size_t> next = 0;
+  const auto work = [&] {
+    for (size_t i = next++; i < commands.size(); i = next++) results[i] = runner_.Run(commands[i]);
+  };
+  std::vector<std::thread> threads;
+  for (size_t i = 1; i < std::min(kMostAtOnce, commands.size()); ++i) threads.emplace_back(work);
+  work();
+  for (auto& thread : threads) thread.join();
+  return results;
+}
+
+std::map<std::string, std::string> ZfsCli::Versions() {
+  const auto result = runner_.Run(ShowVersion());
+  return {{"zfs", result.ok() && result->exit_code == 0 ? ParseVersion(result->out) : ""}};
+}
+
+absl::StatusOr<std::string> ZfsCli::ReadText(const std::string& path) {
+  PHX_ASSIGN_OR_RETURN(const auto file, files_.Read(path));
+  return file ? file->content : "";
+}
+
+absl::StatusOr<std::vector<Mount>> ZfsCli::Mounts() {
+  PHX_ASSIGN_OR_RETURN(const std::string text, ReadText("/proc/1/mountinfo"));
+  if (text.empty()) return Internal("/proc/1/mountinfo cannot be read");
+  return ParseMounts(text);
+}
+
+absl::StatusOr<ZfsState> ZfsCli::Observe(const ObserveRequest& request) {
+  const bool pools = request.pools || !request.disks.empty();
+  const bool datasets = request.all_datasets || !request.datasets.empty();
+  std::vector<Command> commands;
+  std::optional<size_t> pool_list, pool_status, devices_list, dataset_list, snapshot_list;
+  const auto add = [&](Command command) {
+    commands.push_back(std::move(command));
+    return commands.size() - 1;
+  };
+  if (pools) {
+    pool_list = add(ListPoolProperties());
+    pool_status = add(ShowPoolStatus());
+    devices_list = add(ListBlockDevices());
+  }
+  const std::vector<std::string> named = request.all_datasets ? std::vector<std::string>() : request.datasets;
+  if (datasets) dataset_list = add(ListProperties(named, request.recursive));
+  if (request.snapshots) snapshot_list = add(ListSnapshots(request.datasets));
+  const auto results = RunAll(commands);
+  const auto listing = [&](size_t index) { return Listing(commands[index], results[index]); };
+
+  ZfsState state;
+  std::vector<BlockDevice> devices;
+  if (pools) {
+    PHX_ASSIGN_OR_RETURN(const std::string list, listing(*pool_list));
+    PHX_ASSIGN_OR_RETURN(state.pools, ParsePools(list));
+    PHX_ASSIGN_OR_RETURN(const std::string status, listing(*pool_status));
+    PHX_ASSIGN_OR_RETURN(auto layouts, ParseStatus(status));
+    PHX_ASSIGN_OR_RETURN(const std::string blocks, listing(*devices_list));
+    PHX_ASSIGN_OR_RETURN(devices, ParseBlockDevices(blocks));
+    for (auto& [name, pool] : state.pools) {
+      pool.layout = layouts[name].data;
+      for (auto& group : pool.layout) {
+        for (auto& member : group.disks) member = DiskOfMember(devices, member);
+      }
+      for (const auto& member : layouts[name].others) pool.other_disks.push_back(DiskOfMember(devices, member));
+    }
+  }
+  if (datasets) {
+    PHX_ASSIGN_OR_RETURN(const std::string list, listing(*dataset_list));
+    PHX_ASSIGN_OR_RETURN(state.datasets, ParseDatasets(list));
+  }
+  if (request.snapshots) {
+    PHX_ASSIGN_OR_RETURN(const std::string list, listing(*snapshot_list));
+    PHX_ASSIGN_OR_RETURN(state.snapshots, ParseSnapshots(list));
+  }
+  const bool look_for_exported =
+      std::any_of(request.wanted_pools.begin(), request.wanted_pools.end(),
+                  [&](const std::string& wanted) { return state.pools.count(wanted) == 0; });
+  if (pools) PHX_RETURN_IF_ERROR(AddDisks(request, devices, look_for_exported, state));
+  if (datasets || request.arc || !request.paths.empty()) {
+    PHX_ASSIGN_OR_RETURN(const auto mounts, Mounts());
+    PHX_RETURN_IF_ERROR(AddMounts(request, mounts, state));
+    if (request.arc) PHX_RETURN_IF_ERROR(AddArc(mounts, state));
+  }
+  for (const auto& mount : request.first_files) {
+    PHX_ASSIGN_OR_RETURN(const auto first, FirstFileBelow(mount));
+    if (first) state.first_files.emplace(mount, *first);
+  }
+  PHX_RETURN_IF_ERROR(AddNames(request, state));
+  return state;
+}
+
+absl::Status ZfsCli::AddMounts(const ObserveRequest& request, const std::vector<Mount>& mounts, ZfsState& state) {
+  for (const auto& mount : mounts) {
+    if (mount.file_system != "zfs") continue;
+    const auto dataset = state.datasets.find(mount.source);
+    if (dataset == state.datasets.end()) continue;
+    // Mounted twice: where its property says counts.
+    if (!dataset->second.mounted_at.empty() && dataset->second.Value("mountpoint") != mount.path) continue;
+    dataset->second.mounted_at = mount.path;
+    PHX_ASSIGN_OR_RETURN(dataset->second.root, files_.ReadDirectory(mount.path));
+  }
+  for (const auto& path : request.paths) {
+    PathState seen;
+    PHX_ASSIGN_OR_RETURN(seen.directory, files_.ReadDirectory(path));
+    if (seen.directory) {
+      PHX_ASSIGN_OR_RETURN(seen.entries, files_.List(path));
+    }
+    seen.mount_point = std::any_of(mounts.begin(), mounts.end(), [&](const Mount& mount) { return mount.path == path; });
+    state.paths[path] = std::move(seen);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ZfsCli::AddDisks(const ObserveRequest& request, const std::vector<BlockDevice>& devices, bool look_for_exported,
+                              ZfsState& state) {
+  std::vector<std::string> paths = request.disks;
+  if (paths.size() == 1 && paths[0] == "*") {
+    paths.clear();
+    PHX_ASSIGN_OR_RETURN(const auto links, files_.List(kById));
+    std::map<std::string, std::string> best;
+    for (const bool plain : {true, false}) {
+      for (const auto& link : links) {
+        if (IsPlainLink(link) != plain || link.find("-part") != std::string::npos) continue;
+        PHX_ASSIGN_OR_RETURN(const auto device, ResolveLink(fmt::format("{}/{}", kById, link)));
+        if (device) best.emplace(*device, fmt::format("{}/{}", kById, link));
+      }
+    }
+    for (const auto& [device, path] : best) paths.push_back(path);
+  }
+  std::map<std::string, std::vector<const BlockDevice*>> to_probe;  // by path
+  for (const auto& path : paths) {
+    PHX_ASSIGN_OR_RETURN(const auto device, ResolveLink(path));
+    if (!device) continue;
+    const auto parts = DevicesOf(devices, *device);
+    if (parts.empty() || parts[0]->type != "disk") continue;
+    DiskState disk{.path = path, .device_path = *device, .serial = parts[0]->serial, .size_bytes = parts[0]->size_bytes};
+    for (const auto& [name, pool] : state.pools) {
+      const auto member = [&](const std::string& of) { return of == disk.device_path || of == path; };
+      for (const auto& group : pool.layout) {
+        if (std::any_of(group.disks.begin(), group.disks.end(), member)) disk.member_of = name;
+      }
+      if (std::any_of(pool.other_disks.begin(), pool.other_disks.end(), member)) disk.member_of = name;
+    }
+    disk.in_use = UseOf(parts);
+    if (disk.member_of.empty()) to_probe[path] = parts;
+    state.disks[path] = std::move(disk);
+  }
+  std::vector<Command> commands;
+  std::vector<std::string> all_devices;
+  for (const auto& [path, parts] : to_probe) {
+    for (const BlockDevice* part : parts) {
+      if (part->type == "disk" || part->type == "part") all_devices.push_back(part->path);
+    }
+  }
+  for (const auto& device : all_devices) commands.push_back(ReadLabel(device));
+  for (const auto& device : all_devices) commands.push_back(ProbeDevice(device));
+  if (!all_devices.empty()) commands.push_back(ListSignatures(all_devices));
+  if (look_for_exported || !all_devices.empty()) commands.push_back(ListExportedPools());
+  if (commands.empty()) return absl::OkStatus();
+  const auto results = RunAll(commands);
+
+  DiskProbes probes;
+  for (size_t i = 0; i < all_devices.size(); ++i) {
+    if (!results[i].ok()) return Annotate(results[i].status(), all_devices[i]);
+    if (const auto label = ParseLabel(results[i]->out)) probes.labels[all_devices[i]] = *label;
+    const auto& low_level = results[all_devices.size() + i];
+    if (!low_level.ok()) return Annotate(low_level.status(), all_devices[i]);
+    // 2: nothing found; 8: more than one thing found.
+    if (low_level->exit_code == 0) probes.low_level[all_devices[i]] = ParseProbe(low_level->out);
+    if (low_level->exit_code == 8) probes.low_level[all_devices[i]] = {{"AMBIVALENT", "1"}};
+    if (low_level->exit_code != 0 && low_level->exit_code != 2 && low_level->exit_code != 8) {
+      return ExitStatus(commands[all_devices.size() + i], *low_level);
+    }
+  }
+  if (!all_devices.empty()) {
+    const size_t index = 2 * all_devices.size();
+    if (!results[index].ok()) return results[index].status();
+    PHX_RETURN_IF_ERROR(ExitStatus(commands[index], *results[index]));
+    PHX_ASSIGN_OR_RETURN(probes.signatures, ParseSignatures(results[index]->out));
+  }
+  PHX_ASSIGN_OR_RETURN(const std::string import, Listing(commands.back(), results.back()));
+  PHX_ASSIGN_OR_RETURN(state.exported, ParseImport(import));
+  for (const auto& [path, parts] : to_probe) {
+    DiskState& disk = state.disks[path];
+    probes.first_byte.reset();
+    // A disk in use is refused anyway, and its ends are somebody's file system.
+    if (disk.in_use.empty()) {
+      PHX_ASSIGN_OR_RETURN(probes.first_byte, FirstByteAtEdges(disk.device_path, disk.size_bytes, kDiskEdgeBytes));
+    }
+    disk.findings = Findings(parts, probes);
+    AddExported(parts, path, state.exported, disk.findings);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ZfsCli::AddArc(const std::vector<Mount>& mounts, ZfsState& state) {
+  PHX_ASSIGN_OR_RETURN(const auto live, files_.Read(kArcParameter));
+  if (live) state.arc.live = std::strtoull(live->content.c_str(), nullptr, 10);
+  PHX_ASSIGN_OR_RETURN(state.arc.file, files_.Read(std::string(kArcFile)));
+  PHX_ASSIGN_OR_RETURN(const auto names, files_.List(kModprobe));
+  for (const auto& name : names) {
+    const std::string path = fmt::format("{}/{}", kModprobe, name);
+    if (path == kArcFile || !name.ends_with(".conf")) continue;
+    const auto text = ReadText(path);
+    // A link there is not worth failing for: it only decides about a warning.
+    if (!text.ok()) continue;
+    if (const std::string value = ParseArcOption(*text); !value.empty()) state.arc.elsewhere.emplace_back(path, value);
+  }
+  PHX_ASSIGN_OR_RETURN(const std::string memory, ReadText("/proc/meminfo"));
+  state.arc.memory_bytes = ParseMemory(memory);
+  state.arc.root_on_zfs = std::any_of(mounts.begin(), mounts.end(), [](const Mount& mount) {
+    return mount.path == "/" && mount.file_system == "zfs";
+  });
+  return absl::OkStatus();
+}
+
+absl::Status ZfsCli::AddNames(const ObserveRequest& request, ZfsState& state) {
+  for (const auto& name : request.users) {
+    PHX_ASSIGN_OR_RETURN(const auto id, LookUp<passwd>(name, ::getpwnam_r, &passwd::pw_uid));
+    if (id) state.users[name] = *id;
+  }
+  for (const auto& name : request.groups) {
+    PHX_ASSIGN_OR_RETURN(const auto id, LookUp<group>(name, ::getgrnam_r, &group::gr_gid));
+    if (id) state.groups[name] = *id;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ZfsCli::Change(const ZfsChange& change, const ChildObserver& on_child) {
+  if (const auto* root = std::get_if<SetMountRoot>(&change)) {
+    PHX_ASSIGN_OR_RETURN(const auto mounts, Mounts());
+    // The last mount at a path is the one that is seen there.
+    const auto mount = std::find_if(mounts.rbegin(), mounts.rend(),
+                                    [&](const Mount& one) { return one.path == root->mountpoint; });
+    if (mount == mounts.rend() || mount->source != root->name) {
+      return FailedPrecondition("{} is not mounted at {}", root->name, root->mountpoint);
+    }
+    return SetRootInode(root->mountpoint, mount->device, root->root);
+  }
+  if (const auto* arc = std::get_if<SetArcLive>(&change)) return WriteParameter(kArcParameter, arc->bytes);
+  if (const auto* put = std::get_if<PutFile>(&change)) {
+    return put->file ? files_.Replace(put->path, *put->file) : files_.Remove(put->path);
+  }
+  if (const auto* made = std::get_if<MakeDirectory>(&change)) return files_.MakeDirectory(made->path, made->directory);
+  if (const auto* removed = std::get_if<RemoveDirectory>(&change)) return files_.RemoveDirectory(removed->path);
+
+  for (const Command& command : CommandsFor(change)) {
+    PHX_ASSIGN_OR_RETURN(const CommandResult result, runner_.Run(command, on_child));
+    // A label that is half gone cannot be cleared; what follows zeroes its place, and the probe decides.
+    const bool hint = !command.args.empty() && command.args[0] == "labelclear";
+    if (!hint) PHX_RETURN_IF_ERROR(ExitStatus(command, result));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace phoenix::zfs

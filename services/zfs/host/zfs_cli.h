@@ -1,0 +1,37 @@
+// The real ZFS: runs zfs, zpool and the probes, reads the kernel's tables.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/host/command.h"
+#include "base/host/files.h"
+#include "services/zfs/host/zfs_host.h"
+#include "services/zfs/host/zfs_parse.h"
+
+namespace phoenix::zfs {
+
+class ZfsCli final : public ZfsHost {
+ public:
+  ZfsCli(CommandRunner& runner, Files& files) : runner_(runner), files_(files) {}
+  std::map<std::string, std::string> Versions() override;
+  absl::StatusOr<ZfsState> Observe(const ObserveRequest& request) override;
+  absl::Status Change(const ZfsChange& change, const ChildObserver& on_child) override;
+
+ private:
+  // Runs all at once.
+  std::vector<absl::StatusOr<CommandResult>> RunAll(const std::vector<Command>& commands);
+  // What the host's first process sees mounted.
+  absl::StatusOr<std::vector<Mount>> Mounts();
+  absl::StatusOr<std::string> ReadText(const std::string& path);
+  absl::Status AddMounts(const ObserveRequest& request, const std::vector<Mount>& mounts, ZfsState& state);
+  absl::Status AddDisks(const ObserveRequest& request, const std::vector<BlockDevice>& devices, bool look_for_exported,
+                        ZfsState& state);
+  absl::Status AddArc(const std::vector<Mount>& mounts, ZfsState& state);
+  absl::Status AddNames(const ObserveRequest& request, ZfsState& state);
+
+  CommandRunner& runner_;
+  Files& files_;
+};
+
+}  // namespace phoenix::zfs

@@ -1,0 +1,185 @@
+#include "services/zfs/host/zfs_command.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace phoenix::zfs {
+namespace {
+
+constexpr char kZfs[] = "/usr/sbin/zfs";
+constexpr char kZpool[] = "/usr/sbin/zpool";
+
+Command Make(std::string program, std::vector<std::string> args, std::chrono::seconds limit) {
+  // A zfs process that hangs waits for disks inside the kernel: killing does not end it, and its work may still be done.
+  return Command{.program = std::move(program), .args = std::move(args), .limit = limit, .kill_at_limit = false};
+}
+Command Zfs(std::vector<std::string> args) { return Make(kZfs, std::move(args), std::chrono::seconds(300)); }
+Command Zpool(std::vector<std::string> args) { return Make(kZpool, std::move(args), std::chrono::seconds(600)); }
+Command Tool(std::string program, std::vector<std::string> args) {
+  return Command{.program = std::move(program), .args = std::move(args), .limit = std::chrono::seconds(60)};
+}
+
+void AddProperties(std::vector<std::string>& args, const char* flag, const PropertyMap& properties) {
+  for (const auto& [name, value] : properties) {
+    args.push_back(flag);
+    args.push_back(name + "=" + value);
+  }
+}
+
+std::vector<Command> Build(const CreatePool& change) {
+  std::vector<std::string> args = {"create"};
+  if (change.force) args.push_back("-f");
+  AddProperties(args, "-o", change.properties);
+  AddProperties(args, "-O", change.root_properties);
+  args.push_back(change.name);
+  for (const auto& group : change.layout) {
+    if (group.kind != "disk") args.push_back(group.kind);
+    args.insert(args.end(), group.disks.begin(), group.disks.end());
+  }
+  return {Zpool(std::move(args))};
+}
+std::vector<Command> Build(const DestroyPool& change) { return {Zpool({"destroy", change.name})}; }
+std::vector<Command> Build(const ClearDisk& change) {
+  std::vector<Command> commands;
+  for (const auto& device : change.labelled) commands.push_back(Zpool({"labelclear", "-f", device}));
+  const uint64_t edge = std::min(kDiskEdgeBytes, change.size_bytes);
+  commands.push_back(Tool("/usr/sbin/blkdiscard", {"-z", "-o", "0", "-l", std::to_string(edge), change.device}));
+  commands.push_back(Tool("/usr/sbin/blkdiscard", {"-z", "-o", std::to_string(change.size_bytes - edge), "-l",
+                                                   std::to_string(edge), change.device}));
+  commands.push_back(Tool("/usr/sbin/blockdev", {"--rereadpt", change.device}));
+  commands.push_back(Tool("/usr/bin/udevadm", {"settle", "--timeout=30"}));
+  return commands;
+}
+std::vector<Command> Build(const CreateDataset& change) {
+  std::vector<std::string> args = {"create"};
+  if (change.volume_size_bytes != 0) {
+    args.push_back("-V");
+    args.push_back(std::to_string(change.volume_size_bytes));
+  }
+  AddProperties(args, "-o", change.properties);
+  args.push_back(change.name);
+  return {Zfs(std::move(args))};
+}
+std::vector<Command> Build(const DestroyDataset& change) { return {Zfs({"destroy", change.name})}; }
+std::vector<Command> Build(const SetProperties& change) {
+  std::vector<std::string> args = {"set"};
+  for (const auto& [name, value] : change.properties) args.push_back(name + "=" + value);
+  args.push_back(change.name);
+  return {Zfs(std::move(args))};
+}
+std::vector<Command> Build(const InheritProperty& change) {
+  if (change.received) return {Zfs({"inherit", "-S", change.property, change.name})};
+  return {Zfs({"inherit", change.property, change.name})};
+}
+std::vector<Command> Build(const RenameDataset& change) { return {Zfs({"rename", "-u", change.from, change.to})}; }
+std::vector<Command> Build(const MountDataset& change) { return {Zfs({"mount", change.name})}; }
+std::vector<Command> Build(const UnmountDataset& change) { return {Zfs({"unmount", change.name})}; }
+std::vector<Command> Build(const SetMountRoot&) { return {}; }
+std::vector<Command> Build(const SyncPool& change) { return {Zpool({"sync", change.name})}; }
+std::vector<Command> Build(const CreateSnapshot& change) {
+  std::vector<std::string> args = {"snapshot"};
+  AddProperties(args, "-o", change.properties);
+  args.push_back(change.name);
+  return {Zfs(std::move(args))};
+}
+std::vector<Command> Build(const DestroySnapshot& change) { return {Zfs({"destroy", change.name})}; }
+std::vector<Command> Build(const RenameSnapshot& change) { return {Zfs({"rename", change.from, change.to})}; }
+std::vector<Command> Build(const SetArcLive&) { return {}; }
+std::vector<Command> Build(const PutFile&) { return {}; }
+std::vector<Command> Build(const MakeDirectory&) { return {}; }
+std::vector<Command> Build(const RemoveDirectory&) { return {}; }
+
+struct Name {
+  const char* operation;
+  std::string object;
+};
+Name NameOf(const CreatePool& change) { return {"pool_create", change.name}; }
+Name NameOf(const DestroyPool& change) { return {"pool_destroy", change.name}; }
+Name NameOf(const ClearDisk& change) { return {"disk_clear", change.device}; }
+Name NameOf(const CreateDataset& change) { return {"create", change.name}; }
+Name NameOf(const DestroyDataset& change) { return {"destroy", change.name}; }
+Name NameOf(const SetProperties& change) { return {"set", change.name}; }
+Name NameOf(const InheritProperty& change) { return {"inherit", change.name}; }
+Name NameOf(const RenameDataset& change) { return {"rename", change.from}; }
+Name NameOf(const MountDataset& change) { return {"mount", change.name}; }
+Name NameOf(const UnmountDataset& change) { return {"unmount", change.name}; }
+Name NameOf(const SetMountRoot& change) { return {"root", change.name}; }
+Name NameOf(const SyncPool& change) { return {"sync", change.name}; }
+Name NameOf(const CreateSnapshot& change) { return {"snapshot", change.name}; }
+Name NameOf(const DestroySnapshot& change) { return {"snapshot_destroy", change.name}; }
+Name NameOf(const RenameSnapshot& change) { return {"snapshot_rename", change.from}; }
+Name NameOf(const SetArcLive&) { return {"arc", "live"}; }
+Name NameOf(const PutFile& change) { return {"file", change.path}; }
+Name NameOf(const MakeDirectory& change) { return {"mkdir", change.path}; }
+Name NameOf(const RemoveDirectory& change) { return {"rmdir", change.path}; }
+
+}  // namespace
+
+std::vector<Command> CommandsFor(const ZfsChange& change) {
+  return std::visit([](const auto& one) { return Build(one); }, change);
+}
+
+std::vector<std::string> ToText(const ZfsChange& change) {
+  if (const auto* root = std::get_if<SetMountRoot>(&change)) {
+    return {fmt::format("chown {}:{} {}", root->root.uid, root->root.gid, root->mountpoint),
+            fmt::format("chmod {:o} {}", root->root.mode, root->mountpoint)};
+  }
+  if (const auto* arc = std::get_if<SetArcLive>(&change)) return {fmt::format("echo {} > {}", arc->bytes, kArcParameter)};
+  if (const auto* file = std::get_if<PutFile>(&change)) {
+    return {file->file ? "write " + file->path : "rm " + file->path};
+  }
+  if (const auto* made = std::get_if<MakeDirectory>(&change)) return {"mkdir " + made->path};
+  if (const auto* removed = std::get_if<RemoveDirectory>(&change)) return {"rmdir " + removed->path};
+  std::vector<std::string> texts;
+  for (const auto& command : CommandsFor(change)) texts.push_back(phoenix::ToText(command));
+  return texts;
+}
+
+std::string OperationOf(const ZfsChange& change) {
+  return std::visit([](const auto& one) { return NameOf(one).operation; }, change);
+}
+
+std::string ObjectOf(const ZfsChange& change) {
+  return std::visit([](const auto& one) { return NameOf(one).object; }, change);
+}
+
+Command ListPoolProperties() { return Zpool({"get", "-Hp", "-o", "name,property,value,source", "all"}); }
+
+Command ShowPoolStatus() { return Zpool({"status", "-L", "-P"}); }
+
+Command ListProperties(const std::vector<std::string>& datasets, bool recursive) {
+  std::vector<std::string> args = {"get", "-Hp", "-t", "filesystem,volume", "-o", "name,property,value,received,source"};
+  if (recursive && !datasets.empty()) args.push_back("-r");
+  args.push_back("all");
+  args.insert(args.end(), datasets.begin(), datasets.end());
+  return Zfs(std::move(args));
+}
+
+Command ListSnapshots(const std::vector<std::string>& datasets) {
+  std::vector<std::string> args = {"get", "-Hp", "-t", "snapshot", "-o", "name,property,value,received,source"};
+  if (!datasets.empty()) args.push_back("-r");
+  args.push_back("guid,used,creation,userrefs,clones,phoenix:run");
+  args.insert(args.end(), datasets.begin(), datasets.end());
+  return Zfs(std::move(args));
+}
+
+Command ListExportedPools() { return Zpool({"import"}); }
+
+Command ListBlockDevices() {
+  return Tool("/usr/bin/lsblk", {"-J", "-b", "-o", "PATH,PKNAME,TYPE,SIZE,SERIAL,MOUNTPOINTS,PARTLABEL,PARTTYPE"});
+}
+
+Command ListSignatures(const std::vector<std::string>& devices) {
+  std::vector<std::string> args = {"-J"};
+  args.insert(args.end(), devices.begin(), devices.end());
+  return Tool("/usr/sbin/wipefs", std::move(args));
+}
+
+Command ProbeDevice(const std::string& device) { return Tool("/usr/sbin/blkid", {"-p", "-o", "export", device}); }
+
+Command ReadLabel(const std::string& device) { return Tool("/usr/sbin/zdb", {"-l", device}); }
+
+Command ShowVersion() { return Zfs({"version"}); }
+
+}  // namespace phoenix::zfs

@@ -1,0 +1,35 @@
+// What the probes say about disks, put together. Pure.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "services/zfs/domain/zfs_state.h"
+#include "services/zfs/host/zfs_parse.h"
+
+namespace phoenix::zfs {
+
+// Everything that the probes printed about the devices of one disk.
+struct DiskProbes {
+  // Of the disk and its partitions, by device path.
+  std::vector<std::pair<std::string, std::string>> signatures;               // wipefs
+  std::map<std::string, std::map<std::string, std::string>> low_level;       // blkid -p
+  std::map<std::string, DiskLabel> labels;                                   // zdb -l
+  std::optional<uint64_t> first_byte;                                        // not zero, near an end of the disk
+};
+
+// The block devices of one whole disk: itself first.
+std::vector<const BlockDevice*> DevicesOf(const std::vector<BlockDevice>& all, const std::string& disk);
+// Who uses it, whatever it holds: mounts, swap, other devices on top; "" for nobody.
+std::string UseOf(const std::vector<const BlockDevice*>& devices);
+// The findings; empty for a disk that is blank to every probe.
+std::vector<Finding> Findings(const std::vector<const BlockDevice*>& devices, const DiskProbes& probes);
+// Adds what `zpool import` found on the disk, where no label said so.
+void AddExported(const std::vector<const BlockDevice*>& devices, const std::string& path,
+                 const std::vector<ExportedPool>& exported, std::vector<Finding>& findings);
+// The whole disk of a pool's member: by the block devices, otherwise by the name's partition suffix.
+std::string DiskOfMember(const std::vector<BlockDevice>& devices, const std::string& member);
+
+}  // namespace phoenix::zfs

@@ -1,0 +1,124 @@
+// The machine's ZFS behind an interface: what can be seen, and every change as a value.
+#pragma once
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/host/command.h"
+#include "base/host/files.h"
+#include "services/zfs/domain/zfs_spec.h"
+#include "services/zfs/domain/zfs_state.h"
+
+namespace phoenix::zfs {
+
+struct CreatePool {
+  std::string name;
+  std::vector<VdevGroup> layout;
+  PropertyMap properties;       // of the pool
+  PropertyMap root_properties;  // of its root dataset, our mark among them
+  bool force = false;           // although the disks hold something
+};
+// Fails where the pool is busy.
+struct DestroyPool {
+  std::string name;
+};
+// Takes the labels and the partition tables away: afterwards the disk is blank to every probe. For disks of pools that
+// are destroyed.
+struct ClearDisk {
+  std::string device;                 // the kernel's whole disk
+  uint64_t size_bytes = 0;
+  std::vector<std::string> labelled;  // devices with a ZFS label, the disk itself or its partitions
+};
+// Creates and mounts it where it is to be mounted.
+struct CreateDataset {
+  std::string name;
+  uint64_t volume_size_bytes = 0;
+  PropertyMap properties;
+};
+// Never recursive: fails where children, snapshots or clones are, and where it is busy.
+struct DestroyDataset {
+  std::string name;
+};
+struct SetProperties {
+  std::string name;
+  PropertyMap properties;
+};
+// With `received` the received value or the default comes back (`-S`), otherwise the parent's value.
+struct InheritProperty {
+  std::string name, property;
+  bool received = false;
+};
+// Mounts are left as they are.
+struct RenameDataset {
+  std::string from, to;
+};
+struct MountDataset {
+  std::string name;
+};
+// Fails where it is busy.
+struct UnmountDataset {
+  std::string name;
+};
+// Owner, group and mode of the mount root, by descriptor, after proof that it is this dataset's root and not a directory
+// of the file system below.
+struct SetMountRoot {
+  std::string name, mountpoint;
+  DirectoryState root;
+};
+// Waits until everything written is on disk and counted.
+struct SyncPool {
+  std::string name;
+};
+struct CreateSnapshot {
+  std::string name;
+  PropertyMap properties;
+};
+struct DestroySnapshot {
+  std::string name;
+};
+struct RenameSnapshot {
+  std::string from, to;
+};
+// The running module's limit.
+struct SetArcLive {
+  uint64_t bytes = 0;
+};
+// nullopt removes the file.
+struct PutFile {
+  std::string path;
+  std::optional<FileState> file;
+};
+struct MakeDirectory {
+  std::string path;
+  DirectoryState directory;
+};
+// Of an empty directory.
+struct RemoveDirectory {
+  std::string path;
+};
+
+using ZfsChange =
+    std::variant<CreatePool, DestroyPool, ClearDisk, CreateDataset, DestroyDataset, SetProperties, InheritProperty,
+                 RenameDataset, MountDataset, UnmountDataset, SetMountRoot, SyncPool, CreateSnapshot, DestroySnapshot,
+                 RenameSnapshot, SetArcLive, PutFile, MakeDirectory, RemoveDirectory>;
+
+// Thread-safe.
+class ZfsHost {
+ public:
+  virtual ~ZfsHost() = default;
+  // Programs and versions, "" for what is missing.
+  virtual std::map<std::string, std::string> Versions() = 0;
+  // What was asked for and is there. An error when something could not be read: never is "unreadable" told as "absent".
+  virtual absl::StatusOr<ZfsState> Observe(const ObserveRequest& request) = 0;
+  // The answer is a hint; the state is what Observe() then says.
+  virtual absl::Status Change(const ZfsChange& change, const ChildObserver& on_child) = 0;
+};
+
+}  // namespace phoenix::zfs

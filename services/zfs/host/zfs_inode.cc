@@ -1,0 +1,164 @@
+#include "services/zfs/host/zfs_inode.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+#include <memory>
+#include <utility>
+
+#include "base/status/errors.h"
+#include "base/status/status_macros.h"
+
+namespace phoenix::zfs {
+namespace {
+
+constexpr long kZfsMagic = 0x2fc12fc1;
+constexpr size_t kBlock = size_t{1} << 20;
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+  bool ok() const { return fd_ >= 0; }
+  int Release() { return std::exchange(fd_, -1); }
+
+ private:
+  int fd_;
+};
+
+std::string NumberOf(dev_t device) { return fmt::format("{}:{}", major(device), minor(device)); }
+
+absl::StatusOr<std::optional<std::string>> FirstFileIn(int directory_fd, const std::string& path, dev_t device) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> directory(::fdopendir(directory_fd), &::closedir);
+  if (!directory) {
+    ::close(directory_fd);
+    return ErrnoStatus(errno, path);
+  }
+  errno = 0;
+  while (const dirent* entry = ::readdir(directory.get())) {
+    const std::string name = entry->d_name;
+    if (name == "." || name == "..") continue;
+    const std::string below = path + "/" + name;
+    struct stat status {};
+    if (::fstatat(::dirfd(directory.get()), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) {
+      return ErrnoStatus(errno, below);
+    }
+    if (!S_ISDIR(status.st_mode)) return std::optional(below);
+    if (status.st_dev != device) continue;  // another mount: not in this file system
+    const int fd = ::openat(::dirfd(directory.get()), entry->d_name,
+                            O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC);
+    if (fd < 0) return ErrnoStatus(errno, below);
+    PHX_ASSIGN_OR_RETURN(auto found, FirstFileIn(fd, below, device));
+    if (found) return found;
+    errno = 0;
+  }
+  if (errno != 0) return ErrnoStatus(errno, path);
+  return std::optional<std::string>();
+}
+
+}  // namespace
+
+absl::Status SetRootInode(const std::string& path, const std::string& device, const DirectoryState& wanted) {
+  const Descriptor root(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC));
+  if (!root.ok()) return ErrnoStatus(errno, path);
+  struct statfs file_system {};
+  if (::fstatfs(root.get(), &file_system) != 0) return ErrnoStatus(errno, path);
+  struct stat now {}, above {};
+  if (::fstat(root.get(), &now) != 0) return ErrnoStatus(errno, path);
+  if (::fstatat(root.get(), "..", &above, AT_SYMLINK_NOFOLLOW) != 0) return ErrnoStatus(errno, path + "/..");
+  if (file_system.f_type != kZfsMagic || now.st_dev == above.st_dev || NumberOf(now.st_dev) != device) {
+    return FailedPrecondition("{} is not the mounted dataset but a directory of the file system below; it is left alone", path);
+  }
+  if ((now.st_uid != wanted.uid || now.st_gid != wanted.gid) && ::fchown(root.get(), wanted.uid, wanted.gid) != 0) {
+    return ErrnoStatus(errno, "chown " + path);
+  }
+  // After chown, which takes setuid and setgid away.
+  if (::fchmod(root.get(), wanted.mode) != 0) return ErrnoStatus(errno, "chmod " + path);
+  if (::fsync(root.get()) != 0) return ErrnoStatus(errno, "fsync " + path);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<std::string>> FirstFileBelow(const std::string& path) {
+  Descriptor root(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC));
+  if (!root.ok()) return ErrnoStatus(errno, path);
+  struct stat status {};
+  if (::fstat(root.get(), &status) != 0) return ErrnoStatus(errno, path);
+  return FirstFileIn(root.Release(), path, status.st_dev);
+}
+
+absl::Status WriteParameter(const std::string& path, uint64_t value) {
+  const Descriptor file(::open(path.c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
+  if (!file.ok()) return ErrnoStatus(errno, path);
+  const std::string text = std::to_string(value);
+  if (::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
+    return ErrnoStatus(errno, "write " + path);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<uint64_t>> FirstByteAtEdges(const std::string& device, uint64_t size, uint64_t edge) {
+  int fd = ::open(device.c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC);
+  // Not every file system under a test has direct reads.
+  if (fd < 0 && errno == EINVAL) fd = ::open(device.c_str(), O_RDONLY | O_CLOEXEC);
+  const Descriptor disk(fd);
+  if (!disk.ok()) return ErrnoStatus(errno, device);
+  const std::unique_ptr<void, void (*)(void*)> buffer(std::aligned_alloc(4096, kBlock), &std::free);
+  const auto scan = [&](uint64_t from, uint64_t to) -> absl::StatusOr<std::optional<uint64_t>> {
+    for (uint64_t offset = from; offset < to;) {
+      const size_t wanted = std::min<uint64_t>(kBlock, to - offset);
+      const ssize_t count = ::pread(disk.get(), buffer.get(), wanted, static_cast<off_t>(offset));
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) return ErrnoStatus(errno, "read " + device);
+      if (count == 0) break;
+      const char* bytes = static_cast<const char*>(buffer.get());
+      const char* found = std::find_if(bytes, bytes + count, [](char byte) { return byte != 0; });
+      if (found != bytes + count) return std::optional<uint64_t>(offset + static_cast<uint64_t>(found - bytes));
+      offset += static_cast<uint64_t>(count);
+    }
+    return std::optional<uint64_t>();
+  };
+  PHX_ASSIGN_OR_RETURN(auto found, scan(0, std::min(edge, size)));
+  if (found || size <= edge) return found;
+  // Direct reads begin at whole blocks.
+  return scan((size - edge) / 4096 * 4096, size);
+}
+
+absl::StatusOr<std::optional<std::string>> ResolveLink(const std::string& path) {
+  char real[PATH_MAX];
+  if (::realpath(path.c_str(), real) == nullptr) {
+    if (errno == ENOENT || errno == ENOTDIR) return std::optional<std::string>();
+    return ErrnoStatus(errno, path);
+  }
+  return std::optional<std::string>(real);
+}
+
+absl::Status CheckMountNamespace() {
+  std::string names[2];
+  const char* const links[2] = {"/proc/self/ns/mnt", "/proc/1/ns/mnt"};
+  for (int i = 0; i < 2; ++i) {
+    char target[256];
+    const ssize_t length = ::readlink(links[i], target, sizeof target);
+    if (length < 0) return ErrnoStatus(errno, links[i]);
+    names[i].assign(target, static_cast<size_t>(length));
+  }
+  if (names[0] == names[1]) return absl::OkStatus();
+  return FailedPrecondition(
+      "this service runs in a mount namespace of its own ({}, the host's is {}): datasets would be mounted where nobody else "
+      "sees them. Remove the sandbox options of its systemd unit that make one (ProtectSystem, PrivateTmp, …)",
+      names[0], names[1]);
+}
+
+}  // namespace phoenix::zfs

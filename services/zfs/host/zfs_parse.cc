@@ -1,0 +1,373 @@
+#include "services/zfs/host/zfs_parse.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "base/status/errors.h"
+#include "base/status/status_macros.h"
+#include "services/zfs/domain/zfs_property.h"
+
+namespace phoenix::zfs {
+namespace {
+
+using nlohmann::json;
+
+std::vector<std::string> Split(std::string_view text, char separator) {
+  std::vector<std::string> parts;
+  while (true) {
+    const auto end = text.find(separator);
+    parts.emplace_back(text.substr(0, end));
+    if (end == std::string_view::npos) return parts;
+    text.remove_prefix(end + 1);
+  }
+}
+
+std::vector<std::string> Lines(std::string_view text) {
+  std::vector<std::string> lines = Split(text, '\n');
+  if (!lines.empty() && lines.back().empty()) lines.pop_back();
+  return lines;
+}
+
+std::vector<std::string> Words(std::string_view text) {
+  std::vector<std::string> words;
+  for (auto& word : Split(text, ' ')) {
+    for (auto& part : Split(word, '\t')) {
+      if (!part.empty()) words.push_back(std::move(part));
+    }
+  }
+  return words;
+}
+
+uint64_t Number(std::string_view text) { return std::strtoull(std::string(text).c_str(), nullptr, 10); }
+
+std::string Trim(std::string_view text) {
+  while (!text.empty() && std::isspace(static_cast<unsigned char>(text.front())) != 0) text.remove_prefix(1);
+  while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back())) != 0) text.remove_suffix(1);
+  return std::string(text);
+}
+
+// "\040" and the like in mountinfo.
+std::string Unescape(std::string_view text) {
+  std::string plain;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\\' && text.size() - i > 3) {
+      plain += static_cast<char>(std::strtol(std::string(text.substr(i + 1, 3)).c_str(), nullptr, 8));
+      i += 3;
+    } else {
+      plain += text[i];
+    }
+  }
+  return plain;
+}
+
+std::string StringOf(const json& object, const char* field) {
+  const auto found = object.find(field);
+  return found == object.end() || !found->is_string() ? "" : Trim(found->get<std::string>());
+}
+
+void CollectDevices(const json& list, const std::string& disk, std::vector<BlockDevice>& devices) {
+  for (const auto& entry : list) {
+    BlockDevice device{.path = StringOf(entry, "path"), .type = StringOf(entry, "type")};
+    device.disk = disk.empty() ? device.path : disk;
+    // Numbers since util-linux 2.33, strings before.
+    const auto size = entry.find("size");
+    if (size != entry.end()) device.size_bytes = size->is_string() ? Number(size->get<std::string>()) : size->get<uint64_t>();
+    device.serial = StringOf(entry, "serial");
+    device.partition_label = StringOf(entry, "partlabel");
+    device.partition_type = StringOf(entry, "parttype");
+    if (const auto mounts = entry.find("mountpoints"); mounts != entry.end()) {
+      for (const auto& mount : *mounts) {
+        if (mount.is_string() && !mount.get<std::string>().empty()) device.mounted_at.push_back(mount);
+      }
+    }
+    const std::string root = device.disk;
+    devices.push_back(std::move(device));
+    if (const auto children = entry.find("children"); children != entry.end()) CollectDevices(*children, root, devices);
+  }
+}
+
+// One line of a vdev tree: how deep it is, its name and state, and the rest.
+struct TreeLine {
+  size_t depth;
+  std::string name, state;
+  std::vector<std::string> rest;
+};
+std::optional<TreeLine> ParseTreeLine(const std::string& line) {
+  if (line.empty() || line[0] != '\t') return std::nullopt;
+  const size_t indent = line.find_first_not_of(' ', 1);
+  if (indent == std::string::npos) return std::nullopt;
+  std::vector<std::string> words = Words(line);
+  TreeLine parsed{(indent - 1) / 2, words[0], words.size() > 1 ? words[1] : "", {}};
+  if (words.size() > 2) parsed.rest.assign(words.begin() + 2, words.end());
+  return parsed;
+}
+
+// "mirror" of "mirror-0", "draid2" of "draid2:4d:8c:1s-0"; "" of a device.
+std::string KindOfVdev(const std::string& name) {
+  for (const std::string_view kind : {"mirror", "raidz1", "raidz2", "raidz3", "draid1", "draid2", "draid3"}) {
+    if (name.starts_with(kind) && name.size() > kind.size() && (name[kind.size()] == '-' || name[kind.size()] == ':')) {
+      return std::string(kind);
+    }
+  }
+  return "";
+}
+
+bool IsTemporaryVdev(const std::string& name) { return name.starts_with("replacing-") || name.starts_with("spare-"); }
+
+// A missing disk shows as its GUID, and where it was.
+std::string MemberName(const TreeLine& line) {
+  for (size_t i = 0; i + 1 < line.rest.size(); ++i) {
+    if (line.rest[i] == "was") return line.rest[i + 1];
+  }
+  return line.name;
+}
+
+class StatusParser {
+ public:
+  absl::Status Line(const std::string& line) {
+    const std::string trimmed = Trim(line);
+    if (line.find("pool: ") != std::string::npos && line[0] != '\t') {
+      pool_ = trimmed.substr(trimmed.find(' ') + 1);
+      pools[pool_];
+      in_config_ = false;
+    } else if (trimmed == "config:") {
+      in_config_ = true;
+    } else if (trimmed.starts_with("errors:")) {
+      in_config_ = false;
+    } else if (in_config_) {
+      const auto parsed = ParseTreeLine(line);
+      if (parsed && parsed->name != "NAME") return Vdev(*parsed);
+    }
+    return absl::OkStatus();
+  }
+  std::map<std::string, PoolLayout, std::less<>> pools;
+
+ private:
+  absl::Status Vdev(const TreeLine& line) {
+    if (pool_.empty()) return Internal("zpool status shows a vdev before any pool");
+    PoolLayout& layout = pools[pool_];
+    if (line.depth == 0) {
+      // The pool itself, then "logs", "cache", "spares", "special", "dedup".
+      data_ = line.name == pool_ && line.state != "";
+      return absl::OkStatus();
+    }
+    if (!data_) {
+      if (line.name.starts_with('/')) layout.others.push_back(MemberName(line));
+      return absl::OkStatus();
+    }
+    if (line.depth == 1) {
+      const std::string kind = KindOfVdev(line.name);
+      layout.data.push_back(kind.empty() ? VdevGroup{"disk", {MemberName(line)}} : VdevGroup{kind, {}});
+      return absl::OkStatus();
+    }
+    if (layout.data.empty()) return Internal("zpool status shows a member before any vdev of {}", pool_);
+    if (!IsTemporaryVdev(line.name)) layout.data.back().disks.push_back(MemberName(line));
+    return absl::OkStatus();
+  }
+
+  std::string pool_;
+  bool in_config_ = false;
+  bool data_ = false;
+};
+
+}  // namespace
+
+absl::StatusOr<std::map<std::string, PropertyStates, std::less<>>> ParseProperties(std::string_view text) {
+  std::map<std::string, PropertyStates, std::less<>> all;
+  for (const auto& line : Lines(text)) {
+    // Values of user properties may hold anything but a tab at both ends of the line's fields.
+    const std::vector<std::string> fields = Split(line, '\t');
+    if (fields.size() < 5) return Internal("zfs get printed '{}', which is not name, property, value, received, source", line);
+    all[fields[0]][fields[1]] = {fields[2], fields[4], fields[3]};
+  }
+  return all;
+}
+
+absl::StatusOr<std::map<std::string, DatasetState, std::less<>>> ParseDatasets(std::string_view text) {
+  PHX_ASSIGN_OR_RETURN(auto all, ParseProperties(text));
+  std::map<std::string, DatasetState, std::less<>> datasets;
+  for (auto& [name, properties] : all) {
+    DatasetState dataset{.name = name, .properties = std::move(properties)};
+    dataset.type = dataset.Value("type");
+    dataset.guid = Number(dataset.Value("guid"));
+    if (dataset.type.empty() || dataset.guid == 0) return Internal("zfs get tells no type or GUID of {}", name);
+    datasets[name] = std::move(dataset);
+  }
+  return datasets;
+}
+
+absl::StatusOr<std::map<std::string, SnapshotState, std::less<>>> ParseSnapshots(std::string_view text) {
+  PHX_ASSIGN_OR_RETURN(const auto all, ParseProperties(text));
+  std::map<std::string, SnapshotState, std::less<>> snapshots;
+  for (const auto& [name, properties] : all) {
+    const auto value = [&](std::string_view property) -> std::string {
+      const auto found = properties.find(property);
+      return found == properties.end() ? "" : found->second.value;
+    };
+    SnapshotState snapshot{.name = name, .guid = Number(value("guid")), .used_bytes = Number(value("used"))};
+    snapshot.creation_seconds = static_cast<int64_t>(Number(value("creation")));
+    snapshot.holds = Number(value("userrefs"));
+    if (const std::string clones = value("clones"); !clones.empty() && clones != "-") snapshot.clones = Split(clones, ',');
+    const auto mark = properties.find(kRunMark);
+    if (mark != properties.end() && mark->second.local()) snapshot.run = mark->second.value;
+    snapshots[name] = std::move(snapshot);
+  }
+  return snapshots;
+}
+
+absl::StatusOr<std::map<std::string, PoolState, std::less<>>> ParsePools(std::string_view text) {
+  std::map<std::string, PoolState, std::less<>> pools;
+  for (const auto& line : Lines(text)) {
+    const std::vector<std::string> fields = Split(line, '\t');
+    if (fields.size() != 4) return Internal("zpool get printed '{}', which is not name, property, value, source", line);
+    PoolState& pool = pools[fields[0]];
+    pool.name = fields[0];
+    pool.properties[fields[1]] = {fields[2], fields[3], "-"};
+  }
+  for (auto& [name, pool] : pools) {
+    pool.guid = Number(pool.properties["guid"].value);
+    pool.health = pool.properties["health"].value;
+    pool.size_bytes = Number(pool.properties["size"].value);
+    pool.free_bytes = Number(pool.properties["free"].value);
+    if (pool.guid == 0) return Internal("zpool get tells no GUID of {}", name);
+  }
+  return pools;
+}
+
+absl::StatusOr<std::map<std::string, PoolLayout, std::less<>>> ParseStatus(std::string_view text) {
+  StatusParser parser;
+  for (const auto& line : Lines(text)) PHX_RETURN_IF_ERROR(parser.Line(line));
+  return std::move(parser.pools);
+}
+
+absl::StatusOr<std::vector<ExportedPool>> ParseImport(std::string_view text) {
+  std::vector<ExportedPool> pools;
+  bool in_config = false;
+  for (const auto& line : Lines(text)) {
+    const std::string trimmed = Trim(line);
+    if (trimmed.starts_with("pool: ")) {
+      pools.push_back({.name = trimmed.substr(6)});
+      in_config = false;
+    } else if (pools.empty()) {
+      continue;
+    } else if (trimmed.starts_with("id: ")) {
+      pools.back().guid = Number(trimmed.substr(4));
+    } else if (trimmed.starts_with("state: ")) {
+      pools.back().state = trimmed.substr(7);
+    } else if (trimmed == "config:") {
+      in_config = true;
+    } else if (in_config) {
+      const auto parsed = ParseTreeLine(line);
+      if (parsed && parsed->depth > 0 && KindOfVdev(parsed->name).empty() && !IsTemporaryVdev(parsed->name)) {
+        pools.back().members.push_back(MemberName(*parsed));
+      }
+    }
+  }
+  for (const auto& pool : pools) {
+    if (pool.guid == 0) return Internal("zpool import tells no id of {}", pool.name);
+  }
+  return pools;
+}
+
+std::optional<DiskLabel> ParseLabel(std::string_view text) {
+  DiskLabel label;
+  bool in_label = false;
+  for (const auto& line : Lines(text)) {
+    // Only the label's own fields, four blanks deep; those of the vdev tree lie deeper.
+    if (!line.starts_with("    ") || line.size() < 5 || line[4] == ' ') continue;
+    const auto colon = line.find(": ");
+    if (colon == std::string::npos) continue;
+    const std::string key = line.substr(4, colon - 4);
+    std::string value = line.substr(colon + 2);
+    if (value.size() >= 2 && value.front() == '\'' && value.back() == '\'') value = value.substr(1, value.size() - 2);
+    if (key == "version") in_label = true;
+    if (key == "name") label.pool = value;
+    if (key == "pool_guid") label.pool_guid = Number(value);
+    if (key == "state") label.state = static_cast<int>(Number(value));
+  }
+  if (!in_label && label.pool_guid == 0 && label.pool.empty()) return std::nullopt;
+  return label;
+}
+
+absl::StatusOr<std::vector<BlockDevice>> ParseBlockDevices(std::string_view text) {
+  const json parsed = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!parsed.is_object() || !parsed.contains("blockdevices")) return Internal("lsblk printed no list of devices");
+  std::vector<BlockDevice> devices;
+  CollectDevices(parsed["blockdevices"], "", devices);
+  return devices;
+}
+
+absl::StatusOr<std::vector<std::pair<std::string, std::string>>> ParseSignatures(std::string_view text) {
+  std::vector<std::pair<std::string, std::string>> signatures;
+  // Older releases print nothing where nothing was found.
+  if (Trim(text).empty()) return signatures;
+  const json parsed = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!parsed.is_object() || !parsed.contains("signatures")) return Internal("wipefs printed no list of signatures");
+  for (const auto& entry : parsed["signatures"]) {
+    signatures.emplace_back("/dev/" + StringOf(entry, "device"), StringOf(entry, "type"));
+  }
+  return signatures;
+}
+
+std::map<std::string, std::string> ParseProbe(std::string_view text) {
+  std::map<std::string, std::string> values;
+  for (const auto& line : Lines(text)) {
+    const auto equals = line.find('=');
+    if (equals != std::string::npos) values[line.substr(0, equals)] = line.substr(equals + 1);
+  }
+  return values;
+}
+
+std::vector<Mount> ParseMounts(std::string_view mountinfo) {
+  std::vector<Mount> mounts;
+  for (const auto& line : Lines(mountinfo)) {
+    const std::vector<std::string> fields = Split(line, ' ');
+    const auto dash = std::find(fields.begin(), fields.end(), "-");
+    if (fields.size() < 5 || fields.end() - dash < 3) continue;
+    mounts.push_back({fields[2], Unescape(fields[4]), dash[1], Unescape(dash[2])});
+  }
+  return mounts;
+}
+
+std::optional<std::vector<std::string>> ParseMissing(std::string_view err) {
+  std::vector<std::string> missing;
+  for (const auto& line : Lines(err)) {
+    constexpr std::string_view kBegin = "cannot open '", kEnd = "': dataset does not exist";
+    if (!line.starts_with(kBegin) || !line.ends_with(kEnd)) return std::nullopt;
+    missing.push_back(line.substr(kBegin.size(), line.size() - kBegin.size() - kEnd.size()));
+  }
+  return missing;
+}
+
+std::string ParseArcOption(std::string_view modprobe_file) {
+  std::string value;
+  for (const auto& line : Lines(modprobe_file)) {
+    const std::vector<std::string> words = Words(line);
+    if (words.size() < 3 || words[0] != "options" || words[1] != "zfs") continue;
+    for (const auto& word : words) {
+      if (word.starts_with("zfs_arc_max=")) value = word.substr(12);
+    }
+  }
+  return value;
+}
+
+uint64_t ParseMemory(std::string_view meminfo) {
+  for (const auto& line : Lines(meminfo)) {
+    const std::vector<std::string> words = Words(line);
+    if (words.size() >= 2 && words[0] == "MemTotal:") return Number(words[1]) * 1024;
+  }
+  return 0;
+}
+
+std::string ParseVersion(std::string_view text) {
+  for (const auto& line : Lines(text)) {
+    if (!line.starts_with("zfs-") || line.starts_with("zfs-kmod")) continue;
+    const std::string version = line.substr(4);
+    return version.substr(0, version.find('-'));
+  }
+  return "";
+}
+
+}  // namespace phoenix::zfs

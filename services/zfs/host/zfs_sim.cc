@@ -1,0 +1,249 @@
+#include "services/zfs/host/zfs_sim.h"
+
+#include <algorithm>
+
+#include "base/status/errors.h"
+#include "base/status/status_macros.h"
+#include "services/zfs/domain/zfs_names.h"
+#include "services/zfs/domain/zfs_planner.h"
+#include "services/zfs/domain/zfs_property.h"
+#include "services/zfs/host/zfs_command.h"
+#include "services/zfs/host/zfs_sim_world.h"
+
+namespace phoenix::zfs {
+namespace {
+
+using nlohmann::json;
+
+constexpr uint64_t kMemoryBytes = uint64_t{64} << 30;
+
+Finding FindingOf(const json& value) {
+  return {value["where"], value["what"], value["pool"], value["pool_guid"].get<uint64_t>(), value["zfs_partition"]};
+}
+
+class Observer {
+ public:
+  Observer(kit::World& world, const ObserveRequest& request) : world_(world), zfs_(world), request_(request) {}
+
+  absl::Status Read(ZfsState& state) {
+    if (request_.pools || !request_.disks.empty()) PHX_RETURN_IF_ERROR(Pools(state));
+    PHX_RETURN_IF_ERROR(Datasets(state));
+    if (request_.snapshots) PHX_RETURN_IF_ERROR(Snapshots(state));
+    if (!request_.disks.empty()) PHX_RETURN_IF_ERROR(Disks(state));
+    for (const auto& path : request_.paths) PHX_RETURN_IF_ERROR(Path(path, state));
+    for (const auto& mount : request_.first_files) {
+      PHX_ASSIGN_OR_RETURN(const auto below, world_.FilesBelow(mount));
+      for (const auto& path : below) {
+        PHX_ASSIGN_OR_RETURN(const auto file, world_.ReadFile(path));
+        if (!file->directory) state.first_files.emplace(mount, path);
+      }
+    }
+    state.users.emplace("root", 0);
+    state.groups.emplace("root", 0);
+    for (const auto& name : request_.users) {
+      PHX_ASSIGN_OR_RETURN(const auto user, world_.Get("user", name));
+      if (user) state.users[name] = (*user)["uid"].get<uint32_t>();
+    }
+    for (const auto& name : request_.groups) {
+      PHX_ASSIGN_OR_RETURN(const auto group, world_.Get("group", name));
+      if (group) state.groups[name] = (*group)["gid"].get<uint32_t>();
+    }
+    return request_.arc ? Arc(state) : absl::OkStatus();
+  }
+
+ private:
+  absl::Status Pools(ZfsState& state) {
+    PHX_ASSIGN_OR_RETURN(const auto disks, world_.List("disk"));
+    std::map<std::string, json> by_path(disks.begin(), disks.end());
+    PHX_ASSIGN_OR_RETURN(const auto pools, world_.List("zfs.pool"));
+    for (const auto& [name, value] : pools) {
+      if (value.value("exported", false)) {
+        ExportedPool exported{name, value["guid"].get<uint64_t>(), "ONLINE", {}};
+        for (const auto& group : value["layout"]) {
+          for (const auto& disk : group["disks"]) exported.members.push_back(disk.get<std::string>());
+        }
+        state.exported.push_back(std::move(exported));
+        continue;
+      }
+      PoolState pool{.name = name, .guid = value["guid"].get<uint64_t>(), .health = value["health"]};
+      for (const auto& group : value["layout"]) {
+        VdevGroup seen{group["kind"], {}};
+        for (const auto& path : group["disks"]) {
+          const json& disk = by_path[path.get<std::string>()];
+          seen.disks.push_back(disk["device"]);
+          pool.size_bytes += disk["size"].get<uint64_t>();
+        }
+        pool.layout.push_back(std::move(seen));
+      }
+      pool.free_bytes = pool.size_bytes;
+      for (const auto& [property, set] : value["properties"].items()) {
+        pool.properties[property] = {set.get<std::string>(), "local", "-"};
+      }
+      state.pools[name] = std::move(pool);
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Datasets(ZfsState& state) {
+    PHX_ASSIGN_OR_RETURN(const auto all, world_.List("zfs.dataset"));
+    for (const auto& [name, value] : all) {
+      const std::string& each = name;
+      const bool asked = request_.all_datasets ||
+                         std::any_of(request_.datasets.begin(), request_.datasets.end(), [&](const std::string& wanted) {
+                           return wanted == each || (request_.recursive && IsBelow(each, wanted));
+                         });
+      PHX_ASSIGN_OR_RETURN(const auto pool, world_.Get("zfs.pool", PoolOf(name)));
+      if (!asked || !pool || pool->value("exported", false)) continue;
+      DatasetState dataset{.name = name, .type = value["type"], .guid = value["guid"].get<uint64_t>()};
+      PHX_ASSIGN_OR_RETURN(dataset.properties, zfs_.PropertiesOf(name));
+      dataset.mounted_at = value["mounted"];
+      if (!dataset.mounted_at.empty()) {
+        PHX_ASSIGN_OR_RETURN(const auto root, world_.ReadFile(dataset.mounted_at));
+        if (root) dataset.root = DirectoryState{root->state.uid, root->state.gid, root->state.mode};
+      }
+      state.datasets[name] = std::move(dataset);
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Snapshots(ZfsState& state) {
+    PHX_ASSIGN_OR_RETURN(const auto all, world_.List("zfs.snapshot"));
+    for (const auto& [name, value] : all) {
+      const std::string dataset = DatasetOf(name);
+      const bool asked = request_.datasets.empty() ||
+                         std::any_of(request_.datasets.begin(), request_.datasets.end(),
+                                     [&](const std::string& wanted) { return IsBelow(dataset, wanted); });
+      if (!asked) continue;
+      SnapshotState snapshot{.name = name, .guid = value["guid"].get<uint64_t>()};
+      snapshot.holds = value["holds"].get<uint64_t>();
+      snapshot.clones = value["clones"].get<std::vector<std::string>>();
+      snapshot.run = value["local"].value(std::string(kRunMark), "");
+      state.snapshots[name] = std::move(snapshot);
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Disks(ZfsState& state) {
+    PHX_ASSIGN_OR_RETURN(const auto disks, world_.List("disk"));
+    for (const auto& [path, value] : disks) {
+      const bool asked = std::find(request_.disks.begin(), request_.disks.end(), path) != request_.disks.end() ||
+                         (request_.disks.size() == 1 && request_.disks[0] == "*");
+      if (!asked) continue;
+      DiskState disk{.path = path, .device_path = value["device"], .serial = value["serial"],
+                     .size_bytes = value["size"].get<uint64_t>()};
+      disk.in_use = value.value("in_use", "");
+      const std::string pool = value.value("pool", "");
+      PHX_ASSIGN_OR_RETURN(const auto owner, world_.Get("zfs.pool", pool));
+      if (owner && !owner->value("exported", false)) {
+        disk.member_of = pool;
+      } else {
+        for (const auto& finding : value["holds"]) disk.findings.push_back(FindingOf(finding));
+      }
+      state.disks[path] = std::move(disk);
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Path(const std::string& path, ZfsState& state) {
+    PathState seen;
+    PHX_ASSIGN_OR_RETURN(const auto file, world_.ReadFile(path));
+    if (file && file->directory) {
+      seen.directory = DirectoryState{file->state.uid, file->state.gid, file->state.mode};
+      PHX_ASSIGN_OR_RETURN(const auto below, world_.FilesBelow(path));
+      for (const auto& each : below) {
+        if (DirectoryOf(each) == path) seen.entries.push_back(LastOf(each));
+      }
+    } else if (file) {
+      return FailedPrecondition("{} is not a directory", path);
+    }
+    PHX_ASSIGN_OR_RETURN(const auto datasets, world_.List("zfs.dataset"));
+    for (const auto& [name, value] : datasets) seen.mount_point = seen.mount_point || value["mounted"] == path;
+    state.paths[path] = std::move(seen);
+    return absl::OkStatus();
+  }
+
+  absl::Status Arc(ZfsState& state) {
+    PHX_ASSIGN_OR_RETURN(const auto live, world_.Get("zfs.parameter", "zfs_arc_max"));
+    state.arc.live = live ? (*live)["value"].get<uint64_t>() : 0;
+    PHX_ASSIGN_OR_RETURN(const auto file, world_.ReadFile(kArcFile));
+    if (file) state.arc.file = file->state;
+    state.arc.memory_bytes = kMemoryBytes;
+    return absl::OkStatus();
+  }
+
+  kit::World& world_;
+  SimZfs zfs_;
+  const ObserveRequest& request_;
+};
+
+}  // namespace
+
+std::map<std::string, std::string> ZfsSim::Versions() { return {{"zfs", "simulated"}}; }
+
+absl::StatusOr<ZfsState> ZfsSim::Observe(const ObserveRequest& request) {
+  ZfsState state;
+  PHX_RETURN_IF_ERROR(machine_->Look([&](kit::World& world) { return Observer(world, request).Read(state); }));
+  return state;
+}
+
+absl::Status ZfsSim::Change(const ZfsChange& change, const ChildObserver& on_child) {
+  const std::string operation = "zfs." + OperationOf(change);
+  std::optional<std::string> fault;
+  // A transaction of its own: the fault is used up even where the change then fails.
+  PHX_RETURN_IF_ERROR(machine_->Change([&](kit::World& world) -> absl::Status {
+    PHX_ASSIGN_OR_RETURN(fault, world.TakeFault(operation + ":" + ObjectOf(change)));
+    if (!fault) {
+      PHX_ASSIGN_OR_RETURN(fault, world.TakeFault(operation));
+    }
+    return absl::OkStatus();
+  }));
+  if (on_child && !CommandsFor(change).empty()) PHX_RETURN_IF_ERROR(on_child(ChildIdentity{0, 0, "simulated"}));
+  if (fault == "fail") return Internal("planned fault: {} {} failed", operation, ObjectOf(change));
+  if (fault != "nothing") {
+    PHX_RETURN_IF_ERROR(machine_->Change([&](kit::World& world) { return SimZfs(world).Apply(change); }));
+  }
+  if (fault == "lie") return Internal("planned fault: {} {} says that it failed", operation, ObjectOf(change));
+  return absl::OkStatus();
+}
+
+absl::Status SeedDisks(kit::Machine& machine) {
+  return machine.Change([](kit::World& world) -> absl::Status {
+    PHX_ASSIGN_OR_RETURN(const auto disks, world.List("disk"));
+    if (!disks.empty()) return absl::OkStatus();
+    int number = 0;
+    for (const auto& [serial, terabytes] : {std::pair("S1A", 2), {"S1B", 2}, {"S2A", 4}}) {
+      PHX_RETURN_IF_ERROR(world.Put("disk", fmt::format("/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_{}", serial),
+                                    {{"serial", serial},
+                                     {"size", uint64_t(terabytes) * 1'000'000'000'000},
+                                     {"device", fmt::format("/dev/nvme{}n1", number++)},
+                                     {"holds", json::array()},
+                                     {"pool", ""}}));
+    }
+    return absl::OkStatus();
+  });
+}
+
+absl::Status PutOnDisk(kit::Machine& machine, const std::string& disk, const Finding& finding) {
+  return machine.Change([&](kit::World& world) -> absl::Status {
+    PHX_ASSIGN_OR_RETURN(auto value, world.Get("disk", disk));
+    if (!value) return NotFound("no disk {}", disk);
+    (*value)["holds"].push_back({{"where", (*value)["device"].get<std::string>() + finding.where},
+                                 {"what", finding.what},
+                                 {"pool", finding.pool},
+                                 {"pool_guid", finding.pool_guid},
+                                 {"zfs_partition", finding.zfs_partition}});
+    return world.Put("disk", disk, *value);
+  });
+}
+
+absl::Status ExportPool(kit::Machine& machine, const std::string& pool) {
+  return machine.Change([&](kit::World& world) -> absl::Status {
+    PHX_ASSIGN_OR_RETURN(auto value, world.Get("zfs.pool", pool));
+    if (!value) return NotFound("no pool {}", pool);
+    PHX_RETURN_IF_ERROR(SimZfs(world).UnmountAll(pool));
+    (*value)["exported"] = true;
+    return world.Put("zfs.pool", pool, *value);
+  });
+}
+
+}  // namespace phoenix::zfs

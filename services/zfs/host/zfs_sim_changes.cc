@@ -1,0 +1,304 @@
+// What each change does to the simulated world.
+#include "services/zfs/host/zfs_sim_world.h"
+
+#include <algorithm>
+
+#include "base/status/errors.h"
+#include "base/status/status_macros.h"
+#include "services/zfs/domain/zfs_names.h"
+#include "services/zfs/domain/zfs_property.h"
+
+namespace phoenix::zfs {
+namespace {
+
+using nlohmann::json;
+
+constexpr char kSnapshot[] = "zfs.snapshot";
+constexpr char kPool[] = "zfs.pool";
+
+json InodeJson(uint32_t uid, uint32_t gid, uint32_t mode) { return {{"uid", uid}, {"gid", gid}, {"mode", mode}}; }
+
+json NewDataset(const std::string& type, int64_t guid) {
+  json dataset = {{"type", type},     {"guid", guid},           {"local", json::object()}, {"received", json::object()},
+                  {"mounted", ""},    {"root", InodeJson(0, 0, 0755)}, {"content", json::object()}};
+  return dataset;
+}
+
+std::string Partition(const std::string& device, int number) {
+  return std::isdigit(static_cast<unsigned char>(device.back())) != 0 ? fmt::format("{}p{}", device, number)
+                                                                      : fmt::format("{}{}", device, number);
+}
+
+json FindingJson(const std::string& where, const std::string& what, bool zfs) {
+  return {{"where", where}, {"what", what}, {"pool", ""}, {"pool_guid", 0}, {"zfs_partition", zfs}};
+}
+
+}  // namespace
+
+absl::Status SimZfs::Do(const CreatePool& change) {
+  PHX_ASSIGN_OR_RETURN(const auto existing, world_.Get(kPool, change.name));
+  if (existing) return AlreadyExists("cannot create '{}': pool already exists", change.name);
+  std::vector<std::pair<std::string, json>> disks;
+  for (const auto& group : change.layout) {
+    for (const auto& path : group.disks) {
+      PHX_ASSIGN_OR_RETURN(auto disk, world_.Get("disk", path));
+      if (!disk) return NotFound("cannot resolve path '{}'", path);
+      if (disk->value("pool", "") != "") {
+        return FailedPrecondition("{} is part of active pool '{}'", path, disk->value("pool", ""));
+      }
+      if (!change.force && !(*disk)["holds"].empty()) {
+        return FailedPrecondition("invalid vdev specification: use '-f' to override: {} contains a filesystem", path);
+      }
+      disks.emplace_back(path, *std::move(disk));
+    }
+  }
+  json dataset = NewDataset("filesystem", 0);
+  std::string mountpoint = "/" + change.name;
+  for (const auto& [property, value] : change.root_properties) {
+    PHX_RETURN_IF_ERROR(CheckValue(dataset, property, value));
+    dataset["local"][property] = CanonicalValue(property, value).value_or(value);
+    if (property == "mountpoint") mountpoint = value;
+  }
+  PHX_ASSIGN_OR_RETURN(const auto in_the_way, world_.FilesBelow(mountpoint));
+  if (mountpoint.starts_with('/') && !in_the_way.empty()) {
+    return FailedPrecondition("mountpoint '{}' exists and is not empty", mountpoint);
+  }
+  PHX_ASSIGN_OR_RETURN(const int64_t guid, world_.NextNumber());
+  PHX_ASSIGN_OR_RETURN(dataset["guid"], world_.NextNumber());
+  json pool = {{"guid", guid}, {"health", "ONLINE"}, {"layout", json::array()}, {"properties", change.properties}};
+  for (const auto& group : change.layout) pool["layout"].push_back({{"kind", group.kind}, {"disks", group.disks}});
+  for (auto& [path, disk] : disks) {
+    const std::string device = disk["device"];
+    json label = FindingJson(Partition(device, 1), fmt::format("ZFS label of pool {} (zdb)", change.name), true);
+    label["pool"] = change.name;
+    label["pool_guid"] = guid;
+    disk["holds"] = json::array({FindingJson(device, "gpt partition table (wipefs)", true), label,
+                                 FindingJson(Partition(device, 9), "partition 'zfs reserved'", true)});
+    disk["pool"] = change.name;
+    PHX_RETURN_IF_ERROR(world_.Put("disk", path, disk));
+  }
+  PHX_RETURN_IF_ERROR(world_.Put(kPool, change.name, pool));
+  PHX_RETURN_IF_ERROR(Put(change.name, dataset));
+  return MountIfWanted(change.name);
+}
+
+absl::Status SimZfs::Do(const DestroyPool& change) {
+  PHX_ASSIGN_OR_RETURN(const auto pool, world_.Get(kPool, change.name));
+  if (!pool) return NotFound("cannot open '{}': no such pool", change.name);
+  PHX_ASSIGN_OR_RETURN(auto names, Below(change.name));
+  std::reverse(names.begin(), names.end());
+  std::vector<std::string> mounted;
+  for (const auto& name : names) {
+    PHX_ASSIGN_OR_RETURN(const json dataset, Dataset(name));
+    const std::string path = dataset["mounted"];
+    if (path.empty()) continue;
+    PHX_RETURN_IF_ERROR(Unmount(name));
+    PHX_RETURN_IF_ERROR(RemoveMountDirectory(name, path));
+  }
+  for (const auto& name : names) PHX_RETURN_IF_ERROR(Delete(name));
+  PHX_ASSIGN_OR_RETURN(const auto snapshots, world_.List(kSnapshot));
+  for (const auto& [name, value] : snapshots) {
+    if (PoolOf(name) == change.name) PHX_RETURN_IF_ERROR(world_.Delete(kSnapshot, name));
+  }
+  PHX_ASSIGN_OR_RETURN(const auto disks, world_.List("disk"));
+  for (auto [path, disk] : disks) {
+    if (disk.value("pool", "") != change.name) continue;
+    disk["pool"] = "";
+    PHX_RETURN_IF_ERROR(world_.Put("disk", path, disk));
+  }
+  return world_.Delete(kPool, change.name);
+}
+
+absl::Status SimZfs::Do(const ClearDisk& change) {
+  PHX_ASSIGN_OR_RETURN(const auto disks, world_.List("disk"));
+  for (auto [path, disk] : disks) {
+    if (disk["device"] != change.device) continue;
+    if (disk.value("pool", "") != "" || disk.value("in_use", "") != "") {
+      return FailedPrecondition("{}: Device or resource busy", change.device);
+    }
+    disk["holds"] = json::array();
+    return world_.Put("disk", path, disk);
+  }
+  return NotFound("cannot open {}: No such file or directory", change.device);
+}
+
+absl::Status SimZfs::Do(const CreateDataset& change) {
+  PHX_ASSIGN_OR_RETURN(const bool exists, Exists(change.name));
+  if (exists) return AlreadyExists("cannot create '{}': dataset already exists", change.name);
+  PHX_ASSIGN_OR_RETURN(const bool parent, Exists(ParentOf(change.name)));
+  if (!parent) return NotFound("cannot create '{}': parent does not exist", change.name);
+  json dataset = NewDataset(change.volume_size_bytes != 0 ? "volume" : "filesystem", 0);
+  for (const auto& [property, value] : change.properties) {
+    PHX_RETURN_IF_ERROR(CheckValue(dataset, property, value));
+    dataset["local"][property] = CanonicalValue(property, value).value_or(value);
+  }
+  if (change.volume_size_bytes != 0) {
+    dataset["local"]["volsize"] = std::to_string(change.volume_size_bytes);
+    dataset["local"].emplace("refreservation", std::to_string(change.volume_size_bytes));
+  }
+  PHX_ASSIGN_OR_RETURN(dataset["guid"], world_.NextNumber());
+  PHX_RETURN_IF_ERROR(Put(change.name, dataset));
+  return MountIfWanted(change.name);
+}
+
+absl::Status SimZfs::Do(const DestroyDataset& change) {
+  PHX_ASSIGN_OR_RETURN(const json dataset, Dataset(change.name));
+  PHX_ASSIGN_OR_RETURN(const auto below, Below(change.name));
+  PHX_ASSIGN_OR_RETURN(const bool snapshots, HasSnapshots(change.name));
+  if (below.size() > 1 || snapshots) {
+    return FailedPrecondition("cannot destroy '{}': filesystem has children", change.name);
+  }
+  if (dataset.value("busy", false)) return FailedPrecondition("cannot destroy '{}': dataset is busy", change.name);
+  if (dataset["mounted"] != "") PHX_RETURN_IF_ERROR(Unmount(change.name));
+  PHX_ASSIGN_OR_RETURN(const std::string path, Value(change.name, "mountpoint"));
+  if (path.starts_with('/')) PHX_RETURN_IF_ERROR(RemoveMountDirectory(change.name, path));
+  return Delete(change.name);
+}
+
+absl::Status SimZfs::Do(const SetProperties& change) {
+  const auto set = [&]() -> absl::Status {
+    PHX_ASSIGN_OR_RETURN(json dataset, Dataset(change.name));
+    for (const auto& [property, value] : change.properties) {
+      PHX_RETURN_IF_ERROR(CheckValue(dataset, property, value));
+      const PropertyRule* rule = FindProperty(property);
+      if (rule != nullptr && rule->create_only) {
+        return InvalidArgument("cannot set property for '{}': '{}' is readonly", change.name, property);
+      }
+      dataset["local"][property] = CanonicalValue(property, value).value_or(value);
+    }
+    return Put(change.name, dataset);
+  };
+  PHX_ASSIGN_OR_RETURN(const json before, Dataset(change.name));
+  if (change.properties.count("mountpoint") == 0 && change.properties.count("canmount") == 0) return set();
+  if (change.properties.count("mountpoint") != 0 &&
+      before["local"].value("mountpoint", "") == change.properties.find("mountpoint")->second) {
+    return set();  // it moves nothing
+  }
+  // Like `zfs set canmount=noauto`, which leaves a mount alone.
+  const auto canmount = change.properties.find("canmount");
+  if (change.properties.count("mountpoint") == 0 && canmount->second != "off") return set();
+  return Remount(change.name, set);
+}
+
+absl::Status SimZfs::Do(const InheritProperty& change) {
+  if (!IsInheritable(change.property) && !change.received) {
+    return InvalidArgument("'{}' property cannot be inherited", change.property);
+  }
+  const auto inherit = [&]() -> absl::Status {
+    PHX_ASSIGN_OR_RETURN(json dataset, Dataset(change.name));
+    dataset["local"].erase(change.property);
+    json masked = dataset.value("masked", json::object());
+    masked.erase(change.property);
+    if (!change.received && dataset["received"].contains(change.property)) masked[change.property] = true;
+    dataset.erase("masked");
+    if (!masked.empty()) dataset["masked"] = masked;
+    return Put(change.name, dataset);
+  };
+  PHX_RETURN_IF_ERROR(Dataset(change.name).status());
+  return change.property == "mountpoint" ? Remount(change.name, inherit) : inherit();
+}
+
+absl::Status SimZfs::Do(const RenameDataset& change) {
+  PHX_ASSIGN_OR_RETURN(const json dataset, Dataset(change.from));
+  PHX_ASSIGN_OR_RETURN(const bool taken, Exists(change.to));
+  if (taken) return AlreadyExists("cannot rename '{}': dataset '{}' exists", change.from, change.to);
+  PHX_ASSIGN_OR_RETURN(const bool parent, Exists(ParentOf(change.to)));
+  if (!parent) return NotFound("cannot rename '{}': parent of '{}' does not exist", change.from, change.to);
+  if (PoolOf(change.from) != PoolOf(change.to)) return InvalidArgument("datasets must be within same pool");
+  PHX_ASSIGN_OR_RETURN(const auto names, Below(change.from));
+  for (const auto& name : names) {
+    PHX_ASSIGN_OR_RETURN(const json moved, Dataset(name));
+    PHX_RETURN_IF_ERROR(Delete(name));
+    PHX_RETURN_IF_ERROR(Put(change.to + name.substr(change.from.size()), moved));
+  }
+  PHX_ASSIGN_OR_RETURN(const auto snapshots, world_.List(kSnapshot));
+  for (const auto& [name, value] : snapshots) {
+    if (!IsBelow(DatasetOf(name), change.from)) continue;
+    PHX_RETURN_IF_ERROR(world_.Delete(kSnapshot, name));
+    PHX_RETURN_IF_ERROR(world_.Put(kSnapshot, change.to + name.substr(change.from.size()), value));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SimZfs::Do(const MountDataset& change) {
+  PHX_ASSIGN_OR_RETURN(const std::string canmount, Value(change.name, "canmount"));
+  PHX_ASSIGN_OR_RETURN(const std::string path, Value(change.name, "mountpoint"));
+  if (canmount == "off") return FailedPrecondition("cannot mount '{}': 'canmount' property is set to 'off'", change.name);
+  if (!path.starts_with('/')) return FailedPrecondition("cannot mount '{}': no mountpoint set", change.name);
+  return Mount(change.name, path);
+}
+
+absl::Status SimZfs::Do(const UnmountDataset& change) { return UnmountAll(change.name); }
+
+absl::Status SimZfs::Do(const SetMountRoot& change) {
+  PHX_ASSIGN_OR_RETURN(const json dataset, Dataset(change.name));
+  if (dataset["mounted"] != change.mountpoint) {
+    return FailedPrecondition("{} is not the mount root of {}", change.mountpoint, change.name);
+  }
+  return world_.WriteFile(change.mountpoint, {true, {"", change.root.uid, change.root.gid, change.root.mode}});
+}
+
+absl::Status SimZfs::Do(const SyncPool& change) {
+  PHX_ASSIGN_OR_RETURN(const auto pool, world_.Get(kPool, change.name));
+  return pool ? absl::OkStatus() : NotFound("cannot open '{}': no such pool", change.name);
+}
+
+absl::Status SimZfs::Do(const CreateSnapshot& change) {
+  PHX_RETURN_IF_ERROR(Dataset(DatasetOf(change.name)).status());
+  PHX_ASSIGN_OR_RETURN(const auto existing, world_.Get(kSnapshot, change.name));
+  if (existing) return AlreadyExists("cannot create snapshot '{}': dataset already exists", change.name);
+  PHX_ASSIGN_OR_RETURN(const int64_t guid, world_.NextNumber());
+  return world_.Put(kSnapshot, change.name, {{"guid", guid}, {"local", change.properties}, {"holds", 0}, {"clones", json::array()}});
+}
+
+absl::Status SimZfs::Do(const DestroySnapshot& change) {
+  PHX_ASSIGN_OR_RETURN(const auto snapshot, world_.Get(kSnapshot, change.name));
+  if (!snapshot) return NotFound("could not find any snapshots to destroy; check snapshot names.");
+  if ((*snapshot)["holds"] != 0 || !(*snapshot)["clones"].empty()) {
+    return FailedPrecondition("cannot destroy snapshot {}: dataset is busy", change.name);
+  }
+  return world_.Delete(kSnapshot, change.name);
+}
+
+absl::Status SimZfs::Do(const RenameSnapshot& change) {
+  PHX_ASSIGN_OR_RETURN(const auto snapshot, world_.Get(kSnapshot, change.from));
+  if (!snapshot) return NotFound("cannot open '{}': dataset does not exist", change.from);
+  PHX_ASSIGN_OR_RETURN(const auto taken, world_.Get(kSnapshot, change.to));
+  if (taken) return AlreadyExists("cannot rename to '{}': dataset already exists", change.to);
+  PHX_RETURN_IF_ERROR(world_.Delete(kSnapshot, change.from));
+  return world_.Put(kSnapshot, change.to, *snapshot);
+}
+
+absl::Status SimZfs::Do(const SetArcLive& change) {
+  // 0, the default, is what a machine has that nobody ever set.
+  if (change.bytes == 0) return world_.Delete("zfs.parameter", "zfs_arc_max");
+  return world_.Put("zfs.parameter", "zfs_arc_max", {{"value", change.bytes}});
+}
+
+absl::Status SimZfs::Do(const PutFile& change) {
+  if (!change.file) return world_.RemoveFile(change.path);
+  PHX_ASSIGN_OR_RETURN(const auto parent, world_.ReadFile(DirectoryOf(change.path)));
+  if (!parent) return NotFound("{}: No such file or directory", change.path);
+  return world_.WriteFile(change.path, {false, *change.file});
+}
+
+absl::Status SimZfs::Do(const MakeDirectory& change) {
+  PHX_ASSIGN_OR_RETURN(const auto existing, world_.ReadFile(change.path));
+  if (existing) return absl::OkStatus();
+  PHX_ASSIGN_OR_RETURN(const auto parent, world_.ReadFile(DirectoryOf(change.path)));
+  if (!parent) return NotFound("{}: No such file or directory", change.path);
+  const auto& wanted = change.directory;
+  return world_.WriteFile(change.path, {true, {"", wanted.uid, wanted.gid, wanted.mode}});
+}
+
+absl::Status SimZfs::Do(const RemoveDirectory& change) {
+  PHX_ASSIGN_OR_RETURN(const auto below, world_.FilesBelow(change.path));
+  if (!below.empty()) return FailedPrecondition("{} is not empty", change.path);
+  return world_.RemoveFile(change.path);
+}
+
+absl::Status SimZfs::Apply(const ZfsChange& change) {
+  return std::visit([this](const auto& one) { return Do(one); }, change);
+}
+
+}  // namespace phoenix::zfs

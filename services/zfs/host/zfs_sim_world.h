@@ -1,0 +1,81 @@
+// The rules of ZFS over a simulated world. Part of ZfsSim.
+#pragma once
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <functional>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "services/kit/sim/machine.h"
+#include "services/zfs/host/zfs_host.h"
+
+namespace phoenix::zfs {
+
+// One transaction's view; the changes answer as the tools do.
+class SimZfs {
+ public:
+  explicit SimZfs(kit::World& world) : world_(world) {}
+
+  absl::Status Apply(const ZfsChange& change);
+
+  // What properties a dataset shows, with their sources.
+  absl::StatusOr<PropertyStates> PropertiesOf(const std::string& name);
+  absl::StatusOr<nlohmann::json> Dataset(const std::string& name);
+  // Names of all datasets at and below `name`.
+  absl::StatusOr<std::vector<std::string>> Below(std::string_view name);
+  absl::StatusOr<bool> Exists(std::string_view name);
+  absl::Status UnmountAll(const std::string& name);
+
+ private:
+  absl::Status Do(const CreatePool& change);
+  absl::Status Do(const DestroyPool& change);
+  absl::Status Do(const ClearDisk& change);
+  absl::Status Do(const CreateDataset& change);
+  absl::Status Do(const DestroyDataset& change);
+  absl::Status Do(const SetProperties& change);
+  absl::Status Do(const InheritProperty& change);
+  absl::Status Do(const RenameDataset& change);
+  absl::Status Do(const MountDataset& change);
+  absl::Status Do(const UnmountDataset& change);
+  absl::Status Do(const SetMountRoot& change);
+  absl::Status Do(const SyncPool& change);
+  absl::Status Do(const CreateSnapshot& change);
+  absl::Status Do(const DestroySnapshot& change);
+  absl::Status Do(const RenameSnapshot& change);
+  absl::Status Do(const SetArcLive& change);
+  absl::Status Do(const PutFile& change);
+  absl::Status Do(const MakeDirectory& change);
+  absl::Status Do(const RemoveDirectory& change);
+
+  struct Effective {
+    std::string value, source;
+  };
+  // nullopt for a user property that nothing sets.
+  absl::StatusOr<std::optional<Effective>> Resolve(const std::string& name, const std::string& property);
+  absl::StatusOr<std::string> Value(const std::string& name, const std::string& property);
+  // Valid until the dataset is changed.
+  absl::StatusOr<const nlohmann::json*> Cached(const std::string& name);
+  absl::Status Put(const std::string& name, const nlohmann::json& dataset);
+  absl::Status Delete(const std::string& name);
+  absl::StatusOr<bool> HasSnapshots(std::string_view name);
+  // Mounts where the properties say so; OK where they do not.
+  absl::Status MountIfWanted(const std::string& name);
+  absl::Status Mount(const std::string& name, const std::string& path);
+  absl::Status Unmount(const std::string& name);
+  // What ZFS does with the directory of a mount point that it derived itself.
+  absl::Status RemoveMountDirectory(const std::string& name, const std::string& path);
+  // Changes properties and lets mounts follow.
+  absl::Status Remount(const std::string& name, const std::function<absl::Status()>& change);
+  absl::Status CheckValue(const nlohmann::json& dataset, const std::string& property, const std::string& value);
+
+  kit::World& world_;
+  std::map<std::string, nlohmann::json> cache_;
+};
+
+}  // namespace phoenix::zfs

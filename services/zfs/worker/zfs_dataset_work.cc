@@ -1,0 +1,238 @@
+#include "base/status/errors.h"
+#include "base/status/status_macros.h"
+#include "services/zfs/domain/zfs_names.h"
+#include "services/zfs/domain/zfs_property.h"
+#include "services/zfs/worker/zfs_work.h"
+
+namespace phoenix::zfs {
+namespace {
+
+using nlohmann::json;
+using Is = kit::Probe;
+using kit::ProbeResult;
+
+constexpr DirectoryState kNewRoot{0, 0, 0755};
+
+// Completes a dataset that this run created, whatever of it is there.
+absl::Status Complete(const Work& work, const CreateDatasetStep& step, DatasetState dataset) {
+  PropertyMap missing;
+  for (const auto& [name, value] : step.properties) {
+    const PropertyRule* rule = FindProperty(name);
+    if (rule != nullptr && rule->create_only) continue;
+    if (!SameValue(name, dataset.LocalValue(name), value)) missing.emplace(name, value);
+  }
+  if (!missing.empty()) PHX_RETURN_IF_ERROR(work.Change(SetProperties{step.name, missing}));
+  if (step.mountpoint.empty()) return absl::OkStatus();
+  if (dataset.mounted_at.empty()) {
+    PHX_RETURN_IF_ERROR(work.Change(MountDataset{step.name}));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MarkWritten(const Work& work, const std::string& name) {
+  PHX_RETURN_IF_ERROR(work.Change(SyncPool{PoolOf(name)}));
+  PHX_ASSIGN_OR_RETURN(const auto dataset, work.Dataset(name));
+  if (!dataset || !dataset->LocalValue(kWrittenMark).empty()) return absl::OkStatus();
+  return work.Change(SetProperties{name, {{std::string(kWrittenMark), dataset->Value("written")}}});
+}
+
+}  // namespace
+
+absl::StatusOr<json> Capture(const Work& work, const CreateDatasetStep& step) {
+  PHX_ASSIGN_OR_RETURN(const auto dataset, work.Dataset(step.name));
+  json captured = {{"dataset", dataset ? dataset->guid : 0}};
+  PHX_ASSIGN_OR_RETURN(captured["directory"], CaptureDirectory(work, step.mountpoint));
+  return captured;
+}
+
+std::vector<ZfsChange> ChangesOf(const CreateDatasetStep& step, const std::string& run_id) {
+  PropertyMap properties = step.properties;
+  properties.emplace(kRunMark, run_id);
+  return {CreateDataset{step.name, step.volume_size_bytes, properties}};
+}
+
+absl::Status Do(const Work& work, const CreateDatasetStep& step) {
+  absl::Status status;
+  for (const auto& change : ChangesOf(step, work.run_id)) status = work.Change(change);
+  DirectoryState root = kNewRoot;
+  if (!status.ok()) {
+    // It may be there from before a crash, or in spite of what the tool says.
+    PHX_ASSIGN_OR_RETURN(const auto dataset, work.Dataset(step.name));
+    if (!dataset) return status;
+    if (dataset->LocalValue(kRunMark) != work.run_id) {
+      return ForeignChange(step.name, "it is there, and this run did not make it");
+    }
+    PHX_RETURN_IF_ERROR(Complete(work, step, *dataset));
+    PHX_ASSIGN_OR_RETURN(const auto complete, work.Dataset(step.name));
+    if (complete && complete->root) root = *complete->root;
+  }
+  // What nobody can mount can only be told from its counter whether somebody wrote to it.
+  if (step.mountpoint.empty()) return MarkWritten(work, step.name);
+  if (step.root.empty()) return absl::OkStatus();
+  PHX_ASSIGN_OR_RETURN(const DirectoryState wanted, ResolveRoot(work, step.root, root));
+  return work.Change(SetMountRoot{step.name, step.mountpoint, wanted});
+}
+
+absl::StatusOr<ProbeResult> Probe(const Work& work, const CreateDatasetStep& step) {
+  PHX_ASSIGN_OR_RETURN(const auto dataset, work.Dataset(step.name));
+  if (!dataset) return ProbeResult{Is::kNotDone, ""};
+  if (dataset->LocalValue(kRunMark) != work.run_id) {
+    return ProbeResult{Is::kForeign, "it is there, and this run did not make it"};
+  }
+  const bool volume = dataset->type == "volume";
+  if (volume != (step.volume_size_bytes != 0)) return ProbeResult{Is::kForeign, "it is a " + dataset->type};
+  for (const auto& [name, value] : step.properties) {
+    // Some create-only properties tell no source.
+    const PropertyRule* rule = FindProperty(name);
+    const bool anywhere = rule != nullptr && rule->create_only;
+    const std::string now = anywhere ? dataset->Value(name) : dataset->LocalValue(name);
+    if (!SameValue(name, now, value)) {
+      return ProbeResult{Is::kPartial, fmt::format("{} is {}", name, dataset->Value(name))};
+    }
+  }
+  if (dataset->mounted_at != step.mountpoint) {
+    return ProbeResult{Is::kPartial, dataset->mounted_at.empty() ? "it is not mounted"
+                                                                    : "it is mounted at " + dataset->mounted_at};
+  }
+  if (step.mountpoint.empty() && dataset->LocalValue(kWrittenMark).empty()) {
+    return ProbeResult{Is::kPartial, "what was written to it is not marked yet"};
+  }
+  if (!step.root.empty() && dataset->root) {
+    PHX_ASSIGN_OR_RETURN(const DirectoryState wanted, ResolveRoot(work, step.root, *dataset->root));
+    if (wanted != *dataset->root) return ProbeResult{Is::kPartial, "owner, group or mode differ"};
+  }
+  return ProbeResult{Is::kDone, ""};
+}
+
+absl::Status Undo(const Work& work, const CreateDatasetStep& step) {
+  PHX_ASSIGN_OR_RETURN(const auto dataset, work.Dataset(step.name));
+  if (dataset) {
+    if (dataset->LocalValue(kRunMark) != work.run_id) {
+      return ForeignChange(step.name, "it is there, and this run did not make it");
+    }
+    PHX_ASSIGN_OR_RETURN(const std::string found, ProveEmpty(work, step.name));
+    if (found.empty()) {
+      PHX_RETURN_IF_ERROR(work.Change(DestroyDataset{step.name}));
+    } else {
+      PHX_RETURN_IF_ERROR(Annotate(SetAside(work, step.name, found),
+                                   fmt::format("{} holds what others made ({}) and cannot be set aside", step.name, found)));
+    }
+  }
+  return RestoreDirectory(work, step.mountpoint, work.captured.value("directory", json()));
+}
+
+absl::StatusOr<kit::LedgerChange> LedgerOf(const Work& work, const CreateDatasetStep& step) {
+  PHX_ASSIGN_OR_RETURN(const auto dataset, work.Dataset(step.name));
+  if (!dataset) return NotFound("dataset {} is not there", step.name);
+  kit::LedgerEntry entry{
+      .key = "dataset:" + step.name, .identity = std::to_string(dataset->guid), .created = true};
+  entry.fields = json({{"properties", step.properties},
+                       {"owner", step.root.owner},
+                       {"group", step.root.group},
+                       {"mode", step.root.mode}})
+                     .dump();
+  return kit::LedgerChange{{entry}, {}};
+}
+
+std::vector<ZfsChange> UndoChanges(const Work&, const CreateDatasetStep& step) { return {DestroyDataset{step.name}}; }
+
+// Into the trash.
+
+absl::StatusOr<json> Capture(const Work& work, const DeleteDatasetStep& step) {
+  PHX_ASSIGN_OR_RETURN(const auto dataset, work.Dataset(step.name));
+  if (!dataset) return NotFound("dataset {} is not there any more", step.name);
+  return json{{"guid", dataset->guid},
+              {"mounted", dataset->mounted_at},
+              {"filesystem", dataset->type == "filesystem"},
+              {"canmount", CaptureProperty(*dataset, "canmount")}};
+}
+
+std::vector<ZfsChange> ChangesOf(const DeleteDatasetStep& step, const std::string& run_id) {
+  std::vector<ZfsChange> changes;
+  if (!step.mountpoint.empty()) changes.push_back(UnmountDataset{step.name});
+  PropertyMap marks = {{std::string(kTrashMark), run_id}};
+  // Its own mount point would bring it back at the next boot.
+  if (!step.mountpoint.empty()) marks.emplace("canmount", "noauto");
+  changes.push_back(SetProperties{step.name, marks});
+  changes.push_back(RenameDataset{step.name, AsideName(TrashOf(step.name, run_id), step.name)});
+  return changes;
+}
+
+absl::Status Do(const Work& work, const DeleteDatasetStep& step) {
+  PHX_ASSIGN_OR_RETURN(const auto dataset, work.Dataset(step.name));
+  if (!dataset) return absl::OkStatus();
+  if (dataset->guid != step.guid) return ForeignChange(step.name, "it is another dataset of that name");
+  const absl::MutexLock lock(&work.containers);
+  PHX_RETURN_IF_ERROR(EnsureContainer(work, TrashOf(step.name, work.run_id)));
+  for (const auto& change : ChangesOf(step, work.run_id)) {
+    if (std::holds_alternative<UnmountDataset>(change) && dataset->mounted_at.empty()) continue;
+    PHX_RETURN_IF_ERROR(work.Change(change));
+  }
+  return RestoreDirectory(work, step.mountpoint, json());
+}
+
+absl::StatusOr<ProbeResult> Probe(const Work& work, const DeleteDatasetStep& step) {
+  const std::string trash = AsideName(TrashOf(step.name, work.run_id), step.name);
+  ObserveRequest request;
+  request.datasets = {step.name, trash};
+  PHX_ASSIGN_OR_RETURN(const ZfsState seen, work.host.Observe(request));
+  const auto there = seen.datasets.find(step.name);
+  const auto gone = seen.datasets.find(trash);
+  if (gone != seen.datasets.end() && gone->second.guid == step.guid) {
+    if (there != seen.datasets.end()) return ProbeResult{Is::kForeign, "another dataset of that name was made"};
+    return ProbeResult{Is::kDone, ""};
+  }
+  if (there == seen.datasets.end() || there->second.guid != step.guid) {
+    return ProbeResult{Is::kForeign, "it is neither where it was nor in the trash"};
+  }
+  const bool marked = there->second.LocalValue(kTrashMark) == work.run_id;
+  const bool mounted = there->second.mounted_at == step.mountpoint;
+  if (!marked && mounted) return ProbeResult{Is::kNotDone, ""};
+  return ProbeResult{Is::kPartial, marked ? "it is marked for the trash" : "it is not mounted"};
+}
+
+absl::Status Undo(const Work& work, const DeleteDatasetStep& step) {
+  const std::string container = TrashOf(step.name, work.run_id);
+  const std::string trash = AsideName(container, step.name);
+  ObserveRequest request;
+  request.datasets = {step.name, trash};
+  PHX_ASSIGN_OR_RETURN(const ZfsState seen, work.host.Observe(request));
+  const bool there = seen.datasets.count(step.name) != 0;
+  const absl::MutexLock lock(&work.containers);
+  if (!there) {
+    if (seen.datasets.count(trash) == 0) return ForeignChange(step.name, "it is neither where it was nor in the trash");
+    PHX_RETURN_IF_ERROR(work.Change(RenameDataset{trash, step.name}));
+  } else if (seen.datasets.find(step.name)->second.guid != step.guid) {
+    return ForeignChange(step.name, "another dataset of that name was made");
+  }
+  PHX_ASSIGN_OR_RETURN(auto dataset, work.Dataset(step.name));
+  if (!dataset) return Internal("{} is not there after it was renamed back", step.name);
+  if (work.captured.value("filesystem", false) &&
+      CaptureProperty(*dataset, "canmount") != work.captured.at("canmount")) {
+    PHX_RETURN_IF_ERROR(work.Change(RestoreProperty(step.name, "canmount", work.captured.at("canmount"))));
+  }
+  if (!dataset->LocalValue(kTrashMark).empty()) {
+    PHX_RETURN_IF_ERROR(work.Change(InheritProperty{step.name, std::string(kTrashMark), false}));
+  }
+  PHX_ASSIGN_OR_RETURN(dataset, work.Dataset(step.name));
+  if (dataset && dataset->mounted_at.empty() && !work.captured.value("mounted", "").empty()) {
+    PHX_RETURN_IF_ERROR(work.Change(MountDataset{step.name}));
+  }
+  return DropEmptyContainers(work, container);
+}
+
+absl::StatusOr<kit::LedgerChange> LedgerOf(const Work&, const DeleteDatasetStep& step) {
+  return kit::LedgerChange{{}, {"dataset:" + step.name}};
+}
+
+std::vector<ZfsChange> UndoChanges(const Work& work, const DeleteDatasetStep& step) {
+  std::vector<ZfsChange> changes = {RenameDataset{AsideName(TrashOf(step.name, work.run_id), step.name), step.name}};
+  if (work.captured.contains("canmount") && work.captured.value("filesystem", false)) {
+    changes.push_back(RestoreProperty(step.name, "canmount", work.captured["canmount"]));
+  }
+  changes.push_back(InheritProperty{step.name, std::string(kTrashMark), false});
+  if (!step.mountpoint.empty()) changes.push_back(MountDataset{step.name});
+  return changes;
+}
+
+}  // namespace phoenix::zfs

@@ -1,0 +1,255 @@
+#include "services/zfs/worker/zfs_domain.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/digest/digest.h"
+#include "base/status/errors.h"
+#include "base/status/status_macros.h"
+#include "services/kit/plan/keys.h"
+#include "services/zfs/domain/zfs_names.h"
+#include "services/zfs/domain/zfs_property.h"
+#include "services/zfs/host/zfs_command.h"
+#include "services/zfs/worker/zfs_step_json.h"
+#include "services/zfs/worker/zfs_work.h"
+
+namespace phoenix::zfs {
+namespace {
+
+using nlohmann::json;
+
+// In plans, where no run has been given yet.
+constexpr char kAnyRun[] = "RUN";
+
+kit::StepClass ClassOf(Reversal reversal) {
+  switch (reversal) {
+    case Reversal::kExact: return kit::StepClass::kExact;
+    case Reversal::kConfig: return kit::StepClass::kConfig;
+    case Reversal::kLossy: return kit::StepClass::kLossy;
+    case Reversal::kPointOfNoReturn: break;
+  }
+  return kit::StepClass::kPointOfNoReturn;
+}
+
+// What a person would type for owner, group and mode by name; the numbers are known only when the step runs.
+std::vector<std::string> RootCommands(const RootWish& root, const std::string& mountpoint) {
+  std::vector<std::string> commands;
+  if (!root.owner.empty() || !root.group.empty()) {
+    commands.push_back(fmt::format("chown {}{}{} {}", root.owner, root.group.empty() ? "" : ":", root.group, mountpoint));
+  }
+  if (!root.mode.empty()) commands.push_back(fmt::format("chmod {} {}", root.mode, mountpoint));
+  return commands;
+}
+
+std::vector<std::string> CommandTexts(const ZfsStep& step) {
+  std::vector<std::string> texts;
+  const auto add = [&](const std::vector<std::string>& more) { texts.insert(texts.end(), more.begin(), more.end()); };
+  std::visit(
+      [&](const auto& one) {
+        for (const auto& change : ChangesOf(one, kAnyRun)) add(ToText(change));
+      },
+      step);
+  if (const auto* pool = std::get_if<CreatePoolStep>(&step)) add(RootCommands(pool->root, pool->mountpoint));
+  if (const auto* dataset = std::get_if<CreateDatasetStep>(&step)) add(RootCommands(dataset->root, dataset->mountpoint));
+  if (const auto* root = std::get_if<SetMountRootStep>(&step)) add(RootCommands(root->root, root->mountpoint));
+  return texts;
+}
+
+kit::Step Render(const PlannedStep& planned) {
+  kit::Step step{.id = planned.id, .resource = planned.resource, .action = planned.action};
+  for (const auto& one : planned.differences) step.diffs.push_back({one.field, one.before, one.after});
+  step.step_class = ClassOf(planned.reversal);
+  step.undo = planned.undo;
+  step.remainder = planned.remainder;
+  step.commands = CommandTexts(planned.step);
+  for (const auto& need : planned.needs) step.requires_keys.push_back({need.key, need.satisfied_now});
+  step.provides = planned.provides;
+  step.removes = planned.removes;
+  step.disturbs = planned.disturbs;
+  step.payload = ToJson(planned.step);
+  return step;
+}
+
+Ownership OwnershipOf(const kit::Ledger& ledger) {
+  Ownership owned;
+  for (const auto& [key, entry] : ledger) {
+    if (entry.created) owned.created.emplace(key, entry.identity);
+  }
+  return owned;
+}
+
+// Reads a journaled step and what was captured for it.
+struct Opened {
+  ZfsStep step;
+  Work work;
+};
+absl::StatusOr<Opened> Open(ZfsHost& host, absl::Mutex& containers, const kit::Step& step, const std::string& run_id,
+                            const std::string& captured, ChildObserver on_child) {
+  PHX_ASSIGN_OR_RETURN(ZfsStep typed, StepFromJson(step.payload));
+  json value = captured.empty() ? json::object() : json::parse(captured, nullptr, /*allow_exceptions=*/false);
+  if (!value.is_object()) return DataLoss("what was captured for {} cannot be read", step.id);
+  return Opened{std::move(typed), Work{host, containers, run_id, std::move(value), std::move(on_child)}};
+}
+
+// Journaled JSON is ours, but damage must not end the daemon.
+template <class Body>
+auto Guarded(const kit::Step& step, Body body) -> decltype(body()) {
+  try {
+    return body();
+  } catch (const json::exception& error) {
+    return DataLoss("what was captured for {} cannot be read: {}", step.id, error.what());
+  }
+}
+
+}  // namespace
+
+kit::DomainDescription ZfsDomain::Describe() {
+  return {"zfs", {std::string(kSpecType)}, host_.Versions()};
+}
+
+absl::StatusOr<kit::Plan> ZfsDomain::MakePlan(const kit::PlanInput& input) {
+  PHX_ASSIGN_OR_RETURN(ZfsSpec spec, parser_(input.spec_type, input.spec));
+  spec.partial = spec.partial || input.local;
+  PHX_ASSIGN_OR_RETURN(ZfsState seen, host_.Observe(FirstLook(spec)));
+  PHX_ASSIGN_OR_RETURN(ZfsState more, host_.Observe(SecondLook(spec, seen)));
+  seen.paths = std::move(more.paths);
+  PHX_ASSIGN_OR_RETURN(const ZfsPlan made, phoenix::zfs::MakePlan(spec, seen, OwnershipOf(input.ledger)));
+  kit::Plan plan;
+  for (const auto& step : made.steps) plan.steps.push_back(Render(step));
+  for (const auto& note : made.notes) plan.notes.push_back({note.warning, note.resource, note.text});
+  plan.base_fingerprint = Sha256Hex(made.fingerprint_text);
+  plan.provided_now = made.provided_now;
+  return plan;
+}
+
+absl::StatusOr<std::string> ZfsDomain::Capture(const kit::Step& step, const std::string& run_id) {
+  PHX_ASSIGN_OR_RETURN(const Opened opened, Open(host_, containers_, step, run_id, "", nullptr));
+  PHX_ASSIGN_OR_RETURN(const json captured, std::visit(
+      [&](const auto& typed) { return phoenix::zfs::Capture(opened.work, typed); }, opened.step));
+  return captured.dump();
+}
+
+absl::Status ZfsDomain::Do(const kit::Step& step, const kit::StepContext& context) {
+  PHX_ASSIGN_OR_RETURN(const Opened opened,
+                       Open(host_, containers_, step, context.run_id, context.captured, context.on_child));
+  return Guarded(step, [&]() -> absl::Status {
+    return std::visit([&](const auto& typed) { return phoenix::zfs::Do(opened.work, typed); }, opened.step);
+  });
+}
+
+absl::StatusOr<kit::ProbeResult> ZfsDomain::ProbeStep(const kit::Step& step, const kit::StepContext& context) {
+  PHX_ASSIGN_OR_RETURN(const Opened opened,
+                       Open(host_, containers_, step, context.run_id, context.captured, context.on_child));
+  return Guarded(step, [&]() -> absl::StatusOr<kit::ProbeResult> {
+    return std::visit([&](const auto& typed) { return phoenix::zfs::Probe(opened.work, typed); }, opened.step);
+  });
+}
+
+absl::Status ZfsDomain::Undo(const kit::Step& step, const kit::StepContext& context) {
+  PHX_ASSIGN_OR_RETURN(const Opened opened,
+                       Open(host_, containers_, step, context.run_id, context.captured, context.on_child));
+  return Guarded(step, [&]() -> absl::Status {
+    return std::visit([&](const auto& typed) { return phoenix::zfs::Undo(opened.work, typed); }, opened.step);
+  });
+}
+
+std::vector<std::string> ZfsDomain::RemainingCommands(const kit::Step& step, const kit::StepContext& context) {
+  std::vector<std::string> texts;
+  const auto opened = Open(host_, containers_, step, context.run_id, context.captured, nullptr);
+  if (!opened.ok()) return {"# " + Message(opened.status())};
+  const absl::Status status = Guarded(step, [&]() -> absl::Status {
+    const auto changes =
+        std::visit([&](const auto& typed) { return UndoChanges(opened->work, typed); }, opened->step);
+    for (const auto& change : changes) {
+      for (auto& text : ToText(change)) texts.push_back(std::move(text));
+    }
+    return absl::OkStatus();
+  });
+  if (!status.ok()) texts.push_back("# " + Message(status));
+  return texts;
+}
+
+absl::StatusOr<kit::LedgerChange> ZfsDomain::LedgerOf(const kit::Step& step, const kit::StepContext& context) {
+  PHX_ASSIGN_OR_RETURN(const Opened opened,
+                       Open(host_, containers_, step, context.run_id, context.captured, nullptr));
+  return Guarded(step, [&]() -> absl::StatusOr<kit::LedgerChange> {
+    return std::visit([&](const auto& typed) { return phoenix::zfs::LedgerOf(opened.work, typed); }, opened.step);
+  });
+}
+
+absl::StatusOr<kit::VerifyReport> ZfsDomain::Verify(const kit::VerifyInput& input) {
+  kit::VerifyReport report;
+  ObserveRequest request;
+  request.pools = request.all_datasets = true;
+  PHX_ASSIGN_OR_RETURN(const ZfsState seen, host_.Observe(request));
+  for (const auto& step : input.applied) {
+    for (const auto& key : step.provides) {
+      const std::string name(kit::NameOf(key));
+      if (kit::KindOf(key) == "pool") {
+        const auto pool = seen.pools.find(name);
+        if (pool == seen.pools.end() || pool->second.health != "ONLINE") {
+          return FailedPrecondition("pool {} is {}", name, pool == seen.pools.end() ? "not there" : pool->second.health);
+        }
+        report.probes.push_back(fmt::format("pool {} is ONLINE", name));
+      } else if (kit::KindOf(key) == "path" && !step.id.starts_with("directory:")) {
+        const bool mounted = std::any_of(seen.datasets.begin(), seen.datasets.end(),
+                                         [&](const auto& dataset) { return dataset.second.mounted_at == name; });
+        if (!mounted) return FailedPrecondition("nothing is mounted at {} in the host's mount namespace", name);
+        report.probes.push_back(fmt::format("{} is mounted in the host's mount namespace", name));
+      }
+    }
+  }
+  return report;
+}
+
+absl::Status ZfsDomain::Close(const std::string& run_id, bool committed) {
+  if (!committed) return absl::OkStatus();
+  ObserveRequest request;
+  request.snapshots = true;
+  PHX_ASSIGN_OR_RETURN(const ZfsState seen, host_.Observe(request));
+  for (const auto& [name, snapshot] : seen.snapshots) {
+    if (!IsTrashedSnapshot(name, run_id)) continue;
+    PHX_RETURN_IF_ERROR(host_.Change(DestroySnapshot{name}, nullptr));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<kit::ObservedField>> ZfsDomain::Observe(const std::vector<std::string>& keys) {
+  const std::set<std::string> wanted(keys.begin(), keys.end());
+  const auto asked = [&](const std::string& key) { return wanted.empty() || wanted.count(key) != 0; };
+  ObserveRequest request;
+  request.pools = request.all_datasets = request.arc = true;
+  PHX_ASSIGN_OR_RETURN(const ZfsState seen, host_.Observe(request));
+  std::vector<kit::ObservedField> fields;
+  for (const auto& [name, pool] : seen.pools) {
+    const std::string key = "pool:" + name;
+    if (!asked(key)) continue;
+    fields.push_back({key, "guid", std::to_string(pool.guid), "-"});
+    fields.push_back({key, "health", pool.health, "-"});
+    fields.push_back({key, "raid_level", RaidLevelOf(pool.layout), "-"});
+    fields.push_back({key, "layout", ToText(pool.layout), "-"});
+  }
+  for (const auto& [name, dataset] : seen.datasets) {
+    const std::string key = "dataset:" + name;
+    if (!asked(key)) continue;
+    fields.push_back({key, "guid", std::to_string(dataset.guid), "-"});
+    fields.push_back({key, "type", dataset.type, "-"});
+    fields.push_back({key, "mounted at", dataset.mounted_at, "-"});
+    if (dataset.root) {
+      fields.push_back({key, "owner", std::to_string(dataset.root->uid), "-"});
+      fields.push_back({key, "group", std::to_string(dataset.root->gid), "-"});
+      fields.push_back({key, "mode", fmt::format("{:o}", dataset.root->mode), "-"});
+    }
+    for (const auto& [property, state] : dataset.properties) {
+      if (FindProperty(property) == nullptr && !IsUserProperty(property)) continue;
+      fields.push_back({key, property, state.value, state.source});
+    }
+  }
+  if (asked("arc:limit")) {
+    fields.push_back({"arc:limit", "live", std::to_string(seen.arc.live.value_or(0)), "-"});
+    fields.push_back({"arc:limit", "file", seen.arc.file ? seen.arc.file->content : "", "-"});
+  }
+  return fields;
+}
+
+}  // namespace phoenix::zfs

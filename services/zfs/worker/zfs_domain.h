@@ -1,0 +1,45 @@
+// ZFS as a participant: the kit's Domain over the planner and the host.
+#pragma once
+
+#include <absl/synchronization/mutex.h>
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "services/kit/participant/domain.h"
+#include "services/zfs/domain/zfs_planner.h"
+#include "services/zfs/host/zfs_host.h"
+
+namespace phoenix::zfs {
+
+inline constexpr std::string_view kSpecType = "phoenix.zfs.v1.ZfsSpec";
+
+// INVALID_ARGUMENT for bytes that are no such spec, or for another type.
+using SpecParser = std::function<absl::StatusOr<ZfsSpec>(std::string_view type, std::string_view bytes)>;
+
+class ZfsDomain final : public kit::Domain {
+ public:
+  ZfsDomain(ZfsHost& host, SpecParser parser) : host_(host), parser_(std::move(parser)) {}
+
+  kit::DomainDescription Describe() override;
+  absl::StatusOr<std::vector<kit::ObservedField>> Observe(const std::vector<std::string>& keys) override;
+  absl::StatusOr<kit::Plan> MakePlan(const kit::PlanInput& input) override;
+  absl::StatusOr<std::string> Capture(const kit::Step& step, const std::string& run_id) override;
+  absl::Status Do(const kit::Step& step, const kit::StepContext& context) override;
+  absl::StatusOr<kit::ProbeResult> ProbeStep(const kit::Step& step, const kit::StepContext& context) override;
+  absl::Status Undo(const kit::Step& step, const kit::StepContext& context) override;
+  std::vector<std::string> RemainingCommands(const kit::Step& step, const kit::StepContext& context) override;
+  absl::StatusOr<kit::LedgerChange> LedgerOf(const kit::Step& step, const kit::StepContext& context) override;
+  absl::StatusOr<kit::VerifyReport> Verify(const kit::VerifyInput& input) override;
+  // Destroys the snapshots that a committed run deleted.
+  absl::Status Close(const std::string& run_id, bool committed) override;
+
+ private:
+  ZfsHost& host_;
+  const SpecParser parser_;
+  absl::Mutex containers_;
+};
+
+}  // namespace phoenix::zfs

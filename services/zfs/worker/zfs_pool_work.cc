@@ -1,0 +1,234 @@
+#include <algorithm>
+#include <set>
+
+#include "base/status/errors.h"
+#include "base/status/status_macros.h"
+#include "services/zfs/domain/zfs_names.h"
+#include "services/zfs/domain/zfs_property.h"
+#include "services/zfs/worker/zfs_work.h"
+
+namespace phoenix::zfs {
+namespace {
+
+using nlohmann::json;
+
+std::vector<std::string> DisksOf(const CreatePoolStep& step) {
+  std::vector<std::string> disks;
+  for (const auto& group : step.layout) disks.insert(disks.end(), group.disks.begin(), group.disks.end());
+  return disks;
+}
+
+ObserveRequest LookAt(const CreatePoolStep& step) {
+  ObserveRequest request;
+  request.pools = true;
+  request.wanted_pools = {step.name};
+  request.datasets = {step.name};
+  request.disks = DisksOf(step);
+  return request;
+}
+
+json HoldsOf(const DiskState& disk) {
+  json holds = json::array();
+  for (const auto& finding : disk.findings) holds.push_back(finding.where + ": " + finding.what);
+  return holds;
+}
+
+// What an interrupted create or destroy of this very pool leaves, and nothing else. The disks were proven blank before,
+// and nobody else's tool names the pool on them.
+bool IsOurResidue(const DiskState& disk, const std::string& pool) {
+  return std::all_of(disk.findings.begin(), disk.findings.end(), [&](const Finding& finding) {
+    return finding.pool.empty() ? finding.zfs_partition : finding.pool == pool;
+  });
+}
+
+ClearDisk Clearing(const DiskState& disk) {
+  ClearDisk clear{disk.device_path, disk.size_bytes, {}};
+  for (const auto& finding : disk.findings) {
+    const auto& labelled = clear.labelled;
+    if (!finding.pool.empty() && std::find(labelled.begin(), labelled.end(), finding.where) == labelled.end()) {
+      clear.labelled.push_back(finding.where);
+    }
+  }
+  return clear;
+}
+
+PropertyMap MarkedProperties(const CreatePoolStep& step, const std::string& run_id) {
+  PropertyMap properties = step.root_properties;
+  properties.emplace(kRunMark, run_id);
+  return properties;
+}
+
+// Whether the disks are as they were captured. `dirty`: the disks on which only our residue is.
+absl::StatusOr<kit::ProbeResult> ProbeDisks(const Work& work, const CreatePoolStep& step, const ZfsState& seen,
+                                            std::vector<const DiskState*>* dirty) {
+  kit::ProbeResult result{kit::Probe::kNotDone, ""};
+  for (const auto& path : DisksOf(step)) {
+    const auto disk = seen.disks.find(path);
+    if (disk == seen.disks.end()) return kit::ProbeResult{kit::Probe::kForeign, fmt::format("disk {} is gone", path)};
+    if (!disk->second.member_of.empty()) {
+      return kit::ProbeResult{kit::Probe::kForeign,
+                              fmt::format("disk {} is a member of pool {}", path, disk->second.member_of)};
+    }
+    const json holds = HoldsOf(disk->second);
+    const json before = work.captured.contains("disks") && work.captured["disks"].contains(path)
+                            ? work.captured["disks"][path]["holds"]
+                            : json::array();
+    if (holds.empty() || holds == before) continue;
+    if (!IsOurResidue(disk->second, step.name)) {
+      return kit::ProbeResult{kit::Probe::kForeign, fmt::format("disk {} now holds {}", path, holds.dump())};
+    }
+    result = {kit::Probe::kPartial, fmt::format("disk {} holds {}", path, holds.dump())};
+    if (dirty != nullptr) dirty->push_back(&disk->second);
+  }
+  return result;
+}
+
+absl::StatusOr<std::string> WhyPoolMustStay(const Work& work, const CreatePoolStep& step) {
+  ObserveRequest request;
+  request.datasets = {step.name};
+  request.recursive = true;
+  PHX_ASSIGN_OR_RETURN(const ZfsState below, work.host.Observe(request));
+  std::string kept;
+  for (const auto& [name, dataset] : below.datasets) {
+    if (name == step.name || name == step.name + "/.phoenix") continue;
+    const bool container = std::any_of(below.datasets.begin(), below.datasets.end(), [&](const auto& other) {
+      return other.first != name && IsBelow(other.first, name);
+    });
+    if (!container) kept += (kept.empty() ? "" : ", ") + name;
+  }
+  if (!kept.empty()) return "it holds " + kept;
+  return ProveEmpty(work, step.name);
+}
+
+}  // namespace
+
+absl::StatusOr<json> Capture(const Work& work, const CreatePoolStep& step) {
+  PHX_ASSIGN_OR_RETURN(const ZfsState seen, work.host.Observe(LookAt(step)));
+  json captured = {{"pool", 0}, {"disks", json::object()}};
+  if (const auto pool = seen.pools.find(step.name); pool != seen.pools.end()) captured["pool"] = pool->second.guid;
+  for (const auto& path : DisksOf(step)) {
+    const auto disk = seen.disks.find(path);
+    if (disk == seen.disks.end()) return FailedPrecondition("disk {} is not present", path);
+    captured["disks"][path] = {{"device", disk->second.device_path},
+                               {"serial", disk->second.serial},
+                               {"size", disk->second.size_bytes},
+                               {"holds", HoldsOf(disk->second)}};
+  }
+  PHX_ASSIGN_OR_RETURN(captured["directory"], CaptureDirectory(work, step.mountpoint));
+  return captured;
+}
+
+std::vector<ZfsChange> ChangesOf(const CreatePoolStep& step, const std::string& run_id) {
+  return {CreatePool{step.name, step.layout, step.properties, MarkedProperties(step, run_id), step.wipe}};
+}
+
+absl::Status Do(const Work& work, const CreatePoolStep& step) {
+  PHX_ASSIGN_OR_RETURN(const ZfsState seen, work.host.Observe(LookAt(step)));
+  const auto root = seen.datasets.find(step.name);
+  if (seen.pools.count(step.name) == 0) {
+    std::vector<const DiskState*> dirty;
+    PHX_ASSIGN_OR_RETURN(const auto probe, ProbeDisks(work, step, seen, &dirty));
+    if (probe.probe == kit::Probe::kForeign) return ForeignChange("pool " + step.name, probe.found);
+    if (step.wipe) {
+      dirty.clear();
+      for (const auto& [path, disk] : seen.disks) {
+        if (!disk.in_use.empty()) return FailedPrecondition("disk {} is in use: {}", path, disk.in_use);
+        if (!disk.findings.empty()) dirty.push_back(&disk);
+      }
+    }
+    for (const DiskState* disk : dirty) PHX_RETURN_IF_ERROR(work.Change(Clearing(*disk)));
+    for (const auto& change : ChangesOf(step, work.run_id)) PHX_RETURN_IF_ERROR(work.Change(change));
+  } else if (root == seen.datasets.end() || root->second.LocalValue(kRunMark) != work.run_id) {
+    return ForeignChange("pool " + step.name, "it is there, and this run did not make it");
+  }
+  if (step.mountpoint.empty()) return absl::OkStatus();
+  PHX_ASSIGN_OR_RETURN(const auto now, work.Dataset(step.name));
+  if (now && now->mounted_at.empty()) PHX_RETURN_IF_ERROR(work.Change(MountDataset{step.name}));
+  if (step.root.empty()) return absl::OkStatus();
+  PHX_ASSIGN_OR_RETURN(const auto mounted, work.Dataset(step.name));
+  if (!mounted || !mounted->root) return Internal("{} is not mounted", step.name);
+  PHX_ASSIGN_OR_RETURN(const DirectoryState wanted, ResolveRoot(work, step.root, *mounted->root));
+  return work.Change(SetMountRoot{step.name, step.mountpoint, wanted});
+}
+
+absl::StatusOr<kit::ProbeResult> Probe(const Work& work, const CreatePoolStep& step) {
+  PHX_ASSIGN_OR_RETURN(const ZfsState seen, work.host.Observe(LookAt(step)));
+  for (const auto& exported : seen.exported) {
+    if (exported.name == step.name) return kit::ProbeResult{kit::Probe::kForeign, "the pool was exported"};
+  }
+  const auto pool = seen.pools.find(step.name);
+  if (pool == seen.pools.end()) return ProbeDisks(work, step, seen, nullptr);
+  const auto root = seen.datasets.find(step.name);
+  if (root == seen.datasets.end() || root->second.LocalValue(kRunMark) != work.run_id) {
+    return kit::ProbeResult{kit::Probe::kForeign, fmt::format("pool {} is there, and this run did not make it", step.name)};
+  }
+  std::vector<VdevGroup> wanted = step.layout;
+  for (auto& group : wanted) {
+    for (auto& path : group.disks) {
+      const auto disk = seen.disks.find(path);
+      if (disk != seen.disks.end()) path = disk->second.device_path;
+    }
+  }
+  if (const std::string why = ExplainDifference(wanted, pool->second.layout); !why.empty()) {
+    return kit::ProbeResult{kit::Probe::kForeign, why};
+  }
+  for (const auto& [name, value] : step.root_properties) {
+    if (!SameValue(name, root->second.LocalValue(name), value)) {
+      return kit::ProbeResult{kit::Probe::kPartial, fmt::format("{} is {}", name, root->second.Value(name))};
+    }
+  }
+  if (root->second.mounted_at != step.mountpoint) return kit::ProbeResult{kit::Probe::kPartial, "it is not mounted"};
+  if (!step.root.empty() && root->second.root) {
+    PHX_ASSIGN_OR_RETURN(const DirectoryState wish, ResolveRoot(work, step.root, *root->second.root));
+    if (wish != *root->second.root) return kit::ProbeResult{kit::Probe::kPartial, "owner, group or mode differ"};
+  }
+  return kit::ProbeResult{kit::Probe::kDone, ""};
+}
+
+absl::Status Undo(const Work& work, const CreatePoolStep& step) {
+  PHX_ASSIGN_OR_RETURN(ZfsState seen, work.host.Observe(LookAt(step)));
+  for (const auto& exported : seen.exported) {
+    if (exported.name == step.name) return ForeignChange("pool " + step.name, "it was exported");
+  }
+  if (seen.pools.count(step.name) != 0) {
+    const auto root = seen.datasets.find(step.name);
+    if (root == seen.datasets.end() || root->second.LocalValue(kRunMark) != work.run_id) {
+      return ForeignChange("pool " + step.name, "it is there, and this run did not make it");
+    }
+    PHX_ASSIGN_OR_RETURN(const std::string why, WhyPoolMustStay(work, step));
+    if (!why.empty()) {
+      return WithReason(FailedPrecondition("pool {} was created by this run and stays, since others use it: {}", step.name, why),
+                        {"POOL_HOLDS_DATA", {{"pool", step.name}}});
+    }
+    PHX_RETURN_IF_ERROR(work.Change(DestroyPool{step.name}));
+    PHX_ASSIGN_OR_RETURN(seen, work.host.Observe(LookAt(step)));
+    if (seen.pools.count(step.name) != 0) return Internal("pool {} is still there after zpool destroy", step.name);
+  }
+  std::vector<const DiskState*> dirty;
+  PHX_ASSIGN_OR_RETURN(const auto probe, ProbeDisks(work, step, seen, &dirty));
+  if (probe.probe == kit::Probe::kForeign) return ForeignChange("pool " + step.name, probe.found);
+  for (const DiskState* disk : dirty) PHX_RETURN_IF_ERROR(work.Change(Clearing(*disk)));
+  return RestoreDirectory(work, step.mountpoint, work.captured.value("directory", json()));
+}
+
+absl::StatusOr<kit::LedgerChange> LedgerOf(const Work& work, const CreatePoolStep& step) {
+  ObserveRequest request;
+  request.pools = true;
+  PHX_ASSIGN_OR_RETURN(const ZfsState seen, work.host.Observe(request));
+  const auto pool = seen.pools.find(step.name);
+  if (pool == seen.pools.end()) return NotFound("pool {} is not there", step.name);
+  kit::LedgerEntry entry{.key = "pool:" + step.name, .identity = std::to_string(pool->second.guid), .created = true};
+  entry.fields = json({{"layout", ToText(step.layout)}, {"properties", step.properties}}).dump();
+  return kit::LedgerChange{{entry}, {}};
+}
+
+std::vector<ZfsChange> UndoChanges(const Work& work, const CreatePoolStep& step) {
+  std::vector<ZfsChange> changes = {DestroyPool{step.name}};
+  if (!work.captured.contains("disks")) return changes;
+  for (const auto& [path, disk] : work.captured["disks"].items()) {
+    changes.push_back(ClearDisk{disk.value("device", path), disk.value("size", uint64_t{0}), {path + "-part1"}});
+  }
+  return changes;
+}
+
+}  // namespace phoenix::zfs

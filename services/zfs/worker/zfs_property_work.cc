@@ -1,0 +1,240 @@
+#include "base/status/errors.h"
+#include "base/status/status_macros.h"
+#include "services/zfs/domain/zfs_property.h"
+#include "services/zfs/worker/zfs_work.h"
+
+namespace phoenix::zfs {
+namespace {
+
+using nlohmann::json;
+using Is = kit::Probe;
+using kit::ProbeResult;
+
+bool MovesMount(const SetPropertiesStep& step) {
+  return step.properties.count("mountpoint") != 0 || step.properties.count("canmount") != 0;
+}
+
+std::string NewMountPoint(const SetPropertiesStep& step) {
+  const auto path = step.properties.find("mountpoint");
+  return path != step.properties.end() && path->second.starts_with('/') ? path->second : "";
+}
+
+bool ShouldBeMounted(const DatasetState& dataset) {
+  return dataset.type == "filesystem" && dataset.Value("canmount") == "on" &&
+         dataset.Value("mountpoint").starts_with('/');
+}
+
+// How a property stands: as captured, as wanted, or as neither.
+enum class Stand { kCaptured, kWanted, kOther };
+
+Stand StandOf(const DatasetState& dataset, const std::string& property, const std::string& wanted, const json& captured) {
+  if (dataset.properties.count(property) != 0 && dataset.properties.find(property)->second.local() &&
+      SameValue(property, dataset.Value(property), wanted)) {
+    return Stand::kWanted;
+  }
+  return CaptureProperty(dataset, property) == captured ? Stand::kCaptured : Stand::kOther;
+}
+
+}  // namespace
+
+absl::StatusOr<json> Capture(const Work& work, const SetPropertiesStep& step) {
+  PHX_ASSIGN_OR_RETURN(const auto dataset, work.Dataset(step.name));
+  if (!dataset) return NotFound("dataset {} is not there any more", step.name);
+  json captured = {{"guid", dataset->guid}, {"properties", json::object()}};
+  for (const auto& [name, value] : step.properties) captured["properties"][name] = CaptureProperty(*dataset, name);
+  if (MovesMount(step)) {
+    captured["mounted"] = dataset->mounted_at;
+    PHX_ASSIGN_OR_RETURN(captured["directory"], CaptureDirectory(work, NewMountPoint(step)));
+  }
+  return captured;
+}
+
+std::vector<ZfsChange> ChangesOf(const SetPropertiesStep& step, const std::string&) {
+  return {SetProperties{step.name, step.properties}};
+}
+
+absl::Status Do(const Work& work, const SetPropertiesStep& step) {
+  PHX_RETURN_IF_ERROR(work.Change(SetProperties{step.name, step.properties}));
+  if (!MovesMount(step)) return absl::OkStatus();
+  PHX_ASSIGN_OR_RETURN(const auto dataset, work.Dataset(step.name));
+  if (dataset && dataset->mounted_at.empty() && ShouldBeMounted(*dataset)) return work.Change(MountDataset{step.name});
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ProbeResult> Probe(const Work& work, const SetPropertiesStep& step) {
+  PHX_ASSIGN_OR_RETURN(const auto dataset, work.Dataset(step.name));
+  if (!dataset) return ProbeResult{Is::kForeign, "the dataset is gone"};
+  size_t wanted = 0, captured = 0;
+  std::string differing;
+  for (const auto& [name, value] : step.properties) {
+    const json& before = work.captured.at("properties").at(name);
+    switch (StandOf(*dataset, name, value, before)) {
+      case Stand::kWanted: ++wanted; break;
+      case Stand::kCaptured: ++captured; break;
+      case Stand::kOther: {
+        const auto now = dataset->properties.find(name);
+        return ProbeResult{Is::kForeign, fmt::format("{} is {} ({})", name, dataset->Value(name),
+                                                        now == dataset->properties.end() ? "-" : now->second.source)};
+      }
+    }
+    if (differing.empty() && wanted == 0) differing = name;
+  }
+  const bool mounted_right = !MovesMount(step) || ShouldBeMounted(*dataset) == !dataset->mounted_at.empty();
+  if (wanted == step.properties.size()) {
+    return mounted_right ? ProbeResult{Is::kDone, ""} : ProbeResult{Is::kPartial, "it is not mounted as it should be"};
+  }
+  const bool mounted_back = !MovesMount(step) || dataset->mounted_at == work.captured.value("mounted", "");
+  if (captured == step.properties.size() && mounted_back) return ProbeResult{Is::kNotDone, ""};
+  return ProbeResult{Is::kPartial, fmt::format("{} is not set yet", differing)};
+}
+
+absl::Status Undo(const Work& work, const SetPropertiesStep& step) {
+  PHX_ASSIGN_OR_RETURN(const auto dataset, work.Dataset(step.name));
+  if (!dataset || dataset->guid != work.captured.at("guid").get<uint64_t>()) {
+    return ForeignChange(step.name, "the dataset is gone or another one");
+  }
+  PropertyMap local;
+  std::vector<ZfsChange> inherits;
+  // All are looked at before one is touched: an object is put back as a whole or left as a whole.
+  for (const auto& [name, value] : step.properties) {
+    const json& before = work.captured.at("properties").at(name);
+    const Stand stand = StandOf(*dataset, name, value, before);
+    if (stand == Stand::kCaptured) continue;
+    if (stand == Stand::kOther) {
+      return ForeignChange(step.name, fmt::format("{} is {}, this run set {}", name, dataset->Value(name), value));
+    }
+    ZfsChange restore = RestoreProperty(step.name, name, before);
+    if (const auto* set = std::get_if<SetProperties>(&restore)) {
+      local.insert(set->properties.begin(), set->properties.end());
+    } else {
+      inherits.push_back(std::move(restore));
+    }
+  }
+  if (!local.empty()) PHX_RETURN_IF_ERROR(work.Change(SetProperties{step.name, local}));
+  for (const auto& change : inherits) PHX_RETURN_IF_ERROR(work.Change(change));
+  if (!MovesMount(step)) return absl::OkStatus();
+  const std::string mounted = work.captured.value("mounted", "");
+  PHX_ASSIGN_OR_RETURN(const auto now, work.Dataset(step.name));
+  if (now && now->mounted_at.empty() && !mounted.empty()) PHX_RETURN_IF_ERROR(work.Change(MountDataset{step.name}));
+  if (now && !now->mounted_at.empty() && mounted.empty()) PHX_RETURN_IF_ERROR(work.Change(UnmountDataset{step.name}));
+  return RestoreDirectory(work, NewMountPoint(step), work.captured.value("directory", json()));
+}
+
+absl::StatusOr<kit::LedgerChange> LedgerOf(const Work& work, const SetPropertiesStep& step) {
+  kit::LedgerEntry entry{.key = "dataset:" + step.name,
+                         .identity = std::to_string(work.captured.at("guid").get<uint64_t>()),
+                         .created = step.created};
+  entry.fields = json({{"properties", step.properties}}).dump();
+  return kit::LedgerChange{{entry}, {}};
+}
+
+std::vector<ZfsChange> UndoChanges(const Work& work, const SetPropertiesStep& step) {
+  std::vector<ZfsChange> changes;
+  if (!work.captured.contains("properties")) return changes;
+  for (const auto& [name, before] : work.captured["properties"].items()) {
+    changes.push_back(RestoreProperty(step.name, name, before));
+  }
+  return changes;
+}
+
+// Mounting.
+
+absl::StatusOr<json> Capture(const Work& work, const MountStep& step) {
+  PHX_ASSIGN_OR_RETURN(const auto dataset, work.Dataset(step.name));
+  if (!dataset) return NotFound("dataset {} is not there any more", step.name);
+  json captured = {{"mounted", dataset->mounted_at}};
+  if (!dataset->mounted_at.empty()) return captured;
+  PHX_ASSIGN_OR_RETURN(captured["directory"], CaptureDirectory(work, step.mountpoint));
+  return captured;
+}
+
+std::vector<ZfsChange> ChangesOf(const MountStep& step, const std::string&) { return {MountDataset{step.name}}; }
+
+absl::Status Do(const Work& work, const MountStep& step) {
+  PHX_ASSIGN_OR_RETURN(const auto dataset, work.Dataset(step.name));
+  if (dataset && dataset->mounted_at == step.mountpoint) return absl::OkStatus();
+  return work.Change(MountDataset{step.name});
+}
+
+absl::StatusOr<ProbeResult> Probe(const Work& work, const MountStep& step) {
+  PHX_ASSIGN_OR_RETURN(const auto dataset, work.Dataset(step.name));
+  if (!dataset) return ProbeResult{Is::kForeign, "the dataset is gone"};
+  if (dataset->mounted_at == step.mountpoint) return ProbeResult{Is::kDone, ""};
+  if (dataset->mounted_at == work.captured.value("mounted", "")) return ProbeResult{Is::kNotDone, ""};
+  return ProbeResult{Is::kForeign, "it is mounted at " + dataset->mounted_at};
+}
+
+absl::Status Undo(const Work& work, const MountStep& step) {
+  PHX_ASSIGN_OR_RETURN(const auto dataset, work.Dataset(step.name));
+  if (dataset && dataset->mounted_at == step.mountpoint && work.captured.value("mounted", "") != step.mountpoint) {
+    PHX_RETURN_IF_ERROR(work.Change(UnmountDataset{step.name}));
+  }
+  return RestoreDirectory(work, step.mountpoint, work.captured.value("directory", json()));
+}
+
+absl::StatusOr<kit::LedgerChange> LedgerOf(const Work&, const MountStep&) { return kit::LedgerChange{}; }
+
+std::vector<ZfsChange> UndoChanges(const Work&, const MountStep& step) { return {UnmountDataset{step.name}}; }
+
+// Owner, group and mode of a mount root.
+
+absl::StatusOr<json> Capture(const Work& work, const SetMountRootStep& step) {
+  PHX_ASSIGN_OR_RETURN(const auto dataset, work.Dataset(step.name));
+  if (!dataset || !dataset->root || dataset->mounted_at != step.mountpoint) {
+    return FailedPrecondition("{} is not mounted at {}", step.name, step.mountpoint);
+  }
+  return json{{"guid", dataset->guid},
+              {"uid", dataset->root->uid},
+              {"gid", dataset->root->gid},
+              {"mode", dataset->root->mode}};
+}
+
+std::vector<ZfsChange> ChangesOf(const SetMountRootStep&, const std::string&) { return {}; }
+
+absl::Status Do(const Work& work, const SetMountRootStep& step) {
+  const DirectoryState before{work.captured.at("uid"), work.captured.at("gid"), work.captured.at("mode")};
+  PHX_ASSIGN_OR_RETURN(const DirectoryState wanted, ResolveRoot(work, step.root, before));
+  return work.Change(SetMountRoot{step.name, step.mountpoint, wanted});
+}
+
+absl::StatusOr<ProbeResult> Probe(const Work& work, const SetMountRootStep& step) {
+  PHX_ASSIGN_OR_RETURN(const auto dataset, work.Dataset(step.name));
+  if (!dataset || !dataset->root || dataset->mounted_at != step.mountpoint) {
+    return ProbeResult{Is::kForeign, "it is not mounted at " + step.mountpoint};
+  }
+  const DirectoryState& now = *dataset->root;
+  const DirectoryState before{work.captured.at("uid"), work.captured.at("gid"), work.captured.at("mode")};
+  if (now == before) return ProbeResult{Is::kNotDone, ""};
+  const auto resolved = ResolveRoot(work, step.root, before);
+  // A name that another participant has not made yet, or has taken away again: then nothing of ours can be there.
+  const DirectoryState wanted = resolved.ok() ? *resolved : before;
+  if (now == wanted) return ProbeResult{Is::kDone, ""};
+  const std::string found = fmt::format("it is {}:{} {:o}", now.uid, now.gid, now.mode);
+  // chown comes before chmod, and takes setuid and setgid away.
+  const bool ours = (now.uid == wanted.uid || now.uid == before.uid) && (now.gid == wanted.gid || now.gid == before.gid) &&
+                    (now.mode == wanted.mode || now.mode == (before.mode & 01777) || now.mode == before.mode);
+  return ProbeResult{ours ? Is::kPartial : Is::kForeign, found};
+}
+
+absl::Status Undo(const Work& work, const SetMountRootStep& step) {
+  PHX_ASSIGN_OR_RETURN(const ProbeResult probe, Probe(work, step));
+  if (probe.probe == Is::kNotDone) return absl::OkStatus();
+  if (probe.probe == Is::kForeign) return ForeignChange(step.mountpoint, probe.found);
+  return work.Change(UndoChanges(work, step).front());
+}
+
+absl::StatusOr<kit::LedgerChange> LedgerOf(const Work& work, const SetMountRootStep& step) {
+  kit::LedgerEntry entry{.key = "dataset:" + step.name,
+                         .identity = std::to_string(work.captured.at("guid").get<uint64_t>()),
+                         .created = step.created};
+  entry.fields = json({{"owner", step.root.owner}, {"group", step.root.group}, {"mode", step.root.mode}}).dump();
+  return kit::LedgerChange{{entry}, {}};
+}
+
+std::vector<ZfsChange> UndoChanges(const Work& work, const SetMountRootStep& step) {
+  if (!work.captured.contains("uid")) return {};
+  return {SetMountRoot{step.name, step.mountpoint,
+                       {work.captured["uid"], work.captured["gid"], work.captured["mode"]}}};
+}
+
+}  // namespace phoenix::zfs

@@ -1,0 +1,104 @@
+#include "services/zfs/worker/zfs_step_json.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/status/errors.h"
+
+namespace phoenix::zfs {
+namespace {
+
+using nlohmann::json;
+
+json LayoutJson(const std::vector<VdevGroup>& layout) {
+  json groups = json::array();
+  for (const auto& group : layout) groups.push_back({{"kind", group.kind}, {"disks", group.disks}});
+  return groups;
+}
+
+json RootJson(const RootWish& root) { return {{"owner", root.owner}, {"group", root.group}, {"mode", root.mode}}; }
+RootWish RootOf(const json& value) { return {value.at("owner"), value.at("group"), value.at("mode")}; }
+
+json Write(const CreatePoolStep& step) {
+  return {{"step", "create_pool"},
+          {"name", step.name},
+          {"layout", LayoutJson(step.layout)},
+          {"properties", step.properties},
+          {"root_properties", step.root_properties},
+          {"mountpoint", step.mountpoint},
+          {"root", RootJson(step.root)},
+          {"wipe", step.wipe}};
+}
+json Write(const CreateDatasetStep& step) {
+  return {{"step", "create_dataset"},         {"name", step.name},
+          {"volume_size_bytes", step.volume_size_bytes}, {"properties", step.properties},
+          {"mountpoint", step.mountpoint},    {"root", RootJson(step.root)}};
+}
+json Write(const SetPropertiesStep& step) {
+  return {{"step", "set_properties"}, {"name", step.name}, {"properties", step.properties}, {"created", step.created}};
+}
+json Write(const MountStep& step) { return {{"step", "mount"}, {"name", step.name}, {"mountpoint", step.mountpoint}}; }
+json Write(const SetMountRootStep& step) {
+  return {{"step", "set_mount_root"},
+          {"name", step.name},
+          {"mountpoint", step.mountpoint},
+          {"root", RootJson(step.root)},
+          {"created", step.created}};
+}
+json Write(const MakeDirectoryStep& step) { return {{"step", "make_directory"}, {"path", step.path}}; }
+json Write(const SetArcLimitStep& step) { return {{"step", "set_arc_limit"}, {"bytes", step.bytes}}; }
+json Write(const CreateSnapshotStep& step) { return {{"step", "create_snapshot"}, {"name", step.name}}; }
+json Write(const DeleteSnapshotStep& step) {
+  return {{"step", "delete_snapshot"}, {"name", step.name}, {"guid", step.guid}};
+}
+json Write(const DeleteDatasetStep& step) {
+  return {{"step", "delete_dataset"}, {"name", step.name}, {"guid", step.guid}, {"mountpoint", step.mountpoint}};
+}
+
+ZfsStep Read(const json& value) {
+  const std::string kind = value.at("step");
+  if (kind == "create_pool") {
+    CreatePoolStep step{.name = value.at("name"),
+                        .properties = value.at("properties").get<PropertyMap>(),
+                        .root_properties = value.at("root_properties").get<PropertyMap>(),
+                        .mountpoint = value.at("mountpoint"),
+                        .root = RootOf(value.at("root")),
+                        .wipe = value.at("wipe")};
+    for (const auto& group : value.at("layout")) {
+      step.layout.push_back({group.at("kind"), group.at("disks").get<std::vector<std::string>>()});
+    }
+    return step;
+  }
+  if (kind == "create_dataset") {
+    return CreateDatasetStep{value.at("name"), value.at("volume_size_bytes"), value.at("properties").get<PropertyMap>(),
+                             value.at("mountpoint"), RootOf(value.at("root"))};
+  }
+  if (kind == "set_properties") {
+    return SetPropertiesStep{value.at("name"), value.at("properties").get<PropertyMap>(), value.at("created")};
+  }
+  if (kind == "mount") return MountStep{value.at("name"), value.at("mountpoint")};
+  if (kind == "set_mount_root") {
+    return SetMountRootStep{value.at("name"), value.at("mountpoint"), RootOf(value.at("root")), value.at("created")};
+  }
+  if (kind == "make_directory") return MakeDirectoryStep{value.at("path")};
+  if (kind == "set_arc_limit") return SetArcLimitStep{value.at("bytes")};
+  if (kind == "create_snapshot") return CreateSnapshotStep{value.at("name")};
+  if (kind == "delete_snapshot") return DeleteSnapshotStep{value.at("name"), value.at("guid")};
+  if (kind == "delete_dataset") return DeleteDatasetStep{value.at("name"), value.at("guid"), value.at("mountpoint")};
+  throw json::other_error::create(501, "unknown step " + kind, &value);
+}
+
+}  // namespace
+
+std::string ToJson(const ZfsStep& step) {
+  return std::visit([](const auto& one) { return Write(one).dump(); }, step);
+}
+
+absl::StatusOr<ZfsStep> StepFromJson(std::string_view text) {
+  try {
+    return Read(json::parse(text));
+  } catch (const json::exception& error) {
+    return DataLoss("the journaled step cannot be read: {}", error.what());
+  }
+}
+
+}  // namespace phoenix::zfs

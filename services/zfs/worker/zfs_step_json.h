@@ -1,0 +1,17 @@
+// Typed steps as the payload that the kit journals, and back.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <string>
+#include <string_view>
+
+#include "services/zfs/domain/zfs_step.h"
+
+namespace phoenix::zfs {
+
+std::string ToJson(const ZfsStep& step);
+// DATA_LOSS for anything that ToJson() does not make.
+absl::StatusOr<ZfsStep> StepFromJson(std::string_view text);
+
+}  // namespace phoenix::zfs

@@ -1,0 +1,198 @@
+#include "services/zfs/worker/zfs_work.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "base/status/errors.h"
+#include "base/status/status_macros.h"
+#include "services/zfs/domain/zfs_names.h"
+#include "services/zfs/domain/zfs_planner.h"
+#include "services/zfs/domain/zfs_property.h"
+
+namespace phoenix::zfs {
+namespace {
+
+using nlohmann::json;
+
+bool IsMountable(const DatasetState& dataset) {
+  return dataset.type == "filesystem" && dataset.Value("canmount") != "off" &&
+         dataset.Value("mountpoint").starts_with('/');
+}
+
+}  // namespace
+
+absl::StatusOr<std::optional<DatasetState>> Work::Dataset(const std::string& name) const {
+  ObserveRequest request;
+  request.datasets = {name};
+  PHX_ASSIGN_OR_RETURN(ZfsState state, host.Observe(request));
+  const auto found = state.datasets.find(name);
+  if (found == state.datasets.end()) return std::optional<DatasetState>();
+  return std::optional(std::move(found->second));
+}
+
+absl::StatusOr<PathState> Work::Path(const std::string& path) const {
+  ObserveRequest request;
+  request.paths = {path};
+  PHX_ASSIGN_OR_RETURN(ZfsState state, host.Observe(request));
+  return state.paths[path];
+}
+
+absl::StatusOr<json> CaptureDirectory(const Work& work, const std::string& mountpoint) {
+  if (mountpoint.empty()) return json();
+  PHX_ASSIGN_OR_RETURN(const PathState path, work.Path(mountpoint));
+  if (!path.directory) return json();
+  return json{{"uid", path.directory->uid}, {"gid", path.directory->gid}, {"mode", path.directory->mode}};
+}
+
+absl::Status RestoreDirectory(const Work& work, const std::string& mountpoint, const json& captured) {
+  if (mountpoint.empty()) return absl::OkStatus();
+  PHX_ASSIGN_OR_RETURN(const PathState path, work.Path(mountpoint));
+  if (path.mount_point) return absl::OkStatus();
+  if (captured.is_null()) {
+    // Entries in it are somebody else's: then it is no longer only the directory that mounting made.
+    if (!path.directory || !path.entries.empty()) return absl::OkStatus();
+    return work.Change(RemoveDirectory{mountpoint});
+  }
+  if (path.directory) return absl::OkStatus();
+  return work.Change(MakeDirectory{mountpoint, {captured.at("uid"), captured.at("gid"), captured.at("mode")}});
+}
+
+absl::StatusOr<DirectoryState> ResolveRoot(const Work& work, const RootWish& wish, const DirectoryState& now) {
+  ObserveRequest request;
+  if (!wish.owner.empty()) request.users = {wish.owner};
+  if (!wish.group.empty()) request.groups = {wish.group};
+  PHX_ASSIGN_OR_RETURN(const ZfsState state, work.host.Observe(request));
+  DirectoryState wanted = now;
+  if (!wish.owner.empty()) {
+    const auto id = IdOf(wish.owner, state.users);
+    if (!id) return NotFound("user {} is not there", wish.owner);
+    wanted.uid = *id;
+  }
+  if (!wish.group.empty()) {
+    const auto id = IdOf(wish.group, state.groups);
+    if (!id) return NotFound("group {} is not there", wish.group);
+    wanted.gid = *id;
+  }
+  if (!wish.mode.empty()) wanted.mode = ModeOf(wish.mode);
+  return wanted;
+}
+
+absl::Status EnsureContainer(const Work& work, const std::string& container) {
+  std::vector<std::string> chain;
+  for (std::string name = container; !ParentOf(name).empty(); name = ParentOf(name)) chain.push_back(name);
+  ObserveRequest request;
+  request.datasets = chain;
+  PHX_ASSIGN_OR_RETURN(const ZfsState state, work.host.Observe(request));
+  for (auto name = chain.rbegin(); name != chain.rend(); ++name) {
+    if (state.datasets.count(*name) != 0) continue;
+    PHX_RETURN_IF_ERROR(work.Change(CreateDataset{*name, 0, {{"canmount", "off"}, {"mountpoint", "none"}}}));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DropEmptyContainers(const Work& work, const std::string& container) {
+  ObserveRequest request;
+  request.datasets = {PoolOf(container) + "/.phoenix"};
+  request.recursive = true;
+  PHX_ASSIGN_OR_RETURN(ZfsState state, work.host.Observe(request));
+  for (std::string name = container; !ParentOf(name).empty(); name = ParentOf(name)) {
+    if (state.datasets.count(name) == 0) continue;
+    const bool holds = std::any_of(state.datasets.begin(), state.datasets.end(), [&](const auto& other) {
+      return other.first != name && IsBelow(other.first, name);
+    });
+    if (holds) return absl::OkStatus();
+    PHX_RETURN_IF_ERROR(work.Change(DestroyDataset{name}));
+    state.datasets.erase(name);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> ProveEmpty(const Work& work, const std::string& name) {
+  const auto look = [&]() -> absl::StatusOr<ZfsState> {
+    // `written` counts what has reached a transaction group only.
+    PHX_RETURN_IF_ERROR(work.Change(SyncPool{PoolOf(name)}));
+    ObserveRequest request;
+    request.datasets = {name};
+    request.recursive = true;
+    request.snapshots = true;
+    return work.host.Observe(request);
+  };
+  PHX_ASSIGN_OR_RETURN(ZfsState before, look());
+  auto found = before.datasets.find(name);
+  if (found == before.datasets.end()) return std::string();
+  for (const auto& [other, dataset] : before.datasets) {
+    if (other != name) return fmt::format("it holds dataset {}", other);
+  }
+  for (const auto& [snapshot, state] : before.snapshots) return fmt::format("it has snapshot {}", snapshot);
+  const std::string mark = found->second.LocalValue(kWrittenMark);
+  if (found->second.mounted_at.empty()) {
+    if (!mark.empty()) {
+      return mark == found->second.Value("written") ? "" : "something was written to it";
+    }
+    // An undo that was cut off after its unmount comes here again: only a mounted file system can be looked into.
+    if (!IsMountable(found->second)) return std::string("what was written to it cannot be told");
+    PHX_RETURN_IF_ERROR(work.Change(MountDataset{name}));
+    PHX_ASSIGN_OR_RETURN(before, look());
+    found = before.datasets.find(name);
+    if (found == before.datasets.end() || found->second.mounted_at.empty()) {
+      return std::string("it cannot be mounted to be looked into");
+    }
+  }
+  ObserveRequest files;
+  files.first_files = {found->second.mounted_at};
+  PHX_ASSIGN_OR_RETURN(const ZfsState content, work.host.Observe(files));
+  if (!content.first_files.empty()) return fmt::format("it holds {}", content.first_files.begin()->second);
+  PHX_RETURN_IF_ERROR(work.Change(UnmountDataset{name}));
+  PHX_ASSIGN_OR_RETURN(const ZfsState after, look());
+  const auto still = after.datasets.find(name);
+  if (still == after.datasets.end()) return std::string();
+  // Somebody wrote between the look and the unmount.
+  if (still->second.Value("written") != found->second.Value("written") || after.snapshots.size() != before.snapshots.size()) {
+    return std::string("something was written to it just now");
+  }
+  return std::string();
+}
+
+absl::Status SetAside(const Work& work, const std::string& name, const std::string& why) {
+  const std::string container = KeptOf(name, work.run_id);
+  const std::string kept = AsideName(container, name);
+  const absl::MutexLock lock(&work.containers);
+  PHX_ASSIGN_OR_RETURN(const auto dataset, work.Dataset(name));
+  if (!dataset) return absl::OkStatus();
+  if (!dataset->mounted_at.empty()) PHX_RETURN_IF_ERROR(work.Change(UnmountDataset{name}));
+  PHX_RETURN_IF_ERROR(EnsureContainer(work, container));
+  // Its own mount point would bring it back at the next boot.
+  if (dataset->type == "filesystem") PHX_RETURN_IF_ERROR(work.Change(SetProperties{name, {{"canmount", "noauto"}}}));
+  PHX_RETURN_IF_ERROR(work.Change(RenameDataset{name, kept}));
+  spdlog::warn("{} was created by run {} and is not destroyed with it: {}. It is kept as {}", name, work.run_id, why, kept);
+  return absl::OkStatus();
+}
+
+json CaptureProperty(const DatasetState& dataset, const std::string& property) {
+  const auto found = dataset.properties.find(property);
+  if (found == dataset.properties.end()) return {{"source", "inherited"}, {"received", "-"}};
+  const PropertyState& state = found->second;
+  json captured = {{"received", state.received}};
+  if (state.local()) {
+    captured["source"] = "local";
+    captured["value"] = state.value;
+  } else {
+    captured["source"] = state.source == "received" ? "received" : "inherited";
+  }
+  return captured;
+}
+
+ZfsChange RestoreProperty(const std::string& dataset, const std::string& property, const json& captured) {
+  const std::string source = captured.at("source");
+  if (source == "local") return SetProperties{dataset, {{property, captured.at("value").get<std::string>()}}};
+  // What cannot be inherited goes back to its default by -S, too.
+  return InheritProperty{dataset, property, source == "received" || !IsInheritable(property)};
+}
+
+absl::Status ForeignChange(std::string_view object, std::string_view found) {
+  return WithReason(FailedPrecondition("{} was changed by somebody else: {}", object, found),
+                    {"FOREIGN_CHANGE", {{"object", std::string(object)}}});
+}
+
+}  // namespace phoenix::zfs

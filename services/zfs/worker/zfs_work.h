@@ -1,0 +1,90 @@
+// How each typed step is captured, done, probed and undone over the host. Part of ZfsDomain; one .cc per kind of object.
+#pragma once
+
+#include <absl/base/thread_annotations.h>
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+#include <absl/synchronization/mutex.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "services/kit/participant/domain.h"
+#include "services/zfs/domain/zfs_step.h"
+#include "services/zfs/host/zfs_host.h"
+
+namespace phoenix::zfs {
+
+// The surroundings of one step.
+struct Work {
+  ZfsHost& host;
+  // Containers of the trash and of what is kept are made and removed by one step at a time.
+  absl::Mutex& containers;
+  std::string run_id;
+  nlohmann::json captured;
+  ChildObserver on_child;
+
+  absl::Status Change(const ZfsChange& change) const { return host.Change(change, on_child); }
+  // The dataset, or nullopt where there is none.
+  absl::StatusOr<std::optional<DatasetState>> Dataset(const std::string& name) const;
+  absl::StatusOr<PathState> Path(const std::string& path) const;
+};
+
+// For each kind of step. Capture: what undo needs. ChangesOf: what doing it from scratch changes, for people to read and,
+// where that is all there is to it, to do. UndoChanges: the inverse, for people to read where undo failed.
+#define PHX_DECLARE_WORK(Step)                                                    \
+  absl::StatusOr<nlohmann::json> Capture(const Work& work, const Step& step);     \
+  absl::Status Do(const Work& work, const Step& step);                            \
+  absl::StatusOr<kit::ProbeResult> Probe(const Work& work, const Step& step);     \
+  absl::Status Undo(const Work& work, const Step& step);                          \
+  absl::StatusOr<kit::LedgerChange> LedgerOf(const Work& work, const Step& step); \
+  std::vector<ZfsChange> ChangesOf(const Step& step, const std::string& run_id);  \
+  std::vector<ZfsChange> UndoChanges(const Work& work, const Step& step);
+PHX_DECLARE_WORK(CreatePoolStep)
+PHX_DECLARE_WORK(CreateDatasetStep)
+PHX_DECLARE_WORK(SetPropertiesStep)
+PHX_DECLARE_WORK(MountStep)
+PHX_DECLARE_WORK(SetMountRootStep)
+PHX_DECLARE_WORK(MakeDirectoryStep)
+PHX_DECLARE_WORK(SetArcLimitStep)
+PHX_DECLARE_WORK(CreateSnapshotStep)
+PHX_DECLARE_WORK(DeleteSnapshotStep)
+PHX_DECLARE_WORK(DeleteDatasetStep)
+#undef PHX_DECLARE_WORK
+
+// What DeleteSnapshotStep renames to, until the run is committed.
+std::string TrashedSnapshot(std::string_view snapshot, std::string_view run_id);
+bool IsTrashedSnapshot(std::string_view snapshot, std::string_view run_id);
+
+// Shared by the kinds.
+
+// The directory at a mount point as JSON, null where there is none; captured so that undo leaves it as it was.
+absl::StatusOr<nlohmann::json> CaptureDirectory(const Work& work, const std::string& mountpoint);
+// After a mount is gone: removes the empty directory that it left, or makes the one again that ZFS removed.
+absl::Status RestoreDirectory(const Work& work, const std::string& mountpoint, const nlohmann::json& captured);
+
+// Names become numbers; what is not wished stays as `now`. NOT_FOUND for an unknown name.
+absl::StatusOr<DirectoryState> ResolveRoot(const Work& work, const RootWish& wish, const DirectoryState& now);
+
+// Makes pool/.phoenix/<kind>/<run>, none of it mounted.
+absl::Status EnsureContainer(const Work& work, const std::string& container) ABSL_EXCLUSIVE_LOCKS_REQUIRED(work.containers);
+// Removes the container and those above it that are empty.
+absl::Status DropEmptyContainers(const Work& work, const std::string& container)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(work.containers);
+
+// Unmounts the dataset for good, after proof that it holds nothing but what we made: no snapshot, no child, no file, and
+// nothing written between the look and the unmount. Answers what was found; "" means that it may be destroyed.
+absl::StatusOr<std::string> ProveEmpty(const Work& work, const std::string& name);
+// Moves what holds data of others to pool/.phoenix/kept/<run>/….
+absl::Status SetAside(const Work& work, const std::string& name, const std::string& why);
+
+// How a property was set, without what a parent's change moves: {"source": "local" | "received" | "inherited", …}.
+nlohmann::json CaptureProperty(const DatasetState& dataset, const std::string& property);
+// The change that puts it back.
+ZfsChange RestoreProperty(const std::string& dataset, const std::string& property, const nlohmann::json& captured);
+
+absl::Status ForeignChange(std::string_view object, std::string_view found);
+
+}  // namespace phoenix::zfs
