@@ -22,7 +22,6 @@ int main(int argc, char** argv) {
            PHX_RETURN_IF_ERROR(zfs::SeedDisks(*on.machine));
            host = std::make_unique<zfs::ZfsSim>(on.machine);
          } else {
-           PHX_RETURN_IF_ERROR(zfs::CheckMountNamespace());
            host = std::make_unique<zfs::ZfsCli>(*on.runner, *on.files);
          }
          return std::make_shared<zfs::ZfsDomain>(*host, zfs::ParseSpec);

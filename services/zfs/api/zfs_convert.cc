@@ -1,0 +1,242 @@
+#include "services/zfs/api/zfs_convert.h"
+
+#include <algorithm>
+
+#include "base/digest/digest.h"
+#include "base/status/errors.h"
+#include "base/status/status_macros.h"
+#include "services/zfs/domain/zfs_names.h"
+
+namespace phoenix::zfs {
+namespace {
+
+constexpr char kById[] = "/dev/disk/by-id/";
+constexpr size_t kEtagLength = 16;
+
+absl::Status BadName(std::string_view name, std::string_view form, std::string_view why) {
+  return WithViolations(InvalidArgument("'{}' is not a resource name of the form {}{}{}", name, form,
+                                        why.empty() ? "" : ": ", why),
+                        {{"name", fmt::format("must have the form {}", form)}});
+}
+
+absl::StatusOr<std::string> Strip(std::string_view name, std::string_view prefix, std::string_view form) {
+  if (!name.starts_with(prefix) || name.size() == prefix.size()) return BadName(name, form, "");
+  return std::string(name.substr(prefix.size()));
+}
+
+PropertyMap Properties(const google::protobuf::Map<std::string, std::string>& map) { return {map.begin(), map.end()}; }
+
+absl::StatusOr<Presence> PresenceOf(v1::Presence presence) {
+  switch (presence) {
+    case v1::PRESENCE_UNSPECIFIED:
+    case v1::PRESENCE_PRESENT: return Presence::kPresent;
+    case v1::PRESENCE_ABSENT: return Presence::kAbsent;
+    default: return InvalidArgument("presence {} is unknown to this version", static_cast<int>(presence));
+  }
+}
+
+v1::Presence ToProto(Presence presence) {
+  return presence == Presence::kAbsent ? v1::PRESENCE_ABSENT : v1::PRESENCE_PRESENT;
+}
+
+std::string Octal(uint32_t mode) { return fmt::format("{:o}", mode); }
+
+// Native name in a resource name: ZFS names hold no "~", resource names no "/".
+std::string Swap(std::string_view text, char from, char to) {
+  std::string swapped(text);
+  std::replace(swapped.begin(), swapped.end(), from, to);
+  return swapped;
+}
+
+}  // namespace
+
+absl::StatusOr<ZfsSpec> ParseSpec(std::string_view type, std::string_view bytes) {
+  if (type != v1::ZfsSpec::descriptor()->full_name()) {
+    return InvalidArgument("the zfs service takes specs of type {}, not '{}'", v1::ZfsSpec::descriptor()->full_name(), type);
+  }
+  v1::ZfsSpec proto;
+  if (!proto.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return InvalidArgument("the spec's content is no {} message", type);
+  }
+  return ToSpec(proto);
+}
+
+absl::StatusOr<ZfsSpec> ToSpec(const v1::ZfsSpec& proto) {
+  ZfsSpec spec;
+  for (const auto& pool : proto.pools()) {
+    spec.pools.push_back({pool.name(), pool.raid_level(), {pool.disks().begin(), pool.disks().end()},
+                          Properties(pool.properties()), pool.origin()});
+  }
+  for (const auto& dataset : proto.datasets()) {
+    PHX_ASSIGN_OR_RETURN(const Presence presence, PresenceOf(dataset.presence()));
+    spec.datasets.push_back({dataset.name(), Properties(dataset.properties()), dataset.owner(), dataset.group(),
+                             dataset.mode(), presence, dataset.origin(), dataset.volume_size_bytes()});
+  }
+  for (const auto& snapshot : proto.snapshots()) {
+    PHX_ASSIGN_OR_RETURN(const Presence presence, PresenceOf(snapshot.presence()));
+    spec.snapshots.push_back({snapshot.name(), presence});
+  }
+  if (proto.has_arc_max_bytes()) spec.arc_max_bytes = proto.arc_max_bytes();
+  switch (proto.mode()) {
+    case v1::MODE_UNSPECIFIED:
+    case v1::MODE_SAFE: spec.mode = Mode::kSafe; break;
+    case v1::MODE_INTERACTIVE: spec.mode = Mode::kInteractive; break;
+    case v1::MODE_FORCE_DESTRUCTIVE: spec.mode = Mode::kForceDestructive; break;
+    default: return InvalidArgument("mode {} is unknown to this version", static_cast<int>(proto.mode()));
+  }
+  spec.partial = proto.partial();
+  return spec;
+}
+
+v1::ZfsSpec ToProto(const ZfsSpec& spec) {
+  v1::ZfsSpec proto;
+  for (const PoolSpec& pool : spec.pools) {
+    auto* out = proto.add_pools();
+    out->set_name(pool.name);
+    out->set_raid_level(pool.raid_level);
+    for (const auto& disk : pool.disks) out->add_disks(disk);
+    for (const auto& [name, value] : pool.properties) (*out->mutable_properties())[name] = value;
+    out->set_origin(pool.origin);
+  }
+  for (const DatasetSpec& dataset : spec.datasets) {
+    auto* out = proto.add_datasets();
+    out->set_name(dataset.name);
+    for (const auto& [name, value] : dataset.properties) (*out->mutable_properties())[name] = value;
+    out->set_owner(dataset.owner);
+    out->set_group(dataset.group);
+    out->set_mode(dataset.mode);
+    out->set_presence(ToProto(dataset.presence));
+    out->set_origin(dataset.origin);
+    out->set_volume_size_bytes(dataset.volume_size_bytes);
+  }
+  for (const SnapshotSpec& snapshot : spec.snapshots) {
+    auto* out = proto.add_snapshots();
+    out->set_name(snapshot.name);
+    out->set_presence(ToProto(snapshot.presence));
+  }
+  if (spec.arc_max_bytes) proto.set_arc_max_bytes(*spec.arc_max_bytes);
+  proto.set_mode(spec.mode == Mode::kSafe          ? v1::MODE_SAFE
+                 : spec.mode == Mode::kInteractive ? v1::MODE_INTERACTIVE
+                                                   : v1::MODE_FORCE_DESTRUCTIVE);
+  proto.set_partial(spec.partial);
+  return proto;
+}
+
+v1::Pool ToProto(const PoolState& pool, bool managed) {
+  v1::Pool out;
+  out.set_name("pools/" + pool.name);
+  out.set_guid(pool.guid);
+  out.set_health(pool.health);
+  out.set_raid_level(RaidLevelOf(pool.layout));
+  for (const auto& group : pool.layout) {
+    for (const auto& disk : group.disks) out.add_disks(disk);
+  }
+  out.set_size_bytes(pool.size_bytes);
+  out.set_free_bytes(pool.free_bytes);
+  out.set_managed(managed);
+  return out;
+}
+
+v1::Disk ToProto(const DiskState& disk) {
+  v1::Disk out;
+  out.set_name("disks/" + disk.path.substr(disk.path.rfind('/') + 1));
+  out.set_device_path(disk.device_path);
+  out.set_serial(disk.serial);
+  out.set_size_bytes(disk.size_bytes);
+  if (!disk.member_of.empty()) out.add_holds(fmt::format("member of the imported pool {}", disk.member_of));
+  if (!disk.in_use.empty()) out.add_holds(disk.in_use);
+  for (const auto& finding : disk.findings) out.add_holds(fmt::format("{}: {}", finding.where, finding.what));
+  return out;
+}
+
+v1::Dataset ToProto(const DatasetState& dataset, bool managed) {
+  v1::Dataset out;
+  out.set_name(DatasetName(dataset.name));
+  out.set_native_name(dataset.name);
+  out.set_guid(dataset.guid);
+  out.set_type(dataset.type);
+  std::string text = dataset.name;
+  for (const auto& [name, property] : dataset.properties) {
+    auto& field = (*out.mutable_properties())[name];
+    field.set_value(property.value);
+    field.set_source(property.source);
+    // Only what somebody set: space in use moves by itself.
+    if (property.local() || property.source == "received") text += fmt::format("\n{}={}", name, property.value);
+  }
+  out.set_mounted(!dataset.mounted_at.empty());
+  if (dataset.root) {
+    out.set_owner(std::to_string(dataset.root->uid));
+    out.set_group(std::to_string(dataset.root->gid));
+    out.set_mode(Octal(dataset.root->mode));
+    text += fmt::format("\n{} {} {}", out.owner(), out.group(), out.mode());
+  }
+  if (dataset.type == "volume") {
+    const std::string size = dataset.Value("volsize");
+    if (!size.empty() && size.find_first_not_of("0123456789") == std::string::npos) {
+      out.set_volume_size_bytes(std::stoull(size));
+    }
+  }
+  out.set_etag(Sha256Hex(text).substr(0, kEtagLength));
+  out.set_managed(managed);
+  return out;
+}
+
+v1::Snapshot ToProto(const SnapshotState& snapshot) {
+  v1::Snapshot out;
+  out.set_name(SnapshotName(snapshot.name));
+  out.set_native_name(snapshot.name);
+  out.set_guid(snapshot.guid);
+  out.set_used_bytes(snapshot.used_bytes);
+  out.set_creation_seconds(snapshot.creation_seconds);
+  return out;
+}
+
+absl::StatusOr<DatasetSpec> ToDatasetSpec(const v1::Dataset& dataset) {
+  DatasetSpec spec;
+  PHX_ASSIGN_OR_RETURN(spec.name, ParseDatasetName(dataset.name()));
+  for (const auto& [name, property] : dataset.properties()) spec.properties[name] = property.value();
+  spec.owner = dataset.owner();
+  spec.group = dataset.group();
+  spec.mode = dataset.mode();
+  spec.volume_size_bytes = dataset.volume_size_bytes();
+  if (!dataset.type().empty() && dataset.type() != "filesystem" && dataset.type() != "volume") {
+    return WithViolations(InvalidArgument("type is '{}'", dataset.type()), {{"dataset.type", "must be filesystem or volume"}});
+  }
+  spec.origin = "dataset";
+  return spec;
+}
+
+absl::StatusOr<std::string> ParsePoolName(std::string_view name) {
+  PHX_ASSIGN_OR_RETURN(std::string pool, Strip(name, "pools/", "pools/POOL"));
+  if (const std::string wrong = WrongPoolName(pool); !wrong.empty()) return BadName(name, "pools/POOL", wrong);
+  return pool;
+}
+
+absl::StatusOr<std::string> ParseDiskName(std::string_view name) {
+  PHX_ASSIGN_OR_RETURN(const std::string disk, Strip(name, "disks/", "disks/DISK"));
+  if (disk.find('/') != std::string::npos || disk[0] == '.') return BadName(name, "disks/DISK", "");
+  return kById + disk;
+}
+
+absl::StatusOr<std::string> ParseDatasetName(std::string_view name) {
+  constexpr std::string_view kForm = "datasets/POOL~DATASET";
+  PHX_ASSIGN_OR_RETURN(const std::string segment, Strip(name, "datasets/", kForm));
+  if (segment.find('/') != std::string::npos) return BadName(name, kForm, "write ~ for /");
+  const std::string native = Swap(segment, '~', '/');
+  if (const std::string wrong = WrongDatasetName(native); !wrong.empty()) return BadName(name, kForm, wrong);
+  return native;
+}
+
+absl::StatusOr<std::string> ParseSnapshotName(std::string_view name) {
+  constexpr std::string_view kForm = "snapshots/POOL~DATASET@SNAPSHOT";
+  PHX_ASSIGN_OR_RETURN(const std::string segment, Strip(name, "snapshots/", kForm));
+  if (segment.find('/') != std::string::npos) return BadName(name, kForm, "write ~ for /");
+  const std::string native = Swap(segment, '~', '/');
+  if (const std::string wrong = WrongSnapshotName(native); !wrong.empty()) return BadName(name, kForm, wrong);
+  return native;
+}
+
+std::string DatasetName(std::string_view native_name) { return "datasets/" + Swap(native_name, '/', '~'); }
+std::string SnapshotName(std::string_view native_name) { return "snapshots/" + Swap(native_name, '/', '~'); }
+
+}  // namespace phoenix::zfs
