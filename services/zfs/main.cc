@@ -6,6 +6,7 @@
 #include "services/zfs/api/zfs_convert.h"
 #include "services/zfs/api/zfs_service.h"
 #include "services/zfs/host/zfs_cli.h"
+#include "services/zfs/host/zfs_inode.h"
 #include "services/zfs/host/zfs_sim.h"
 #include "services/zfs/worker/zfs_domain.h"
 
@@ -22,6 +23,7 @@ int main(int argc, char** argv) {
            PHX_RETURN_IF_ERROR(zfs::SeedDisks(*on.machine));
            host = std::make_unique<zfs::ZfsSim>(on.machine);
          } else {
+           PHX_RETURN_IF_ERROR(zfs::CheckMountNamespace());
            host = std::make_unique<zfs::ZfsCli>(*on.runner, *on.files);
          }
          return std::make_shared<zfs::ZfsDomain>(*host, zfs::ParseSpec);
