@@ -66,7 +66,10 @@ class Planner {
       WithoutProxmox();
       return std::move(plan_);
     }
-    if (!spec_.storages.empty() && !state_.config.broken.empty()) return Broken();
+    if (!state_.config.broken.empty()) {
+      if (!spec_.storages.empty()) return Broken();
+      plan_.notes.push_back({true, "file:/etc/pve/storage.cfg", Message(Broken())});
+    }
     for (const StorageSpec& storage : spec_.storages) {
       if (storage.absent) {
         Absent(storage);

@@ -95,6 +95,11 @@ class Check {
                       "manages its contents and options");
       return;
     }
+    if (name == "maxfiles") {
+      Add(spec, name, "Proxmox VE 8 turns maxfiles into prune-backups and 9 does not know it; declare prune-backups "
+                      "'keep-last={}'", value);
+      return;
+    }
     const OptionRule* rule = FindOption(type, name);
     if (rule == nullptr) {
       Add(spec, name, "a {} storage has no option '{}'", spec.type, name);
@@ -144,6 +149,10 @@ class Check {
         Text(spec, rule, value);
         break;
       case OptionKind::kList:
+        // Proxmox VE refuses it too, but only after the plan was agreed on.
+        if (rule.name == "content-dirs" && value.find("..") != std::string::npos) {
+          Add(spec, rule.name, "'{}' leads out of the storage's folder", value);
+        }
         break;
     }
   }

@@ -19,6 +19,12 @@ namespace phoenix::proxmox {
 
 inline constexpr char kStorageConfigPath[] = "/etc/pve/storage.cfg";
 
+// Reasons that errors carry.
+inline constexpr char kNoQuorum[] = "NO_QUORUM";
+inline constexpr char kStorageLocked[] = "STORAGE_LOCKED";
+inline constexpr char kPmxcfsDown[] = "PMXCFS_DOWN";
+inline constexpr char kStorageConfigChanged[] = "STORAGE_CONFIG_CHANGED";
+
 // What Observe() is to look at besides the entries.
 struct Question {
   Words folders;  // paths whose presence matters

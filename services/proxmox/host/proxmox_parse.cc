@@ -188,22 +188,22 @@ absl::Status ExplainFailure(const Command& command, const CommandResult& result)
     return WithReason(FailedPrecondition("the cluster has no quorum, so storage entries cannot change: bring the other "
                                          "nodes back (`pvecm status` names them) and try again ({} said: {})",
                                          text, said),
-                      {"NO_QUORUM", {}});
+                      {kNoQuorum, {}});
   }
   if (Contains(result.err, "got lock request timeout")) {
     return WithReason(Unavailable("another Proxmox tool holds the lock of storage.cfg for more than 10 s; try again. A lock "
                                   "that nobody holds any more goes by itself after 2 minutes ({} said: {})",
                                   text, said),
-                      {"STORAGE_LOCKED", {}});
+                      {kStorageLocked, {}});
   }
   if (Contains(result.err, "ipcc_send_rec") || Contains(result.err, "pve cluster filesystem not online")) {
     return WithReason(Unavailable("/etc/pve does not answer: look at `systemctl status pve-cluster` ({} said: {})", text,
                                   said),
-                      {"PMXCFS_DOWN", {}});
+                      {kPmxcfsDown, {}});
   }
   if (Contains(result.err, "detected modified configuration")) {
     return WithReason(Aborted("storage.cfg was changed by somebody else since it was read ({} said: {})", text, said),
-                      {"STORAGE_CONFIG_CHANGED", {}});
+                      {kStorageConfigChanged, {}});
   }
   if (Contains(result.err, "already defined")) {
     return AlreadyExists("the storage id is taken ({} said: {})", text, said);

@@ -33,7 +33,7 @@ absl::Status ProxmoxReading::CheckMounted(const std::vector<Mount>& mounts) cons
   if (!Lists(programs, "pmxcfs") && !content.empty()) return absl::OkStatus();
   return WithReason(Unavailable("/etc/pve is not mounted: start Proxmox VE's cluster file system (`systemctl status "
                                 "pve-cluster`) and try again"),
-                    {"PMXCFS_DOWN", {}});
+                    {kPmxcfsDown, {}});
 }
 
 absl::StatusOr<std::string> ProxmoxReading::ReadOr(const std::string& path, const std::string& missing) const {

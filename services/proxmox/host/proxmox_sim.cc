@@ -232,6 +232,10 @@ absl::StatusOr<ToolReport> ProxmoxSim::RunTool(const std::string& operation, con
   }));
   if (answer.fault == "fail") return FailedPrecondition("{} {} failed (planned fault)", operation, object);
   if (answer.fault == "nothing") return ToolReport{};
+  if (answer.fault == "locked") {
+    return ExplainFailure({.program = kPvesm},
+                          {17, "", "cfs-lock 'file-storage_cfg' error: got lock request timeout\n"});
+  }
   // A refusal takes back what the body did, as pvesm takes its section back.
   PHX_RETURN_IF_ERROR(machine_->Change([&](World& world) { return body(world, answer); }));
   if (answer.fault == "lie") return FailedPrecondition("{} {} failed (planned lie)", operation, object);

@@ -133,7 +133,7 @@ absl::StatusOr<kit::Plan> ProxmoxDomain::MakePlan(const kit::PlanInput& input) {
   auto observed = host_.Observe(QuestionOf(spec));
   if (!observed.ok()) {
     // Nothing is wanted of this node: what cannot be read does not matter.
-    if (!spec.storages.empty() || !input.ledger.empty()) return observed.status();
+    if (!spec.storages.empty()) return observed.status();
     kit::Plan plan;
     plan.notes.push_back({true, "file:/etc/pve", Message(observed.status())});
     plan.base_fingerprint = Sha256Hex("unreadable");

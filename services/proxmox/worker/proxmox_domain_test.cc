@@ -176,6 +176,9 @@ TEST_F(ProxmoxDomainTest, ABrokenFileIsRefusedWithTheSectionAndWhatToDo) {
   EXPECT_EQ(Plan(SeedSpec()).code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(Message(last_), HasSubstr("section 'x1' (line 1): the required option 'pool' is missing"));
   EXPECT_THAT(Message(last_), HasSubstr("by hand"));
+  ASSERT_TRUE(Plan(Spec({})).ok()) << last_;
+  ASSERT_EQ(plan_.notes.size(), 1u);
+  EXPECT_TRUE(plan_.notes[0].warning);
 }
 
 TEST_F(ProxmoxDomainTest, AnotherNodesEntryIsExtendedAndUndoTakesOnlyThisNodeOut) {

@@ -177,6 +177,18 @@ TEST_F(ProxmoxUndoTest, AMountThatTheEntryBroughtGoesWithIt) {
   EXPECT_EQ(Dump(), before);
 }
 
+TEST_F(ProxmoxUndoTest, ALockThatSomebodyHoldsForAWhileIsWaitedFor) {
+  const std::string before = Dump();
+  ASSERT_TRUE(machine_->PlanFault("proxmox.add:new", "locked", 2).ok());
+  ASSERT_TRUE(Carry(Spec({Zfs("new", "quickOS/lxc-disks", {"rootdir"})})).ok()) << last_;
+  ASSERT_TRUE(Undo().ok()) << last_;
+  ASSERT_TRUE(machine_->PlanFault("proxmox.add:new", "locked", 3).ok());
+  EXPECT_EQ(Carry(Spec({Zfs("new", "quickOS/lxc-disks", {"rootdir"})})).code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(Message(last_), HasSubstr("holds the lock"));
+  ASSERT_TRUE(Undo().ok()) << last_;
+  EXPECT_EQ(Dump(), before);
+}
+
 TEST_F(ProxmoxUndoTest, TheRemainingCommandsAreWhatAPersonWouldType) {
   ASSERT_TRUE(Carry(Mixed()).ok()) << last_;
   kit::StepContext context;
@@ -185,6 +197,9 @@ TEST_F(ProxmoxUndoTest, TheRemainingCommandsAreWhatAPersonWouldType) {
     return domain_.RemainingCommands(StepOf(id), context);
   };
   EXPECT_THAT(commands("new", R"({"member":false,"folders":[]})"), ElementsAre("pvesm remove new"));
+  EXPECT_THAT(commands("far", R"({"member":false,"folders":[]})"), ElementsAre("pvesm set far --nodes pve9"));
+  EXPECT_THAT(commands("media", R"({"member":false,"folders":["/mnt"],"mounted":false})"),
+              ElementsAre("pvesm remove media", "umount /mnt/pve/media", "rmdir /mnt/pve/media", "rmdir /mnt/pve"));
   EXPECT_THAT(commands("old", R"({"member":true,"folders":[],"type":"zfspool","content":["images","rootdir"],)"
                               R"("options":{"sparse":null}})"),
               ElementsAre("pvesm set old --content images,rootdir --delete sparse"));

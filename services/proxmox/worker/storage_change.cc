@@ -14,8 +14,8 @@
 namespace phoenix::proxmox {
 namespace {
 
-// Another tool may rewrite the file between our reading and our change; each time is decided anew.
-constexpr int kTries = 5;
+// Another tool may rewrite the file between our reading and our change, or hold its lock; each time is decided anew.
+constexpr int kTries = 3;
 
 using Entry = std::optional<StorageEntry>;
 
@@ -36,8 +36,11 @@ std::string Describe(const std::vector<Difference>& differences) {
 
 bool IsNetwork(const Definition& definition) { return definition.type == kNfs || definition.type == kCifs; }
 
-bool IsChangedMeanwhile(const absl::Status& status) {
-  return status.code() == absl::StatusCode::kAborted || status.code() == absl::StatusCode::kAlreadyExists;
+// Nothing happened, and trying again may succeed. The tool has waited 10 s for a held lock already.
+bool IsWorthAnotherTry(const absl::Status& status) {
+  if (status.code() == absl::StatusCode::kAborted || status.code() == absl::StatusCode::kAlreadyExists) return true;
+  const auto reason = ReasonOf(status);
+  return reason && reason->reason == kStorageLocked;
 }
 
 // An entry that somebody else changed is not ours to take away.
@@ -78,7 +81,16 @@ absl::StatusOr<Words> StorageChanges::PresentFolders(const StorageStep& step) {
     definition = DefinitionOf(*entry);
     definition.content = step.definition.content;
   }
+  const std::string mounted_at = IsNetwork(definition) ? PathOf(step.id, definition) : "";
   for (const std::string& folder : FoldersOf(step.id, definition)) {
+    if (folder == mounted_at) {
+      // Looking into a mount whose server is gone would hang.
+      PHX_ASSIGN_OR_RETURN(const bool mounted, host_.IsMounted(folder));
+      if (mounted) {
+        present.insert(folder);
+        continue;
+      }
+    }
     PHX_ASSIGN_OR_RETURN(const auto there, host_.files().ReadDirectory(folder));
     if (there) present.insert(folder);
   }
@@ -143,7 +155,7 @@ absl::Status StorageChanges::Join(const StorageStep& step, const ChildObserver& 
     }
     if (report.ok()) warnings.insert(warnings.end(), report->warnings.begin(), report->warnings.end());
     last = report.status();
-    if (IsChangedMeanwhile(last)) continue;
+    if (IsWorthAnotherTry(last)) continue;
 
     // Whatever the tool said, the file knows.
     PHX_ASSIGN_OR_RETURN(const StorageConfig after, host_.ReadStorages());
@@ -194,7 +206,7 @@ absl::Status StorageChanges::Leave(const StorageStep& step, const Definition& de
                                 step.id, step.id);
     }
     last = report.status();
-    if (IsChangedMeanwhile(last)) continue;
+    if (IsWorthAnotherTry(last)) continue;
     PHX_ASSIGN_OR_RETURN(const StorageConfig after, host_.ReadStorages());
     const Entry now = Find(after, step.id);
     if (!now || !IsMember(*now, step.node)) return absl::OkStatus();
@@ -236,7 +248,7 @@ absl::Status StorageChanges::SetFields(const StorageStep& step, const Captured& 
     const auto report = host_.Set(change, on_child);
     if (report.ok()) warnings.insert(warnings.end(), report->warnings.begin(), report->warnings.end());
     last = report.status();
-    if (IsChangedMeanwhile(last)) continue;
+    if (IsWorthAnotherTry(last)) continue;
     PHX_ASSIGN_OR_RETURN(const StorageConfig after, host_.ReadStorages());
     const Entry now = Find(after, step.id);
     if (now && (back ? EqualsBefore(*now, step, before) : Compare(*now, step.definition).empty())) {
@@ -269,7 +281,7 @@ absl::Status StorageChanges::AddBack(const StorageStep& step, const StorageEntry
       report = host_.Add({entry.id, entry.type, entry.content, entry.nodes, entry.options, entry.disabled}, on_child);
     }
     last = report.status();
-    if (IsChangedMeanwhile(last)) continue;
+    if (IsWorthAnotherTry(last)) continue;
     PHX_ASSIGN_OR_RETURN(const StorageConfig after, host_.ReadStorages());
     const Entry found = Find(after, step.id);
     if (found && IsMember(*found, step.node) && Compare(*found, DefinitionOf(entry)).empty()) return absl::OkStatus();
@@ -287,6 +299,14 @@ absl::StatusOr<std::vector<std::string>> StorageChanges::Leftovers(const Storage
   // By path, so that children come after their parents; walked backwards.
   for (auto folder = present.rbegin(); folder != present.rend(); ++folder) {
     if (before.folders.count(*folder) != 0) continue;
+    if (IsNetwork(step.definition) && *folder == PathOf(step.id, step.definition)) {
+      PHX_ASSIGN_OR_RETURN(const bool mounted, host_.IsMounted(*folder));
+      if (mounted) {
+        // What is seen there is the server's; the folder below is as Proxmox VE made it.
+        leftovers.push_back(*folder);
+        continue;
+      }
+    }
     PHX_ASSIGN_OR_RETURN(const auto names, host_.files().List(*folder));
     const bool empty = std::all_of(names.begin(), names.end(), [&](const std::string& name) {
       return std::find(leftovers.begin(), leftovers.end(), *folder + "/" + name) != leftovers.end();
@@ -311,14 +331,14 @@ absl::Status StorageChanges::Tidy(const StorageStep& step, const Captured& befor
 }
 
 absl::StatusOr<kit::ProbeResult> StorageChanges::ProbeGone(const StorageStep& step, const Captured& before) {
-  PHX_ASSIGN_OR_RETURN(const auto leftovers, Leftovers(step, before));
-  if (!leftovers.empty()) {
-    return kit::ProbeResult{kit::Probe::kPartial, fmt::format("no entry, but its folder {}", leftovers.front())};
-  }
   if (step.action == StorageAction::kAdd && IsNetwork(step.definition) && !before.mounted) {
     const std::string path = PathOf(step.id, step.definition);
     PHX_ASSIGN_OR_RETURN(const bool mounted, host_.IsMounted(path));
     if (mounted) return kit::ProbeResult{kit::Probe::kPartial, fmt::format("no entry, but a mount at {}", path)};
+  }
+  PHX_ASSIGN_OR_RETURN(const auto leftovers, Leftovers(step, before));
+  if (!leftovers.empty()) {
+    return kit::ProbeResult{kit::Probe::kPartial, fmt::format("not set, but its folder {} is there", leftovers.front())};
   }
   return kit::ProbeResult{kit::Probe::kNotDone, ""};
 }
@@ -368,11 +388,18 @@ absl::Status StorageChanges::Undo(const StorageStep& step, const Captured& befor
 
 std::vector<std::string> StorageChanges::RemainingCommands(const StorageStep& step, const Captured& before) {
   std::vector<std::string> commands;
+  const auto config = host_.ReadStorages();
+  const Entry entry = config.ok() ? Find(*config, step.id) : std::nullopt;
+  const auto set_nodes = [&](const Words& nodes) {
+    commands.push_back(ToText(SetCommand({step.id, std::nullopt, nodes, {}, {}, ""})));
+  };
   switch (step.action) {
     case StorageAction::kAdd: {
-      if (step.extends) {
-        commands.push_back(fmt::format("pvesm set {} --nodes <all its nodes but {}>", step.id, step.node));
-      } else {
+      Words rest = entry ? entry->nodes : Words{};
+      rest.erase(step.node);
+      if (!rest.empty()) {
+        if (IsMember(*entry, step.node)) set_nodes(rest);
+      } else if (entry || !config.ok()) {
         commands.push_back(ToText(RemoveCommand(step.id)));
       }
       if (IsNetwork(step.definition) && !before.mounted) {
@@ -393,12 +420,14 @@ std::vector<std::string> StorageChanges::RemainingCommands(const StorageStep& st
       break;
     }
     case StorageAction::kRemove:
-      if (before.entry && step.extends) {
-        commands.push_back(fmt::format("pvesm set {} --nodes <its nodes and {}>", step.id, step.node));
+      if (before.entry && entry) {
+        Words nodes = entry->nodes;
+        nodes.insert(step.node);
+        if (!IsMember(*entry, step.node)) set_nodes(nodes);
       } else if (before.entry) {
-        const StorageEntry& entry = *before.entry;
-        commands.push_back(ToText(AddCommand({entry.id, entry.type, entry.content, entry.nodes, entry.options,
-                                              entry.disabled})));
+        const StorageEntry& former = *before.entry;
+        commands.push_back(ToText(AddCommand({former.id, former.type, former.content, former.nodes, former.options,
+                                              former.disabled})));
       }
       return commands;
   }
