@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -209,6 +210,41 @@ TEST_P(NfsHostContract, ALineAddedToOurFileByOthersIsNotOverwritten) {
   EXPECT_THAT(Seen().own_problem, ::testing::HasSubstr("was changed by others"));
   EXPECT_EQ(Set(Entry(path_, {"ro"})).code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(OwnText(), own.content);
+}
+
+TEST_P(NfsHostContract, PutsLiveWhatTheFileSaysAndTakesItBack) {
+  ASSERT_TRUE(host().MakeOwnFile().ok());
+  ExportEntry entry = Entry(path_);
+  entry.clients.push_back({"2001:db8::/32", {"rw", "no_subtree_check"}});
+  ASSERT_TRUE(Set(entry).ok());
+  // As somebody would do by hand: one client gone, another with other options.
+  std::vector<LiveExport> drifted = Live(path_);
+  ASSERT_EQ(drifted.size(), 3u);
+  drifted.pop_back();
+  const auto net = std::find_if(drifted.begin(), drifted.end(),
+                                [](const LiveExport& one) { return one.client != "198.51.100.7"; });
+  std::replace(net->options.begin(), net->options.end(), std::string("rw"), std::string("ro"));
+  ASSERT_TRUE(host().RestoreLive({path_}, drifted, nullptr).ok());
+  EXPECT_THAT(Live(path_), ::testing::UnorderedElementsAreArray(drifted));
+  const absl::Status put = host().PutLive({path_}, nullptr);
+  ASSERT_TRUE(put.ok()) << put;
+  EXPECT_THAT(DifferencesOf(entry, Seen().live), ::testing::IsEmpty());
+  const absl::Status restored = host().RestoreLive({path_}, drifted, nullptr);
+  ASSERT_TRUE(restored.ok()) << restored;
+  EXPECT_THAT(Live(path_), ::testing::UnorderedElementsAreArray(drifted));
+  ASSERT_TRUE(host().RestoreLive({path_}, {}, nullptr).ok());
+  EXPECT_THAT(Live(path_), ::testing::IsEmpty());
+}
+
+TEST_P(NfsHostContract, ExportsMadeByHandAreNotCut) {
+  ASSERT_TRUE(host().MakeOwnFile().ok());
+  const LiveExport by_hand{other_, "192.0.2.0/24", {"rw", "no_subtree_check"}};
+  ASSERT_TRUE(host().RestoreLive({other_}, {by_hand}, nullptr).ok());
+  ASSERT_THAT(Live(other_), ::testing::SizeIs(1));
+  EXPECT_EQ(Set(Entry(path_)).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(host().PutLive({}, nullptr).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(Live(other_), ::testing::SizeIs(1));
+  EXPECT_THAT(Seen().own, ::testing::IsEmpty());
 }
 
 TEST_P(NfsHostContract, OwnerAndModeOfOurFileAreKept) {

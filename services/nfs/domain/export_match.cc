@@ -39,6 +39,19 @@ bool Take(std::vector<LiveExport>& live, const std::string& client, const std::v
   return true;
 }
 
+// Takes from `live` what the entry says; answers the clients for which there is nothing. Literal matches come first.
+std::vector<const ClientEntry*> TakeAll(const ExportEntry& entry, std::vector<LiveExport>& live) {
+  std::vector<const ClientEntry*> unmatched;
+  for (const ClientEntry& client : entry.clients) {
+    if (!Take(live, client.client, client.options, false)) unmatched.push_back(&client);
+  }
+  std::vector<const ClientEntry*> missing;
+  for (const ClientEntry* client : unmatched) {
+    if (!MayBeRenamed(client->client) || !Take(live, client->client, client->options, true)) missing.push_back(client);
+  }
+  return missing;
+}
+
 }  // namespace
 
 std::vector<LiveExport> LiveOf(const std::vector<LiveExport>& live, const std::string& path) {
@@ -48,15 +61,17 @@ std::vector<LiveExport> LiveOf(const std::vector<LiveExport>& live, const std::s
   return found;
 }
 
+std::vector<LiveExport> NotSaidBy(const std::optional<ExportEntry>& entry, const std::string& path,
+                                  const std::vector<LiveExport>& live) {
+  std::vector<LiveExport> rest = LiveOf(live, path);
+  if (entry) TakeAll(*entry, rest);
+  return rest;
+}
+
 std::vector<std::string> DifferencesOf(const ExportEntry& entry, const std::vector<LiveExport>& live) {
   std::vector<LiveExport> rest = LiveOf(live, entry.path);
-  std::vector<const ClientEntry*> missing;
-  for (const ClientEntry& client : entry.clients) {
-    if (!Take(rest, client.client, client.options, false)) missing.push_back(&client);
-  }
   std::vector<std::string> differences;
-  for (const ClientEntry* client : missing) {
-    if (MayBeRenamed(client->client) && Take(rest, client->client, client->options, true)) continue;
+  for (const ClientEntry* client : TakeAll(entry, rest)) {
     const auto other = std::find_if(rest.begin(), rest.end(),
                                     [&](const LiveExport& one) { return SameClient(one.client, client->client); });
     if (other == rest.end()) {

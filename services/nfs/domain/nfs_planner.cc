@@ -87,6 +87,16 @@ void NoteOrphans(const NfsSpec& spec, const NfsState& state, const OwnedPaths& o
   }
 }
 
+// Entries of our file that are not declared now and not live as they say.
+void AddDrifted(const NfsSpec& spec, const NfsState& state, NfsPlan& plan) {
+  for (const auto& [path, entry] : state.own) {
+    const bool declared = std::any_of(spec.exports.begin(), spec.exports.end(),
+                                      [&path = path](const ExportSpec& wanted) { return wanted.path == path; });
+    if (!declared && !DifferencesOf(entry, state.live).empty()) plan.put_live.push_back(path);
+  }
+  std::sort(plan.put_live.begin(), plan.put_live.end());
+}
+
 }  // namespace
 
 std::optional<std::string> MountPointFor(const ExportSpec& wanted, const NfsState& state) {
@@ -144,7 +154,7 @@ absl::StatusOr<NfsPlan> PlanExports(const NfsSpec& spec, const NfsState& state, 
       const auto parsed = ParseClient(client.client);
       if (!parsed.ok()) continue;
       if (parsed->kind == Client::Kind::kAddress || parsed->kind == Client::Kind::kNetwork) clients.insert(parsed->text);
-      if (parsed->kind == Client::Kind::kEveryone) clients.insert({"0.0.0.0/0", "::/0"});
+      if (parsed->kind == Client::Kind::kEveryone) clients.insert("0.0.0.0/0");
     }
     wanted_entries.emplace(wanted.path, std::move(entry));
   }
@@ -167,8 +177,10 @@ absl::StatusOr<NfsPlan> PlanExports(const NfsSpec& spec, const NfsState& state, 
     if (wanted.presence == Presence::kPresent) {
       step.after = wanted_entries.at(wanted.path);
       step.created = existing == state.own.end() || (ours != owned.end() && ours->second);
-      // Same entry, and live as it says (or about to be, with the server's start): nothing to do.
-      if (step.before == step.after && (!server_runs || DifferencesOf(*step.after, state.live).empty())) continue;
+      if (step.before == step.after) {
+        if (server_runs && !DifferencesOf(*step.after, state.live).empty()) plan.put_live.push_back(wanted.path);
+        continue;
+      }
     } else if (!step.before) {
       continue;
     }
@@ -176,7 +188,8 @@ absl::StatusOr<NfsPlan> PlanExports(const NfsSpec& spec, const NfsState& state, 
   }
   std::sort(plan.exports.begin(), plan.exports.end(),
             [](const SetExport& a, const SetExport& b) { return a.path < b.path; });
-  if (plan.exports.empty()) return plan;
+  if (plan.exports.empty() && plan.put_live.empty()) return plan;
+  if (server_runs) AddDrifted(spec, state, plan);
 
   if (absl::Status status = CheckByHand(state); !status.ok()) return status;
   const bool adds = std::any_of(plan.exports.begin(), plan.exports.end(), [](const SetExport& step) { return step.after; });

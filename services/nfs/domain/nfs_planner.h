@@ -40,9 +40,13 @@ struct NfsPlan {
   // Our empty file has to be made first, and where `make_directory` says so its directory.
   bool make_file = false;
   bool make_directory = false;
+  // Paths of our file that the server exports otherwise than the file says, or not at all: one `exportfs -r` before
+  // anything else. What is no longer declared is among them when other exports change, since that runs exportfs too.
+  std::vector<std::string> put_live;
   std::vector<SetExport> exports;  // by path
   std::vector<PlanNote> notes;
-  // Clients that need the server's ports: addresses and networks of the wanted exports, sorted, each once.
+  // Clients that need the server's ports: addresses and networks of the wanted exports, sorted, each once; 0.0.0.0/0 for
+  // everyone, which the firewall takes for both families.
   std::vector<std::string> clients;
 };
 
@@ -58,8 +62,7 @@ ExportEntry EntryOf(const ExportSpec& wanted, const std::optional<std::string>& 
 
 // INVALID_ARGUMENT with every problem of the spec; FAILED_PRECONDITION with every problem of the state: paths that other
 // files export, our file edited by others, exports made by hand that `exportfs -r` would cut.
-// `server_runs`: exports that our file has and the table lacks are not put live by a step when the server's own start
-// will do it.
+// `server_runs`: where it does not, its start reads the files, and no step has to put live what they say already.
 absl::StatusOr<NfsPlan> PlanExports(const NfsSpec& spec, const NfsState& state, const OwnedPaths& owned,
                                     bool server_runs = true);
 

@@ -98,11 +98,18 @@ TEST(NfsPlanner, AnEntryThatIsNotLiveIsPutLive) {
   state.live.clear();
   const auto plan = PlanExports({{Wanted("/tank/a")}}, state, {{"/tank/a", true}});
   ASSERT_TRUE(plan.ok()) << plan.status();
-  ASSERT_THAT(plan->exports, SizeIs(1));
-  EXPECT_EQ(plan->exports[0].before, plan->exports[0].after);
+  EXPECT_THAT(plan->exports, IsEmpty());
+  EXPECT_THAT(plan->put_live, ElementsAre("/tank/a"));
   // Where the server has to be started anyway, its start does it.
   const auto starting = PlanExports({{Wanted("/tank/a")}}, state, {{"/tank/a", true}}, /*server_runs=*/false);
-  EXPECT_THAT(starting->exports, IsEmpty());
+  EXPECT_THAT(starting->put_live, IsEmpty());
+}
+
+TEST(NfsPlanner, WhatIsNotDeclaredIsPutLiveOnlyWhereExportfsRunsAnyway) {
+  NfsState state = With(Node(), EntryOf(Wanted("/tank/a"), ""));
+  state.live.clear();
+  EXPECT_THAT(PlanExports({}, state, {{"/tank/a", true}})->put_live, IsEmpty());
+  EXPECT_THAT(PlanExports({{Wanted("/srv/plain")}}, state, {{"/tank/a", true}})->put_live, ElementsAre("/tank/a"));
 }
 
 TEST(NfsPlanner, AnEntryThatTheLedgerDoesNotKnowIsTakenOver) {
@@ -259,7 +266,7 @@ TEST(NfsPlanner, AnEntryTooLongForTheTableIsRefused) {
 }
 
 TEST(NfsPlanner, EveryoneNeedsEveryoneInTheFirewall) {
-  EXPECT_THAT(PlanExports({{Wanted("/tank/a", {"*"})}}, Node(), {})->clients, ElementsAre("0.0.0.0/0", "::/0"));
+  EXPECT_THAT(PlanExports({{Wanted("/tank/a", {"*"})}}, Node(), {})->clients, ElementsAre("0.0.0.0/0"));
 }
 
 }  // namespace

@@ -208,15 +208,17 @@ std::string QuotePath(std::string_view path) {
   return quoted;
 }
 
+std::string RenderLine(const ExportEntry& entry) {
+  std::string line = QuotePath(entry.path);
+  for (const ClientEntry& client : entry.clients) {
+    line += fmt::format(" {}({})", client.client, JoinOptions(client.options));
+  }
+  return line;
+}
+
 std::string RenderOwnFile(const OwnExports& exports) {
   std::string text = kHeader;
-  for (const auto& [path, entry] : exports) {
-    text += QuotePath(path);
-    for (const ClientEntry& client : entry.clients) {
-      text += fmt::format(" {}({})", client.client, JoinOptions(client.options));
-    }
-    text += '\n';
-  }
+  for (const auto& [path, entry] : exports) text += RenderLine(entry) + '\n';
   return text;
 }
 

@@ -31,6 +31,9 @@ std::vector<LiveExport> ParseExportTable(std::string_view text);
 // A path as it stands in an exports(5) file: in quotes, everything unusual as \ooo.
 std::string QuotePath(std::string_view path);
 
+// One line of our file, without its end.
+std::string RenderLine(const ExportEntry& entry);
+
 // Our whole file. Equal exports give equal bytes.
 std::string RenderOwnFile(const OwnExports& exports);
 

@@ -15,14 +15,22 @@ namespace {
 
 constexpr char kMainFile[] = "/etc/exports";
 
-// Entries of `before` that are neither in `after` nor of `path`: what the change took from others.
+// Entries of `before` that are neither in `after` nor of `path`: what the change took from others. Options are not looked
+// at: where they were otherwise than the files say, exportfs has put that right.
 std::vector<LiveExport> LostIn(const std::vector<LiveExport>& before, const std::vector<LiveExport>& after,
                                const std::string& path) {
   std::vector<LiveExport> lost;
   for (const LiveExport& one : before) {
-    if (one.path != path && std::find(after.begin(), after.end(), one) == after.end()) lost.push_back(one);
+    const bool there = std::any_of(after.begin(), after.end(), [&](const LiveExport& other) {
+      return other.path == one.path && other.client == one.client;
+    });
+    if (one.path != path && !there) lost.push_back(one);
   }
   return lost;
+}
+
+bool IsIn(const std::vector<LiveExport>& live, const LiveExport& one) {
+  return std::any_of(live.begin(), live.end(), [&](const LiveExport& other) { return ToText(other) == ToText(one); });
 }
 
 // mountd's port in nfs.conf: "[mountd]" … "port=32767".
@@ -73,6 +81,11 @@ absl::Status ExportsHost::ReadForeign(NfsState& state) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::vector<LiveExport>> ExportsHost::LiveNow() {
+  PHX_ASSIGN_OR_RETURN(const std::string table, ReadTable());
+  return ParseExportTable(table);
+}
+
 absl::StatusOr<NfsState> ExportsHost::Observe(const std::vector<std::string>& paths) {
   NfsState state;
   PHX_ASSIGN_OR_RETURN(const auto directory, files_.ReadDirectory(kExportsDirectory));
@@ -81,8 +94,7 @@ absl::StatusOr<NfsState> ExportsHost::Observe(const std::vector<std::string>& pa
   state.own_file = own.has_value();
   if (own) state.own = ParseOwnFile(own->content, &state.own_problem);
   PHX_RETURN_IF_ERROR(ReadForeign(state));
-  PHX_ASSIGN_OR_RETURN(const std::string table, ReadTable());
-  state.live = ParseExportTable(table);
+  PHX_ASSIGN_OR_RETURN(state.live, LiveNow());
   for (const std::string& path : paths) {
     PHX_ASSIGN_OR_RETURN(state.paths[path], LookAt(path));
   }
@@ -121,10 +133,7 @@ absl::Status ExportsHost::RemoveOwnFile(bool directory_too) {
 absl::Status ExportsHost::SetEntry(const EntryChange& change, const ChildObserver& on_child) {
   absl::MutexLock lock(&own_file_);
   PHX_ASSIGN_OR_RETURN(const NfsState before, Observe({}));
-  if (!before.own_file) {
-    if (!change.entry) return absl::OkStatus();
-    return FailedPrecondition("{} is not there", kOwnFile);
-  }
+  if (!before.own_file && change.entry) return FailedPrecondition("{} is not there", kOwnFile);
   if (!before.own_problem.empty()) {
     return WithReason(FailedPrecondition("{} is not as Phoenix wrote it: {}", kOwnFile, before.own_problem),
                       {"FOREIGN_CHANGE", {{"file", kOwnFile}}});
@@ -157,16 +166,15 @@ absl::Status ExportsHost::SetEntry(const EntryChange& change, const ChildObserve
 absl::Status ExportsHost::PutInPlace(const std::string& text, const EntryChange& change, const NfsState& before,
                                      const ChildObserver& on_child) {
   PHX_ASSIGN_OR_RETURN(const auto former, files_.Read(kOwnFile));
-  if (!former) return Aborted("{} was removed meanwhile", kOwnFile);
-  if (former->content != text) {
+  const bool changes = former && former->content != text;
+  if (changes) {
     // Owner and mode are kept: they may have been tightened on purpose.
     PHX_RETURN_IF_ERROR(files_.Replace(kOwnFile, {text, former->uid, former->gid, former->mode}));
   }
   auto complaints = Reexport(on_child);
   absl::Status status = complaints.status();
   if (status.ok()) {
-    PHX_ASSIGN_OR_RETURN(const std::string table, ReadTable());
-    const std::vector<LiveExport> after = ParseExportTable(table);
+    PHX_ASSIGN_OR_RETURN(const auto after, LiveNow());
     std::vector<std::string> wrong =
         DifferencesOf(change.entry ? *change.entry : ExportEntry{change.path, {}}, after);
     for (const LiveExport& lost : LostIn(before.live, after, change.path)) {
@@ -177,11 +185,60 @@ absl::Status ExportsHost::PutInPlace(const std::string& text, const EntryChange&
                                  complaints->empty() ? "" : fmt::format("; it said: {}", *complaints)),
                         {"EXPORT_MISMATCH", {{"path", change.path}}});
   }
-  if (change.restoring || former->content == text) return status;
+  if (change.restoring || !changes) return status;
   absl::Status back = files_.Replace(kOwnFile, *former);
   if (back.ok()) back = Reexport(on_child).status();
   if (!back.ok()) return Annotate(status, "the former file could not be put back (" + Message(back) + ")");
   return Annotate(status, "the former file is in place again");
+}
+
+absl::Status ExportsHost::PutLive(const std::vector<std::string>& paths, const ChildObserver& on_child) {
+  absl::MutexLock lock(&own_file_);
+  PHX_ASSIGN_OR_RETURN(const NfsState before, Observe({}));
+  if (const auto by_hand = ByHand(before); !by_hand.empty()) {
+    return FailedPrecondition("{} was exported by hand and stands in no file; `exportfs -r` would cut it",
+                              ToText(by_hand.front()));
+  }
+  PHX_ASSIGN_OR_RETURN(const std::string complaints, Reexport(on_child));
+  PHX_ASSIGN_OR_RETURN(const auto after, LiveNow());
+  std::vector<std::string> wrong;
+  for (const std::string& path : paths) {
+    const auto entry = before.own.find(path);
+    if (entry == before.own.end()) return FailedPrecondition("{} has no entry for {}", kOwnFile, path);
+    for (auto& difference : DifferencesOf(entry->second, after)) wrong.push_back(std::move(difference));
+  }
+  if (wrong.empty()) return absl::OkStatus();
+  return WithReason(Internal("exportfs did not do what {} says: {}{}", kOwnFile, fmt::join(wrong, "; "),
+                             complaints.empty() ? "" : fmt::format("; it said: {}", complaints)),
+                    {"EXPORT_MISMATCH", {{"path", paths.front()}}});
+}
+
+absl::Status ExportsHost::RestoreLive(const std::vector<std::string>& paths, const std::vector<LiveExport>& before,
+                                      const ChildObserver& on_child) {
+  absl::MutexLock lock(&own_file_);
+  PHX_ASSIGN_OR_RETURN(const auto now, LiveNow());
+  for (const std::string& path : paths) {
+    const auto wanted = LiveOf(before, path);
+    const auto there = LiveOf(now, path);
+    for (const LiveExport& one : there) {
+      if (!IsIn(wanted, one)) PHX_RETURN_IF_ERROR(UnexportByHand(one, on_child));
+    }
+    for (const LiveExport& one : wanted) {
+      if (!IsIn(there, one)) PHX_RETURN_IF_ERROR(ExportByHand(one, on_child));
+    }
+  }
+  PHX_ASSIGN_OR_RETURN(const auto after, LiveNow());
+  for (const std::string& path : paths) {
+    const auto wanted = LiveOf(before, path);
+    const auto there = LiveOf(after, path);
+    for (const LiveExport& one : there) {
+      if (!IsIn(wanted, one)) return Internal("the server still exports {}", ToText(one));
+    }
+    for (const LiveExport& one : wanted) {
+      if (!IsIn(there, one)) return Internal("the server does not export {}", ToText(one));
+    }
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace phoenix::nfs

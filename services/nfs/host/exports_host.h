@@ -19,10 +19,16 @@ class ExportsHost : public NfsHost {
   absl::Status MakeOwnFile() override;
   absl::Status RemoveOwnFile(bool directory_too) override;
   absl::Status SetEntry(const EntryChange& change, const ChildObserver& on_child) override;
+  absl::Status PutLive(const std::vector<std::string>& paths, const ChildObserver& on_child) override;
+  absl::Status RestoreLive(const std::vector<std::string>& paths, const std::vector<LiveExport>& before,
+                           const ChildObserver& on_child) override;
 
  protected:
   // `exportfs -r`. OK whatever it thinks of the files; its complaints, if any, are answered for messages.
   virtual absl::StatusOr<std::string> Reexport(const ChildObserver& on_child) = 0;
+  // Puts one entry into the table, or takes it out, without a look at the files. A hint, like all that exportfs answers.
+  virtual absl::Status ExportByHand(const LiveExport& live, const ChildObserver& on_child) = 0;
+  virtual absl::Status UnexportByHand(const LiveExport& live, const ChildObserver& on_child) = 0;
   // The table, in etab's form; "" where there is none.
   virtual absl::StatusOr<std::string> ReadTable() = 0;
   virtual absl::StatusOr<PathState> LookAt(const std::string& path) = 0;
@@ -32,6 +38,7 @@ class ExportsHost : public NfsHost {
 
  private:
   absl::Status ReadForeign(NfsState& state);
+  absl::StatusOr<std::vector<LiveExport>> LiveNow();
   absl::Status PutInPlace(const std::string& text, const EntryChange& change, const NfsState& before,
                           const ChildObserver& on_child) ABSL_EXCLUSIVE_LOCKS_REQUIRED(own_file_);
 

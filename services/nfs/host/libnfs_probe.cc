@@ -81,9 +81,9 @@ absl::StatusOr<std::vector<std::string>> LibnfsProbe::OwnAddresses() {
 
 absl::StatusOr<MountFinding> LibnfsProbe::Mount(const std::string& server, const std::string& path) {
   // Version 4 first: it needs the one port that is opened to clients. A server that is set to 3 only answers the other.
-  auto finding = MountAs(NFS_V4, server, path);
+  auto finding = MountAs(4, server, path);
   if (finding.ok()) return finding;
-  auto older = MountAs(NFS_V3, server, path);
+  auto older = MountAs(3, server, path);
   if (older.ok()) return older;
   return Annotate(finding.status(), "and " + Message(older.status()));
 }

@@ -82,6 +82,14 @@ absl::StatusOr<std::string> NfsCli::Reexport(const ChildObserver& on_child) {
   return Complaints(result.err);
 }
 
+absl::Status NfsCli::ExportByHand(const LiveExport& live, const ChildObserver& on_child) {
+  return runner_.Run(ExportCommand(live), on_child).status();
+}
+
+absl::Status NfsCli::UnexportByHand(const LiveExport& live, const ChildObserver& on_child) {
+  return runner_.Run(UnexportCommand(live), on_child).status();
+}
+
 absl::StatusOr<std::string> NfsCli::ReadTable() {
   PHX_ASSIGN_OR_RETURN(const auto table, files().Read(kTable));
   return table ? table->content : std::string();

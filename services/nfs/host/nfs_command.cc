@@ -1,6 +1,22 @@
 #include "services/nfs/host/nfs_command.h"
 
+#include "services/nfs/domain/export_options.h"
+
 namespace phoenix::nfs {
+namespace {
+
+// CLIENT:PATH, with IPv6 in brackets and its prefix length behind them.
+std::string Target(const LiveExport& live) {
+  std::string client = live.client;
+  if (client.find(':') != std::string::npos) {
+    const auto slash = client.find('/');
+    client = slash == std::string::npos ? "[" + client + "]"
+                                        : "[" + client.substr(0, slash) + "]" + client.substr(slash);
+  }
+  return client + ":" + live.path;
+}
+
+}  // namespace
 
 Command ReexportCommand() {
   Command command;
@@ -10,6 +26,21 @@ Command ReexportCommand() {
   command.args = {"-r"};
   // It looks host names up, one after the other. Killing it is safe: it writes its table aside and renames it.
   command.limit = std::chrono::seconds(120);
+  return command;
+}
+
+Command ExportCommand(const LiveExport& live) {
+  Command command;
+  command.program = "/usr/sbin/exportfs";
+  // -i: nothing but what is said here; the files are not read.
+  command.args = {"-i", "-o", JoinOptions(live.options), Target(live)};
+  return command;
+}
+
+Command UnexportCommand(const LiveExport& live) {
+  Command command;
+  command.program = "/usr/sbin/exportfs";
+  command.args = {"-u", Target(live)};
   return command;
 }
 

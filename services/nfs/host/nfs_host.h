@@ -39,6 +39,11 @@ class NfsHost {
   // directions. Where the path's part of the table is not as the entry says, or any other path lost something, the
   // former file is put back, exportfs runs again, and the error names the difference.
   virtual absl::Status SetEntry(const EntryChange& change, const ChildObserver& on_child) = 0;
+  // Has exportfs read all files, and compares the table with our file for these paths.
+  virtual absl::Status PutLive(const std::vector<std::string>& paths, const ChildObserver& on_child) = 0;
+  // Makes the table say of these paths what it said before, whatever the files say: the inverse of PutLive().
+  virtual absl::Status RestoreLive(const std::vector<std::string>& paths, const std::vector<LiveExport>& before,
+                                   const ChildObserver& on_child) = 0;
   // "exportfs" → its package's version; empty where it is not installed.
   virtual std::map<std::string, std::string> ToolVersions() = 0;
 };

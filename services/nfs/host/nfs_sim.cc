@@ -1,11 +1,10 @@
 #include "services/nfs/host/nfs_sim.h"
 
 #include <fmt/format.h>
-
-#include <algorithm>
 #include <unistd.h>
 
-#include "base/host/posix_command_runner.h"
+#include <algorithm>
+
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
 #include "services/nfs/domain/client.h"
@@ -133,6 +132,21 @@ absl::StatusOr<std::string> NfsSim::Reexport(const ChildObserver& on_child) {
     return absl::OkStatus();
   }));
   return complaints;
+}
+
+absl::Status NfsSim::ExportByHand(const LiveExport& live, const ChildObserver& on_child) {
+  if (on_child) PHX_RETURN_IF_ERROR(on_child({::getpid(), 0, "simulated"}));
+  return machine_->Change([&](kit::World& world) {
+    return world.Put(
+        kTableKind, TableName(live.path, live.client),
+        {{"path", live.path}, {"client", live.client}, {"options", TableText(Meaning(live.options))}});
+  });
+}
+
+absl::Status NfsSim::UnexportByHand(const LiveExport& live, const ChildObserver& on_child) {
+  if (on_child) PHX_RETURN_IF_ERROR(on_child({::getpid(), 0, "simulated"}));
+  return machine_->Change(
+      [&](kit::World& world) { return world.Delete(kTableKind, TableName(live.path, live.client)); });
 }
 
 absl::StatusOr<std::string> NfsSim::ReadTable() {

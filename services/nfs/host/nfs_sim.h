@@ -29,6 +29,8 @@ class NfsSim final : public ExportsHost {
 
  protected:
   absl::StatusOr<std::string> Reexport(const ChildObserver& on_child) override;
+  absl::Status ExportByHand(const LiveExport& live, const ChildObserver& on_child) override;
+  absl::Status UnexportByHand(const LiveExport& live, const ChildObserver& on_child) override;
   absl::StatusOr<std::string> ReadTable() override;
   absl::StatusOr<PathState> LookAt(const std::string& path) override;
   std::string Resolve(const std::string& path) override { return path; }

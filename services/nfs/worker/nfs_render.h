@@ -1,0 +1,34 @@
+// The planner's steps as the kit's: ids, keys, words for people. Pure.
+#pragma once
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "services/kit/plan/step.h"
+#include "services/nfs/domain/nfs_planner.h"
+#include "services/nfs/domain/nfs_state.h"
+#include "services/node/domain/firewall_rule.h"
+
+namespace phoenix::nfs {
+
+inline constexpr char kServerPackage[] = "nfs-kernel-server";
+// Starting it brings what it needs: rpcbind, mountd, idmapd, statd.
+inline constexpr char kServerUnit[] = "nfs-server.service";
+// Id and key of the step that puts our file live as it is.
+inline constexpr char kPutLive[] = "exports:live";
+
+kit::Step RenderMakeFile(bool make_directory);
+kit::Step RenderPutLive(const NfsPlan& plan, const NfsState& state, const std::set<std::string>& there);
+// `there`: keys that the node has now, for the requirements.
+// `after_live`: the plan puts the file live first.
+kit::Step RenderSetExport(const SetExport& set, const std::set<std::string>& there, bool after_live);
+
+// The ports that a client needs: NFSv4's one; those of NFSv3 as well where mountd is pinned to a port (nfs.conf), since
+// otherwise it takes another one at every start, and opening the portmapper alone would serve nobody. Loopback needs none.
+std::vector<node::FirewallRule> RulesFor(const std::vector<std::string>& clients, int mountd_port);
+
+// SHA-256 over what a plan was made from.
+std::string Fingerprint(const NfsState& state, const std::string& node_text);
+
+}  // namespace phoenix::nfs
