@@ -1,0 +1,52 @@
+// What is wanted of a node's Samba. Pure values.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/status/errors.h"
+
+namespace phoenix::samba {
+
+struct ShareSpec {
+  std::string name;
+  std::string path;
+  std::vector<std::string> valid_users;  // accounts, and groups as "@name"
+  bool browseable = true;
+  bool read_only = false;
+  bool guest_ok = false;
+  std::map<std::string, std::string> options;  // further parameters of smb.conf(5)
+  bool absent = false;
+  std::string origin;  // the place in the configuration, for errors
+  friend bool operator==(const ShareSpec&, const ShareSpec&) = default;
+};
+
+struct UserSpec {
+  std::string name;
+  std::string password_secret;  // the secret's name, never its value
+  bool absent = false;
+  std::string origin;
+  friend bool operator==(const UserSpec&, const UserSpec&) = default;
+};
+
+struct SambaSpec {
+  std::vector<ShareSpec> shares;
+  std::vector<UserSpec> users;
+  std::map<std::string, std::string> globals;
+  std::vector<std::string> clients;  // CIDRs and addresses, for the firewall
+  bool partial = false;              // what is not named is not reported as orphaned
+  friend bool operator==(const SambaSpec&, const SambaSpec&) = default;
+};
+
+// Brings names of parameters into their canonical form and folds those of `options` that have a field of their own
+// ("browsable", "writable", "public", "valid users") into it. Answers everything that is wrong with the spec by itself.
+std::vector<FieldViolation> Canonicalise(SambaSpec& spec);
+
+// True for "@staff".
+inline bool IsGroup(const std::string& valid_user) { return !valid_user.empty() && valid_user[0] == '@'; }
+
+// An account or group name that is safe as an argument and in /etc/passwd.
+bool IsAccountName(const std::string& name);
+
+}  // namespace phoenix::samba
