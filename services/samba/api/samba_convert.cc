@@ -1,0 +1,145 @@
+#include "services/samba/api/samba_convert.h"
+
+#include "base/digest/digest.h"
+#include "base/status/errors.h"
+#include "base/status/status_macros.h"
+#include "services/samba/domain/parameters.h"
+
+namespace phoenix::samba {
+namespace {
+
+constexpr std::string_view kShares = "shares/";
+constexpr std::string_view kUsers = "users/";
+constexpr size_t kEtagLength = 16;
+
+absl::StatusOr<bool> IsAbsent(v1::Presence presence) {
+  switch (presence) {
+    case v1::PRESENCE_UNSPECIFIED:
+    case v1::PRESENCE_PRESENT: return false;
+    case v1::PRESENCE_ABSENT: return true;
+    default: return InvalidArgument("presence {} is unknown to this version", static_cast<int>(presence));
+  }
+}
+
+v1::Presence PresenceOf(bool absent) { return absent ? v1::PRESENCE_ABSENT : v1::PRESENCE_PRESENT; }
+
+absl::StatusOr<std::string> Strip(std::string_view name, std::string_view prefix, std::string_view form) {
+  const std::string_view rest = name.starts_with(prefix) ? name.substr(prefix.size()) : std::string_view();
+  if (rest.empty() || rest.find('/') != std::string_view::npos) {
+    return WithViolations(InvalidArgument("'{}' is not a resource name of the form {}", name, form),
+                          {{"name", fmt::format("must have the form {}", form)}});
+  }
+  return std::string(rest);
+}
+
+bool IsOn(const Parameters& parameters, const std::string& name, bool by_default) {
+  const auto found = parameters.find(name);
+  return found == parameters.end() ? by_default : ParseBool(found->second).value_or(by_default);
+}
+
+}  // namespace
+
+absl::StatusOr<SambaSpec> ParseSpec(std::string_view type, std::string_view bytes) {
+  if (type != v1::SambaSpec::descriptor()->full_name()) {
+    return InvalidArgument("the samba service takes specs of type {}, not '{}'", v1::SambaSpec::descriptor()->full_name(),
+                           type);
+  }
+  v1::SambaSpec proto;
+  if (!proto.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return InvalidArgument("the spec's content is no {} message", type);
+  }
+  return ToSpec(proto);
+}
+
+absl::StatusOr<SambaSpec> ToSpec(const v1::SambaSpec& proto) {
+  SambaSpec spec;
+  for (const auto& share : proto.shares()) {
+    PHX_ASSIGN_OR_RETURN(const bool absent, IsAbsent(share.presence()));
+    spec.shares.push_back({share.name(), share.path(), {share.valid_users().begin(), share.valid_users().end()},
+                           share.browseable(), share.read_only(), share.guest_ok(),
+                           {share.options().begin(), share.options().end()}, absent, share.origin()});
+  }
+  for (const auto& user : proto.users()) {
+    PHX_ASSIGN_OR_RETURN(const bool absent, IsAbsent(user.presence()));
+    spec.users.push_back({user.name(), user.password_secret(), absent, user.origin()});
+  }
+  spec.globals = {proto.globals().begin(), proto.globals().end()};
+  spec.clients = {proto.clients().begin(), proto.clients().end()};
+  spec.partial = proto.partial();
+  return spec;
+}
+
+v1::SambaSpec ToProto(const SambaSpec& spec) {
+  v1::SambaSpec proto;
+  for (const ShareSpec& share : spec.shares) {
+    auto* out = proto.add_shares();
+    out->set_name(share.name);
+    out->set_path(share.path);
+    for (const auto& user : share.valid_users) out->add_valid_users(user);
+    out->set_browseable(share.browseable);
+    out->set_read_only(share.read_only);
+    out->set_guest_ok(share.guest_ok);
+    for (const auto& [name, value] : share.options) (*out->mutable_options())[name] = value;
+    out->set_presence(PresenceOf(share.absent));
+    out->set_origin(share.origin);
+  }
+  for (const UserSpec& user : spec.users) {
+    auto* out = proto.add_users();
+    out->set_name(user.name);
+    out->set_password_secret(user.password_secret);
+    out->set_presence(PresenceOf(user.absent));
+    out->set_origin(user.origin);
+  }
+  for (const auto& [name, value] : spec.globals) (*proto.mutable_globals())[name] = value;
+  for (const auto& client : spec.clients) proto.add_clients(client);
+  proto.set_partial(spec.partial);
+  return proto;
+}
+
+v1::Share ToProto(const Section& section, bool managed) {
+  v1::Share out;
+  out.set_name(std::string(kShares) + section.name);
+  std::string text = section.name;
+  for (const auto& [name, value] : section.parameters) {
+    text += fmt::format("\n{}={}", name, value);
+    if (name == "path") {
+      out.set_path(value);
+    } else if (name == "valid users") {
+      std::string word;
+      for (const char c : value + " ") {
+        if (c != ' ' && c != ',' && c != '\t') {
+          word += c;
+        } else if (!word.empty()) {
+          out.add_valid_users(std::exchange(word, ""));
+        }
+      }
+    } else if (name != "browseable" && name != "read only" && name != "guest ok") {
+      (*out.mutable_options())[name] = value;
+    }
+  }
+  // Samba's own defaults.
+  out.set_browseable(IsOn(section.parameters, "browseable", true));
+  out.set_read_only(IsOn(section.parameters, "read only", true));
+  out.set_guest_ok(IsOn(section.parameters, "guest ok", false));
+  out.set_managed(managed);
+  out.set_etag(Sha256Hex(text).substr(0, kEtagLength));
+  return out;
+}
+
+absl::StatusOr<ShareSpec> ToShareSpec(const v1::Share& share) {
+  ShareSpec spec;
+  PHX_ASSIGN_OR_RETURN(spec.name, ParseShareName(share.name()));
+  spec.path = share.path();
+  spec.valid_users = {share.valid_users().begin(), share.valid_users().end()};
+  spec.browseable = share.browseable();
+  spec.read_only = share.read_only();
+  spec.guest_ok = share.guest_ok();
+  spec.options = {share.options().begin(), share.options().end()};
+  spec.origin = "share";
+  return spec;
+}
+
+absl::StatusOr<std::string> ParseShareName(std::string_view name) { return Strip(name, kShares, "shares/SHARE"); }
+absl::StatusOr<std::string> ParseUserName(std::string_view name) { return Strip(name, kUsers, "users/USER"); }
+
+}  // namespace phoenix::samba
