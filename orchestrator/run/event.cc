@@ -5,6 +5,19 @@
 
 namespace phoenix::run {
 
+namespace {
+
+// The first few of many texts; all of them are in the event.
+std::string Some(const std::vector<std::string>& texts) {
+  constexpr size_t kShown = 3;
+  std::string some;
+  for (size_t i = 0; i < texts.size() && i < kShown; ++i) some += (i == 0 ? ": " : "; ") + texts[i];
+  if (texts.size() > kShown) some += fmt::format("; and {} probes more", texts.size() - kShown);
+  return some;
+}
+
+}  // namespace
+
 std::string ToText(const ParticipantId& id) { return id.node + "/" + id.participant; }
 
 const PlannedParticipant* FleetPlan::Find(const ParticipantId& id) const {
@@ -73,7 +86,7 @@ std::string Describe(const Event& event) {
       }
       return fmt::format("{}: done {}", who, fmt::join(event.step_ids, ", "));
     case Event::Kind::kVerified:
-      return event.ok ? fmt::format("{}: verified{}{}", who, event.texts.empty() ? "" : ": ", fmt::join(event.texts, "; "))
+      return event.ok ? fmt::format("{}: verified{}", who, Some(event.texts))
                       : fmt::format("{}: not verified: {}", who, event.error);
     case Event::Kind::kConfirmArmed: return fmt::format("{}: waits for confirmation", who);
     case Event::Kind::kCommitPrepared: return fmt::format("{}: ready to commit", who);
