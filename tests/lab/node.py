@@ -15,6 +15,7 @@ from remote import LabError, Remote
 # What the shipped example configuration names: two disks for the mirror, one large one.
 DEFAULT_DISKS = [("S1A", "2T"), ("S1B", "2T"), ("S2A", "4T")]
 BOOT_SECONDS = 300
+THAW_SECONDS = 120
 _registry_lock = threading.Lock()  # nodes of one lab share a lab.json
 UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
@@ -171,6 +172,10 @@ class Node:
                 self.record["pid_start"] = start_time(self._process.pid)
                 self._save_record()
                 return
+            if self._thawing:  # perhaps for want of a sound template, not of a port
+                warm.discard(thaw)
+                thaw = self._prepare_root()
+                self._thawing = thaw is not None
         raise LabError(f"{self.name}: QEMU does not start:\n"
                        + tail(self.directory / "qemu.log"))
 
@@ -189,16 +194,14 @@ class Node:
     def wait_until_up(self, seconds=BOOT_SECONDS):
         """Returns when ssh answers and no start-up job is left: until then services still
         come up, and nothing could be said about the node's state."""
+        if self._thawing and not self._thawed():
+            # A template that does not wake up must not break every lab from now on.
+            self.kill()
+            warm.discard(warm.template_of(self.record))
+            self.start()
         deadline = time.monotonic() + seconds
-        if self._thawing:
-            warm.thaw(self)
         while not self.remote.answers():
-            if not self.alive():
-                raise LabError(f"{self.name}: QEMU ended during boot; its console ends with:\n"
-                               + tail(self.console) + tail(self.directory / "qemu.log"))
-            if time.monotonic() > deadline:
-                raise LabError(f"{self.name}: no ssh after {seconds} s; its console ends with:\n"
-                               + tail(self.console))
+            self._check(deadline)
             time.sleep(0.2)
         self.boot_seconds = time.monotonic() - self._began
         self.run("systemctl is-system-running --wait", check=False, timeout=seconds)
@@ -210,6 +213,26 @@ class Node:
         self.record["fresh"] = False
         self._save_record()
         self.settled_seconds = time.monotonic() - self._began
+
+    def _check(self, deadline):
+        if not self.alive():
+            raise LabError(f"{self.name}: QEMU ended during boot; its console ends with:\n"
+                           + tail(self.console) + tail(self.directory / "qemu.log"))
+        if time.monotonic() > deadline:
+            raise LabError(f"{self.name}: no ssh in time; its console ends with:\n"
+                           + tail(self.console))
+
+    def _thawed(self):
+        """Lets a node run on from its template; False when it does not come to life."""
+        deadline = time.monotonic() + THAW_SECONDS
+        try:
+            warm.thaw(self)
+            while not self.remote.answers():
+                self._check(deadline)
+                time.sleep(0.2)
+        except (LabError, OSError):
+            return False
+        return True
 
     def boot(self):
         self.start()

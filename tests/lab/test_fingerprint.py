@@ -210,9 +210,9 @@ class Units(unittest.TestCase):
             "ufw.service": "not-found - inactive dead"})
 
     def test_phoenix_itself_is_left_out(self):
-        self.assertEqual(facts(fingerprint.unit_files, "phoenix-zfsd.service enabled enabled\n"
-                                                       "smbd.service disabled enabled\n"),
-                         {"smbd.service": "disabled"})
+        self.assertEqual(list(fingerprint.unit_states("Id=phoenix-zfsd.service\n")), [])
+        self.assertTrue(fingerprint.excluded(
+            "file", "/etc/systemd/system/multi-user.target.wants/phoenix-zfsd.service"))
 
 
 class Comparison(unittest.TestCase):

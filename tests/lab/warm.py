@@ -76,6 +76,10 @@ def thaw(node):
         node.qmp("cont")
 
 
+def discard(template):
+    shutil.rmtree(template, ignore_errors=True)
+
+
 def freshen(node):
     """What a node asleep for long must not know: the old time, and the random numbers that
     other nodes of the same template are about to draw as well."""
