@@ -10,6 +10,7 @@
 #include "services/nfs/domain/client.h"
 #include "services/nfs/domain/export_options.h"
 #include "services/nfs/host/exports_file.h"
+#include "services/node/host/node_sim.h"
 
 namespace phoenix::nfs {
 namespace {
@@ -20,15 +21,16 @@ std::string TableName(const std::string& path, const std::string& client) { retu
 
 absl::StatusOr<PathState> LookIn(kit::World& world, const std::string& path) {
   PathState state{false, "/", "ext4"};
-  PHX_ASSIGN_OR_RETURN(const auto mounts, world.List("mount"));
-  for (const auto& [mount_point, mount] : mounts) {
+  PHX_ASSIGN_OR_RETURN(const auto datasets, world.List("zfs.dataset"));
+  for (const auto& [name, dataset] : datasets) {
+    const std::string mount_point = dataset.value("mounted", "");
     const bool holds = path == mount_point || path.starts_with(mount_point + "/");
-    if (!holds || mount_point.size() < state.mount_point.size()) continue;
+    if (mount_point.empty() || !holds || mount_point.size() < state.mount_point.size()) continue;
     state.mount_point = mount_point;
-    state.file_system = mount.value("type", "");
+    state.file_system = "zfs";
   }
   PHX_ASSIGN_OR_RETURN(const auto file, world.ReadFile(path));
-  state.directory = state.mount_point == path || (file && file->directory);
+  state.directory = file && file->directory;
   return state;
 }
 
@@ -49,6 +51,11 @@ absl::StatusOr<std::vector<std::string>> ExportsFiles(kit::World& world) {
 bool Resolves(const std::string& client) {
   const auto parsed = ParseClient(client);
   return !parsed.ok() || parsed->kind != Client::Kind::kHost || !parsed->text.ends_with(".invalid");
+}
+
+absl::Status CheckInstalled(kit::World& world) {
+  PHX_ASSIGN_OR_RETURN(const bool installed, node::IsInstalled(world, "nfs-kernel-server"));
+  return installed ? absl::OkStatus() : NotFound("/usr/sbin/exportfs: No such file or directory");
 }
 
 struct Reading {
@@ -119,6 +126,7 @@ absl::StatusOr<std::string> NfsSim::Reexport(const ChildObserver& on_child) {
   if (on_child) PHX_RETURN_IF_ERROR(on_child({::getpid(), 0, "simulated"}));
   std::string complaints;
   PHX_RETURN_IF_ERROR(machine_->Change([&](kit::World& world) -> absl::Status {
+    PHX_RETURN_IF_ERROR(CheckInstalled(world));
     PHX_ASSIGN_OR_RETURN(const auto fault, world.TakeFault("nfs.exportfs"));
     if (fault == "fail" || fault == "lie") complaints = "planned fault";
     if (fault == "fail" || fault == "nothing") return absl::OkStatus();
@@ -136,7 +144,8 @@ absl::StatusOr<std::string> NfsSim::Reexport(const ChildObserver& on_child) {
 
 absl::Status NfsSim::ExportByHand(const LiveExport& live, const ChildObserver& on_child) {
   if (on_child) PHX_RETURN_IF_ERROR(on_child({::getpid(), 0, "simulated"}));
-  return machine_->Change([&](kit::World& world) {
+  return machine_->Change([&](kit::World& world) -> absl::Status {
+    PHX_RETURN_IF_ERROR(CheckInstalled(world));
     return world.Put(
         kTableKind, TableName(live.path, live.client),
         {{"path", live.path}, {"client", live.client}, {"options", TableText(Meaning(live.options))}});
@@ -145,8 +154,10 @@ absl::Status NfsSim::ExportByHand(const LiveExport& live, const ChildObserver& o
 
 absl::Status NfsSim::UnexportByHand(const LiveExport& live, const ChildObserver& on_child) {
   if (on_child) PHX_RETURN_IF_ERROR(on_child({::getpid(), 0, "simulated"}));
-  return machine_->Change(
-      [&](kit::World& world) { return world.Delete(kTableKind, TableName(live.path, live.client)); });
+  return machine_->Change([&](kit::World& world) -> absl::Status {
+    PHX_RETURN_IF_ERROR(CheckInstalled(world));
+    return world.Delete(kTableKind, TableName(live.path, live.client));
+  });
 }
 
 absl::StatusOr<std::string> NfsSim::ReadTable() {

@@ -2,8 +2,8 @@
 // and its word is not to be relied on.
 //
 // In the world: "nfs.etab" objects by path and client hold the table; "nfs.address" objects are the node's addresses
-// besides 127.0.0.1; "mount" objects by mount point ({"type": "zfs"}) are mounted file systems. Host names resolve, but
-// for those below .invalid.
+// besides 127.0.0.1. Read of others: the datasets ("zfs.dataset", for what is mounted where) and the packages. Host names
+// resolve, but for those below .invalid.
 // Faults: "nfs.exportfs", "nfs.set-export:PATH", "nfs.make-file", "nfs.mount:PATH".
 #pragma once
 

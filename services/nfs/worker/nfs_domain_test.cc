@@ -46,7 +46,13 @@ class NfsDomainTest : public ::testing::Test {
   void Put(std::string_view kind, std::string_view name, const nlohmann::json& value) {
     ASSERT_TRUE(machine_->Change([&](kit::World& world) { return world.Put(kind, name, value); }).ok());
   }
-  void MountZfs(const std::string& path) { Put("mount", path, {{"type", "zfs"}}); }
+  // As the zfs domain's simulated host leaves it.
+  void MountZfs(const std::string& path) {
+    Put("zfs.dataset", path.substr(1), {{"mounted", path}});
+    const std::string pool = path.substr(0, path.find('/', 1));
+    ASSERT_TRUE(files_->MakeDirectory(pool, {}).ok());
+    ASSERT_TRUE(files_->MakeDirectory(path, {}).ok());
+  }
   void Write(const std::string& path, const std::string& text) {
     ASSERT_TRUE(files_->MakeDirectory(kExportsDirectory, {}).ok());
     ASSERT_TRUE(files_->Replace(path, {text, 0, 0, 0644}).ok());
@@ -143,6 +149,22 @@ TEST_F(NfsDomainTest, FirewallRulesAreForTheDeclaredClientsOnly) {
   EXPECT_THAT(Ids(driver), ::testing::IsSupersetOf({"rule:10.0.0.0/24:2049/tcp", "rule:10.0.0.0/24:111/tcp",
                                                     "rule:10.0.0.0/24:111/udp", "rule:10.0.0.0/24:32767/tcp",
                                                     "rule:10.0.0.0/24:32767/udp"}));
+}
+
+// On a bare node undo leaves what the plan named: the package. Of exports nothing is left.
+TEST_F(NfsDomainTest, UndoOnABareNodeLeavesThePackageOnly) {
+  ASSERT_TRUE(node::SeedNode(*machine_).ok());
+  WantSeed();
+  MountSeed();
+  StepDriver driver(*domain_);
+  ASSERT_TRUE(driver.Prepare({}, kRun).ok());
+  ASSERT_TRUE(driver.Apply().ok());
+  ASSERT_TRUE(driver.Undo(true).ok());
+  EXPECT_FALSE(files_->ReadDirectory(kExportsDirectory)->has_value());
+  EXPECT_THAT(host_->Observe({})->live, IsEmpty());
+  EXPECT_FALSE(node_->Units({"nfs-server.service"})->at("nfs-server.service").active);
+  EXPECT_EQ(driver.plan().steps[0].step_class, kit::StepClass::kLossy);
+  EXPECT_THAT(driver.plan().steps[0].remainder, HasSubstr("nfs-kernel-server"));
 }
 
 // Properties 1, 2 and 3: done twice is done once; failing after any step and undoing, once or twice, gives the node as it
@@ -437,9 +459,7 @@ TEST_F(NfsDomainTest, N6_VerifyFindsAnUnmountedFileSystem) {
   MountSeed();
   StepDriver driver(*domain_);
   Commit(driver);
-  ASSERT_TRUE(machine_->Change([](kit::World& world) { return world.Delete("mount", "/quickOS/a"); }).ok());
-  ASSERT_TRUE(files_->MakeDirectory("/quickOS", {}).ok());
-  ASSERT_TRUE(files_->MakeDirectory("/quickOS/a", {}).ok());
+  Put("zfs.dataset", "quickOS/a", {{"mounted", ""}});
   EXPECT_FALSE(Verify(driver).ok());
 }
 
