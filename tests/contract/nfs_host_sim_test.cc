@@ -3,6 +3,7 @@
 
 #include "services/kit/sim/machine.h"
 #include "services/nfs/host/nfs_sim.h"
+#include "services/node/host/node_sim.h"
 #include "tests/contract/nfs_host_contract.h"
 
 namespace phoenix::nfs {
@@ -16,6 +17,7 @@ class OpenSim final : public NfsBench {
     machine_ = kit::Machine::Open(directory_).value();
     files_ = std::make_unique<kit::SimFiles>(machine_);
     host_ = std::make_unique<NfsSim>(machine_, *files_);
+    EXPECT_TRUE(node::SeedReadyNode(*machine_).ok());
     EXPECT_TRUE(files_->MakeDirectory("/srv", {}).ok());
   }
   ~OpenSim() override { std::filesystem::remove_all(directory_); }
