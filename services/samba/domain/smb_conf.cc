@@ -186,6 +186,15 @@ std::string RemoveInclude(std::string_view smb_conf, std::string_view path) {
   return std::string(smb_conf);
 }
 
+std::string RedirectInclude(std::string_view smb_conf, std::string_view path, std::string_view other) {
+  for (const Line& line : LinesOf(smb_conf)) {
+    if (!IsIncludeOf(line, path)) continue;
+    return std::string(smb_conf.substr(0, line.begin)) + IncludeLine(other) + "\n" +
+           std::string(smb_conf.substr(line.end));
+  }
+  return AddInclude(smb_conf, other);
+}
+
 std::string Difference(const Parameters& wanted, const Parameters& seen, const Parameters& defaults) {
   const auto value_of = [&](const std::string& name) -> std::string {
     if (const auto found = seen.find(name); found != seen.end()) return found->second;

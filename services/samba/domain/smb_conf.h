@@ -56,6 +56,9 @@ std::string AddInclude(std::string_view smb_conf, std::string_view path);
 // Takes that line away. RemoveInclude(AddInclude(text)) == text, byte for byte.
 std::string RemoveInclude(std::string_view smb_conf, std::string_view path);
 
+// The text with the include of `path` pointing to another file; with an include of that where there is none yet.
+std::string RedirectInclude(std::string_view smb_conf, std::string_view path, std::string_view other);
+
 // "" when the two are the same share for Samba, else what differs. `defaults` are values that a dump leaves out.
 std::string Difference(const Parameters& wanted, const Parameters& seen, const Parameters& defaults);
 

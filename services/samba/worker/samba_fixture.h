@@ -27,7 +27,7 @@ inline constexpr char kRun[] = "8f14e45f-ceea-467f-a830-5b2c1d3e4f50";
 class SambaFixture : public ::testing::Test {
  protected:
   SambaFixture() {
-    char name[] = "/tmp/phoenix-samba-XXXXXX";
+    char name[] = "/dev/shm/phoenix-samba-XXXXXX";
     directory_ = ::mkdtemp(name);
     machine_ = *kit::Machine::Open(directory_ + "/sim");
     files_ = std::make_unique<kit::SimFiles>(machine_);

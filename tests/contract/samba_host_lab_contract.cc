@@ -1,0 +1,50 @@
+// The contract of SambaHost on a real machine: run as root where Samba and smbclient are installed, smbd runs, and
+// nothing of Phoenix is set up. Not part of the unit tests.
+#include <sys/stat.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "base/host/posix_command_runner.h"
+#include "base/host/posix_files.h"
+#include "services/samba/host/samba_cli.h"
+#include "tests/contract/samba_host_contract.h"
+
+namespace phoenix::samba {
+namespace {
+
+std::string Launcher() {
+  const char* path = std::getenv("PHOENIX_LAUNCH");
+  return path == nullptr ? "/usr/libexec/phoenix/phoenix-launch" : path;
+}
+
+class RealWorld {
+ public:
+  RealWorld() : runner_(Launcher()) {
+    char name[] = "/var/lib/phxtest-XXXXXX";
+    directory_ = ::mkdtemp(name);
+    // Users of shares must be able to pass.
+    ::chmod(directory_.c_str(), 0755);
+    host_ = std::make_unique<SambaCli>(runner_, files_, directory_ + "/private");
+  }
+  ~RealWorld() { std::filesystem::remove_all(directory_); }
+
+  SambaHost& host() { return *host_; }
+  Files& files() { return files_; }
+  std::string MakeShareDirectory() {
+    const std::string path = directory_ + "/share";
+    EXPECT_TRUE(files_.MakeDirectory(path, {0, 0, 0777}).ok());
+    return path;
+  }
+
+ private:
+  PosixCommandRunner runner_;
+  PosixFiles files_;
+  std::string directory_;
+  std::unique_ptr<SambaCli> host_;
+};
+
+INSTANTIATE_TYPED_TEST_SUITE_P(Lab, SambaHostContract, RealWorld);
+
+}  // namespace
+}  // namespace phoenix::samba
