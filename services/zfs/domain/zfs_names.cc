@@ -93,4 +93,13 @@ std::string AsideName(std::string_view container, std::string_view dataset) {
   return fmt::format("{}/{}", container, flat);
 }
 
+bool IsAside(std::string_view dataset, std::string_view kind) {
+  const std::string top = PoolOf(dataset) + "/.phoenix/" + std::string(kind);
+  return IsBelow(dataset, top) && std::count(dataset.begin(), dataset.end(), '/') == 4;
+}
+
+bool IsContainer(std::string_view dataset) {
+  return IsBelow(dataset, PoolOf(dataset) + "/.phoenix") && std::count(dataset.begin(), dataset.end(), '/') <= 3;
+}
+
 }  // namespace phoenix::zfs

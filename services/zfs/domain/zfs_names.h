@@ -32,4 +32,9 @@ std::string KeptOf(std::string_view dataset, std::string_view run_id);
 // The name below one of them: "quickOS/a/b" becomes "a:b", so that one rename moves it whatever its depth.
 std::string AsideName(std::string_view container, std::string_view dataset);
 
+// True for what was put away there: pool/.phoenix/<kind>/<run>/<name>, not for the containers above it or what it holds.
+bool IsAside(std::string_view dataset, std::string_view kind);
+// True for pool/.phoenix and the containers in it.
+bool IsContainer(std::string_view dataset);
+
 }  // namespace phoenix::zfs

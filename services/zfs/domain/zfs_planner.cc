@@ -46,6 +46,15 @@ void NoteOrphans(Planning& planning) {
   }
 }
 
+// What undo set aside is named until somebody decides about it.
+void NoteKept(Planning& planning) {
+  for (const auto& [name, dataset] : planning.seen.datasets) {
+    if (!IsAside(name, "kept")) continue;
+    planning.Warn(name, "kept: {} holds what others wrote into a dataset of a run that was undone; move it or destroy it by hand",
+                  name);
+  }
+}
+
 std::string Fingerprint(const ZfsSpec& spec, const ZfsState& seen) {
   std::string text;
   for (const auto& pool : spec.pools) {
@@ -326,7 +335,10 @@ absl::StatusOr<ZfsPlan> MakePlan(const ZfsSpec& spec, const ZfsState& seen, cons
     }
     return WithViolations(WithReason(InvalidArgument("{}", text), {"ZFS_SPEC_REFUSED", {}}), planning.violations);
   }
-  if (!spec.partial) NoteOrphans(planning);
+  if (!spec.partial) {
+    NoteOrphans(planning);
+    NoteKept(planning);
+  }
   for (const auto& [name, pool] : seen.pools) planning.plan.provided_now.push_back("pool:" + name);
   for (const auto& [name, dataset] : seen.datasets) {
     planning.plan.provided_now.push_back("dataset:" + name);

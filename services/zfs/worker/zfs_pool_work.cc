@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <set>
 
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
@@ -88,15 +87,20 @@ absl::StatusOr<std::string> WhyPoolMustStay(const Work& work, const CreatePoolSt
   request.datasets = {step.name};
   request.recursive = true;
   PHX_ASSIGN_OR_RETURN(const ZfsState below, work.host.Observe(request));
-  std::string kept;
+  std::string others;
+  std::vector<std::string> containers;
   for (const auto& [name, dataset] : below.datasets) {
-    if (name == step.name || name == step.name + "/.phoenix") continue;
-    const bool container = std::any_of(below.datasets.begin(), below.datasets.end(), [&](const auto& other) {
-      return other.first != name && IsBelow(other.first, name);
-    });
-    if (!container) kept += (kept.empty() ? "" : ", ") + name;
+    if (name == step.name) continue;
+    if (IsContainer(name)) {
+      containers.push_back(name);
+    } else {
+      others += (others.empty() ? "" : ", ") + name;
+    }
   }
-  if (!kept.empty()) return "it holds " + kept;
+  if (!others.empty()) return "it holds " + others;
+  // Empty by now; deepest first.
+  std::sort(containers.rbegin(), containers.rend());
+  for (const auto& container : containers) PHX_RETURN_IF_ERROR(work.Change(DestroyDataset{container}));
   return ProveEmpty(work, step.name);
 }
 

@@ -1,0 +1,95 @@
+#include "services/zfs/domain/zfs_property.h"
+
+#include <gtest/gtest.h>
+
+#include "services/zfs/domain/zfs_names.h"
+
+namespace phoenix::zfs {
+namespace {
+
+TEST(ParseSize, AsZfsComputesIt) {
+  const struct {
+    const char* text;
+    uint64_t bytes;
+  } cases[] = {{"0", 0},          {"4096", 4096},          {"128K", 131072},       {"1M", 1048576},
+               {"800G", 858993459200}, {"2T", 2199023255552}, {"1.4T", 1539316278886}, {"1.5k", 1536},
+               {"0.5K", 512},     {"10GB", 10737418240},   {"10GiB", 10737418240}, {"1P", 1125899906842624},
+               {"7B", 7},         {"1.999B", 1}};
+  for (const auto& one : cases) {
+    const auto parsed = ParseSize(one.text);
+    ASSERT_TRUE(parsed.ok()) << parsed.status();
+    EXPECT_EQ(*parsed, one.bytes) << one.text;
+  }
+  for (const char* bad : {"", "G", "-1", "1.2.3G", "1X", "1 G", "16E", "99999999999999999999", "1Gx", ".5G", "0x10", "1iB"}) {
+    EXPECT_FALSE(ParseSize(bad).ok()) << bad;
+  }
+}
+
+TEST(SameValue, ComparesInNativeUnits) {
+  EXPECT_TRUE(SameValue("quota", "800G", "858993459200"));
+  EXPECT_TRUE(SameValue("quota", "none", "0"));
+  EXPECT_TRUE(SameValue("recordsize", "1M", "1048576"));
+  EXPECT_TRUE(SameValue("filesystem_limit", "none", "18446744073709551615"));
+  EXPECT_TRUE(SameValue("acltype", "posixacl", "posix"));
+  EXPECT_TRUE(SameValue("compression", "gzip-6", "gzip"));
+  EXPECT_TRUE(SameValue("mountpoint", "/a/b/", "/a/b"));
+  EXPECT_FALSE(SameValue("quota", "800G", "800000000000"));
+  EXPECT_FALSE(SameValue("compression", "on", "lz4"));
+  EXPECT_FALSE(SameValue("org:x", "1K", "1024"));
+}
+
+TEST(CanonicalValue, RefusesWhatZfsWouldRefuse) {
+  for (const auto& [property, value] : {std::pair("atime", "yes"), {"compression", "lz5"}, {"compression", "zstd-20"},
+                                        {"recordsize", "100K"}, {"recordsize", "32M"}, {"quota", "lots"}, {"sync", "true"},
+                                        {"mountpoint", "relative"}, {"mountpoint", "/a/../b"}, {"copies", "4"},
+                                        {"sharenfs", "a\nb"}, {"filesystem_limit", "10K"}}) {
+    EXPECT_FALSE(CanonicalValue(property, value).ok()) << property << "=" << value;
+  }
+  for (const auto& [property, value] : {std::pair("compression", "zstd-fast-100"), {"mountpoint", "legacy"},
+                                        {"refreservation", "auto"}, {"sync", "always"}, {"checksum", "blake3"}}) {
+    EXPECT_TRUE(CanonicalValue(property, value).ok()) << property << "=" << value;
+  }
+}
+
+TEST(Properties, KnowWhatCannotBeInherited) {
+  EXPECT_FALSE(IsInheritable("quota"));
+  EXPECT_FALSE(IsInheritable("canmount"));
+  EXPECT_TRUE(IsInheritable("compression"));
+  EXPECT_TRUE(IsInheritable("org:note"));
+}
+
+TEST(Names, AreStricterThanZfs) {
+  for (const char* good : {"quickOS", "quickOS/vm-disks", "a/b.c_d:e-f/1"}) EXPECT_EQ(WrongDatasetName(good), "") << good;
+  for (const char* bad : {"", "/a", "a/", "a//b", "a/-b", "a/b c", "a/b@c", "a/.phoenix", "1pool/x", "mirror1", "raidz2/x",
+                          "log", "a/b%", "a/ü", "a/b\n"}) {
+    EXPECT_NE(WrongDatasetName(bad), "") << bad;
+  }
+  EXPECT_NE(WrongDatasetName("a/" + std::string(254, 'x')), "");
+  EXPECT_EQ(WrongSnapshotName("a/b@c-1"), "");
+  EXPECT_NE(WrongSnapshotName("a/b"), "");
+  EXPECT_NE(WrongSnapshotName("a/b@c@d"), "");
+}
+
+TEST(Names, AreTakenApart) {
+  EXPECT_EQ(PoolOf("a/b/c@d"), "a");
+  EXPECT_EQ(ParentOf("a/b/c"), "a/b");
+  EXPECT_EQ(ParentOf("a"), "");
+  EXPECT_TRUE(IsBelow("a/b", "a"));
+  EXPECT_TRUE(IsBelow("a", "a"));
+  EXPECT_FALSE(IsBelow("ab", "a")) << "trap 11: names match by component";
+  EXPECT_FALSE(IsBelow("a/b-sync", "a/b"));
+  EXPECT_EQ(AsideName(KeptOf("a/b/c", "r"), "a/b/c"), "a/.phoenix/kept/r/b:c");
+  EXPECT_TRUE(IsAside("a/.phoenix/kept/r/b:c", "kept"));
+  EXPECT_FALSE(IsAside("a/.phoenix/kept/r", "kept"));
+  EXPECT_FALSE(IsAside("a/.phoenix/kept/r/b/child", "kept"));
+  EXPECT_FALSE(IsAside("a/.phoenix/trash/r/b", "kept"));
+  EXPECT_TRUE(IsContainer("a/.phoenix"));
+  EXPECT_TRUE(IsContainer("a/.phoenix/kept/r"));
+  EXPECT_FALSE(IsContainer("a/.phoenix/kept/r/b"));
+  EXPECT_FALSE(IsContainer("a/b"));
+  EXPECT_EQ(DirectoryOf("/a/b"), "/a");
+  EXPECT_EQ(DirectoryOf("/a"), "/");
+}
+
+}  // namespace
+}  // namespace phoenix::zfs

@@ -1,0 +1,224 @@
+#include "services/zfs/host/zfs_parse.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "services/zfs/host/zfs_disks.h"
+
+namespace phoenix::zfs {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+std::string Transcript(const std::string& name) {
+  std::ifstream file(std::string(PHOENIX_TESTDATA) + "/" + name);
+  EXPECT_TRUE(file.good()) << name;
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+TEST(ParseDatasets, Reads23) {
+  const auto datasets = ParseDatasets(Transcript("zfs-get-2.3.txt"));
+  ASSERT_TRUE(datasets.ok()) << datasets.status();
+  ASSERT_EQ(datasets->size(), 3u);
+  const DatasetState& disks = datasets->at("quickOS/vm-disks");
+  EXPECT_EQ(disks.type, "filesystem");
+  EXPECT_EQ(disks.guid, 16184094870271264302u);
+  EXPECT_EQ(disks.properties.at("quota"), (PropertyState{"858993459200", "local", "-"}));
+  EXPECT_EQ(disks.properties.at("org:owner"), (PropertyState{"Ann & Bob's", "inherited from quickOS", "-"}));
+  EXPECT_EQ(disks.LocalValue("phoenix:run"), "7c2e5b3e-6d6b-4d34-9a41-9b5a4f2e8f01");
+  const DatasetState& received = datasets->at("quickOS/received");
+  EXPECT_EQ(received.properties.at("recordsize"), (PropertyState{"65536", "received", "65536"}));
+  EXPECT_EQ(received.properties.at("atime"), (PropertyState{"off", "local", "on"}));
+  EXPECT_EQ(received.LocalValue("phoenix:run"), "") << "an inherited mark marks nothing";
+}
+
+TEST(ParseDatasets, Reads21AndVolumes) {
+  const auto datasets = ParseDatasets(Transcript("zfs-get-2.1.txt"));
+  ASSERT_TRUE(datasets.ok()) << datasets.status();
+  EXPECT_EQ(datasets->at("tank/vol").type, "volume");
+  EXPECT_EQ(datasets->at("tank/vol").Value("volsize"), "1073741824");
+  EXPECT_EQ(datasets->at("tank/data").Value("acltype"), "posix");
+}
+
+TEST(ParseDatasets, RefusesWhatItDoesNotUnderstand) {
+  EXPECT_FALSE(ParseDatasets("tank\ttype\tfilesystem\n").ok());
+  EXPECT_FALSE(ParseDatasets("tank\ttype\tfilesystem\t-\t-\n").ok()) << "no GUID";
+  EXPECT_TRUE(ParseDatasets("")->empty());
+}
+
+TEST(ParseSnapshots, ReadsHoldsClonesAndMarks) {
+  const auto snapshots = ParseSnapshots(Transcript("zfs-get-snapshots.txt"));
+  ASSERT_TRUE(snapshots.ok()) << snapshots.status();
+  EXPECT_EQ(snapshots->at("tank/data@daily-01").used_bytes, 12288u);
+  EXPECT_EQ(snapshots->at("tank/data@daily-01").run, "");
+  EXPECT_TRUE(snapshots->at("tank/data@daily-01").clones.empty());
+  const SnapshotState& before = snapshots->at("tank/data@before");
+  EXPECT_EQ(before.holds, 2u);
+  EXPECT_THAT(before.clones, ElementsAre("tank/clone1", "tank/clone2"));
+  EXPECT_EQ(before.run, "ours");
+  EXPECT_EQ(snapshots->at("tank/data@child").run, "") << "inherited from its dataset";
+}
+
+TEST(ParsePools, ReadsProperties) {
+  const auto pools = ParsePools(Transcript("zpool-get.txt"));
+  ASSERT_TRUE(pools.ok()) << pools.status();
+  EXPECT_EQ(pools->at("quickOS").guid, 4839277103378446001u);
+  EXPECT_EQ(pools->at("quickOS").health, "DEGRADED");
+  EXPECT_EQ(pools->at("fastData").size_bytes, 3985729650688u);
+  EXPECT_EQ(pools->at("fastData").properties.at("ashift").value, "12");
+  EXPECT_FALSE(ParsePools("quickOS\tsize\n").ok());
+}
+
+TEST(ParseStatus, ReadsSingleAndDegradedMirror) {
+  const auto pools = ParseStatus(Transcript("zpool-status-2.3.txt"));
+  ASSERT_TRUE(pools.ok()) << pools.status();
+  EXPECT_THAT(pools->at("fastData").data, ElementsAre(VdevGroup{"disk", {"/dev/nvme2n1p1"}}));
+  EXPECT_THAT(pools->at("quickOS").data,
+              ElementsAre(VdevGroup{"mirror", {"/dev/nvme0n1p1", "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_S1B-part1"}}));
+}
+
+TEST(ParseStatus, TellsDataFromLogsCachesAndSpares) {
+  const auto pools = ParseStatus(Transcript("zpool-status-2.1.txt"));
+  ASSERT_TRUE(pools.ok()) << pools.status();
+  EXPECT_THAT(pools->at("tank").data, ElementsAre(VdevGroup{"mirror", {"/dev/sda1", "/dev/sdb1", "/dev/sdk1"}},
+                                                  VdevGroup{"mirror", {"/dev/sdc1", "/dev/sdd1"}}));
+  EXPECT_THAT(pools->at("tank").others,
+              ElementsAre("/dev/nvme0n1p1", "/dev/nvme1n1p1", "/dev/nvme2n1p2", "/dev/nvme3n1p1", "/dev/sdj1"));
+  EXPECT_THAT(pools->at("wide").data, ElementsAre(VdevGroup{"draid2", {"/dev/sde1", "/dev/sdf1"}},
+                                                  VdevGroup{"raidz2", {"/dev/sdg1"}}));
+  EXPECT_TRUE(ParseStatus("")->empty());
+}
+
+TEST(ParseImport, ReadsExportedPools) {
+  const auto pools = ParseImport(Transcript("zpool-import.txt"));
+  ASSERT_TRUE(pools.ok()) << pools.status();
+  ASSERT_EQ(pools->size(), 2u);
+  EXPECT_EQ((*pools)[0].name, "oldData");
+  EXPECT_EQ((*pools)[0].guid, 6103927654321098765u);
+  EXPECT_THAT((*pools)[0].members, ElementsAre("nvme-QEMU_NVMe_Ctrl_S2A", "sdb"));
+  EXPECT_EQ((*pools)[1].state, "UNAVAIL");
+  EXPECT_TRUE(ParseImport("no pools available to import\n")->empty());
+}
+
+TEST(ParseLabel, ReadsThePoolNotTheVdev) {
+  const auto label = ParseLabel(Transcript("zdb-l.txt"));
+  ASSERT_TRUE(label.has_value());
+  EXPECT_EQ(label->pool, "oldData");
+  EXPECT_EQ(label->pool_guid, 6103927654321098765u);
+  EXPECT_EQ(label->state, 1);
+  EXPECT_FALSE(ParseLabel(Transcript("zdb-l-none.txt")).has_value());
+}
+
+TEST(ParseBlockDevices, ReadsTheTree) {
+  const auto devices = ParseBlockDevices(Transcript("lsblk.txt"));
+  ASSERT_TRUE(devices.ok()) << devices.status();
+  const auto parts = DevicesOf(*devices, "/dev/nvme0n1");
+  ASSERT_EQ(parts.size(), 3u);
+  EXPECT_EQ(parts[0]->serial, "S1A");
+  EXPECT_EQ(parts[0]->size_bytes, 2000398934016u);
+  EXPECT_EQ(parts[1]->partition_label, "zfs-6c5ca0a5d0a1e9c3");
+  EXPECT_EQ(DevicesOf(*devices, "/dev/nvme1n1")[0]->size_bytes, 2000398934016u) << "older releases print text";
+  EXPECT_EQ(UseOf(parts), "");
+  EXPECT_EQ(UseOf(DevicesOf(*devices, "/dev/vda")), "/dev/vda is mounted at /");
+  EXPECT_THAT(UseOf(DevicesOf(*devices, "/dev/nvme1n1")), HasSubstr("/dev/mapper/vg-root (lvm)"));
+  EXPECT_EQ(DiskOfMember(*devices, "/dev/nvme0n1p1"), "/dev/nvme0n1");
+  EXPECT_EQ(DiskOfMember(*devices, "/dev/disk/by-id/ata-X-part1"), "/dev/disk/by-id/ata-X");
+  EXPECT_FALSE(ParseBlockDevices("lsblk: failed").ok());
+}
+
+TEST(ParseSignatures, ReadsAllAndNone) {
+  const auto signatures = ParseSignatures(Transcript("wipefs.txt"));
+  ASSERT_TRUE(signatures.ok()) << signatures.status();
+  EXPECT_EQ(signatures->size(), 4u);
+  EXPECT_EQ(signatures->back(), (std::pair<std::string, std::string>("/dev/nvme0n1p1", "zfs_member")));
+  EXPECT_TRUE(ParseSignatures("{\n   \"signatures\": [\n\n   ]\n}\n")->empty());
+  EXPECT_TRUE(ParseSignatures("")->empty());
+  EXPECT_FALSE(ParseSignatures("wipefs: error").ok());
+}
+
+TEST(ParseMounts, ReadsNumbersPathsAndSources) {
+  const auto mounts = ParseMounts(Transcript("mountinfo.txt"));
+  ASSERT_EQ(mounts.size(), 5u);
+  EXPECT_EQ(mounts[2].device, "0:46");
+  EXPECT_EQ(mounts[2].source, "quickOS/vm-disks");
+  EXPECT_EQ(mounts[3].path, "/srv/with blank");
+  EXPECT_EQ(mounts[3].file_system, "zfs");
+}
+
+// Trap 12: what cannot be read is not absent.
+TEST(ParseMissing, OnlyWhatZfsCallsMissingIsMissing) {
+  EXPECT_THAT(*ParseMissing("cannot open 'a/b': dataset does not exist\ncannot open 'c': dataset does not exist\n"),
+              ElementsAre("a/b", "c"));
+  EXPECT_FALSE(ParseMissing("cannot open 'a': I/O error\n").has_value());
+  EXPECT_FALSE(ParseMissing("The ZFS modules cannot be auto-loaded.\n").has_value());
+}
+
+TEST(ParseSmallThings, ArcOptionMemoryVersion) {
+  EXPECT_EQ(ParseArcOption("# options zfs zfs_arc_max=1\noptions zfs zfs_arc_min=5 zfs_arc_max=8589934592\n"), "8589934592");
+  EXPECT_EQ(ParseArcOption("options zfs zfs_prefetch_disable=1\n"), "");
+  EXPECT_EQ(ParseMemory("MemTotal:        2014352 kB\nMemFree: 1 kB\n"), 2062696448u);
+  EXPECT_EQ(ParseVersion("zfs-2.3.2-2~bpo12+2\nzfs-kmod-2.3.2-2~bpo12+2\n"), "2.3.2");
+  EXPECT_EQ(ParseVersion("nonsense"), "");
+}
+
+DiskProbes ProbesOfOldData() {
+  DiskProbes probes;
+  probes.signatures = *ParseSignatures(Transcript("wipefs.txt"));
+  probes.low_level["/dev/nvme0n1"] = {{"PTTYPE", "gpt"}};
+  probes.labels["/dev/nvme0n1p1"] = *ParseLabel(Transcript("zdb-l.txt"));
+  return probes;
+}
+
+// Trap 2: on the whole disk a pool's disk looks like nothing but a partition table.
+TEST(Trap2, TheLabelInsideThePartitionIsFound) {
+  const auto devices = *ParseBlockDevices(Transcript("lsblk.txt"));
+  const auto findings = Findings(DevicesOf(devices, "/dev/nvme0n1"), ProbesOfOldData());
+  std::string all;
+  for (const auto& finding : findings) all += finding.where + " " + finding.what + "\n";
+  EXPECT_THAT(all, HasSubstr("/dev/nvme0n1 gpt partition table (wipefs, blkid)"));
+  EXPECT_THAT(all, HasSubstr("/dev/nvme0n1p1 label of the exported ZFS pool oldData (zdb)"));
+  EXPECT_THAT(all, HasSubstr("/dev/nvme0n1p1 partition 'zfs-6c5ca0a5d0a1e9c3'"));
+  int with_pool = 0;
+  for (const auto& finding : findings) with_pool += finding.pool == "oldData" ? 1 : 0;
+  EXPECT_EQ(with_pool, 1);
+}
+
+TEST(Trap2, AnExportedPoolIsFoundByItsMembersName) {
+  const auto devices = *ParseBlockDevices(Transcript("lsblk.txt"));
+  const auto parts = DevicesOf(devices, "/dev/nvme2n1");
+  auto findings = Findings(parts, DiskProbes{});
+  EXPECT_TRUE(findings.empty());
+  AddExported(parts, "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_S2A", *ParseImport(Transcript("zpool-import.txt")), findings);
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_EQ(findings[0].what, "member of the exported ZFS pool oldData (zpool import)");
+}
+
+TEST(Findings, DataWithoutASignatureIsAFinding) {
+  const auto devices = *ParseBlockDevices(Transcript("lsblk.txt"));
+  DiskProbes probes;
+  probes.first_byte = 1048576;
+  const auto findings = Findings(DevicesOf(devices, "/dev/nvme2n1"), probes);
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_THAT(findings[0].what, HasSubstr("byte 1048576"));
+  EXPECT_FALSE(findings[0].zfs_partition);
+}
+
+// Only a table without anybody's partitions may be cleared as residue of our own.
+TEST(Findings, ATableWithOthersPartitionsIsNotResidue) {
+  BlockDevice disk{.path = "/dev/sdx", .disk = "/dev/sdx", .type = "disk"};
+  BlockDevice zfs{.path = "/dev/sdx1", .disk = "/dev/sdx", .type = "part", .partition_label = "zfs-1"};
+  BlockDevice other{.path = "/dev/sdx2", .disk = "/dev/sdx", .type = "part", .partition_label = "home"};
+  DiskProbes probes;
+  probes.signatures = {{"/dev/sdx", "gpt"}};
+  EXPECT_TRUE(Findings({&disk, &zfs}, probes)[0].zfs_partition);
+  EXPECT_FALSE(Findings({&disk, &zfs, &other}, probes)[0].zfs_partition);
+}
+
+}  // namespace
+}  // namespace phoenix::zfs

@@ -1,0 +1,60 @@
+// The contract on the real ZFS. Run as root on a node that has three blank disks to spare:
+//
+//   PHOENIX_LAUNCH=/usr/libexec/phoenix/phoenix-launch PHOENIX_LAB_DISKS=/dev/disk/by-id/a,/dev/disk/by-id/b,/dev/disk/by-id/c
+//   zfs_host_lab_contract
+//
+// It makes and destroys the pool phxcontract on them and leaves them blank.
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "base/host/posix_command_runner.h"
+#include "base/host/posix_files.h"
+#include "services/zfs/host/zfs_cli.h"
+#include "services/zfs/host/zfs_inode.h"
+#include "tests/contract/zfs_host_contract.h"
+
+namespace phoenix::zfs {
+namespace {
+
+std::string Setting(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+class LabNode {
+ public:
+  LabNode() : runner_(Setting("PHOENIX_LAUNCH")), host_(runner_, files_) {}
+  static bool Available() { return !Setting("PHOENIX_LAUNCH").empty() && Disks().size() == 3; }
+  ZfsHost& host() { return host_; }
+  std::vector<std::string> disks() { return Disks(); }
+  void WriteFile(const std::string& path) {
+    std::ofstream file(path);
+    // Not one letter over and over, which compression would make nothing of.
+    for (int i = 0; i < 65536; ++i) file << static_cast<char>('a' + (i * 2654435761U >> 24) % 26) << i % 997;
+    EXPECT_TRUE(file.good()) << path;
+  }
+  bool Exists(const std::string& path) { return std::filesystem::exists(std::filesystem::symlink_status(path)); }
+
+ private:
+  static std::vector<std::string> Disks() {
+    std::vector<std::string> disks;
+    std::stringstream list(Setting("PHOENIX_LAB_DISKS"));
+    for (std::string disk; std::getline(list, disk, ',');) disks.push_back(disk);
+    return disks;
+  }
+  PosixCommandRunner runner_;
+  PosixFiles files_;
+  ZfsCli host_;
+};
+
+INSTANTIATE_TYPED_TEST_SUITE_P(Lab, ZfsHostContract, LabNode);
+
+TEST(MountNamespace, IsTheHosts) {
+  if (!LabNode::Available()) GTEST_SKIP();
+  EXPECT_TRUE(CheckMountNamespace().ok()) << CheckMountNamespace();
+}
+
+}  // namespace
+}  // namespace phoenix::zfs

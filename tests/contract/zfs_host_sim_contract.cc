@@ -1,0 +1,56 @@
+// The contract on the simulated host.
+#include <filesystem>
+
+#include "base/digest/digest.h"
+#include "services/zfs/host/zfs_sim.h"
+#include "tests/contract/zfs_host_contract.h"
+
+namespace phoenix::zfs {
+namespace {
+
+class SimNode {
+ public:
+  SimNode() : directory_(Memory() / ("phoenix-zfs-contract-" + RandomUuid())) {
+    machine_ = *kit::Machine::Open(directory_);
+    EXPECT_TRUE(SeedDisks(*machine_).ok());
+    host_ = std::make_unique<ZfsSim>(machine_);
+  }
+  ~SimNode() {
+    host_.reset();
+    machine_.reset();
+    std::filesystem::remove_all(directory_);
+  }
+  static bool Available() { return true; }
+  ZfsHost& host() { return *host_; }
+  std::vector<std::string> disks() {
+    return {"/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_S1A", "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_S1B",
+            "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_S2A"};
+  }
+  void WriteFile(const std::string& path) {
+    EXPECT_TRUE(machine_->Change([&](kit::World& world) {
+      return world.WriteFile(path, {false, {std::string(262144, 'x'), 0, 0, 0644}});
+    }).ok());
+  }
+  bool Exists(const std::string& path) {
+    bool exists = false;
+    EXPECT_TRUE(machine_->Look([&](kit::World& world) -> absl::Status {
+      const auto file = world.ReadFile(path);
+      exists = file.ok() && file->has_value();
+      return file.status();
+    }).ok());
+    return exists;
+  }
+
+ private:
+  static std::filesystem::path Memory() {
+    return std::filesystem::exists("/dev/shm") ? "/dev/shm" : std::filesystem::temp_directory_path();
+  }
+  const std::string directory_;
+  std::shared_ptr<kit::Machine> machine_;
+  std::unique_ptr<ZfsSim> host_;
+};
+
+INSTANTIATE_TYPED_TEST_SUITE_P(Sim, ZfsHostContract, SimNode);
+
+}  // namespace
+}  // namespace phoenix::zfs
