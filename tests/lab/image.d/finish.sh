@@ -47,8 +47,12 @@ make_lab_node() { # ROOT: from a Debian tree to a node of the lab
     : >"$root/etc/fstab" # the initrd has mounted all there is
     install -d -m 700 "$root/root/.ssh"
     install -m 600 id_ed25519.pub "$root/root/.ssh/authorized_keys"
-    sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$here/image.d/masked-units" | while read -r unit; do
+    words_of masked-units | while read -r unit; do
         ln -sfn /dev/null "$root/etc/systemd/system/$unit"
+    done
+    mkdir -p "$root/etc/systemd/system-generators"
+    words_of masked-generators | while read -r unit; do
+        ln -sfn /dev/null "$root/etc/systemd/system-generators/$unit"
     done
     ln -sfn /lib/systemd/system/multi-user.target "$root/etc/systemd/system/default.target"
     # Say that generated files are newer than /usr, or systemd renews them at each first boot.
