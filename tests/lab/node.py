@@ -101,7 +101,7 @@ class Node:
         forwards = "".join(f",hostfwd=tcp:127.0.0.1:{host}-:{guest}"
                            for guest, host in self.forwards.items())
         machine_id = hashlib.sha256(f"phoenix-lab {self.name}".encode()).hexdigest()[:32]
-        append = ["rw", "console=ttyS0", "loglevel=5", "mitigations=off", "net.ifnames=0",
+        append = ["rw", "console=ttyS0", "loglevel=5", "mitigations=off no_timer_check", "net.ifnames=0",
                   "panic=-1", "random.trust_cpu=on", f"systemd.hostname={self.name}",
                   f"systemd.machine_id={machine_id}", f"lab.node={number}"]
         # A flush must reach qcow2's own tables, or a power cut would tear the image itself;
