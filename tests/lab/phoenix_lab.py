@@ -135,10 +135,13 @@ class PhoenixLab:
         share = json.loads(CONFIG.read_text())["samba"]["shares"][-1]["name"]
         node.run("cp /usr/bin/testparm /run/testparm.real; cat > /run/testparm.broken; chmod 755 /run/testparm.broken; "
                  "mount --bind /run/testparm.broken /usr/bin/testparm", input=f"""#!/bin/sh
-for word; do
-  case $word in /*) if grep -q '^\\[{share}\\]' "$word"; then echo "Load smb config files from $word" >&2
-    echo "ERROR: broken on purpose" >&2; exit 1; fi;; esac
-done
-exec /run/testparm.real "$@"
+out=$(/run/testparm.real "$@" 2>/run/testparm.err); code=$?
+if printf '%s\\n' "$out" | grep -q '^\\[{share}\\]'; then
+  echo 'ERROR: broken on purpose' >&2
+  exit 1
+fi
+cat /run/testparm.err >&2
+printf '%s\\n' "$out"
+exit $code
 """)
-        return lambda: node.run("umount /usr/bin/testparm; rm /run/testparm.real /run/testparm.broken")
+        return lambda: node.run("umount /usr/bin/testparm; rm /run/testparm.*")
