@@ -1,5 +1,7 @@
 // What can be wrong with a spec whatever the machine looks like.
+#include <algorithm>
 #include <cctype>
+#include <iterator>
 #include <set>
 
 #include "services/zfs/domain/zfs_names.h"
@@ -36,12 +38,7 @@ class Checker {
         Add(place("raid_level"), Message(layout.status()));
       }
     }
-    for (const auto& [name, value] : pool.properties) {
-      if (name.empty() || name[0] == '-' || name.find('=') != std::string::npos || value.empty() ||
-          value.find_first_of("\n\r\t") != std::string::npos) {
-        Add(place("properties." + name), fmt::format("pool property '{}' with value '{}' is not usable", name, value));
-      }
-    }
+    for (const auto& [name, value] : pool.properties) PoolProperty(place("properties." + name), name, value);
   }
 
   void Dataset(const DatasetSpec& dataset) {
@@ -84,6 +81,23 @@ class Checker {
 
  private:
   void Add(std::string field, std::string text) { violations_.push_back({std::move(field), std::move(text)}); }
+
+  void PoolProperty(const std::string& field, const std::string& name, const std::string& value) {
+    constexpr std::string_view kKnown[] = {"ashift",  "autoexpand", "autoreplace", "autotrim",    "comment",
+                                           "compatibility", "delegation", "failmode", "listsnapshots", "multihost"};
+    const bool known = std::find(std::begin(kKnown), std::end(kKnown), name) != std::end(kKnown);
+    if (!known && !name.starts_with("feature@")) {
+      Add(field, fmt::format("'{}' is no property that a pool can be given", name));
+      return;
+    }
+    bool good = !value.empty();
+    for (const char c : value) good = good && static_cast<unsigned char>(c) >= 0x20 && c != 0x7f;
+    if (name == "ashift") {
+      good = good && value.size() <= 2 && value.find_first_not_of("0123456789") == std::string::npos &&
+             (value == "0" || (std::stoi(value) >= 9 && std::stoi(value) <= 16));
+    }
+    if (!good) Add(field, fmt::format("pool property {} does not take '{}'", name, value));
+  }
 
   void Property(const std::string& field, const std::string& name, const std::string& value, bool volume) {
     if (IsUserProperty(name)) {

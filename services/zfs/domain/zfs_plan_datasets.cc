@@ -219,12 +219,7 @@ class DatasetPlanner {
     planning_.plan.steps.push_back(std::move(planned));
   }
 
-  void AddMountNeeds(PlannedStep& planned) {
-    const std::string parent = DirectoryOf(mountpoint_);
-    if (parent == "/") return;
-    const auto path = planning_.seen.paths.find(parent);
-    planned.needs.push_back({"path:" + parent, path != planning_.seen.paths.end() && path->second.directory.has_value()});
-  }
+  void AddMountNeeds(PlannedStep& planned) { zfs::AddMountNeeds(planning_, mountpoint_, planned.needs); }
 
   Planning& planning_;
   const DatasetSpec& spec_;
@@ -271,6 +266,14 @@ void AddMissingDirectories(Planning& planning) {
 }
 
 }  // namespace
+
+void AddMountNeeds(const Planning& planning, const std::string& mountpoint, std::vector<Need>& needs) {
+  if (mountpoint.empty()) return;
+  const std::string parent = DirectoryOf(mountpoint);
+  if (parent == "/") return;
+  const auto path = planning.seen.paths.find(parent);
+  needs.push_back({"path:" + parent, path != planning.seen.paths.end() && path->second.directory.has_value()});
+}
 
 // Entries would be hidden; and whatever is written there while the dataset is not mounted lands on the disk below.
 void CheckMountDirectory(Planning& planning, const std::string& place, std::string_view name,

@@ -134,8 +134,10 @@ class PoolPlanner {
     CreatePoolStep step{.name = pool_.name, .layout = layout, .properties = pool_.properties};
     step.mountpoint = planning_.mounts.Of(pool_.name);
     CheckMountDirectory(planning_, At("name"), pool_.name, step.mountpoint);
+    AddMountNeeds(planning_, step.mountpoint, mount_needs_);
     step.wipe = !wiped_.empty();
     PlannedStep planned{.id = "pool:" + pool_.name, .resource = pool_.name, .action = "create pool"};
+    planned.needs = mount_needs_;
     for (const auto& dataset : planning_.spec.datasets) {
       if (dataset.name != pool_.name || dataset.presence != Presence::kPresent) continue;
       step.root_properties = dataset.properties;
@@ -171,6 +173,7 @@ class PoolPlanner {
   Planning& planning_;
   const PoolSpec& pool_;
   std::string wiped_;
+  std::vector<Need> mount_needs_;
 };
 
 }  // namespace

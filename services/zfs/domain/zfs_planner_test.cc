@@ -176,6 +176,26 @@ TEST(PlanPools, RefusesDisksThatAreAbsentTwiceOrUnstable) {
   EXPECT_THAT(Refusals(two), ElementsAre(HasSubstr("zfs.pools[1].disks[0]: disk /dev/disk/by-id/nvme-C is also named for pool fast")));
 }
 
+TEST(PlanPools, RefusesUnknownPoolProperties) {
+  ZfsSpec spec = Pool("single", {kC});
+  spec.pools[0].properties = {{"ashift", "12"}, {"autotrim", "on"}, {"feature@lz4_compress", "enabled"}};
+  EXPECT_EQ(Planned(spec).steps.size(), 1u);
+  spec.pools[0].properties = {{"ashift", "4096"}, {"colour", "blue"}, {"comment", "a\nb"}};
+  EXPECT_THAT(Refusals(spec), ElementsAre(HasSubstr("properties.ashift"), HasSubstr("properties.colour"), HasSubstr("properties.comment")));
+}
+
+TEST(PlanPools, AMountPointElsewhereNeedsItsDirectory) {
+  ZfsSpec spec = Pool("single", {kC});
+  spec.datasets = {{.name = "fast", .properties = {{"mountpoint", "/srv/fast"}}}};
+  ZfsState seen = Seen();
+  seen.paths["/srv"] = seen.paths["/srv/fast"] = {};
+  const ZfsPlan plan = Planned(spec, seen);
+  ASSERT_EQ(plan.steps.size(), 2u);
+  EXPECT_THAT(plan.steps[0].needs, ElementsAre(Need{"path:/srv", false}));
+  EXPECT_THAT(plan.steps[0].provides, ElementsAre("pool:fast", "dataset:fast", "path:/srv/fast"));
+  EXPECT_EQ(plan.steps[1].id, "directory:/srv");
+}
+
 TEST(Trap2, AnExportedPoolOfThatNameIsRefused) {
   ZfsState seen = Seen();
   seen.exported = {{"fast", 99, "ONLINE", {"sdz"}}};

@@ -69,6 +69,8 @@ void PlanArc(Planning& planning);
 // Adds a violation at `place` where mounting `name` at `mountpoint` would hide something.
 void CheckMountDirectory(Planning& planning, const std::string& place, std::string_view name,
                          const std::string& mountpoint);
+// The directory that a mount point lies in.
+void AddMountNeeds(const Planning& planning, const std::string& mountpoint, std::vector<Need>& needs);
 // The needs of an owner and a group that are named, not numbered.
 void AddRootNeeds(const RootWish& root, const ZfsState& seen, std::vector<Need>& needs);
 // The differences that owner, group and mode make to `before`.

@@ -57,6 +57,7 @@ std::vector<PropertyRule> MakeRules() {
              "on off verify sha256 sha256,verify sha512 sha512,verify skein skein,verify edonr,verify blake3 "
              "blake3,verify"),
       Choice("longname", "off", "on off", false),
+      {.name = "volthreading", .kind = kChoice, .filesystems = false, .standard = "on", .choices = kOnOff},
       {.name = "compression", .kind = kText, .standard = "on"},
       {.name = "recordsize", .kind = kSize, .volumes = false, .standard = "131072"},
       {.name = "special_small_blocks", .kind = kSize, .standard = "0"},

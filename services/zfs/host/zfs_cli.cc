@@ -306,8 +306,10 @@ absl::Status ZfsCli::Change(const ZfsChange& change, const ChildObserver& on_chi
 
   for (const Command& command : CommandsFor(change)) {
     PHX_ASSIGN_OR_RETURN(const CommandResult result, runner_.Run(command, on_child));
-    // A label that is half gone cannot be cleared; what follows zeroes its place, and the probe decides.
-    const bool hint = !command.args.empty() && command.args[0] == "labelclear";
+    // A label that is half gone cannot be cleared; what follows zeroes its place. udev reads tables again by itself, too,
+    // and is in the way of others then. The probe decides.
+    const std::string& verb = command.args.empty() ? command.program : command.args[0];
+    const bool hint = verb == "labelclear" || verb == "--rereadpt" || verb == "settle";
     if (!hint) PHX_RETURN_IF_ERROR(ExitStatus(command, result));
   }
   return absl::OkStatus();

@@ -47,6 +47,8 @@ std::vector<Command> Build(const ClearDisk& change) {
   commands.push_back(Tool("/usr/sbin/blkdiscard", {"-z", "-o", "0", "-l", std::to_string(edge), change.device}));
   commands.push_back(Tool("/usr/sbin/blkdiscard", {"-z", "-o", std::to_string(change.size_bytes - edge), "-l",
                                                    std::to_string(edge), change.device}));
+  // udev looks at what was written, and the kernel does not read the table again while anybody looks.
+  commands.push_back(Tool("/usr/bin/udevadm", {"settle", "--timeout=30"}));
   commands.push_back(Tool("/usr/sbin/blockdev", {"--rereadpt", change.device}));
   commands.push_back(Tool("/usr/bin/udevadm", {"settle", "--timeout=30"}));
   return commands;

@@ -49,8 +49,8 @@ TEST(Commands, NothingIsForcedOrRecursive) {
 TEST(Commands, ClearingADiskTouchesItsEndsAndLabelsOnly) {
   EXPECT_THAT(ToText(ClearDisk{"/dev/nvme0n1", uint64_t{1} << 30, {"/dev/nvme0n1p1"}}),
               ElementsAre("zpool labelclear -f /dev/nvme0n1p1", "blkdiscard -z -o 0 -l 16777216 /dev/nvme0n1",
-                          "blkdiscard -z -o 1056964608 -l 16777216 /dev/nvme0n1", "blockdev --rereadpt /dev/nvme0n1",
-                          "udevadm settle --timeout=30"));
+                          "blkdiscard -z -o 1056964608 -l 16777216 /dev/nvme0n1", "udevadm settle --timeout=30",
+                          "blockdev --rereadpt /dev/nvme0n1", "udevadm settle --timeout=30"));
 }
 
 TEST(Commands, WhatNeedsNoProcessSaysWhatItDoes) {

@@ -38,6 +38,24 @@ TEST(ParseDatasets, Reads23) {
   EXPECT_EQ(received.LocalValue("phoenix:run"), "") << "an inherited mark marks nothing";
 }
 
+// Taken from a machine, as it was printed.
+TEST(Transcripts, OfARealMachine) {
+  const auto datasets = ParseDatasets(Transcript("zfs-get-2.3.2-lab.txt"));
+  ASSERT_TRUE(datasets.ok()) << datasets.status();
+  EXPECT_EQ(datasets->at("tst/a").Value("quota"), "1539316278886");
+  EXPECT_EQ(datasets->at("tst/a").properties.at("filesystem_limit"), (PropertyState{"none", "default", "-"}));
+  EXPECT_EQ(datasets->at("tst/a").LocalValue("phoenix:run"), "");
+  EXPECT_EQ(datasets->at("tst/v").type, "volume");
+  EXPECT_EQ(datasets->at("tst/v").properties.at("refreservation"), (PropertyState{"18874368", "local", "-"}));
+  const auto pools = ParseStatus(Transcript("zpool-status-2.3.2-lab.txt"));
+  ASSERT_TRUE(pools.ok()) << pools.status();
+  EXPECT_THAT(pools->at("tst").data, ElementsAre(VdevGroup{"mirror", {"/dev/nvme2n1p1", "/dev/nvme1n1p1"}}));
+  const auto exported = ParseImport(Transcript("zpool-import-2.3.2-lab.txt"));
+  ASSERT_TRUE(exported.ok()) << exported.status();
+  EXPECT_EQ(exported->at(0).guid, 8713471464251529256u);
+  EXPECT_THAT(exported->at(0).members, ElementsAre("nvme-QEMU_NVMe_Ctrl_S1A", "nvme-QEMU_NVMe_Ctrl_S1B"));
+}
+
 TEST(ParseDatasets, Reads21AndVolumes) {
   const auto datasets = ParseDatasets(Transcript("zfs-get-2.1.txt"));
   ASSERT_TRUE(datasets.ok()) << datasets.status();
