@@ -55,11 +55,12 @@ struct Planning {
   bool Created(std::string_view kind, std::string_view name, uint64_t guid) const;
 };
 
-// Adds what the names, values and combinations of the spec violate by themselves; the rest of the planner leaves out the
-// objects concerned, so that all problems are told at once and none twice.
+// Adds what the names, values and combinations of the spec violate by themselves; the rest of the planner
+// leaves out the objects concerned, so that all problems are told at once and none twice.
 void CheckSpec(Planning& planning);
 // `origin` with a field, "zfs.pools[0].disks"; a readable place where the spec names no origin.
-std::string Place(std::string_view origin, std::string_view kind, std::string_view name, std::string_view field = {});
+std::string Place(std::string_view origin, std::string_view kind, std::string_view name,
+                  std::string_view field = {});
 
 void PlanPools(Planning& planning);
 void PlanDatasets(Planning& planning);

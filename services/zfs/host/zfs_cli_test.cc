@@ -38,7 +38,8 @@ class TableRunner final : public CommandRunner {
     absl::MutexLock lock(&mutex_);
     ran_.push_back(text);
     if (observer) {
-      if (const absl::Status observed = observer(ChildIdentity{1, 1, "boot"}); !observed.ok()) return observed;
+      if (const absl::Status observed = observer(ChildIdentity{1, 1, "boot"}); !observed.ok())
+        return observed;
     }
     for (const auto& [beginning, result] : answers_) {
       if (text.starts_with(beginning)) return result;
@@ -57,7 +58,10 @@ class TableRunner final : public CommandRunner {
 
 class Cli : public ::testing::Test {
  protected:
-  Cli() : root_(std::filesystem::temp_directory_path() / ("phoenix-cli-" + RandomUuid())), files_(root_), host_(runner_, files_) {
+  Cli()
+      : root_(std::filesystem::temp_directory_path() / ("phoenix-cli-" + RandomUuid())),
+        files_(root_),
+        host_(runner_, files_) {
     Put("/proc/1/mountinfo", Transcript("mountinfo.txt"));
     Put("/proc/meminfo", "MemTotal:        2014352 kB\n");
     std::filesystem::create_directories(root_ / "etc/modprobe.d");
@@ -109,7 +113,8 @@ TEST_F(Cli, Trap12WhatCannotBeReadIsAnErrorNotAbsence) {
   const auto missing = host_.Observe(request);
   ASSERT_TRUE(missing.ok()) << missing.status();
   EXPECT_TRUE(missing->datasets.empty());
-  for (const char* error : {"cannot open 'quickOS/x': I/O error\n", "The ZFS modules cannot be auto-loaded.\n", ""}) {
+  for (const char* error :
+       {"cannot open 'quickOS/x': I/O error\n", "The ZFS modules cannot be auto-loaded.\n", ""}) {
     runner_.Answer("zfs get", {error[0] == 0 ? 139 : 1, "", error});
     EXPECT_FALSE(host_.Observe(request).ok()) << error;
   }
@@ -130,7 +135,8 @@ TEST_F(Cli, TheObserverSeesEveryMutatingProcess) {
   ASSERT_TRUE(host_.Change(SetProperties{"a/b", {{"atime", "off"}}}, observer).ok());
   EXPECT_EQ(observed, 1);
   runner_.Answer("zfs set", {1, "", "cannot set property for 'a/b': out of space\n"});
-  EXPECT_THAT(Message(host_.Change(SetProperties{"a/b", {{"atime", "off"}}}, observer)), HasSubstr("out of space"));
+  EXPECT_THAT(Message(host_.Change(SetProperties{"a/b", {{"atime", "off"}}}, observer)),
+              HasSubstr("out of space"));
 }
 
 // A label that is half gone must not keep the rest from being cleared.
@@ -143,8 +149,10 @@ TEST_F(Cli, ClearingGoesOnWhereALabelIsHalfGone) {
 }
 
 TEST_F(Cli, OwnerAndModeNeedTheVeryMount) {
-  EXPECT_THAT(Message(host_.Change(SetMountRoot{"quickOS/other", "/quickOS/vm-disks", {}}, nullptr)), HasSubstr("not mounted at"));
-  EXPECT_THAT(Message(host_.Change(SetMountRoot{"quickOS/x", "/quickOS/x", {}}, nullptr)), HasSubstr("not mounted at"));
+  EXPECT_THAT(Message(host_.Change(SetMountRoot{"quickOS/other", "/quickOS/vm-disks", {}}, nullptr)),
+              HasSubstr("not mounted at"));
+  EXPECT_THAT(Message(host_.Change(SetMountRoot{"quickOS/x", "/quickOS/x", {}}, nullptr)),
+              HasSubstr("not mounted at"));
 }
 
 TEST_F(Cli, ReadsTheArcAndWhoElseSetsIt) {
@@ -159,7 +167,8 @@ TEST_F(Cli, ReadsTheArcAndWhoElseSetsIt) {
   EXPECT_EQ(state->arc.live, 1073741824u);
   EXPECT_EQ(state->arc.file->content, ArcFileContent(1073741824));
   EXPECT_EQ(state->arc.memory_bytes, 2062696448u);
-  EXPECT_THAT(state->arc.elsewhere, ElementsAre(std::pair<std::string, std::string>("/etc/modprobe.d/zfs.conf", "2147483648")));
+  EXPECT_THAT(state->arc.elsewhere,
+              ElementsAre(std::pair<std::string, std::string>("/etc/modprobe.d/zfs.conf", "2147483648")));
   EXPECT_FALSE(state->arc.root_on_zfs);
 }
 
