@@ -1,5 +1,5 @@
-// What every ZfsHost does, the simulated and the real one alike. A suite gets a node with three blank disks of its own and
-// leaves them blank.
+// What every ZfsHost does, the simulated and the real one alike. A suite gets a node with three blank disks
+// of its own and leaves them blank.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -104,7 +104,8 @@ TYPED_TEST_P(ZfsHostContract, BlankDisksAreBlank) {
   const ZfsState state = this->SeeDisks();
   ASSERT_EQ(state.disks.size(), 3u);
   for (const auto& [path, disk] : state.disks) {
-    EXPECT_TRUE(disk.findings.empty()) << path << ": " << disk.findings[0].where << " " << disk.findings[0].what;
+    EXPECT_TRUE(disk.findings.empty())
+        << path << ": " << disk.findings[0].where << " " << disk.findings[0].what;
     EXPECT_EQ(disk.member_of, "");
     EXPECT_EQ(disk.in_use, "");
     EXPECT_NE(disk.serial, "");
@@ -114,8 +115,11 @@ TYPED_TEST_P(ZfsHostContract, BlankDisksAreBlank) {
 }
 
 TYPED_TEST_P(ZfsHostContract, AMirrorIsSeenAsItWasMade) {
-  this->Must(CreatePool{this->kPool, {{"mirror", {this->Disk(0), this->Disk(1)}}}, {{"ashift", "12"}},
-                        {{"compression", "lz4"}, {std::string(kRunMark), this->kRun}}, false});
+  this->Must(CreatePool{this->kPool,
+                        {{"mirror", {this->Disk(0), this->Disk(1)}}},
+                        {{"ashift", "12"}},
+                        {{"compression", "lz4"}, {std::string(kRunMark), this->kRun}},
+                        false});
   const ZfsState state = this->SeeDisks();
   ASSERT_EQ(state.pools.count(this->kPool), 1u);
   const PoolState& pool = state.pools.at(this->kPool);
@@ -149,7 +153,8 @@ TYPED_TEST_P(ZfsHostContract, ADestroyedPoolsDisksAreNotBlankUntilTheyAreCleared
   EXPECT_TRUE(named) << "no probe names the pool";
   this->Clear(disk);
   state = this->SeeDisks();
-  for (const auto& finding : state.disks.at(this->Disk(0)).findings) ADD_FAILURE() << finding.where << " " << finding.what;
+  for (const auto& finding : state.disks.at(this->Disk(0)).findings)
+    ADD_FAILURE() << finding.where << " " << finding.what;
 }
 
 TYPED_TEST_P(ZfsHostContract, AUsedDiskIsNotTakenWithoutForce) {
@@ -163,7 +168,8 @@ TYPED_TEST_P(ZfsHostContract, AUsedDiskIsNotTakenWithoutForce) {
 
 TYPED_TEST_P(ZfsHostContract, ADatasetHasItsPropertiesWithTheirSources) {
   this->MakePool({{"compression", "lz4"}});
-  this->Must(CreateDataset{this->Name("a"), 0, {{"quota", "1.5G"}, {"recordsize", "16K"}, {"org:note", "two words"}}});
+  this->Must(CreateDataset{
+      this->Name("a"), 0, {{"quota", "1.5G"}, {"recordsize", "16K"}, {"org:note", "two words"}}});
   const DatasetState made = this->Dataset(this->Name("a"));
   EXPECT_EQ(made.type, "filesystem");
   EXPECT_NE(made.guid, 0u);
@@ -206,7 +212,8 @@ TYPED_TEST_P(ZfsHostContract, SetAndInheritMoveTheSource) {
   this->MakePool({{"compression", "lz4"}});
   const std::string name = this->Name("a");
   this->Must(CreateDataset{name, 0, {}});
-  this->Must(SetProperties{name, {{"compression", "zstd"}, {"quota", "1G"}, {"canmount", "noauto"}, {"org:x", "1"}}});
+  this->Must(SetProperties{
+      name, {{"compression", "zstd"}, {"quota", "1G"}, {"canmount", "noauto"}, {"org:x", "1"}}});
   EXPECT_EQ(this->Property(name, "compression"), (PropertyState{"zstd", "local", "-"}));
   EXPECT_EQ(this->Property(name, "quota"), (PropertyState{"1073741824", "local", "-"}));
   EXPECT_EQ(this->Dataset(name).mounted_at, this->Path("a")) << "canmount=noauto leaves the mount alone";
@@ -407,20 +414,21 @@ TYPED_TEST_P(ZfsHostContract, TheArcLimitIsWrittenAndRead) {
 TYPED_TEST_P(ZfsHostContract, AnObserverThatRefusesKeepsTheToolFromStarting) {
   this->MakePool();
   const absl::Status refusal = absl::AbortedError("the journal is full");
-  const absl::Status status =
-      this->host().Change(CreateDataset{this->Name("a"), 0, {}}, [&](const ChildIdentity&) { return refusal; });
+  const absl::Status status = this->host().Change(CreateDataset{this->Name("a"), 0, {}},
+                                                  [&](const ChildIdentity&) { return refusal; });
   EXPECT_EQ(status, refusal);
   EXPECT_FALSE(this->Has(this->Name("a")));
 }
 
 REGISTER_TYPED_TEST_SUITE_P(ZfsHostContract, BlankDisksAreBlank, AMirrorIsSeenAsItWasMade,
-                            ADestroyedPoolsDisksAreNotBlankUntilTheyAreCleared, AUsedDiskIsNotTakenWithoutForce,
-                            ADatasetHasItsPropertiesWithTheirSources, RefusesImpossibleDatasets,
-                            WhatIsMissingIsAbsentNotAnError, SetAndInheritMoveTheSource, TheMountRootKeepsItsInode,
-                            WhatOthersWriteIsSeen, UnmountingAloneWritesNothing, DestroyNeverTakesMoreThanTheOne,
+                            ADestroyedPoolsDisksAreNotBlankUntilTheyAreCleared,
+                            AUsedDiskIsNotTakenWithoutForce, ADatasetHasItsPropertiesWithTheirSources,
+                            RefusesImpossibleDatasets, WhatIsMissingIsAbsentNotAnError,
+                            SetAndInheritMoveTheSource, TheMountRootKeepsItsInode, WhatOthersWriteIsSeen,
+                            UnmountingAloneWritesNothing, DestroyNeverTakesMoreThanTheOne,
                             ADeclaredMountPointsDirectoryStays, AChangedMountPointMovesTheMount,
-                            ARenamedDatasetStaysUnmountedUntilItIsMounted, SnapshotsCarryTheirMark, AVolumeIsNotMounted,
-                            PathsAreSeenAsTheyAre, NamesBecomeNumbers, TheArcLimitIsWrittenAndRead,
-                            AnObserverThatRefusesKeepsTheToolFromStarting);
+                            ARenamedDatasetStaysUnmountedUntilItIsMounted, SnapshotsCarryTheirMark,
+                            AVolumeIsNotMounted, PathsAreSeenAsTheyAre, NamesBecomeNumbers,
+                            TheArcLimitIsWrittenAndRead, AnObserverThatRefusesKeepsTheToolFromStarting);
 
 }  // namespace phoenix::zfs

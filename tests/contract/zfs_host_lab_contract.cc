@@ -1,7 +1,7 @@
 // The contract on the real ZFS. Run as root on a node that has three blank disks to spare:
 //
-//   PHOENIX_LAUNCH=/usr/libexec/phoenix/phoenix-launch PHOENIX_LAB_DISKS=/dev/disk/by-id/a,/dev/disk/by-id/b,/dev/disk/by-id/c
-//   zfs_host_lab_contract
+//   PHOENIX_LAUNCH=/usr/libexec/phoenix/phoenix-launch
+//   PHOENIX_LAB_DISKS=/dev/disk/by-id/a,/dev/disk/by-id/b,/dev/disk/by-id/c zfs_host_lab_contract
 //
 // It makes and destroys the pool phxcontract on them and leaves them blank.
 #include <cstdlib>
@@ -35,7 +35,9 @@ class LabNode {
     for (int i = 0; i < 65536; ++i) file << static_cast<char>('a' + (i * 2654435761U >> 24) % 26) << i % 997;
     EXPECT_TRUE(file.good()) << path;
   }
-  bool Exists(const std::string& path) { return std::filesystem::exists(std::filesystem::symlink_status(path)); }
+  bool Exists(const std::string& path) {
+    return std::filesystem::exists(std::filesystem::symlink_status(path));
+  }
 
  private:
   static std::vector<std::string> Disks() {

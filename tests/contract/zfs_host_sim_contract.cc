@@ -27,17 +27,21 @@ class SimNode {
             "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_S2A"};
   }
   void WriteFile(const std::string& path) {
-    EXPECT_TRUE(machine_->Change([&](kit::World& world) {
-      return world.WriteFile(path, {false, {std::string(262144, 'x'), 0, 0, 0644}});
-    }).ok());
+    EXPECT_TRUE(machine_
+                    ->Change([&](kit::World& world) {
+                      return world.WriteFile(path, {false, {std::string(262144, 'x'), 0, 0, 0644}});
+                    })
+                    .ok());
   }
   bool Exists(const std::string& path) {
     bool exists = false;
-    EXPECT_TRUE(machine_->Look([&](kit::World& world) -> absl::Status {
-      const auto file = world.ReadFile(path);
-      exists = file.ok() && file->has_value();
-      return file.status();
-    }).ok());
+    EXPECT_TRUE(machine_
+                    ->Look([&](kit::World& world) -> absl::Status {
+                      const auto file = world.ReadFile(path);
+                      exists = file.ok() && file->has_value();
+                      return file.status();
+                    })
+                    .ok());
     return exists;
   }
 

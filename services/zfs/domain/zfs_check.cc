@@ -1,5 +1,7 @@
 // What can be wrong with a spec whatever the machine looks like.
+#include <algorithm>
 #include <cctype>
+#include <iterator>
 #include <set>
 
 #include "services/zfs/domain/zfs_names.h"
@@ -18,12 +20,14 @@ class Checker {
     if (const auto wrong = WrongPoolName(pool.name); !wrong.empty()) {
       Add(place("name"), fmt::format("pool name '{}' {}", pool.name, wrong));
     }
-    if (!pools_.insert(pool.name).second) Add(place("name"), fmt::format("pool {} is declared twice", pool.name));
+    if (!pools_.insert(pool.name).second)
+      Add(place("name"), fmt::format("pool {} is declared twice", pool.name));
     std::set<std::string> seen;
     for (size_t i = 0; i < pool.disks.size(); ++i) {
       const std::string& disk = pool.disks[i];
       const std::string field = fmt::format("disks[{}]", i);
-      if (!disk.starts_with("/dev/disk/by-") || disk.find("/../") != std::string::npos || disk.find('\n') != std::string::npos) {
+      if (!disk.starts_with("/dev/disk/by-") || disk.find("/../") != std::string::npos ||
+          disk.find('\n') != std::string::npos) {
         Add(place(field), fmt::format("disk '{}' is not a stable path below /dev/disk/by-id", disk));
       }
       if (!seen.insert(disk).second) Add(place(field), fmt::format("disk {} is named twice", disk));
@@ -36,16 +40,13 @@ class Checker {
         Add(place("raid_level"), Message(layout.status()));
       }
     }
-    for (const auto& [name, value] : pool.properties) {
-      if (name.empty() || name[0] == '-' || name.find('=') != std::string::npos || value.empty() ||
-          value.find_first_of("\n\r\t") != std::string::npos) {
-        Add(place("properties." + name), fmt::format("pool property '{}' with value '{}' is not usable", name, value));
-      }
-    }
+    for (const auto& [name, value] : pool.properties) PoolProperty(place("properties." + name), name, value);
   }
 
   void Dataset(const DatasetSpec& dataset) {
-    const auto place = [&](std::string_view field) { return Place(dataset.origin, "dataset", dataset.name, field); };
+    const auto place = [&](std::string_view field) {
+      return Place(dataset.origin, "dataset", dataset.name, field);
+    };
     if (const auto wrong = WrongDatasetName(dataset.name); !wrong.empty()) {
       Add(place("name"), fmt::format("dataset name '{}' {}", dataset.name, wrong));
     }
@@ -53,9 +54,11 @@ class Checker {
       Add(place("name"), fmt::format("dataset {} is declared twice", dataset.name));
     }
     const bool volume = dataset.volume_size_bytes != 0;
-    for (const auto& [name, value] : dataset.properties) Property(place("properties." + name), name, value, volume);
-    if (const auto path = dataset.properties.find("mountpoint");
-        path != dataset.properties.end() && path->second.starts_with('/') && dataset.presence == Presence::kPresent) {
+    for (const auto& [name, value] : dataset.properties)
+      Property(place("properties." + name), name, value, volume);
+    if (const auto path = dataset.properties.find("mountpoint"); path != dataset.properties.end() &&
+                                                                 path->second.starts_with('/') &&
+                                                                 dataset.presence == Presence::kPresent) {
       const auto [other, fresh] = mountpoints_.emplace(path->second, dataset.name);
       if (!fresh) {
         Add(place("properties.mountpoint"),
@@ -83,22 +86,45 @@ class Checker {
   }
 
  private:
-  void Add(std::string field, std::string text) { violations_.push_back({std::move(field), std::move(text)}); }
+  void Add(std::string field, std::string text) {
+    violations_.push_back({std::move(field), std::move(text)});
+  }
+
+  void PoolProperty(const std::string& field, const std::string& name, const std::string& value) {
+    constexpr std::string_view kKnown[] = {"ashift",        "autoexpand",    "autoreplace", "autotrim",
+                                           "comment",       "compatibility", "delegation",  "failmode",
+                                           "listsnapshots", "multihost"};
+    const bool known = std::find(std::begin(kKnown), std::end(kKnown), name) != std::end(kKnown);
+    if (!known && !name.starts_with("feature@")) {
+      Add(field, fmt::format("'{}' is no property that a pool can be given", name));
+      return;
+    }
+    bool good = !value.empty();
+    for (const char c : value) good = good && static_cast<unsigned char>(c) >= 0x20 && c != 0x7f;
+    if (name == "ashift") {
+      good = good && value.size() <= 2 && value.find_first_not_of("0123456789") == std::string::npos &&
+             (value == "0" || (std::stoi(value) >= 9 && std::stoi(value) <= 16));
+    }
+    if (!good) Add(field, fmt::format("pool property {} does not take '{}'", name, value));
+  }
 
   void Property(const std::string& field, const std::string& name, const std::string& value, bool volume) {
     if (IsUserProperty(name)) {
       if (name.starts_with("phoenix:")) Add(field, fmt::format("{} belongs to Phoenix", name));
       for (const char c : name) {
-        if ((std::isalnum(static_cast<unsigned char>(c)) == 0 || std::isupper(static_cast<unsigned char>(c)) != 0) &&
+        if ((std::isalnum(static_cast<unsigned char>(c)) == 0 ||
+             std::isupper(static_cast<unsigned char>(c)) != 0) &&
             std::string_view(":._-").find(c) == std::string_view::npos) {
-          Add(field, fmt::format("user property '{}' may hold lower-case letters, digits and : . _ - only", name));
+          Add(field,
+              fmt::format("user property '{}' may hold lower-case letters, digits and : . _ - only", name));
           break;
         }
       }
     } else if (name == "volsize") {
       Add(field, "the size of a volume is its volume_size_bytes");
       return;
-    } else if (name == "encryption" || name == "keyformat" || name == "keylocation" || name == "pbkdf2iters") {
+    } else if (name == "encryption" || name == "keyformat" || name == "keylocation" ||
+               name == "pbkdf2iters") {
       Add(field, fmt::format("{}: encrypted datasets are not managed yet", name));
       return;
     } else {
@@ -112,7 +138,8 @@ class Checker {
         return;
       }
     }
-    if (const auto canonical = CanonicalValue(name, value); !canonical.ok()) Add(field, Message(canonical.status()));
+    if (const auto canonical = CanonicalValue(name, value); !canonical.ok())
+      Add(field, Message(canonical.status()));
   }
 
   void Name(const std::string& field, std::string_view what, const std::string& name) {
@@ -132,7 +159,8 @@ class Checker {
 
 }  // namespace
 
-std::string Place(std::string_view origin, std::string_view kind, std::string_view name, std::string_view field) {
+std::string Place(std::string_view origin, std::string_view kind, std::string_view name,
+                  std::string_view field) {
   std::string place = origin.empty() ? fmt::format("{} {}", kind, name) : std::string(origin);
   if (!field.empty()) place += fmt::format(".{}", field);
   return place;

@@ -27,14 +27,16 @@ absl::Status TooFew(std::string_view level, size_t least, size_t given) {
 
 }  // namespace
 
-absl::StatusOr<std::vector<VdevGroup>> LayoutOf(std::string_view raid_level, const std::vector<std::string>& disks) {
+absl::StatusOr<std::vector<VdevGroup>> LayoutOf(std::string_view raid_level,
+                                                const std::vector<std::string>& disks) {
   const std::string level = Lower(raid_level);
   const size_t count = disks.size();
   std::vector<VdevGroup> layout;
   if (level == "single" || level == "stripe" || level == "raid0") {
     if (count == 0) return TooFew(level, 1, count);
     if (level == "single" && count != 1) {
-      return InvalidArgument("raid level single takes one disk, {} given; say stripe for a pool without redundancy", count);
+      return InvalidArgument(
+          "raid level single takes one disk, {} given; say stripe for a pool without redundancy", count);
     }
     for (const auto& disk : disks) layout.push_back({"disk", {disk}});
     return layout;
@@ -46,7 +48,8 @@ absl::StatusOr<std::vector<VdevGroup>> LayoutOf(std::string_view raid_level, con
   }
   if (level == "raid10") {
     if (count < 4) return TooFew(level, 4, count);
-    if (count % 2 != 0) return InvalidArgument("raid level raid10 needs an even number of disks, {} given", count);
+    if (count % 2 != 0)
+      return InvalidArgument("raid level raid10 needs an even number of disks, {} given", count);
     for (size_t i = 0; i < count; i += 2) layout.push_back({"mirror", {disks[i], disks[i + 1]}});
     return layout;
   }
@@ -60,7 +63,8 @@ absl::StatusOr<std::vector<VdevGroup>> LayoutOf(std::string_view raid_level, con
     return layout;
   }
   return InvalidArgument(
-      "unknown raid level '{}'; known are single, stripe, mirror, raid10, raidz1, raidz2, raidz3, draid1, draid2, draid3",
+      "unknown raid level '{}'; known are single, stripe, mirror, raid10, raidz1, raidz2, raidz3, draid1, "
+      "draid2, draid3",
       raid_level);
 }
 
@@ -86,12 +90,13 @@ std::string ToText(const std::vector<VdevGroup>& layout) {
 std::string ExplainDifference(const std::vector<VdevGroup>& wanted, const std::vector<VdevGroup>& seen) {
   const auto canonical = [](std::vector<VdevGroup> layout) {
     for (auto& group : layout) std::sort(group.disks.begin(), group.disks.end());
-    std::sort(layout.begin(), layout.end(), [](const VdevGroup& a, const VdevGroup& b) { return a.disks < b.disks; });
+    std::sort(layout.begin(), layout.end(),
+              [](const VdevGroup& a, const VdevGroup& b) { return a.disks < b.disks; });
     return layout;
   };
   if (canonical(wanted) == canonical(seen)) return "";
-  return fmt::format("it is a {} ({}), declared is a {} ({})", RaidLevelOf(seen), ToText(seen), RaidLevelOf(wanted),
-                     ToText(wanted));
+  return fmt::format("it is a {} ({}), declared is a {} ({})", RaidLevelOf(seen), ToText(seen),
+                     RaidLevelOf(wanted), ToText(wanted));
 }
 
 }  // namespace phoenix::zfs

@@ -16,9 +16,11 @@ struct VdevGroup {
   friend bool operator==(const VdevGroup&, const VdevGroup&) = default;
 };
 
-// The vdevs that a declared level makes of `disks`. Upper or lower case; single, stripe, mirror (raid1), raid10, raidz[1-3],
-// draid[1-3]. INVALID_ARGUMENT for anything else (an unknown level never becomes a stripe) and for a wrong number of disks.
-absl::StatusOr<std::vector<VdevGroup>> LayoutOf(std::string_view raid_level, const std::vector<std::string>& disks);
+// The vdevs that a declared level makes of `disks`. Upper or lower case; single, stripe, mirror (raid1),
+// raid10, raidz[1-3], draid[1-3]. INVALID_ARGUMENT for anything else (an unknown level never becomes a
+// stripe) and for a wrong number of disks.
+absl::StatusOr<std::vector<VdevGroup>> LayoutOf(std::string_view raid_level,
+                                                const std::vector<std::string>& disks);
 
 // The level that real vdevs amount to; "mixed" where they are of several kinds.
 std::string RaidLevelOf(const std::vector<VdevGroup>& layout);

@@ -16,7 +16,8 @@ std::string WrongComponent(std::string_view part) {
     return fmt::format("component '{}' must begin with a letter or digit", part);
   }
   for (const char c : part) {
-    if (std::isalnum(static_cast<unsigned char>(c)) == 0 && std::string_view("_.:-").find(c) == std::string_view::npos) {
+    if (std::isalnum(static_cast<unsigned char>(c)) == 0 &&
+        std::string_view("_.:-").find(c) == std::string_view::npos) {
       return fmt::format("component '{}' may hold letters, digits and _ . : - only", part);
     }
   }
@@ -63,7 +64,9 @@ std::string WrongSnapshotName(std::string_view name) {
   return WrongComponent(name.substr(at + 1));
 }
 
-std::string PoolOf(std::string_view dataset) { return std::string(dataset.substr(0, dataset.find_first_of("/@"))); }
+std::string PoolOf(std::string_view dataset) {
+  return std::string(dataset.substr(0, dataset.find_first_of("/@")));
+}
 
 std::string ParentOf(std::string_view dataset) {
   const auto slash = dataset.rfind('/');
@@ -72,7 +75,9 @@ std::string ParentOf(std::string_view dataset) {
 
 std::string LastOf(std::string_view dataset) { return std::string(dataset.substr(dataset.rfind('/') + 1)); }
 
-std::string DatasetOf(std::string_view snapshot) { return std::string(snapshot.substr(0, snapshot.find('@'))); }
+std::string DatasetOf(std::string_view snapshot) {
+  return std::string(snapshot.substr(0, snapshot.find('@')));
+}
 
 bool IsBelow(std::string_view dataset, std::string_view of) {
   return dataset.starts_with(of) && (dataset.size() == of.size() || dataset[of.size()] == '/');
@@ -83,9 +88,13 @@ std::string DirectoryOf(std::string_view path) {
   return slash == 0 || slash == std::string_view::npos ? "/" : std::string(path.substr(0, slash));
 }
 
-std::string TrashOf(std::string_view dataset, std::string_view run_id) { return Aside(dataset, "trash", run_id); }
+std::string TrashOf(std::string_view dataset, std::string_view run_id) {
+  return Aside(dataset, "trash", run_id);
+}
 
-std::string KeptOf(std::string_view dataset, std::string_view run_id) { return Aside(dataset, "kept", run_id); }
+std::string KeptOf(std::string_view dataset, std::string_view run_id) {
+  return Aside(dataset, "kept", run_id);
+}
 
 std::string AsideName(std::string_view container, std::string_view dataset) {
   std::string flat(dataset.substr(std::min(dataset.size(), PoolOf(dataset).size() + 1)));
@@ -99,7 +108,8 @@ bool IsAside(std::string_view dataset, std::string_view kind) {
 }
 
 bool IsContainer(std::string_view dataset) {
-  return IsBelow(dataset, PoolOf(dataset) + "/.phoenix") && std::count(dataset.begin(), dataset.end(), '/') <= 3;
+  return IsBelow(dataset, PoolOf(dataset) + "/.phoenix") &&
+         std::count(dataset.begin(), dataset.end(), '/') <= 3;
 }
 
 }  // namespace phoenix::zfs

@@ -6,8 +6,8 @@
 
 namespace phoenix::zfs {
 
-// What is wrong with a name, in words; "" for a good one. Stricter than ZFS: no blanks, no leading punctuation, since
-// names become arguments of tools, paths and resource names.
+// What is wrong with a name, in words; "" for a good one. Stricter than ZFS: no blanks, no leading
+// punctuation, since names become arguments of tools, paths and resource names.
 std::string WrongPoolName(std::string_view name);
 std::string WrongDatasetName(std::string_view name);
 std::string WrongSnapshotName(std::string_view name);
@@ -32,7 +32,8 @@ std::string KeptOf(std::string_view dataset, std::string_view run_id);
 // The name below one of them: "quickOS/a/b" becomes "a:b", so that one rename moves it whatever its depth.
 std::string AsideName(std::string_view container, std::string_view dataset);
 
-// True for what was put away there: pool/.phoenix/<kind>/<run>/<name>, not for the containers above it or what it holds.
+// True for what was put away there: pool/.phoenix/<kind>/<run>/<name>, not for the containers above it or
+// what it holds.
 bool IsAside(std::string_view dataset, std::string_view kind);
 // True for pool/.phoenix and the containers in it.
 bool IsContainer(std::string_view dataset);

@@ -14,7 +14,10 @@ std::string Shown(const std::string& value, const std::string& source) {
 class DatasetPlanner {
  public:
   DatasetPlanner(Planning& planning, const DatasetSpec& dataset)
-      : planning_(planning), spec_(dataset), seen_(Find(dataset.name)), mountpoint_(planning.mounts.Of(dataset.name)) {}
+      : planning_(planning),
+        spec_(dataset),
+        seen_(Find(dataset.name)),
+        mountpoint_(planning.mounts.Of(dataset.name)) {}
 
   void Plan() {
     if (planning_.failed_pools.count(PoolOf(spec_.name)) != 0) return;
@@ -33,7 +36,9 @@ class DatasetPlanner {
   }
 
  private:
-  std::string At(std::string_view field = {}) const { return Place(spec_.origin, "dataset", spec_.name, field); }
+  std::string At(std::string_view field = {}) const {
+    return Place(spec_.origin, "dataset", spec_.name, field);
+  }
   const DatasetState* Find(std::string_view name) const {
     const auto found = planning_.seen.datasets.find(name);
     return found == planning_.seen.datasets.end() ? nullptr : &found->second;
@@ -58,8 +63,8 @@ class DatasetPlanner {
                            .properties = spec_.properties,
                            .mountpoint = mountpoint_,
                            .root = Root()};
-    // A mount point that is inherited anyway is left to ZFS: it then also cleans the directory up, and a later change of
-    // the parent's goes on applying.
+    // A mount point that is inherited anyway is left to ZFS: it then also cleans the directory up, and a
+    // later change of the parent's goes on applying.
     if (const auto path = step.properties.find("mountpoint");
         path != step.properties.end() &&
         SameValue("mountpoint", path->second, planning_.mounts.InheritedBy(spec_.name))) {
@@ -74,8 +79,11 @@ class DatasetPlanner {
     for (auto& difference : RootDifferences(step.root, std::nullopt, planning_.seen)) {
       planned.differences.push_back(std::move(difference));
     }
-    planned.undo = "zfs destroy, if it is still the very dataset and holds nothing of others; otherwise it is renamed aside";
-    planned.needs.push_back({"pool:" + PoolOf(spec_.name), planning_.seen.pools.count(PoolOf(spec_.name)) != 0});
+    planned.undo =
+        "zfs destroy, if it is still the very dataset and holds nothing of others; otherwise it is renamed "
+        "aside";
+    planned.needs.push_back(
+        {"pool:" + PoolOf(spec_.name), planning_.seen.pools.count(PoolOf(spec_.name)) != 0});
     planned.needs.push_back({"dataset:" + parent, parent_there});
     AddRootNeeds(step.root, planning_.seen, planned.needs);
     planned.provides.push_back("dataset:" + spec_.name);
@@ -96,8 +104,9 @@ class DatasetPlanner {
       return;
     }
     if (volume && !SameValue("volsize", seen_->Value("volsize"), std::to_string(spec_.volume_size_bytes))) {
-      planning_.Violate(At("volume_size_bytes"), "volume {} has {} bytes, declared are {}; volumes are not resized yet",
-                        spec_.name, seen_->Value("volsize"), spec_.volume_size_bytes);
+      planning_.Violate(At("volume_size_bytes"),
+                        "volume {} has {} bytes, declared are {}; volumes are not resized yet", spec_.name,
+                        seen_->Value("volsize"), spec_.volume_size_bytes);
     }
     const bool created = planning_.Created("dataset", spec_.name, seen_->guid);
     const bool mounts_itself = SetProperties(created);
@@ -112,13 +121,15 @@ class DatasetPlanner {
     PlannedStep planned{.id = "properties:" + spec_.name, .resource = spec_.name, .action = "set properties"};
     for (const auto& [name, value] : spec_.properties) {
       const auto now = seen_->properties.find(name);
-      const PropertyState before = now == seen_->properties.end() ? PropertyState{"-", "-", "-"} : now->second;
+      const PropertyState before =
+          now == seen_->properties.end() ? PropertyState{"-", "-", "-"} : now->second;
       const bool same = SameValue(name, before.value, value);
       const PropertyRule* rule = FindProperty(name);
       if (rule != nullptr && rule->create_only) {
         if (!same) {
-          planning_.Violate(At("properties." + name), "{} of {} is {}, declared is {}; it can be given at creation only",
-                            name, spec_.name, before.value, value);
+          planning_.Violate(At("properties." + name),
+                            "{} of {} is {}, declared is {}; it can be given at creation only", name,
+                            spec_.name, before.value, value);
         }
         continue;
       }
@@ -126,15 +137,16 @@ class DatasetPlanner {
         planning_.Violate(At("properties." + name), "this node's ZFS does not know {}", name);
         continue;
       }
-      // An equal value that comes from elsewhere would move with it: what is declared is set here. The mount point alone
-      // may be inherited, since setting it would only remount.
+      // An equal value that comes from elsewhere would move with it: what is declared is set here. The mount
+      // point alone may be inherited, since setting it would only remount.
       if (same && (before.local() || name == "mountpoint")) continue;
       step.properties[name] = value;
       planned.differences.push_back({name, Shown(before.value, before.source), Shown(value, "local")});
     }
     if (step.properties.empty()) return false;
     planned.reversal = Reversal::kConfig;
-    planned.undo = "every property gets its value and its source back; data written meanwhile stays as it was written";
+    planned.undo =
+        "every property gets its value and its source back; data written meanwhile stays as it was written";
     planned.needs.push_back({"dataset:" + spec_.name, true});
     const bool moves = step.properties.count("mountpoint") != 0 || step.properties.count("canmount") != 0;
     if (moves) Move(planned);
@@ -164,8 +176,8 @@ class DatasetPlanner {
   void Mount() {
     CheckMountDirectory(planning_, At("properties.mountpoint"), spec_.name, mountpoint_);
     PlannedStep planned{.id = "mount:" + spec_.name, .resource = spec_.name, .action = "mount"};
-    planned.differences.push_back({"mounted at", seen_->mounted_at.empty() ? "not mounted" : seen_->mounted_at,
-                                   mountpoint_});
+    planned.differences.push_back(
+        {"mounted at", seen_->mounted_at.empty() ? "not mounted" : seen_->mounted_at, mountpoint_});
     planned.undo = "zfs unmount";
     planned.needs.push_back({"dataset:" + spec_.name, true});
     AddMountNeeds(planned);
@@ -178,7 +190,8 @@ class DatasetPlanner {
     const RootWish root = Root();
     if (root.empty()) return;
     if (mountpoint_.empty()) {
-      planning_.Violate(At("owner"), "{} is not mounted, so its mount root cannot get owner, group or mode", spec_.name);
+      planning_.Violate(At("owner"), "{} is not mounted, so its mount root cannot get owner, group or mode",
+                        spec_.name);
       return;
     }
     PlannedStep planned{.id = "root:" + spec_.name, .resource = spec_.name, .action = "set owner and mode"};
@@ -209,7 +222,8 @@ class DatasetPlanner {
         planning_.Violate(At(), "{} holds {}, which is not wanted gone", spec_.name, name);
       }
     }
-    PlannedStep planned{.id = "delete:" + spec_.name, .resource = spec_.name, .action = "put dataset into the trash"};
+    PlannedStep planned{
+        .id = "delete:" + spec_.name, .resource = spec_.name, .action = "put dataset into the trash"};
     planned.differences.push_back({"dataset", "there", PoolOf(spec_.name) + "/.phoenix/trash/…"});
     planned.undo = "it is renamed back and mounted again";
     planned.needs.push_back({"dataset:" + ParentOf(spec_.name), true});
@@ -219,12 +233,7 @@ class DatasetPlanner {
     planning_.plan.steps.push_back(std::move(planned));
   }
 
-  void AddMountNeeds(PlannedStep& planned) {
-    const std::string parent = DirectoryOf(mountpoint_);
-    if (parent == "/") return;
-    const auto path = planning_.seen.paths.find(parent);
-    planned.needs.push_back({"path:" + parent, path != planning_.seen.paths.end() && path->second.directory.has_value()});
-  }
+  void AddMountNeeds(PlannedStep& planned) { zfs::AddMountNeeds(planning_, mountpoint_, planned.needs); }
 
   Planning& planning_;
   const DatasetSpec& spec_;
@@ -272,7 +281,17 @@ void AddMissingDirectories(Planning& planning) {
 
 }  // namespace
 
-// Entries would be hidden; and whatever is written there while the dataset is not mounted lands on the disk below.
+void AddMountNeeds(const Planning& planning, const std::string& mountpoint, std::vector<Need>& needs) {
+  if (mountpoint.empty()) return;
+  const std::string parent = DirectoryOf(mountpoint);
+  if (parent == "/") return;
+  const auto path = planning.seen.paths.find(parent);
+  needs.push_back(
+      {"path:" + parent, path != planning.seen.paths.end() && path->second.directory.has_value()});
+}
+
+// Entries would be hidden; and whatever is written there while the dataset is not mounted lands on the disk
+// below.
 void CheckMountDirectory(Planning& planning, const std::string& place, std::string_view name,
                          const std::string& mountpoint) {
   const auto path = planning.seen.paths.find(mountpoint);
@@ -281,8 +300,8 @@ void CheckMountDirectory(Planning& planning, const std::string& place, std::stri
   if (path->second.mount_point) {
     planning.Violate(place, "something else is mounted at {}", mountpoint);
   } else if (!entries.empty()) {
-    planning.Violate(place, "directory {} is not empty (it holds {}{}); mounting {} there would hide that", mountpoint,
-                     entries[0], entries.size() > 1 ? " and more" : "", name);
+    planning.Violate(place, "directory {} is not empty (it holds {}{}); mounting {} there would hide that",
+                     mountpoint, entries[0], entries.size() > 1 ? " and more" : "", name);
   }
 }
 
@@ -290,7 +309,9 @@ void PlanDatasets(Planning& planning) {
   // Parents before children, whatever the order of the spec, so that a child finds its parent coming.
   std::vector<const DatasetSpec*> datasets;
   for (const auto& dataset : planning.spec.datasets) datasets.push_back(&dataset);
-  const auto depth = [](const DatasetSpec* dataset) { return std::count(dataset->name.begin(), dataset->name.end(), '/'); };
+  const auto depth = [](const DatasetSpec* dataset) {
+    return std::count(dataset->name.begin(), dataset->name.end(), '/');
+  };
   std::sort(datasets.begin(), datasets.end(), [&](const DatasetSpec* a, const DatasetSpec* b) {
     return depth(a) != depth(b) ? depth(a) < depth(b) : a < b;  // both lie in the spec's vector
   });
@@ -301,7 +322,8 @@ void PlanDatasets(Planning& planning) {
     for (auto& need : step.needs) {
       if (!need.key.starts_with("path:") || !need.satisfied_now) continue;
       const bool own = std::find(step.provides.begin(), step.provides.end(), need.key) != step.provides.end();
-      if (!own && IsProvided(planning.plan.steps, std::string_view(need.key).substr(5))) need.satisfied_now = false;
+      if (!own && IsProvided(planning.plan.steps, std::string_view(need.key).substr(5)))
+        need.satisfied_now = false;
     }
   }
 }

@@ -37,23 +37,25 @@ class PoolPlanner {
   // An existing pool is never skipped and never made again: what differs is said.
   void Compare(const PoolState& seen) {
     if (seen.health == "SUSPENDED" || seen.health == "UNAVAIL") {
-      planning_.Violate(At("name"), "pool {} is {}: nothing can be changed in it until its disks are back", pool_.name,
-                        seen.health);
+      planning_.Violate(At("name"), "pool {} is {}: nothing can be changed in it until its disks are back",
+                        pool_.name, seen.health);
       return;
     }
     if (seen.health != "ONLINE") planning_.Warn(pool_.name, "pool {} is {}", pool_.name, seen.health);
     for (const auto& [name, value] : pool_.properties) {
       const auto now = seen.properties.find(name);
       if (now == seen.properties.end() || now->second.value == value) continue;
-      planning_.Warn(pool_.name, "pool property {} is {}, declared is {}; properties of existing pools are not changed",
+      planning_.Warn(pool_.name,
+                     "pool property {} is {}, declared is {}; properties of existing pools are not changed",
                      name, now->second.value, value);
     }
     if (pool_.disks.empty()) {
       if (!pool_.raid_level.empty()) {
         const auto level = RaidLevelOf(seen.layout);
-        planning_.plan.notes.push_back({false, pool_.name,
-                                        fmt::format("pool {} exists as a {}; no disks are declared to compare it with",
-                                                    pool_.name, level)});
+        planning_.plan.notes.push_back(
+            {false, pool_.name,
+             fmt::format("pool {} exists as a {}; no disks are declared to compare it with", pool_.name,
+                         level)});
       }
       return;
     }
@@ -66,27 +68,33 @@ class PoolPlanner {
       for (auto& disk : group.disks) disk = planning_.seen.disks.find(disk)->second.device_path;
     }
     if (const std::string why = ExplainDifference(*wanted, seen.layout); !why.empty()) {
-      planning_.Violate(At("disks"),
-                        "pool {} exists and is not what is declared: {}. Phoenix neither skips this nor makes the pool "
-                        "again; declare what is there, or change the pool by hand",
-                        pool_.name, why);
+      planning_.Violate(
+          At("disks"),
+          "pool {} exists and is not what is declared: {}. Phoenix neither skips this nor makes the pool "
+          "again; declare what is there, or change the pool by hand",
+          pool_.name, why);
     }
   }
 
   void Create() {
     for (const auto& exported : planning_.seen.exported) {
       if (exported.name != pool_.name) continue;
-      planning_.Violate(At("name"), "a pool {} (GUID {}) is there but exported; import it with `zpool import {}`, or name "
-                        "another pool", pool_.name, exported.guid, pool_.name);
+      planning_.Violate(
+          At("name"),
+          "a pool {} (GUID {}) is there but exported; import it with `zpool import {}`, or name "
+          "another pool",
+          pool_.name, exported.guid, pool_.name);
       return;
     }
     if (pool_.disks.empty()) {
-      planning_.Violate(At("disks"), "pool {} is not there, and no disks are declared to make it of", pool_.name);
+      planning_.Violate(At("disks"), "pool {} is not there, and no disks are declared to make it of",
+                        pool_.name);
       return;
     }
     CheckDisks();
     const auto layout = LayoutOf(pool_.raid_level, pool_.disks);
-    // The step is planned even where a disk is refused, so that what lies in the pool is checked in the same answer.
+    // The step is planned even where a disk is refused, so that what lies in the pool is checked in the same
+    // answer.
     if (layout.ok()) AddStep(*layout);
     planning_.coming_pools.insert(pool_.name);
     planning_.coming_datasets.insert(pool_.name);
@@ -100,7 +108,8 @@ class PoolPlanner {
       const std::string field = At(fmt::format("disks[{}]", i));
       const auto [first, fresh] = devices.emplace(device, i);
       if (!fresh) {
-        planning_.Violate(field, "{} is the same disk as {} ({})", pool_.disks[i], pool_.disks[first->second], device);
+        planning_.Violate(field, "{} is the same disk as {} ({})", pool_.disks[i], pool_.disks[first->second],
+                          device);
         continue;
       }
       CheckDisk(field, planning_.seen.disks.find(pool_.disks[i])->second);
@@ -109,8 +118,8 @@ class PoolPlanner {
 
   void CheckDisk(const std::string& field, const DiskState& disk) {
     if (!disk.member_of.empty()) {
-      planning_.Violate(field, "disk {} ({}) is a member of the imported pool {}", disk.path, disk.device_path,
-                        disk.member_of);
+      planning_.Violate(field, "disk {} ({}) is a member of the imported pool {}", disk.path,
+                        disk.device_path, disk.member_of);
       return;
     }
     if (!disk.in_use.empty()) {
@@ -126,16 +135,19 @@ class PoolPlanner {
       wiped_ += fmt::format("{}{} ({})", wiped_.empty() ? "" : ", ", disk.path, found);
       return;
     }
-    planning_.Violate(field, "disk {} is not blank, and {} mode wipes nothing. Found: {}", disk.path,
-                      planning_.spec.mode == Mode::kSafe ? "safe" : "interactive (approvals are not available yet)", found);
+    planning_.Violate(
+        field, "disk {} is not blank, and {} mode wipes nothing. Found: {}", disk.path,
+        planning_.spec.mode == Mode::kSafe ? "safe" : "interactive (approvals are not available yet)", found);
   }
 
   void AddStep(const std::vector<VdevGroup>& layout) {
     CreatePoolStep step{.name = pool_.name, .layout = layout, .properties = pool_.properties};
     step.mountpoint = planning_.mounts.Of(pool_.name);
     CheckMountDirectory(planning_, At("name"), pool_.name, step.mountpoint);
+    AddMountNeeds(planning_, step.mountpoint, mount_needs_);
     step.wipe = !wiped_.empty();
     PlannedStep planned{.id = "pool:" + pool_.name, .resource = pool_.name, .action = "create pool"};
+    planned.needs = mount_needs_;
     for (const auto& dataset : planning_.spec.datasets) {
       if (dataset.name != pool_.name || dataset.presence != Presence::kPresent) continue;
       step.root_properties = dataset.properties;
@@ -152,10 +164,12 @@ class PoolPlanner {
       step.root_properties.erase(path);
     }
     planned.differences.push_back({"layout", "absent", ToText(layout)});
-    for (const auto& [name, value] : pool_.properties) planned.differences.push_back({"pool " + name, "", value});
+    for (const auto& [name, value] : pool_.properties)
+      planned.differences.push_back({"pool " + name, "", value});
     planned.reversal = Reversal::kConfig;
-    planned.undo = "zpool destroy, if it is still the very pool and holds nothing of others; its labels and partition "
-                   "tables are cleared, so that the disks are blank to every probe again";
+    planned.undo =
+        "zpool destroy, if it is still the very pool and holds nothing of others; its labels and partition "
+        "tables are cleared, so that the disks are blank to every probe again";
     if (step.wipe) {
       planned.reversal = Reversal::kPointOfNoReturn;
       planned.differences.push_back({"wiped", wiped_, "gone"});
@@ -171,6 +185,7 @@ class PoolPlanner {
   Planning& planning_;
   const PoolSpec& pool_;
   std::string wiped_;
+  std::vector<Need> mount_needs_;
 };
 
 }  // namespace

@@ -41,7 +41,8 @@ void NoteOrphans(Planning& planning) {
     } else if (key.starts_with("dataset:") && planning.seen.datasets.count(name) != 0) {
       planning.Warn(name, "orphaned: dataset {} was declared and no longer is; it stays as it is", name);
     } else if (key == "arc:limit" && planning.seen.arc.file) {
-      planning.Warn("arc", "orphaned: the ARC limit was declared and no longer is; {} stays as it is", kArcFile);
+      planning.Warn("arc", "orphaned: the ARC limit was declared and no longer is; {} stays as it is",
+                    kArcFile);
     }
   }
 }
@@ -50,7 +51,9 @@ void NoteOrphans(Planning& planning) {
 void NoteKept(Planning& planning) {
   for (const auto& [name, dataset] : planning.seen.datasets) {
     if (!IsAside(name, "kept")) continue;
-    planning.Warn(name, "kept: {} holds what others wrote into a dataset of a run that was undone; move it or destroy it by hand",
+    planning.Warn(name,
+                  "kept: {} holds what others wrote into a dataset of a run that was undone; move it or "
+                  "destroy it by hand",
                   name);
   }
 }
@@ -66,7 +69,8 @@ std::string Fingerprint(const ZfsSpec& spec, const ZfsState& seen) {
         if (disk == seen.disks.end()) continue;
         text += fmt::format("disk {} {} {} {}", path, disk->second.serial, disk->second.size_bytes,
                             disk->second.member_of);
-        for (const auto& finding : disk->second.findings) text += fmt::format(" [{} {}]", finding.where, finding.what);
+        for (const auto& finding : disk->second.findings)
+          text += fmt::format(" [{} {}]", finding.where, finding.what);
         text += '\n';
       }
     } else {
@@ -82,7 +86,8 @@ std::string Fingerprint(const ZfsSpec& spec, const ZfsState& seen) {
     text += fmt::format("dataset {} {} {} at {}", dataset.name, found->second.guid, found->second.type,
                         found->second.mounted_at);
     if (found->second.root) {
-      text += fmt::format(" {}:{} {:o}", found->second.root->uid, found->second.root->gid, found->second.root->mode);
+      text += fmt::format(" {}:{} {:o}", found->second.root->uid, found->second.root->gid,
+                          found->second.root->mode);
     }
     for (const auto& [name, property] : found->second.properties) {
       if (FindProperty(name) != nullptr || IsUserProperty(name)) {
@@ -92,14 +97,16 @@ std::string Fingerprint(const ZfsSpec& spec, const ZfsState& seen) {
     text += '\n';
   }
   if (spec.arc_max_bytes) {
-    text += fmt::format("arc {} {}\n", seen.arc.live.value_or(0), seen.arc.file ? seen.arc.file->content : "absent");
+    text += fmt::format("arc {} {}\n", seen.arc.live.value_or(0),
+                        seen.arc.file ? seen.arc.file->content : "absent");
   }
   return text;
 }
 
 }  // namespace
 
-std::optional<uint32_t> IdOf(std::string_view name_or_number, const std::map<std::string, uint32_t, std::less<>>& known) {
+std::optional<uint32_t> IdOf(std::string_view name_or_number,
+                             const std::map<std::string, uint32_t, std::less<>>& known) {
   if (IsNumber(name_or_number)) {
     return static_cast<uint32_t>(std::strtoul(std::string(name_or_number).c_str(), nullptr, 10));
   }
@@ -126,10 +133,12 @@ std::vector<Difference> RootDifferences(const RootWish& root, const std::optiona
   const auto owner = IdOf(root.owner, seen.users);
   const auto group = IdOf(root.group, seen.groups);
   if (!root.owner.empty() && !(before && owner == before->uid)) {
-    differences.push_back({"owner", before ? std::to_string(before->uid) : "", OwnerText(root.owner, seen.users)});
+    differences.push_back(
+        {"owner", before ? std::to_string(before->uid) : "", OwnerText(root.owner, seen.users)});
   }
   if (!root.group.empty() && !(before && group == before->gid)) {
-    differences.push_back({"group", before ? std::to_string(before->gid) : "", OwnerText(root.group, seen.groups)});
+    differences.push_back(
+        {"group", before ? std::to_string(before->gid) : "", OwnerText(root.group, seen.groups)});
   }
   if (!root.mode.empty() && !(before && ModeOf(root.mode) == before->mode)) {
     differences.push_back({"mode", before ? fmt::format("{:o}", before->mode) : "", root.mode});
@@ -200,9 +209,10 @@ std::string MountPoints::Of(std::string_view dataset) const {
 }
 
 std::string ArcFileContent(uint64_t bytes) {
-  return fmt::format("# The ARC's upper limit, as declared to Phoenix. Changes made here are overwritten.\n"
-                     "options zfs zfs_arc_max={}\n",
-                     bytes);
+  return fmt::format(
+      "# The ARC's upper limit, as declared to Phoenix. Changes made here are overwritten.\n"
+      "options zfs zfs_arc_max={}\n",
+      bytes);
 }
 
 void PlanArc(Planning& planning) {
@@ -214,13 +224,15 @@ void PlanArc(Planning& planning) {
     return;
   }
   if (arc.memory_bytes != 0 && wanted >= arc.memory_bytes) {
-    planning.Violate("zfs.arc_max", "{} bytes are not less than this node's memory of {} bytes; ZFS would ignore the limit",
+    planning.Violate("zfs.arc_max",
+                     "{} bytes are not less than this node's memory of {} bytes; ZFS would ignore the limit",
                      wanted, arc.memory_bytes);
     return;
   }
   for (const auto& [path, value] : arc.elsewhere) {
     if (value == std::to_string(wanted)) continue;
-    planning.Warn("arc", "{} also sets zfs_arc_max, to {}; after a reboot the file that sorts last decides", path, value);
+    planning.Warn("arc", "{} also sets zfs_arc_max, to {}; after a reboot the file that sorts last decides",
+                  path, value);
   }
   const std::string content = ArcFileContent(wanted);
   const bool file_is_right = arc.file && arc.file->content == content;
@@ -238,7 +250,8 @@ void PlanArc(Planning& planning) {
   planned.undo = "the file and the running value are put back";
   planned.provides.push_back("arc:limit");
   if (arc.root_on_zfs) {
-    planning.Warn("arc", "the root file system is ZFS: run `update-initramfs -u` for the limit to hold from boot on");
+    planning.Warn(
+        "arc", "the root file system is ZFS: run `update-initramfs -u` for the limit to hold from boot on");
   }
   planning.plan.steps.push_back(std::move(planned));
 }
@@ -266,7 +279,8 @@ void PlanSnapshots(Planning& planning) {
     } else {
       if (!there) continue;
       if (!planning.Created("snapshot", snapshot.name, seen->second.guid)) {
-        planning.Violate(place, "{} was not created by Phoenix, so Phoenix does not remove it", snapshot.name);
+        planning.Violate(place, "{} was not created by Phoenix, so Phoenix does not remove it",
+                         snapshot.name);
         continue;
       }
       if (seen->second.holds != 0 || !seen->second.clones.empty()) {
@@ -286,7 +300,9 @@ void PlanSnapshots(Planning& planning) {
 }
 
 ObserveRequest FirstLook(const ZfsSpec& spec) {
-  ObserveRequest request{.pools = true, .all_datasets = true, .snapshots = !spec.snapshots.empty(),
+  ObserveRequest request{.pools = true,
+                         .all_datasets = true,
+                         .snapshots = !spec.snapshots.empty(),
                          .arc = spec.arc_max_bytes.has_value()};
   for (const auto& pool : spec.pools) {
     request.wanted_pools.push_back(pool.name);
@@ -333,7 +349,8 @@ absl::StatusOr<ZfsPlan> MakePlan(const ZfsSpec& spec, const ZfsState& seen, cons
     for (const auto& violation : planning.violations) {
       text += fmt::format("\n  {}: {}", violation.field, violation.description);
     }
-    return WithViolations(WithReason(InvalidArgument("{}", text), {"ZFS_SPEC_REFUSED", {}}), planning.violations);
+    return WithViolations(WithReason(InvalidArgument("{}", text), {"ZFS_SPEC_REFUSED", {}}),
+                          planning.violations);
   }
   if (!spec.partial) {
     NoteOrphans(planning);

@@ -1,4 +1,5 @@
-// Plans: what is wanted and what was seen become typed steps. Pure: no clock, no I/O, the same input gives the same plan.
+// Plans: what is wanted and what was seen become typed steps. Pure: no clock, no I/O, the same input gives
+// the same plan.
 #pragma once
 
 #include <absl/status/statusor.h>
@@ -62,7 +63,8 @@ struct ZfsPlan {
 
 // What has to be looked at first.
 ObserveRequest FirstLook(const ZfsSpec& spec);
-// What has to be looked at besides, now that the datasets are known: mount points and the directories above them.
+// What has to be looked at besides, now that the datasets are known: mount points and the directories above
+// them.
 ObserveRequest SecondLook(const ZfsSpec& spec, const ZfsState& seen);
 
 // INVALID_ARGUMENT with one violation per problem, all at once, each at its place in the configuration.

@@ -14,11 +14,12 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
 
-constexpr char kA[] = "/dev/disk/by-id/nvme-A", kB[] = "/dev/disk/by-id/nvme-B", kC[] = "/dev/disk/by-id/nvme-C",
-               kD[] = "/dev/disk/by-id/nvme-D";
+constexpr char kA[] = "/dev/disk/by-id/nvme-A", kB[] = "/dev/disk/by-id/nvme-B",
+               kC[] = "/dev/disk/by-id/nvme-C", kD[] = "/dev/disk/by-id/nvme-D";
 
 DiskState Disk(const std::string& path, const std::string& device) {
-  return {.path = path, .device_path = device, .serial = path.substr(path.rfind('-') + 1), .size_bytes = 1 << 30};
+  return {
+      .path = path, .device_path = device, .serial = path.substr(path.rfind('-') + 1), .size_bytes = 1 << 30};
 }
 
 DatasetState Dataset(const std::string& name, PropertyStates properties, const std::string& mounted_at) {
@@ -34,7 +35,8 @@ DatasetState Dataset(const std::string& name, PropertyStates properties, const s
 // A node with pool tank (a mirror of A and B), tank/data, and the blank disks C and D.
 ZfsState Seen() {
   ZfsState seen;
-  seen.pools["tank"] = {.name = "tank", .guid = 7, .health = "ONLINE", .layout = {{"mirror", {"/dev/sda", "/dev/sdb"}}}};
+  seen.pools["tank"] = {
+      .name = "tank", .guid = 7, .health = "ONLINE", .layout = {{"mirror", {"/dev/sda", "/dev/sdb"}}}};
   seen.datasets["tank"] = Dataset("tank", {}, "/tank");
   seen.datasets["tank/data"] = Dataset("tank/data",
                                        {{"quota", {"10737418240", "local", "-"}},
@@ -60,7 +62,8 @@ ZfsPlan Planned(const ZfsSpec& spec, const ZfsState& seen = Seen(), const Owners
   return plan.ok() ? *plan : ZfsPlan{};
 }
 
-std::vector<std::string> Refusals(const ZfsSpec& spec, const ZfsState& seen = Seen(), const Ownership& owned = {}) {
+std::vector<std::string> Refusals(const ZfsSpec& spec, const ZfsState& seen = Seen(),
+                                  const Ownership& owned = {}) {
   const auto plan = MakePlan(spec, seen, owned);
   EXPECT_FALSE(plan.ok());
   EXPECT_EQ(plan.status().code(), absl::StatusCode::kInvalidArgument);
@@ -85,14 +88,17 @@ ZfsSpec One(DatasetSpec dataset) {
 
 TEST(Layouts, LevelsAndCounts) {
   const std::vector<std::string> disks = {"a", "b", "c", "d"};
-  const auto first = [&](size_t count) { return std::vector<std::string>(disks.begin(), disks.begin() + static_cast<long>(count)); };
+  const auto first = [&](size_t count) {
+    return std::vector<std::string>(disks.begin(), disks.begin() + static_cast<long>(count));
+  };
   const struct {
     const char* level;
     size_t least;
     const char* really;
-  } cases[] = {{"single", 1, "single"}, {"MIRROR", 2, "mirror"}, {"raid1", 2, "mirror"}, {"RAIDZ1", 2, "raidz1"},
-               {"raidz", 2, "raidz1"},  {"raidz2", 3, "raidz2"}, {"raidz3", 4, "raidz3"}, {"raid10", 4, "raid10"},
-               {"draid", 2, "draid1"},  {"draid2", 3, "draid2"}};
+  } cases[] = {{"single", 1, "single"}, {"MIRROR", 2, "mirror"}, {"raid1", 2, "mirror"},
+               {"RAIDZ1", 2, "raidz1"}, {"raidz", 2, "raidz1"},  {"raidz2", 3, "raidz2"},
+               {"raidz3", 4, "raidz3"}, {"raid10", 4, "raid10"}, {"draid", 2, "draid1"},
+               {"draid2", 3, "draid2"}};
   for (const auto& one : cases) {
     const auto layout = LayoutOf(one.level, first(one.least));
     ASSERT_TRUE(layout.ok()) << one.level << layout.status();
@@ -107,7 +113,8 @@ TEST(Layouts, LevelsAndCounts) {
 // Trap 4: any level but two spellings became a stripe.
 TEST(Trap4, AnUnknownLevelIsRefused) {
   for (const char* level : {"", "raid5", "mirrored", "raidz4", "draid2:4d", "none"}) {
-    EXPECT_THAT(Refusals(Pool(level, {kC, kD})), ElementsAre(AllOf(HasSubstr("zfs.pools[0].raid_level"), HasSubstr("unknown"))))
+    EXPECT_THAT(Refusals(Pool(level, {kC, kD})),
+                ElementsAre(AllOf(HasSubstr("zfs.pools[0].raid_level"), HasSubstr("unknown"))))
         << level;
   }
 }
@@ -123,10 +130,12 @@ TEST(PlanPools, CreatesOnBlankDisks) {
 // Trap 1: safe mode wiped an ext4 disk.
 TEST(Trap1, SafeModeRefusesADiskThatHoldsAnything) {
   ZfsState seen = Seen();
-  seen.disks[kC].findings = {{"/dev/sdc", "ext4 (wipefs, blkid)", "", 0, false}, {"/dev/sdc1", "partition 'home'", "", 0, false}};
-  EXPECT_THAT(Refusals(Pool("mirror", {kC, kD}), seen),
-              ElementsAre(AllOf(HasSubstr("zfs.pools[0].disks[0]"), HasSubstr("/dev/sdc: ext4 (wipefs, blkid)"),
-                                HasSubstr("/dev/sdc1: partition 'home'"))));
+  seen.disks[kC].findings = {{"/dev/sdc", "ext4 (wipefs, blkid)", "", 0, false},
+                             {"/dev/sdc1", "partition 'home'", "", 0, false}};
+  EXPECT_THAT(
+      Refusals(Pool("mirror", {kC, kD}), seen),
+      ElementsAre(AllOf(HasSubstr("zfs.pools[0].disks[0]"), HasSubstr("/dev/sdc: ext4 (wipefs, blkid)"),
+                        HasSubstr("/dev/sdc1: partition 'home'"))));
 }
 
 // Trap 5: a flag never overrides the mode; only the mode itself permits, and then as a point of no return.
@@ -164,7 +173,8 @@ TEST(Trap3, MembersMatchByDeviceNotByPath) {
   seen.disks["/dev/disk/by-id/wwn-A"] = Disk("/dev/disk/by-id/wwn-A", "/dev/sda");
   EXPECT_THAT(Planned(Pool("mirror", {kB, "/dev/disk/by-id/wwn-A"}, "tank"), seen).steps, IsEmpty());
   seen.disks["/dev/disk/by-id/wwn-C"] = Disk("/dev/disk/by-id/wwn-C", "/dev/sdc");
-  EXPECT_THAT(Refusals(Pool("mirror", {kC, "/dev/disk/by-id/wwn-C"}), seen), ElementsAre(HasSubstr("is the same disk as")));
+  EXPECT_THAT(Refusals(Pool("mirror", {kC, "/dev/disk/by-id/wwn-C"}), seen),
+              ElementsAre(HasSubstr("is the same disk as")));
 }
 
 TEST(PlanPools, RefusesDisksThatAreAbsentTwiceOrUnstable) {
@@ -173,7 +183,30 @@ TEST(PlanPools, RefusesDisksThatAreAbsentTwiceOrUnstable) {
   EXPECT_THAT(Refusals(Pool("single", {"/dev/sdc"})), ElementsAre(HasSubstr("not a stable path")));
   ZfsSpec two = Pool("single", {kC});
   two.pools.push_back({"other", "single", {kC}, {}, "zfs.pools[1]"});
-  EXPECT_THAT(Refusals(two), ElementsAre(HasSubstr("zfs.pools[1].disks[0]: disk /dev/disk/by-id/nvme-C is also named for pool fast")));
+  EXPECT_THAT(Refusals(two),
+              ElementsAre(HasSubstr(
+                  "zfs.pools[1].disks[0]: disk /dev/disk/by-id/nvme-C is also named for pool fast")));
+}
+
+TEST(PlanPools, RefusesUnknownPoolProperties) {
+  ZfsSpec spec = Pool("single", {kC});
+  spec.pools[0].properties = {{"ashift", "12"}, {"autotrim", "on"}, {"feature@lz4_compress", "enabled"}};
+  EXPECT_EQ(Planned(spec).steps.size(), 1u);
+  spec.pools[0].properties = {{"ashift", "4096"}, {"colour", "blue"}, {"comment", "a\nb"}};
+  EXPECT_THAT(Refusals(spec), ElementsAre(HasSubstr("properties.ashift"), HasSubstr("properties.colour"),
+                                          HasSubstr("properties.comment")));
+}
+
+TEST(PlanPools, AMountPointElsewhereNeedsItsDirectory) {
+  ZfsSpec spec = Pool("single", {kC});
+  spec.datasets = {{.name = "fast", .properties = {{"mountpoint", "/srv/fast"}}}};
+  ZfsState seen = Seen();
+  seen.paths["/srv"] = seen.paths["/srv/fast"] = {};
+  const ZfsPlan plan = Planned(spec, seen);
+  ASSERT_EQ(plan.steps.size(), 2u);
+  EXPECT_THAT(plan.steps[0].needs, ElementsAre(Need{"path:/srv", false}));
+  EXPECT_THAT(plan.steps[0].provides, ElementsAre("pool:fast", "dataset:fast", "path:/srv/fast"));
+  EXPECT_EQ(plan.steps[1].id, "directory:/srv");
 }
 
 TEST(Trap2, AnExportedPoolOfThatNameIsRefused) {
@@ -185,7 +218,8 @@ TEST(Trap2, AnExportedPoolOfThatNameIsRefused) {
 // Trap 13: what exists is compared, neither skipped nor made again.
 TEST(Trap13, AnotherLayoutIsExplained) {
   EXPECT_THAT(Refusals(Pool("stripe", {kA, kB}, "tank")),
-              ElementsAre(AllOf(HasSubstr("it is a mirror (mirror of /dev/sda /dev/sdb)"), HasSubstr("declared is a stripe"))));
+              ElementsAre(AllOf(HasSubstr("it is a mirror (mirror of /dev/sda /dev/sdb)"),
+                                HasSubstr("declared is a stripe"))));
   EXPECT_THAT(Refusals(Pool("mirror", {kA, kC}, "tank")), ElementsAre(HasSubstr("/dev/sdc")));
   EXPECT_THAT(Planned(Pool("mirror", {kB, kA}, "tank")).steps, IsEmpty());
   EXPECT_THAT(Planned(Pool("mirror", {}, "tank")).steps, IsEmpty());
@@ -199,32 +233,40 @@ TEST(PlanDatasets, CreatesParentBeforeChildWhateverTheOrder) {
   ASSERT_EQ(plan.steps.size(), 3u);
   EXPECT_EQ(plan.steps[1].id, "dataset:fast/a");
   EXPECT_EQ(plan.steps[2].id, "dataset:fast/a/b");
-  EXPECT_THAT(plan.steps[2].needs, UnorderedElementsAre(Need{"pool:fast", false}, Need{"dataset:fast/a", false},
-                                                        Need{"path:/fast/a", false}));
+  EXPECT_THAT(plan.steps[2].needs,
+              UnorderedElementsAre(Need{"pool:fast", false}, Need{"dataset:fast/a", false},
+                                   Need{"path:/fast/a", false}));
 }
 
 TEST(PlanDatasets, NeedsAnExistingParent) {
-  EXPECT_THAT(Refusals(One({.name = "tank/none/x"})), ElementsAre("zfs.datasets[0].name: parent dataset tank/none is neither there nor declared"));
-  EXPECT_THAT(Refusals(One({.name = "gone/x"})), ElementsAre("zfs.datasets[0].name: pool gone is neither there nor declared"));
+  EXPECT_THAT(Refusals(One({.name = "tank/none/x"})),
+              ElementsAre("zfs.datasets[0].name: parent dataset tank/none is neither there nor declared"));
+  EXPECT_THAT(Refusals(One({.name = "gone/x"})),
+              ElementsAre("zfs.datasets[0].name: pool gone is neither there nor declared"));
 }
 
 TEST(PlanDatasets, SetsOnlyWhatDiffersInValueOrSource) {
-  const ZfsPlan plan = Planned(One({.name = "tank/data", .properties = {{"quota", "10G"}, {"compression", "lz4"}}}));
+  const ZfsPlan plan =
+      Planned(One({.name = "tank/data", .properties = {{"quota", "10G"}, {"compression", "lz4"}}}));
   ASSERT_EQ(plan.steps.size(), 1u);
   EXPECT_EQ(plan.steps[0].id, "properties:tank/data");
-  EXPECT_THAT(plan.steps[0].differences, ElementsAre(Difference{"compression", "lz4 (inherited from tank)", "lz4 (local)"}));
+  EXPECT_THAT(plan.steps[0].differences,
+              ElementsAre(Difference{"compression", "lz4 (inherited from tank)", "lz4 (local)"}));
   EXPECT_EQ(plan.steps[0].reversal, Reversal::kConfig);
 }
 
 TEST(PlanDatasets, CreateOnlyPropertiesAreExplained) {
   EXPECT_THAT(Refusals(One({.name = "tank/data", .properties = {{"casesensitivity", "mixed"}}})),
               ElementsAre(HasSubstr("at creation only")));
-  EXPECT_THAT(Planned(One({.name = "tank/data", .properties = {{"casesensitivity", "sensitive"}}})).steps, IsEmpty());
-  EXPECT_THAT(Refusals(One({.name = "tank/data", .volume_size_bytes = 1024})), ElementsAre(HasSubstr("exists as a filesystem")));
+  EXPECT_THAT(Planned(One({.name = "tank/data", .properties = {{"casesensitivity", "sensitive"}}})).steps,
+              IsEmpty());
+  EXPECT_THAT(Refusals(One({.name = "tank/data", .volume_size_bytes = 1024})),
+              ElementsAre(HasSubstr("exists as a filesystem")));
 }
 
 TEST(PlanDatasets, TheMountPointMayBeInherited) {
-  EXPECT_THAT(Planned(One({.name = "tank/data", .properties = {{"mountpoint", "/tank/data"}}})).steps, IsEmpty());
+  EXPECT_THAT(Planned(One({.name = "tank/data", .properties = {{"mountpoint", "/tank/data"}}})).steps,
+              IsEmpty());
   const ZfsPlan plan = Planned(One({.name = "tank/new", .properties = {{"mountpoint", "/tank/new"}}}));
   EXPECT_EQ(std::get<CreateDatasetStep>(plan.steps[0].step).properties.count("mountpoint"), 0u);
 }
@@ -232,7 +274,8 @@ TEST(PlanDatasets, TheMountPointMayBeInherited) {
 TEST(PlanDatasets, AChangedMountPointMovesItsPaths) {
   ZfsState seen = Seen();
   seen.datasets["tank/data/child"] = Dataset("tank/data/child", {}, "/tank/data/child");
-  seen.datasets["tank/data/child"].properties["mountpoint"] = {"/tank/data/child", "inherited from tank/data", "-"};
+  seen.datasets["tank/data/child"].properties["mountpoint"] = {"/tank/data/child", "inherited from tank/data",
+                                                               "-"};
   const ZfsPlan plan = Planned(One({.name = "tank/data", .properties = {{"mountpoint", "/srv"}}}), seen);
   ASSERT_EQ(plan.steps.size(), 1u);
   EXPECT_THAT(plan.steps[0].removes, ElementsAre("path:/tank/data", "path:/tank/data/child"));
@@ -245,7 +288,8 @@ TEST(Trap9, AMountOverEntriesIsRefused) {
   seen.datasets["tank/data"].mounted_at = "";
   seen.paths["/tank"] = {DirectoryState{0, 0, 0755}, {"data"}, true};
   seen.paths["/tank/data"] = {DirectoryState{0, 0, 0755}, {"lost"}, false};
-  EXPECT_THAT(Refusals(One({.name = "tank/data"}), seen), ElementsAre(HasSubstr("/tank/data is not empty (it holds lost)")));
+  EXPECT_THAT(Refusals(One({.name = "tank/data"}), seen),
+              ElementsAre(HasSubstr("/tank/data is not empty (it holds lost)")));
   seen.paths["/tank/data"].entries.clear();
   const ZfsPlan plan = Planned(One({.name = "tank/data"}), seen);
   ASSERT_EQ(plan.steps.size(), 1u);
@@ -273,23 +317,26 @@ TEST(PlanDatasets, OwnerGroupAndModeOfAnExistingRoot) {
               ElementsAre(Difference{"group", "0", "heads (1000)"}, Difference{"mode", "755", "2770"}));
   const ZfsPlan unknown = Planned(One({.name = "tank/data", .group = "new"}));
   EXPECT_THAT(unknown.steps[0].needs, ::testing::Contains(Need{"group:new", false}));
-  EXPECT_THAT(Planned(One({.name = "tank/data", .owner = "0", .group = "0", .mode = "0755"})).steps, IsEmpty());
+  EXPECT_THAT(Planned(One({.name = "tank/data", .owner = "0", .group = "0", .mode = "0755"})).steps,
+              IsEmpty());
 }
 
 TEST(PlanDatasets, AllProblemsAtOnceEachAtItsPlace) {
   ZfsSpec spec = Pool("raid7", {kC, kD});
-  spec.datasets = {{.name = "tank/a", .properties = {{"quota", "much"}, {"colour", "blue"}}, .origin = "zfs.datasets[0]"},
-                   {.name = "tank/b c", .mode = "999", .origin = "zfs.datasets[1]"},
-                   {.name = "fast/x", .origin = "zfs.datasets[2]"},
-                   {.name = "gone/x", .origin = "zfs.datasets[3]"},
-                   {.name = "tank/a", .properties = {{"phoenix:run", "x"}}, .origin = "zfs.datasets[4]"}};
+  spec.datasets = {
+      {.name = "tank/a", .properties = {{"quota", "much"}, {"colour", "blue"}}, .origin = "zfs.datasets[0]"},
+      {.name = "tank/b c", .mode = "999", .origin = "zfs.datasets[1]"},
+      {.name = "fast/x", .origin = "zfs.datasets[2]"},
+      {.name = "gone/x", .origin = "zfs.datasets[3]"},
+      {.name = "tank/a", .properties = {{"phoenix:run", "x"}}, .origin = "zfs.datasets[4]"}};
   spec.arc_max_bytes = 1;
   EXPECT_THAT(Refusals(spec),
-              UnorderedElementsAre(HasSubstr("zfs.pools[0].raid_level"), HasSubstr("zfs.datasets[0].properties.quota"),
-                                   HasSubstr("zfs.datasets[0].properties.colour"), HasSubstr("zfs.datasets[1].name"),
-                                   HasSubstr("zfs.datasets[1].mode"), HasSubstr("zfs.datasets[3].name"),
-                                   HasSubstr("zfs.datasets[4].name"), HasSubstr("zfs.datasets[4].properties.phoenix:run"),
-                                   HasSubstr("zfs.arc_max")));
+              UnorderedElementsAre(
+                  HasSubstr("zfs.pools[0].raid_level"), HasSubstr("zfs.datasets[0].properties.quota"),
+                  HasSubstr("zfs.datasets[0].properties.colour"), HasSubstr("zfs.datasets[1].name"),
+                  HasSubstr("zfs.datasets[1].mode"), HasSubstr("zfs.datasets[3].name"),
+                  HasSubstr("zfs.datasets[4].name"), HasSubstr("zfs.datasets[4].properties.phoenix:run"),
+                  HasSubstr("zfs.arc_max")));
 }
 
 TEST(PlanDatasets, RemovesOnlyItsOwnAndOnlyWithoutChildren) {
@@ -300,7 +347,8 @@ TEST(PlanDatasets, RemovesOnlyItsOwnAndOnlyWithoutChildren) {
   ASSERT_EQ(plan.steps.size(), 1u);
   EXPECT_THAT(plan.steps[0].removes, ElementsAre("dataset:tank/data", "path:/tank/data"));
   // Somebody destroyed ours and made another of that name.
-  EXPECT_THAT(Refusals(One(gone), Seen(), {{{"dataset:tank/data", "1"}}}), ElementsAre(HasSubstr("not created by Phoenix")));
+  EXPECT_THAT(Refusals(One(gone), Seen(), {{{"dataset:tank/data", "1"}}}),
+              ElementsAre(HasSubstr("not created by Phoenix")));
   ZfsState seen = Seen();
   seen.datasets["tank/data/child"] = Dataset("tank/data/child", {}, "/tank/data/child");
   EXPECT_THAT(Refusals(One(gone), seen, owned), ElementsAre(HasSubstr("holds tank/data/child")));

@@ -55,11 +55,12 @@ struct Planning {
   bool Created(std::string_view kind, std::string_view name, uint64_t guid) const;
 };
 
-// Adds what the names, values and combinations of the spec violate by themselves; the rest of the planner leaves out the
-// objects concerned, so that all problems are told at once and none twice.
+// Adds what the names, values and combinations of the spec violate by themselves; the rest of the planner
+// leaves out the objects concerned, so that all problems are told at once and none twice.
 void CheckSpec(Planning& planning);
 // `origin` with a field, "zfs.pools[0].disks"; a readable place where the spec names no origin.
-std::string Place(std::string_view origin, std::string_view kind, std::string_view name, std::string_view field = {});
+std::string Place(std::string_view origin, std::string_view kind, std::string_view name,
+                  std::string_view field = {});
 
 void PlanPools(Planning& planning);
 void PlanDatasets(Planning& planning);
@@ -69,6 +70,8 @@ void PlanArc(Planning& planning);
 // Adds a violation at `place` where mounting `name` at `mountpoint` would hide something.
 void CheckMountDirectory(Planning& planning, const std::string& place, std::string_view name,
                          const std::string& mountpoint);
+// The directory that a mount point lies in.
+void AddMountNeeds(const Planning& planning, const std::string& mountpoint, std::vector<Need>& needs);
 // The needs of an owner and a group that are named, not numbered.
 void AddRootNeeds(const RootWish& root, const ZfsState& seen, std::vector<Need>& needs);
 // The differences that owner, group and mode make to `before`.

@@ -17,7 +17,8 @@ constexpr std::string_view kOnOff = "on off";
 PropertyRule Switch(std::string_view name, std::string_view standard, bool volumes = false) {
   return {.name = name, .kind = kChoice, .volumes = volumes, .standard = standard, .choices = kOnOff};
 }
-PropertyRule Choice(std::string_view name, std::string_view standard, std::string_view choices, bool volumes = true) {
+PropertyRule Choice(std::string_view name, std::string_view standard, std::string_view choices,
+                    bool volumes = true) {
   return {.name = name, .kind = kChoice, .volumes = volumes, .standard = standard, .choices = choices};
 }
 PropertyRule Space(std::string_view name, bool volumes) {
@@ -57,6 +58,7 @@ std::vector<PropertyRule> MakeRules() {
              "on off verify sha256 sha256,verify sha512 sha512,verify skein skein,verify edonr,verify blake3 "
              "blake3,verify"),
       Choice("longname", "off", "on off", false),
+      {.name = "volthreading", .kind = kChoice, .filesystems = false, .standard = "on", .choices = kOnOff},
       {.name = "compression", .kind = kText, .standard = "on"},
       {.name = "recordsize", .kind = kSize, .volumes = false, .standard = "131072"},
       {.name = "special_small_blocks", .kind = kSize, .standard = "0"},
@@ -68,23 +70,50 @@ std::vector<PropertyRule> MakeRules() {
       {.name = "fscontext", .volumes = false, .standard = "none"},
       {.name = "defcontext", .volumes = false, .standard = "none"},
       {.name = "rootcontext", .volumes = false, .standard = "none"},
-      {.name = "canmount", .kind = kChoice, .inheritable = false, .volumes = false, .standard = "on",
+      {.name = "canmount",
+       .kind = kChoice,
+       .inheritable = false,
+       .volumes = false,
+       .standard = "on",
        .choices = "on off noauto"},
       Space("quota", false),
       Space("refquota", false),
       Space("reservation", true),
       Space("refreservation", true),
-      {.name = "filesystem_limit", .kind = kLimit, .inheritable = false, .volumes = false, .standard = "none"},
+      {.name = "filesystem_limit",
+       .kind = kLimit,
+       .inheritable = false,
+       .volumes = false,
+       .standard = "none"},
       {.name = "snapshot_limit", .kind = kLimit, .inheritable = false, .standard = "none"},
       {.name = "volsize", .kind = kSize, .inheritable = false, .filesystems = false, .standard = "0"},
-      {.name = "volblocksize", .kind = kSize, .inheritable = false, .create_only = true, .filesystems = false,
+      {.name = "volblocksize",
+       .kind = kSize,
+       .inheritable = false,
+       .create_only = true,
+       .filesystems = false,
        .standard = "16384"},
-      {.name = "casesensitivity", .kind = kChoice, .inheritable = false, .create_only = true, .volumes = false,
-       .standard = "sensitive", .choices = "sensitive insensitive mixed"},
-      {.name = "normalization", .kind = kChoice, .inheritable = false, .create_only = true, .volumes = false,
-       .standard = "none", .choices = "none formC formD formKC formKD"},
-      {.name = "utf8only", .kind = kChoice, .inheritable = false, .create_only = true, .volumes = false,
-       .standard = "off", .choices = kOnOff},
+      {.name = "casesensitivity",
+       .kind = kChoice,
+       .inheritable = false,
+       .create_only = true,
+       .volumes = false,
+       .standard = "sensitive",
+       .choices = "sensitive insensitive mixed"},
+      {.name = "normalization",
+       .kind = kChoice,
+       .inheritable = false,
+       .create_only = true,
+       .volumes = false,
+       .standard = "none",
+       .choices = "none formC formD formKC formKD"},
+      {.name = "utf8only",
+       .kind = kChoice,
+       .inheritable = false,
+       .create_only = true,
+       .volumes = false,
+       .standard = "off",
+       .choices = kOnOff},
   };
   return rules;
 }
@@ -110,16 +139,18 @@ bool IsNumber(std::string_view text) {
 bool IsCompression(std::string_view value) {
   if (HasWord("on off lzjb gzip zle lz4 zstd zstd-fast", value)) return true;
   const auto level = [&](std::string_view family, int least, int most) {
-    if (!value.starts_with(family) || !IsNumber(value.substr(family.size())) || value.size() > family.size() + 4) {
+    if (!value.starts_with(family) || !IsNumber(value.substr(family.size())) ||
+        value.size() > family.size() + 4) {
       return false;
     }
     const int number = std::atoi(std::string(value.substr(family.size())).c_str());
     return number >= least && number <= most;
   };
   if (level("gzip-", 1, 9) || level("zstd-", 1, 19) || level("zstd-fast-", 1, 10)) return true;
-  return HasWord("zstd-fast-20 zstd-fast-30 zstd-fast-40 zstd-fast-50 zstd-fast-60 zstd-fast-70 zstd-fast-80 "
-                 "zstd-fast-90 zstd-fast-100 zstd-fast-500 zstd-fast-1000",
-                 value);
+  return HasWord(
+      "zstd-fast-20 zstd-fast-30 zstd-fast-40 zstd-fast-50 zstd-fast-60 zstd-fast-70 zstd-fast-80 "
+      "zstd-fast-90 zstd-fast-100 zstd-fast-500 zstd-fast-1000",
+      value);
 }
 
 absl::StatusOr<std::string> CanonicalSize(std::string_view property, std::string_view value) {
@@ -159,7 +190,8 @@ absl::StatusOr<uint64_t> ParseSize(std::string_view text) {
   const absl::Status bad = InvalidArgument("'{}' is not a size such as 800G, 1.4T or plain bytes", text);
   size_t end = 0;
   bool fraction = false;
-  while (end < text.size() && (std::isdigit(static_cast<unsigned char>(text[end])) != 0 || text[end] == '.')) {
+  while (end < text.size() &&
+         (std::isdigit(static_cast<unsigned char>(text[end])) != 0 || text[end] == '.')) {
     if (text[end] == '.' && fraction) return bad;
     fraction = fraction || text[end] == '.';
     ++end;
@@ -174,7 +206,8 @@ absl::StatusOr<uint64_t> ParseSize(std::string_view text) {
     shift = static_cast<int>(position) * 10;
     unit.remove_prefix(1);
     if (!unit.empty() && unit[0] == 'i' && shift > 0) unit.remove_prefix(1);
-    if (!unit.empty() && std::toupper(static_cast<unsigned char>(unit[0])) == 'B' && shift > 0) unit.remove_prefix(1);
+    if (!unit.empty() && std::toupper(static_cast<unsigned char>(unit[0])) == 'B' && shift > 0)
+      unit.remove_prefix(1);
     if (!unit.empty()) return bad;
   }
   const std::string number(text.substr(0, end));
@@ -199,7 +232,8 @@ absl::StatusOr<std::string> CanonicalValue(std::string_view property, std::strin
   const PropertyRule* rule = FindProperty(property);
   if (rule == nullptr) return std::string(value);
   switch (rule->kind) {
-    case kSize: return CanonicalSize(property, value);
+    case kSize:
+      return CanonicalSize(property, value);
     case kLimit:
       // Older releases print the number that stands for no limit.
       if (value == "none" || value == "18446744073709551615") return std::string("none");
@@ -224,7 +258,8 @@ absl::StatusOr<std::string> CanonicalValue(std::string_view property, std::strin
       while (value.size() > 1 && value.ends_with('/')) value.remove_suffix(1);
       return std::string(value);
     }
-    case kText: break;
+    case kText:
+      break;
   }
   if (property == "compression") {
     if (!IsCompression(value)) return InvalidArgument("compression does not know '{}'", value);

@@ -21,7 +21,8 @@ enum class PropertyKind {
 struct PropertyRule {
   std::string_view name;
   PropertyKind kind = PropertyKind::kText;
-  // `zfs inherit` takes it; otherwise only `zfs inherit -S` does, which puts back the received value or the default.
+  // `zfs inherit` takes it; otherwise only `zfs inherit -S` does, which puts back the received value or the
+  // default.
   bool inheritable = true;
   // Can be given at creation only.
   bool create_only = false;
@@ -52,8 +53,8 @@ inline constexpr std::string_view kWrittenMark = "phoenix:written";
 // "1.4T" in bytes, by ZFS's own arithmetic: a fraction times a power of two, truncated.
 absl::StatusOr<uint64_t> ParseSize(std::string_view text);
 
-// The form in which values of this property compare: sizes in bytes, aliases resolved. INVALID_ARGUMENT for a value that
-// the property does not take.
+// The form in which values of this property compare: sizes in bytes, aliases resolved. INVALID_ARGUMENT for a
+// value that the property does not take.
 absl::StatusOr<std::string> CanonicalValue(std::string_view property, std::string_view value);
 
 // True when both mean the same to ZFS.

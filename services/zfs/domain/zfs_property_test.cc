@@ -11,16 +11,27 @@ TEST(ParseSize, AsZfsComputesIt) {
   const struct {
     const char* text;
     uint64_t bytes;
-  } cases[] = {{"0", 0},          {"4096", 4096},          {"128K", 131072},       {"1M", 1048576},
-               {"800G", 858993459200}, {"2T", 2199023255552}, {"1.4T", 1539316278886}, {"1.5k", 1536},
-               {"0.5K", 512},     {"10GB", 10737418240},   {"10GiB", 10737418240}, {"1P", 1125899906842624},
-               {"7B", 7},         {"1.999B", 1}};
+  } cases[] = {{"0", 0},
+               {"4096", 4096},
+               {"128K", 131072},
+               {"1M", 1048576},
+               {"800G", 858993459200},
+               {"2T", 2199023255552},
+               {"1.4T", 1539316278886},
+               {"1.5k", 1536},
+               {"0.5K", 512},
+               {"10GB", 10737418240},
+               {"10GiB", 10737418240},
+               {"1P", 1125899906842624},
+               {"7B", 7},
+               {"1.999B", 1}};
   for (const auto& one : cases) {
     const auto parsed = ParseSize(one.text);
     ASSERT_TRUE(parsed.ok()) << parsed.status();
     EXPECT_EQ(*parsed, one.bytes) << one.text;
   }
-  for (const char* bad : {"", "G", "-1", "1.2.3G", "1X", "1 G", "16E", "99999999999999999999", "1Gx", ".5G", "0x10", "1iB"}) {
+  for (const char* bad :
+       {"", "G", "-1", "1.2.3G", "1X", "1 G", "16E", "99999999999999999999", "1Gx", ".5G", "0x10", "1iB"}) {
     EXPECT_FALSE(ParseSize(bad).ok()) << bad;
   }
 }
@@ -39,14 +50,25 @@ TEST(SameValue, ComparesInNativeUnits) {
 }
 
 TEST(CanonicalValue, RefusesWhatZfsWouldRefuse) {
-  for (const auto& [property, value] : {std::pair("atime", "yes"), {"compression", "lz5"}, {"compression", "zstd-20"},
-                                        {"recordsize", "100K"}, {"recordsize", "32M"}, {"quota", "lots"}, {"sync", "true"},
-                                        {"mountpoint", "relative"}, {"mountpoint", "/a/../b"}, {"copies", "4"},
-                                        {"sharenfs", "a\nb"}, {"filesystem_limit", "10K"}}) {
+  for (const auto& [property, value] : {std::pair("atime", "yes"),
+                                        {"compression", "lz5"},
+                                        {"compression", "zstd-20"},
+                                        {"recordsize", "100K"},
+                                        {"recordsize", "32M"},
+                                        {"quota", "lots"},
+                                        {"sync", "true"},
+                                        {"mountpoint", "relative"},
+                                        {"mountpoint", "/a/../b"},
+                                        {"copies", "4"},
+                                        {"sharenfs", "a\nb"},
+                                        {"filesystem_limit", "10K"}}) {
     EXPECT_FALSE(CanonicalValue(property, value).ok()) << property << "=" << value;
   }
-  for (const auto& [property, value] : {std::pair("compression", "zstd-fast-100"), {"mountpoint", "legacy"},
-                                        {"refreservation", "auto"}, {"sync", "always"}, {"checksum", "blake3"}}) {
+  for (const auto& [property, value] : {std::pair("compression", "zstd-fast-100"),
+                                        {"mountpoint", "legacy"},
+                                        {"refreservation", "auto"},
+                                        {"sync", "always"},
+                                        {"checksum", "blake3"}}) {
     EXPECT_TRUE(CanonicalValue(property, value).ok()) << property << "=" << value;
   }
 }
@@ -59,9 +81,10 @@ TEST(Properties, KnowWhatCannotBeInherited) {
 }
 
 TEST(Names, AreStricterThanZfs) {
-  for (const char* good : {"quickOS", "quickOS/vm-disks", "a/b.c_d:e-f/1"}) EXPECT_EQ(WrongDatasetName(good), "") << good;
-  for (const char* bad : {"", "/a", "a/", "a//b", "a/-b", "a/b c", "a/b@c", "a/.phoenix", "1pool/x", "mirror1", "raidz2/x",
-                          "log", "a/b%", "a/ü", "a/b\n"}) {
+  for (const char* good : {"quickOS", "quickOS/vm-disks", "a/b.c_d:e-f/1"})
+    EXPECT_EQ(WrongDatasetName(good), "") << good;
+  for (const char* bad : {"", "/a", "a/", "a//b", "a/-b", "a/b c", "a/b@c", "a/.phoenix", "1pool/x",
+                          "mirror1", "raidz2/x", "log", "a/b%", "a/ü", "a/b\n"}) {
     EXPECT_NE(WrongDatasetName(bad), "") << bad;
   }
   EXPECT_NE(WrongDatasetName("a/" + std::string(254, 'x')), "");

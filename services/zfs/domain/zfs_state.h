@@ -40,7 +40,8 @@ struct DatasetState {
     const auto found = properties.find(property);
     return found == properties.end() ? "" : found->second.value;
   }
-  // The value where it is set on this very dataset; user properties are inherited, and an inherited mark marks nothing.
+  // The value where it is set on this very dataset; user properties are inherited, and an inherited mark
+  // marks nothing.
   std::string LocalValue(std::string_view property) const {
     const auto found = properties.find(property);
     return found == properties.end() || !found->second.local() ? "" : found->second.value;
@@ -65,7 +66,8 @@ struct PoolState {
   uint64_t size_bytes = 0;
   uint64_t free_bytes = 0;
   PropertyStates properties;
-  // Data vdevs; members as kernel paths of whole disks ("/dev/nvme0n1"), or as ZFS names them where the disk is missing.
+  // Data vdevs; members as kernel paths of whole disks ("/dev/nvme0n1"), or as ZFS names them where the disk
+  // is missing.
   std::vector<VdevGroup> layout;
   // Disks of logs, caches, spares and special vdevs, the same way.
   std::vector<std::string> other_disks;
@@ -129,12 +131,12 @@ struct ObserveRequest {
   bool pools = false;
   std::vector<std::string> wanted_pools;  // where one of them is not imported, exported pools are looked for
   bool all_datasets = false;
-  std::vector<std::string> datasets;      // single ones, by name; missing ones are simply not in the answer
-  bool recursive = false;                 // `datasets` and everything below
-  bool snapshots = false;                 // all, or those of `datasets` where it names any
-  std::vector<std::string> disks;         // paths; "*" for every whole disk
+  std::vector<std::string> datasets;  // single ones, by name; missing ones are simply not in the answer
+  bool recursive = false;             // `datasets` and everything below
+  bool snapshots = false;             // all, or those of `datasets` where it names any
+  std::vector<std::string> disks;     // paths; "*" for every whole disk
   std::vector<std::string> paths;
-  std::vector<std::string> first_files;   // mount points
+  std::vector<std::string> first_files;    // mount points
   std::vector<std::string> users, groups;  // names
   bool arc = false;
 };

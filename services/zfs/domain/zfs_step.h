@@ -1,4 +1,5 @@
-// The steps of this domain, typed. Pure values; run ids are not in them, so that the same plan is the same text each time.
+// The steps of this domain, typed. Pure values; run ids are not in them, so that the same plan is the same
+// text each time.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +13,8 @@
 
 namespace phoenix::zfs {
 
-// Owner, group and mode that a mount root shall have; names are resolved when the step runs, since another participant may
-// create them in the same run. "" leaves one alone.
+// Owner, group and mode that a mount root shall have; names are resolved when the step runs, since another
+// participant may create them in the same run. "" leaves one alone.
 struct RootWish {
   std::string owner, group, mode;
   bool empty() const { return owner.empty() && group.empty() && mode.empty(); }
@@ -88,8 +89,8 @@ struct DeleteDatasetStep {
   friend bool operator==(const DeleteDatasetStep&, const DeleteDatasetStep&) = default;
 };
 
-using ZfsStep = std::variant<CreatePoolStep, CreateDatasetStep, SetPropertiesStep, MountStep, SetMountRootStep,
-                             MakeDirectoryStep, SetArcLimitStep, CreateSnapshotStep, DeleteSnapshotStep,
-                             DeleteDatasetStep>;
+using ZfsStep = std::variant<CreatePoolStep, CreateDatasetStep, SetPropertiesStep, MountStep,
+                             SetMountRootStep, MakeDirectoryStep, SetArcLimitStep, CreateSnapshotStep,
+                             DeleteSnapshotStep, DeleteDatasetStep>;
 
 }  // namespace phoenix::zfs

@@ -24,13 +24,14 @@ constexpr size_t kMostAtOnce = 8;
 constexpr char kById[] = "/dev/disk/by-id";
 constexpr char kModprobe[] = "/etc/modprobe.d";
 
-// What a listing printed; nothing where it says that there is nothing. Anything else that goes wrong stays an error: an
-// unreadable pool must not look like an absent one.
+// What a listing printed; nothing where it says that there is nothing. Anything else that goes wrong stays an
+// error: an unreadable pool must not look like an absent one.
 absl::StatusOr<std::string> Listing(const Command& command, const absl::StatusOr<CommandResult>& result) {
   if (!result.ok()) return result.status();
   if (result->exit_code == 0) return result->out;
   const std::string said = result->err + result->out;
-  if (said.find("no pools available") != std::string::npos || said.find("no datasets available") != std::string::npos) {
+  if (said.find("no pools available") != std::string::npos ||
+      said.find("no datasets available") != std::string::npos) {
     return std::string();
   }
   if (ParseMissing(result->err)) return result->out;
@@ -40,11 +41,12 @@ absl::StatusOr<std::string> Listing(const Command& command, const absl::StatusOr
 // Links that name a disk by its model and serial come before those that name it by a number only.
 bool IsPlainLink(const std::string& name) {
   return !name.starts_with("wwn-") && !name.starts_with("nvme-eui.") && !name.starts_with("nvme-nvme.") &&
-         !name.starts_with("scsi-3") && !name.starts_with("dm-") && !name.starts_with("md-") && !name.starts_with("lvm-");
+         !name.starts_with("scsi-3") && !name.starts_with("dm-") && !name.starts_with("md-") &&
+         !name.starts_with("lvm-");
 }
 
 template <class Entry, class Lookup>
-absl::StatusOr<std::optional<uint32_t>> LookUp(const std::string& name, Lookup lookup, uint32_t Entry::*id) {
+absl::StatusOr<std::optional<uint32_t>> LookUp(const std::string& name, Lookup lookup, uint32_t Entry::* id) {
   Entry entry{};
   Entry* found = nullptr;
   std::vector<char> buffer(65536);
@@ -121,7 +123,8 @@ absl::StatusOr<ZfsState> ZfsCli::Observe(const ObserveRequest& request) {
       for (auto& group : pool.layout) {
         for (auto& member : group.disks) member = DiskOfMember(devices, member);
       }
-      for (const auto& member : layouts[name].others) pool.other_disks.push_back(DiskOfMember(devices, member));
+      for (const auto& member : layouts[name].others)
+        pool.other_disks.push_back(DiskOfMember(devices, member));
     }
   }
   if (datasets) {
@@ -149,7 +152,8 @@ absl::StatusOr<ZfsState> ZfsCli::Observe(const ObserveRequest& request) {
   return state;
 }
 
-absl::Status ZfsCli::AddMounts(const ObserveRequest& request, const std::vector<Mount>& mounts, ZfsState& state) {
+absl::Status ZfsCli::AddMounts(const ObserveRequest& request, const std::vector<Mount>& mounts,
+                               ZfsState& state) {
   for (const auto& mount : mounts) {
     if (mount.file_system != "zfs") continue;
     const auto dataset = state.datasets.find(mount.source);
@@ -165,14 +169,15 @@ absl::Status ZfsCli::AddMounts(const ObserveRequest& request, const std::vector<
     if (seen.directory) {
       PHX_ASSIGN_OR_RETURN(seen.entries, files_.List(path));
     }
-    seen.mount_point = std::any_of(mounts.begin(), mounts.end(), [&](const Mount& mount) { return mount.path == path; });
+    seen.mount_point =
+        std::any_of(mounts.begin(), mounts.end(), [&](const Mount& mount) { return mount.path == path; });
     state.paths[path] = std::move(seen);
   }
   return absl::OkStatus();
 }
 
-absl::Status ZfsCli::AddDisks(const ObserveRequest& request, const std::vector<BlockDevice>& devices, bool look_for_exported,
-                              ZfsState& state) {
+absl::Status ZfsCli::AddDisks(const ObserveRequest& request, const std::vector<BlockDevice>& devices,
+                              bool look_for_exported, ZfsState& state) {
   std::vector<std::string> paths = request.disks;
   if (paths.size() == 1 && paths[0] == "*") {
     paths.clear();
@@ -193,7 +198,8 @@ absl::Status ZfsCli::AddDisks(const ObserveRequest& request, const std::vector<B
     if (!device) continue;
     const auto parts = DevicesOf(devices, *device);
     if (parts.empty() || parts[0]->type != "disk") continue;
-    DiskState disk{.path = path, .device_path = *device, .serial = parts[0]->serial, .size_bytes = parts[0]->size_bytes};
+    DiskState disk{
+        .path = path, .device_path = *device, .serial = parts[0]->serial, .size_bytes = parts[0]->size_bytes};
     for (const auto& [name, pool] : state.pools) {
       const auto member = [&](const std::string& of) { return of == disk.device_path || of == path; };
       for (const auto& group : pool.layout) {
@@ -245,7 +251,8 @@ absl::Status ZfsCli::AddDisks(const ObserveRequest& request, const std::vector<B
     probes.first_byte.reset();
     // A disk in use is refused anyway, and its ends are somebody's file system.
     if (disk.in_use.empty()) {
-      PHX_ASSIGN_OR_RETURN(probes.first_byte, FirstByteAtEdges(disk.device_path, disk.size_bytes, kDiskEdgeBytes));
+      PHX_ASSIGN_OR_RETURN(probes.first_byte,
+                           FirstByteAtEdges(disk.device_path, disk.size_bytes, kDiskEdgeBytes));
     }
     disk.findings = Findings(parts, probes);
     AddExported(parts, path, state.exported, disk.findings);
@@ -264,7 +271,8 @@ absl::Status ZfsCli::AddArc(const std::vector<Mount>& mounts, ZfsState& state) {
     const auto text = ReadText(path);
     // A link there is not worth failing for: it only decides about a warning.
     if (!text.ok()) continue;
-    if (const std::string value = ParseArcOption(*text); !value.empty()) state.arc.elsewhere.emplace_back(path, value);
+    if (const std::string value = ParseArcOption(*text); !value.empty())
+      state.arc.elsewhere.emplace_back(path, value);
   }
   PHX_ASSIGN_OR_RETURN(const std::string memory, ReadText("/proc/meminfo"));
   state.arc.memory_bytes = ParseMemory(memory);
@@ -301,13 +309,15 @@ absl::Status ZfsCli::Change(const ZfsChange& change, const ChildObserver& on_chi
   if (const auto* put = std::get_if<PutFile>(&change)) {
     return put->file ? files_.Replace(put->path, *put->file) : files_.Remove(put->path);
   }
-  if (const auto* made = std::get_if<MakeDirectory>(&change)) return files_.MakeDirectory(made->path, made->directory);
-  if (const auto* removed = std::get_if<RemoveDirectory>(&change)) return files_.RemoveDirectory(removed->path);
+  if (const auto* made = std::get_if<MakeDirectory>(&change))
+    return files_.MakeDirectory(made->path, made->directory);
+  if (const auto* removed = std::get_if<RemoveDirectory>(&change))
+    return files_.RemoveDirectory(removed->path);
 
   for (const Command& command : CommandsFor(change)) {
     PHX_ASSIGN_OR_RETURN(const CommandResult result, runner_.Run(command, on_child));
-    // A label that is half gone cannot be cleared; what follows zeroes its place. udev reads tables again by itself, too,
-    // and is in the way of others then. The probe decides.
+    // A label that is half gone cannot be cleared; what follows zeroes its place. udev reads tables again by
+    // itself, too, and is in the way of others then. The probe decides.
     const std::string& verb = command.args.empty() ? command.program : command.args[0];
     const bool hint = verb == "labelclear" || verb == "--rereadpt" || verb == "settle";
     if (!hint) PHX_RETURN_IF_ERROR(ExitStatus(command, result));

@@ -25,8 +25,8 @@ class ZfsCli final : public ZfsHost {
   absl::StatusOr<std::vector<Mount>> Mounts();
   absl::StatusOr<std::string> ReadText(const std::string& path);
   absl::Status AddMounts(const ObserveRequest& request, const std::vector<Mount>& mounts, ZfsState& state);
-  absl::Status AddDisks(const ObserveRequest& request, const std::vector<BlockDevice>& devices, bool look_for_exported,
-                        ZfsState& state);
+  absl::Status AddDisks(const ObserveRequest& request, const std::vector<BlockDevice>& devices,
+                        bool look_for_exported, ZfsState& state);
   absl::Status AddArc(const std::vector<Mount>& mounts, ZfsState& state);
   absl::Status AddNames(const ObserveRequest& request, ZfsState& state);
 

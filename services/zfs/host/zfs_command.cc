@@ -11,11 +11,15 @@ constexpr char kZfs[] = "/usr/sbin/zfs";
 constexpr char kZpool[] = "/usr/sbin/zpool";
 
 Command Make(std::string program, std::vector<std::string> args, std::chrono::seconds limit) {
-  // A zfs process that hangs waits for disks inside the kernel: killing does not end it, and its work may still be done.
-  return Command{.program = std::move(program), .args = std::move(args), .limit = limit, .kill_at_limit = false};
+  // A zfs process that hangs waits for disks inside the kernel: killing does not end it, and its work may
+  // still be done.
+  return Command{
+      .program = std::move(program), .args = std::move(args), .limit = limit, .kill_at_limit = false};
 }
 Command Zfs(std::vector<std::string> args) { return Make(kZfs, std::move(args), std::chrono::seconds(300)); }
-Command Zpool(std::vector<std::string> args) { return Make(kZpool, std::move(args), std::chrono::seconds(600)); }
+Command Zpool(std::vector<std::string> args) {
+  return Make(kZpool, std::move(args), std::chrono::seconds(600));
+}
 Command Tool(std::string program, std::vector<std::string> args) {
   return Command{.program = std::move(program), .args = std::move(args), .limit = std::chrono::seconds(60)};
 }
@@ -44,7 +48,8 @@ std::vector<Command> Build(const ClearDisk& change) {
   std::vector<Command> commands;
   for (const auto& device : change.labelled) commands.push_back(Zpool({"labelclear", "-f", device}));
   const uint64_t edge = std::min(kDiskEdgeBytes, change.size_bytes);
-  commands.push_back(Tool("/usr/sbin/blkdiscard", {"-z", "-o", "0", "-l", std::to_string(edge), change.device}));
+  commands.push_back(
+      Tool("/usr/sbin/blkdiscard", {"-z", "-o", "0", "-l", std::to_string(edge), change.device}));
   commands.push_back(Tool("/usr/sbin/blkdiscard", {"-z", "-o", std::to_string(change.size_bytes - edge), "-l",
                                                    std::to_string(edge), change.device}));
   // udev looks at what was written, and the kernel does not read the table again while anybody looks.
@@ -74,7 +79,9 @@ std::vector<Command> Build(const InheritProperty& change) {
   if (change.received) return {Zfs({"inherit", "-S", change.property, change.name})};
   return {Zfs({"inherit", change.property, change.name})};
 }
-std::vector<Command> Build(const RenameDataset& change) { return {Zfs({"rename", "-u", change.from, change.to})}; }
+std::vector<Command> Build(const RenameDataset& change) {
+  return {Zfs({"rename", "-u", change.from, change.to})};
+}
 std::vector<Command> Build(const MountDataset& change) { return {Zfs({"mount", change.name})}; }
 std::vector<Command> Build(const UnmountDataset& change) { return {Zfs({"unmount", change.name})}; }
 std::vector<Command> Build(const SetMountRoot&) { return {}; }
@@ -127,7 +134,8 @@ std::vector<std::string> ToText(const ZfsChange& change) {
     return {fmt::format("chown {}:{} {}", root->root.uid, root->root.gid, root->mountpoint),
             fmt::format("chmod {:o} {}", root->root.mode, root->mountpoint)};
   }
-  if (const auto* arc = std::get_if<SetArcLive>(&change)) return {fmt::format("echo {} > {}", arc->bytes, kArcParameter)};
+  if (const auto* arc = std::get_if<SetArcLive>(&change))
+    return {fmt::format("echo {} > {}", arc->bytes, kArcParameter)};
   if (const auto* file = std::get_if<PutFile>(&change)) {
     return {file->file ? "write " + file->path : "rm " + file->path};
   }
@@ -151,7 +159,8 @@ Command ListPoolProperties() { return Zpool({"get", "-Hp", "-o", "name,property,
 Command ShowPoolStatus() { return Zpool({"status", "-L", "-P"}); }
 
 Command ListProperties(const std::vector<std::string>& datasets, bool recursive) {
-  std::vector<std::string> args = {"get", "-Hp", "-t", "filesystem,volume", "-o", "name,property,value,received,source"};
+  std::vector<std::string> args = {
+      "get", "-Hp", "-t", "filesystem,volume", "-o", "name,property,value,received,source"};
   if (recursive && !datasets.empty()) args.push_back("-r");
   args.push_back("all");
   args.insert(args.end(), datasets.begin(), datasets.end());
@@ -159,7 +168,8 @@ Command ListProperties(const std::vector<std::string>& datasets, bool recursive)
 }
 
 Command ListSnapshots(const std::vector<std::string>& datasets) {
-  std::vector<std::string> args = {"get", "-Hp", "-t", "snapshot", "-o", "name,property,value,received,source"};
+  std::vector<std::string> args = {"get",      "-Hp", "-t",
+                                   "snapshot", "-o",  "name,property,value,received,source"};
   if (!datasets.empty()) args.push_back("-r");
   args.push_back("guid,used,creation,userrefs,clones,phoenix:run");
   args.insert(args.end(), datasets.begin(), datasets.end());
@@ -169,7 +179,8 @@ Command ListSnapshots(const std::vector<std::string>& datasets) {
 Command ListExportedPools() { return Zpool({"import"}); }
 
 Command ListBlockDevices() {
-  return Tool("/usr/bin/lsblk", {"-J", "-b", "-o", "PATH,PKNAME,TYPE,SIZE,SERIAL,MOUNTPOINTS,PARTLABEL,PARTTYPE"});
+  return Tool("/usr/bin/lsblk",
+              {"-J", "-b", "-o", "PATH,PKNAME,TYPE,SIZE,SERIAL,MOUNTPOINTS,PARTLABEL,PARTTYPE"});
 }
 
 Command ListSignatures(const std::vector<std::string>& devices) {
@@ -178,7 +189,9 @@ Command ListSignatures(const std::vector<std::string>& devices) {
   return Tool("/usr/sbin/wipefs", std::move(args));
 }
 
-Command ProbeDevice(const std::string& device) { return Tool("/usr/sbin/blkid", {"-p", "-o", "export", device}); }
+Command ProbeDevice(const std::string& device) {
+  return Tool("/usr/sbin/blkid", {"-p", "-o", "export", device});
+}
 
 Command ReadLabel(const std::string& device) { return Tool("/usr/sbin/zdb", {"-l", device}); }
 

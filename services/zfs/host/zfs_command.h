@@ -9,7 +9,8 @@
 
 namespace phoenix::zfs {
 
-// The processes that make the change, in order; empty for what is done without one (files, directories, descriptors).
+// The processes that make the change, in order; empty for what is done without one (files, directories,
+// descriptors).
 std::vector<Command> CommandsFor(const ZfsChange& change);
 // What a person would type for the same change.
 std::vector<std::string> ToText(const ZfsChange& change);

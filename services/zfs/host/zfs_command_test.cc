@@ -10,13 +10,15 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 TEST(Commands, CreatePool) {
-  EXPECT_THAT(ToText(CreatePool{"quickOS",
-                                {{"mirror", {"/dev/disk/by-id/a", "/dev/disk/by-id/b"}},
-                                 {"mirror", {"/dev/disk/by-id/c", "/dev/disk/by-id/d"}}},
-                                {{"ashift", "12"}},
-                                {{"phoenix:run", "u"}, {"compression", "lz4"}}}),
-              ElementsAre("zpool create -o ashift=12 -O compression=lz4 -O phoenix:run=u quickOS mirror /dev/disk/by-id/a "
-                          "/dev/disk/by-id/b mirror /dev/disk/by-id/c /dev/disk/by-id/d"));
+  EXPECT_THAT(
+      ToText(CreatePool{"quickOS",
+                        {{"mirror", {"/dev/disk/by-id/a", "/dev/disk/by-id/b"}},
+                         {"mirror", {"/dev/disk/by-id/c", "/dev/disk/by-id/d"}}},
+                        {{"ashift", "12"}},
+                        {{"phoenix:run", "u"}, {"compression", "lz4"}}}),
+      ElementsAre(
+          "zpool create -o ashift=12 -O compression=lz4 -O phoenix:run=u quickOS mirror /dev/disk/by-id/a "
+          "/dev/disk/by-id/b mirror /dev/disk/by-id/c /dev/disk/by-id/d"));
   EXPECT_THAT(ToText(CreatePool{"x", {{"disk", {"/dev/disk/by-id/a"}}}, {}, {}, true}),
               ElementsAre("zpool create -f x /dev/disk/by-id/a"));
 }
@@ -30,13 +32,15 @@ TEST(Commands, Datasets) {
   EXPECT_THAT(ToText(InheritProperty{"a/b", "quota", true}), ElementsAre("zfs inherit -S quota a/b"));
   EXPECT_THAT(ToText(InheritProperty{"a/b", "atime", false}), ElementsAre("zfs inherit atime a/b"));
   EXPECT_THAT(ToText(RenameDataset{"a/b", "a/c"}), ElementsAre("zfs rename -u a/b a/c"));
-  EXPECT_THAT(ToText(CreateSnapshot{"a/b@s", {{"phoenix:run", "u"}}}), ElementsAre("zfs snapshot -o phoenix:run=u a/b@s"));
+  EXPECT_THAT(ToText(CreateSnapshot{"a/b@s", {{"phoenix:run", "u"}}}),
+              ElementsAre("zfs snapshot -o phoenix:run=u a/b@s"));
 }
 
 // Nothing destroys recursively or by force, rolls back, or kills a zfs that hangs.
 TEST(Commands, NothingIsForcedOrRecursive) {
-  for (const ZfsChange& change : std::vector<ZfsChange>{DestroyPool{"x"}, DestroyDataset{"x/y"}, DestroySnapshot{"x@y"},
-                                                        UnmountDataset{"x/y"}, RenameDataset{"x/a", "x/b"}}) {
+  for (const ZfsChange& change :
+       std::vector<ZfsChange>{DestroyPool{"x"}, DestroyDataset{"x/y"}, DestroySnapshot{"x@y"},
+                              UnmountDataset{"x/y"}, RenameDataset{"x/a", "x/b"}}) {
     for (const Command& command : CommandsFor(change)) {
       EXPECT_FALSE(command.kill_at_limit) << ToText(command);
       for (const auto& arg : command.args) {
@@ -47,15 +51,17 @@ TEST(Commands, NothingIsForcedOrRecursive) {
 }
 
 TEST(Commands, ClearingADiskTouchesItsEndsAndLabelsOnly) {
-  EXPECT_THAT(ToText(ClearDisk{"/dev/nvme0n1", uint64_t{1} << 30, {"/dev/nvme0n1p1"}}),
-              ElementsAre("zpool labelclear -f /dev/nvme0n1p1", "blkdiscard -z -o 0 -l 16777216 /dev/nvme0n1",
-                          "blkdiscard -z -o 1056964608 -l 16777216 /dev/nvme0n1", "blockdev --rereadpt /dev/nvme0n1",
-                          "udevadm settle --timeout=30"));
+  EXPECT_THAT(
+      ToText(ClearDisk{"/dev/nvme0n1", uint64_t{1} << 30, {"/dev/nvme0n1p1"}}),
+      ElementsAre("zpool labelclear -f /dev/nvme0n1p1", "blkdiscard -z -o 0 -l 16777216 /dev/nvme0n1",
+                  "blkdiscard -z -o 1056964608 -l 16777216 /dev/nvme0n1", "udevadm settle --timeout=30",
+                  "blockdev --rereadpt /dev/nvme0n1", "udevadm settle --timeout=30"));
 }
 
 TEST(Commands, WhatNeedsNoProcessSaysWhatItDoes) {
   EXPECT_THAT(CommandsFor(SetMountRoot{"a", "/a", {0, 1000, 02770}}), IsEmpty());
-  EXPECT_THAT(ToText(SetMountRoot{"a", "/a", {0, 1000, 02770}}), ElementsAre("chown 0:1000 /a", "chmod 2770 /a"));
+  EXPECT_THAT(ToText(SetMountRoot{"a", "/a", {0, 1000, 02770}}),
+              ElementsAre("chown 0:1000 /a", "chmod 2770 /a"));
   EXPECT_THAT(ToText(SetArcLive{5}), ElementsAre("echo 5 > /sys/module/zfs/parameters/zfs_arc_max"));
   EXPECT_THAT(ToText(PutFile{"/etc/x", std::nullopt}), ElementsAre("rm /etc/x"));
 }

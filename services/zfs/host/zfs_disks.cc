@@ -12,17 +12,21 @@ constexpr std::string_view kDataType = "6a898cc3-1dd2-11b2-99a6-080020736631";
 constexpr std::string_view kReservedType = "6a945a3b-1dd2-11b2-99a6-080020736631";
 
 bool IsZfsPartition(const BlockDevice& device) {
-  return device.type == "part" && (device.partition_type == kDataType || device.partition_type == kReservedType ||
-                                   device.partition_label.starts_with("zfs-"));
+  return device.type == "part" &&
+         (device.partition_type == kDataType || device.partition_type == kReservedType ||
+          device.partition_label.starts_with("zfs-"));
 }
 
 std::string LastOf(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
 std::string StateOf(const DiskLabel& label) {
   switch (label.state) {
-    case 1: return "exported ";
-    case 2: return "destroyed ";
-    default: return "";
+    case 1:
+      return "exported ";
+    case 2:
+      return "destroyed ";
+    default:
+      return "";
   }
 }
 
@@ -38,7 +42,8 @@ std::vector<const BlockDevice*> DevicesOf(const std::vector<BlockDevice>& all, c
 
 std::string UseOf(const std::vector<const BlockDevice*>& devices) {
   for (const BlockDevice* device : devices) {
-    if (!device->mounted_at.empty()) return fmt::format("{} is mounted at {}", device->path, device->mounted_at[0]);
+    if (!device->mounted_at.empty())
+      return fmt::format("{} is mounted at {}", device->path, device->mounted_at[0]);
     if (device->type != "disk" && device->type != "part") {
       return fmt::format("it carries {} ({})", device->path, device->type);
     }
@@ -49,12 +54,14 @@ std::string UseOf(const std::vector<const BlockDevice*>& devices) {
 std::vector<Finding> Findings(const std::vector<const BlockDevice*>& devices, const DiskProbes& probes) {
   std::vector<Finding> findings;
   bool all_zfs = true;
-  for (const BlockDevice* device : devices) all_zfs = all_zfs && (device->type != "part" || IsZfsPartition(*device));
+  for (const BlockDevice* device : devices)
+    all_zfs = all_zfs && (device->type != "part" || IsZfsPartition(*device));
   for (const BlockDevice* device : devices) {
     std::map<std::string, std::string> kinds;  // what, by whom
     const auto add = [&](const std::string& kind, const char* probe) {
       std::string& probes_of_kind = kinds[kind];
-      if (probes_of_kind.find(probe) == std::string::npos) probes_of_kind += (probes_of_kind.empty() ? "" : ", ") + std::string(probe);
+      if (probes_of_kind.find(probe) == std::string::npos)
+        probes_of_kind += (probes_of_kind.empty() ? "" : ", ") + std::string(probe);
     };
     for (const auto& [where, type] : probes.signatures) {
       if (where == device->path) add(type, "wipefs");
@@ -68,30 +75,36 @@ std::vector<Finding> Findings(const std::vector<const BlockDevice*>& devices, co
     }
     if (device->type == "part") {
       findings.push_back({device->path,
-                          device->partition_label.empty() ? "partition" : fmt::format("partition '{}'", device->partition_label),
+                          device->partition_label.empty()
+                              ? "partition"
+                              : fmt::format("partition '{}'", device->partition_label),
                           "", 0, IsZfsPartition(*device)});
     }
     const auto label = probes.labels.find(device->path);
     if (label != probes.labels.end()) {
-      findings.push_back({device->path,
-                          fmt::format("label of the {}ZFS pool {} (zdb)", StateOf(label->second), label->second.pool),
-                          label->second.pool, label->second.pool_guid, false});
+      findings.push_back(
+          {device->path,
+           fmt::format("label of the {}ZFS pool {} (zdb)", StateOf(label->second), label->second.pool),
+           label->second.pool, label->second.pool_guid, false});
     }
     for (const auto& [kind, by] : kinds) {
       if (kind == "zfs_member" && label != probes.labels.end()) continue;  // told with its pool
       const bool table = kind == "gpt" || kind == "PMBR";
-      // A table with nothing but ZFS's own partitions, and a label that names no pool any more, belong to no data.
+      // A table with nothing but ZFS's own partitions, and a label that names no pool any more, belong to no
+      // data.
       const bool ours = (table && all_zfs) || kind == "zfs_member";
-      findings.push_back({device->path, fmt::format("{}{} ({})", kind, table || kind == "dos" ? " partition table" : "", by),
-                          "", 0, ours});
+      findings.push_back(
+          {device->path, fmt::format("{}{} ({})", kind, table || kind == "dos" ? " partition table" : "", by),
+           "", 0, ours});
     }
   }
   if (findings.empty() && probes.first_byte && !devices.empty()) {
-    findings.push_back({devices[0]->path,
-                        fmt::format("data without a known signature, the first of it at byte {}; if nobody needs it, "
-                                    "`blkdiscard -z` makes the disk blank",
-                                    *probes.first_byte),
-                        "", 0, false});
+    findings.push_back(
+        {devices[0]->path,
+         fmt::format("data without a known signature, the first of it at byte {}; if nobody needs it, "
+                     "`blkdiscard -z` makes the disk blank",
+                     *probes.first_byte),
+         "", 0, false});
   }
   return findings;
 }
@@ -104,13 +117,13 @@ void AddExported(const std::vector<const BlockDevice*>& devices, const std::stri
     if (told) continue;
     for (const auto& member : pool.members) {
       const std::string name = LastOf(member);
-      const bool here = name == LastOf(path) || std::any_of(devices.begin(), devices.end(), [&](const BlockDevice* device) {
-                          return name == LastOf(device->path);
-                        });
+      const bool here = name == LastOf(path) ||
+                        std::any_of(devices.begin(), devices.end(),
+                                    [&](const BlockDevice* device) { return name == LastOf(device->path); });
       if (!here) continue;
       findings.push_back({devices.empty() ? path : devices[0]->path,
-                          fmt::format("member of the exported ZFS pool {} (zpool import)", pool.name), pool.name, pool.guid,
-                          false});
+                          fmt::format("member of the exported ZFS pool {} (zpool import)", pool.name),
+                          pool.name, pool.guid, false});
       break;
     }
   }

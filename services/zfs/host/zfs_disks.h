@@ -14,10 +14,10 @@ namespace phoenix::zfs {
 // Everything that the probes printed about the devices of one disk.
 struct DiskProbes {
   // Of the disk and its partitions, by device path.
-  std::vector<std::pair<std::string, std::string>> signatures;               // wipefs
-  std::map<std::string, std::map<std::string, std::string>> low_level;       // blkid -p
-  std::map<std::string, DiskLabel> labels;                                   // zdb -l
-  std::optional<uint64_t> first_byte;                                        // not zero, near an end of the disk
+  std::vector<std::pair<std::string, std::string>> signatures;          // wipefs
+  std::map<std::string, std::map<std::string, std::string>> low_level;  // blkid -p
+  std::map<std::string, DiskLabel> labels;                              // zdb -l
+  std::optional<uint64_t> first_byte;                                   // not zero, near an end of the disk
 };
 
 // The block devices of one whole disk: itself first.

@@ -29,10 +29,10 @@ struct CreatePool {
 struct DestroyPool {
   std::string name;
 };
-// Takes the labels and the partition tables away: afterwards the disk is blank to every probe. For disks of pools that
-// are destroyed.
+// Takes the labels and the partition tables away: afterwards the disk is blank to every probe. For disks of
+// pools that are destroyed.
 struct ClearDisk {
-  std::string device;                 // the kernel's whole disk
+  std::string device;  // the kernel's whole disk
   uint64_t size_bytes = 0;
   std::vector<std::string> labelled;  // devices with a ZFS label, the disk itself or its partitions
 };
@@ -66,8 +66,8 @@ struct MountDataset {
 struct UnmountDataset {
   std::string name;
 };
-// Owner, group and mode of the mount root, by descriptor, after proof that it is this dataset's root and not a directory
-// of the file system below.
+// Owner, group and mode of the mount root, by descriptor, after proof that it is this dataset's root and not
+// a directory of the file system below.
 struct SetMountRoot {
   std::string name, mountpoint;
   DirectoryState root;
@@ -104,10 +104,10 @@ struct RemoveDirectory {
   std::string path;
 };
 
-using ZfsChange =
-    std::variant<CreatePool, DestroyPool, ClearDisk, CreateDataset, DestroyDataset, SetProperties, InheritProperty,
-                 RenameDataset, MountDataset, UnmountDataset, SetMountRoot, SyncPool, CreateSnapshot, DestroySnapshot,
-                 RenameSnapshot, SetArcLive, PutFile, MakeDirectory, RemoveDirectory>;
+using ZfsChange = std::variant<CreatePool, DestroyPool, ClearDisk, CreateDataset, DestroyDataset,
+                               SetProperties, InheritProperty, RenameDataset, MountDataset, UnmountDataset,
+                               SetMountRoot, SyncPool, CreateSnapshot, DestroySnapshot, RenameSnapshot,
+                               SetArcLive, PutFile, MakeDirectory, RemoveDirectory>;
 
 // Thread-safe.
 class ZfsHost {
@@ -115,7 +115,8 @@ class ZfsHost {
   virtual ~ZfsHost() = default;
   // Programs and versions, "" for what is missing.
   virtual std::map<std::string, std::string> Versions() = 0;
-  // What was asked for and is there. An error when something could not be read: never is "unreadable" told as "absent".
+  // What was asked for and is there. An error when something could not be read: never is "unreadable" told as
+  // "absent".
   virtual absl::StatusOr<ZfsState> Observe(const ObserveRequest& request) = 0;
   // The answer is a hint; the state is what Observe() then says.
   virtual absl::Status Change(const ZfsChange& change, const ChildObserver& on_child) = 0;

@@ -41,7 +41,8 @@ class Descriptor {
 
 std::string NumberOf(dev_t device) { return fmt::format("{}:{}", major(device), minor(device)); }
 
-absl::StatusOr<std::optional<std::string>> FirstFileIn(int directory_fd, const std::string& path, dev_t device) {
+absl::StatusOr<std::optional<std::string>> FirstFileIn(int directory_fd, const std::string& path,
+                                                       dev_t device) {
   const std::unique_ptr<DIR, int (*)(DIR*)> directory(::fdopendir(directory_fd), &::closedir);
   if (!directory) {
     ::close(directory_fd);
@@ -52,7 +53,7 @@ absl::StatusOr<std::optional<std::string>> FirstFileIn(int directory_fd, const s
     const std::string name = entry->d_name;
     if (name == "." || name == "..") continue;
     const std::string below = path + "/" + name;
-    struct stat status {};
+    struct stat status{};
     if (::fstatat(::dirfd(directory.get()), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) {
       return ErrnoStatus(errno, below);
     }
@@ -74,15 +75,17 @@ absl::StatusOr<std::optional<std::string>> FirstFileIn(int directory_fd, const s
 absl::Status SetRootInode(const std::string& path, const std::string& device, const DirectoryState& wanted) {
   const Descriptor root(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC));
   if (!root.ok()) return ErrnoStatus(errno, path);
-  struct statfs file_system {};
+  struct statfs file_system{};
   if (::fstatfs(root.get(), &file_system) != 0) return ErrnoStatus(errno, path);
-  struct stat now {}, above {};
+  struct stat now{}, above{};
   if (::fstat(root.get(), &now) != 0) return ErrnoStatus(errno, path);
   if (::fstatat(root.get(), "..", &above, AT_SYMLINK_NOFOLLOW) != 0) return ErrnoStatus(errno, path + "/..");
   if (file_system.f_type != kZfsMagic || now.st_dev == above.st_dev || NumberOf(now.st_dev) != device) {
-    return FailedPrecondition("{} is not the mounted dataset but a directory of the file system below; it is left alone", path);
+    return FailedPrecondition(
+        "{} is not the mounted dataset but a directory of the file system below; it is left alone", path);
   }
-  if ((now.st_uid != wanted.uid || now.st_gid != wanted.gid) && ::fchown(root.get(), wanted.uid, wanted.gid) != 0) {
+  if ((now.st_uid != wanted.uid || now.st_gid != wanted.gid) &&
+      ::fchown(root.get(), wanted.uid, wanted.gid) != 0) {
     return ErrnoStatus(errno, "chown " + path);
   }
   // After chown, which takes setuid and setgid away.
@@ -94,7 +97,7 @@ absl::Status SetRootInode(const std::string& path, const std::string& device, co
 absl::StatusOr<std::optional<std::string>> FirstFileBelow(const std::string& path) {
   Descriptor root(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC));
   if (!root.ok()) return ErrnoStatus(errno, path);
-  struct stat status {};
+  struct stat status{};
   if (::fstat(root.get(), &status) != 0) return ErrnoStatus(errno, path);
   return FirstFileIn(root.Release(), path, status.st_dev);
 }
@@ -109,7 +112,8 @@ absl::Status WriteParameter(const std::string& path, uint64_t value) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::optional<uint64_t>> FirstByteAtEdges(const std::string& device, uint64_t size, uint64_t edge) {
+absl::StatusOr<std::optional<uint64_t>> FirstByteAtEdges(const std::string& device, uint64_t size,
+                                                         uint64_t edge) {
   int fd = ::open(device.c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC);
   // Not every file system under a test has direct reads.
   if (fd < 0 && errno == EINVAL) fd = ::open(device.c_str(), O_RDONLY | O_CLOEXEC);
@@ -125,7 +129,8 @@ absl::StatusOr<std::optional<uint64_t>> FirstByteAtEdges(const std::string& devi
       if (count == 0) break;
       const char* bytes = static_cast<const char*>(buffer.get());
       const char* found = std::find_if(bytes, bytes + count, [](char byte) { return byte != 0; });
-      if (found != bytes + count) return std::optional<uint64_t>(offset + static_cast<uint64_t>(found - bytes));
+      if (found != bytes + count)
+        return std::optional<uint64_t>(offset + static_cast<uint64_t>(found - bytes));
       offset += static_cast<uint64_t>(count);
     }
     return std::optional<uint64_t>();
@@ -156,8 +161,10 @@ absl::Status CheckMountNamespace() {
   }
   if (names[0] == names[1]) return absl::OkStatus();
   return FailedPrecondition(
-      "this service runs in a mount namespace of its own ({}, the host's is {}): datasets would be mounted where nobody else "
-      "sees them. Remove the sandbox options of its systemd unit that make one (ProtectSystem, PrivateTmp, …)",
+      "this service runs in a mount namespace of its own ({}, the host's is {}): datasets would be mounted "
+      "where nobody else "
+      "sees them. Remove the sandbox options of its systemd unit that make one (ProtectSystem, PrivateTmp, "
+      "…)",
       names[0], names[1]);
 }
 

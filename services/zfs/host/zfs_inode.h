@@ -12,27 +12,28 @@
 
 namespace phoenix::zfs {
 
-// Sets owner, group and mode of a mount root. `device` ("0:45") is the mounted dataset's, from the mount table: refuses
-// anything that is not a ZFS mount root with that number, so that the directory of an unmounted dataset on the file system
-// below is never touched.
+// Sets owner, group and mode of a mount root. `device` ("0:45") is the mounted dataset's, from the mount
+// table: refuses anything that is not a ZFS mount root with that number, so that the directory of an
+// unmounted dataset on the file system below is never touched.
 absl::Status SetRootInode(const std::string& path, const std::string& device, const DirectoryState& wanted);
 
-// The first entry below `path` that is no directory; nullopt where there are only directories. Stays on its file system,
-// follows no link, leaves access times alone.
+// The first entry below `path` that is no directory; nullopt where there are only directories. Stays on its
+// file system, follows no link, leaves access times alone.
 absl::StatusOr<std::optional<std::string>> FirstFileBelow(const std::string& path);
 
 // Writes a kernel module's parameter.
 absl::Status WriteParameter(const std::string& path, uint64_t value);
 
-// The offset of the first byte that is not zero within `edge` bytes of either end; nullopt for none. Reads past the page
-// cache, which does not see what was written to partitions.
-absl::StatusOr<std::optional<uint64_t>> FirstByteAtEdges(const std::string& device, uint64_t size, uint64_t edge);
+// The offset of the first byte that is not zero within `edge` bytes of either end; nullopt for none. Reads
+// past the page cache, which does not see what was written to partitions.
+absl::StatusOr<std::optional<uint64_t>> FirstByteAtEdges(const std::string& device, uint64_t size,
+                                                         uint64_t edge);
 
 // The kernel's path behind a link, "/dev/nvme0n1"; nullopt where there is none.
 absl::StatusOr<std::optional<std::string>> ResolveLink(const std::string& path);
 
-// OK when this process shares the mount namespace of the host's first process. In one of its own, `zfs create` would
-// mount where nobody else sees it.
+// OK when this process shares the mount namespace of the host's first process. In one of its own, `zfs
+// create` would mount where nobody else sees it.
 absl::Status CheckMountNamespace();
 
 }  // namespace phoenix::zfs

@@ -26,7 +26,7 @@ class Inode : public ::testing::Test {
 
 // Trap 9: the path of an unmounted dataset is a directory on the root disk.
 TEST_F(Inode, Trap9ADirectoryThatIsNoMountRootIsLeftAlone) {
-  struct stat before {}, after {};
+  struct stat before{}, after{};
   ASSERT_EQ(::stat(path_.c_str(), &before), 0);
   const absl::Status status = SetRootInode(path_, "0:45", {0, 0, 02770});
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);

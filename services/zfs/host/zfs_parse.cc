@@ -77,7 +77,8 @@ void CollectDevices(const json& list, const std::string& disk, std::vector<Block
     }
     // Numbers since util-linux 2.33, strings before.
     const auto size = entry.find("size");
-    if (size != entry.end()) device.size_bytes = size->is_string() ? Number(size->get<std::string>()) : size->get<uint64_t>();
+    if (size != entry.end())
+      device.size_bytes = size->is_string() ? Number(size->get<std::string>()) : size->get<uint64_t>();
     device.serial = StringOf(entry, "serial");
     device.partition_label = StringOf(entry, "partlabel");
     device.partition_type = StringOf(entry, "parttype");
@@ -88,7 +89,8 @@ void CollectDevices(const json& list, const std::string& disk, std::vector<Block
     }
     const std::string root = device.disk;
     devices.push_back(std::move(device));
-    if (const auto children = entry.find("children"); children != entry.end()) CollectDevices(*children, root, devices);
+    if (const auto children = entry.find("children"); children != entry.end())
+      CollectDevices(*children, root, devices);
   }
 }
 
@@ -111,14 +113,17 @@ std::optional<TreeLine> ParseTreeLine(const std::string& line) {
 // "mirror" of "mirror-0", "draid2" of "draid2:4d:8c:1s-0"; "" of a device.
 std::string KindOfVdev(const std::string& name) {
   for (const std::string_view kind : {"mirror", "raidz1", "raidz2", "raidz3", "draid1", "draid2", "draid3"}) {
-    if (name.starts_with(kind) && name.size() > kind.size() && (name[kind.size()] == '-' || name[kind.size()] == ':')) {
+    if (name.starts_with(kind) && name.size() > kind.size() &&
+        (name[kind.size()] == '-' || name[kind.size()] == ':')) {
       return std::string(kind);
     }
   }
   return "";
 }
 
-bool IsTemporaryVdev(const std::string& name) { return name.starts_with("replacing-") || name.starts_with("spare-"); }
+bool IsTemporaryVdev(const std::string& name) {
+  return name.starts_with("replacing-") || name.starts_with("spare-");
+}
 
 // A missing disk shows as its GUID, and where it was.
 std::string MemberName(const TreeLine& line) {
@@ -183,7 +188,8 @@ absl::StatusOr<std::map<std::string, PropertyStates, std::less<>>> ParseProperti
   for (const auto& line : Lines(text)) {
     // Values of user properties may hold anything but a tab at both ends of the line's fields.
     const std::vector<std::string> fields = Split(line, '\t');
-    if (fields.size() < 5) return Internal("zfs get printed '{}', which is not name, property, value, received, source", line);
+    if (fields.size() < 5)
+      return Internal("zfs get printed '{}', which is not name, property, value, received, source", line);
     all[fields[0]][fields[1]] = {fields[2], fields[4], fields[3]};
   }
   return all;
@@ -196,7 +202,8 @@ absl::StatusOr<std::map<std::string, DatasetState, std::less<>>> ParseDatasets(s
     DatasetState dataset{.name = name, .properties = std::move(properties)};
     dataset.type = dataset.Value("type");
     dataset.guid = Number(dataset.Value("guid"));
-    if (dataset.type.empty() || dataset.guid == 0) return Internal("zfs get tells no type or GUID of {}", name);
+    if (dataset.type.empty() || dataset.guid == 0)
+      return Internal("zfs get tells no type or GUID of {}", name);
     datasets[name] = std::move(dataset);
   }
   return datasets;
@@ -213,7 +220,8 @@ absl::StatusOr<std::map<std::string, SnapshotState, std::less<>>> ParseSnapshots
     SnapshotState snapshot{.name = name, .guid = Number(value("guid")), .used_bytes = Number(value("used"))};
     snapshot.creation_seconds = static_cast<int64_t>(Number(value("creation")));
     snapshot.holds = Number(value("userrefs"));
-    if (const std::string clones = value("clones"); !clones.empty() && clones != "-") snapshot.clones = Split(clones, ',');
+    if (const std::string clones = value("clones"); !clones.empty() && clones != "-")
+      snapshot.clones = Split(clones, ',');
     const auto mark = properties.find(kRunMark);
     if (mark != properties.end() && mark->second.local()) snapshot.run = mark->second.value;
     snapshots[name] = std::move(snapshot);
@@ -225,7 +233,8 @@ absl::StatusOr<std::map<std::string, PoolState, std::less<>>> ParsePools(std::st
   std::map<std::string, PoolState, std::less<>> pools;
   for (const auto& line : Lines(text)) {
     const std::vector<std::string> fields = Split(line, '\t');
-    if (fields.size() != 4) return Internal("zpool get printed '{}', which is not name, property, value, source", line);
+    if (fields.size() != 4)
+      return Internal("zpool get printed '{}', which is not name, property, value, source", line);
     PoolState& pool = pools[fields[0]];
     pool.name = fields[0];
     pool.properties[fields[1]] = {fields[2], fields[3], "-"};
@@ -285,7 +294,8 @@ std::optional<DiskLabel> ParseLabel(std::string_view text) {
     if (colon == std::string::npos) continue;
     const std::string key = line.substr(4, colon - 4);
     std::string value = line.substr(colon + 2);
-    if (value.size() >= 2 && value.front() == '\'' && value.back() == '\'') value = value.substr(1, value.size() - 2);
+    if (value.size() >= 2 && value.front() == '\'' && value.back() == '\'')
+      value = value.substr(1, value.size() - 2);
     if (key == "version") in_label = true;
     if (key == "name") label.pool = value;
     if (key == "pool_guid") label.pool_guid = Number(value);
@@ -297,7 +307,8 @@ std::optional<DiskLabel> ParseLabel(std::string_view text) {
 
 absl::StatusOr<std::vector<BlockDevice>> ParseBlockDevices(std::string_view text) {
   const json parsed = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!parsed.is_object() || !parsed.contains("blockdevices")) return Internal("lsblk printed no list of devices");
+  if (!parsed.is_object() || !parsed.contains("blockdevices"))
+    return Internal("lsblk printed no list of devices");
   std::vector<BlockDevice> devices;
   CollectDevices(parsed["blockdevices"], "", devices);
   // A parent may have a parent of its own (a volume on a partition): up to the whole disk.
@@ -317,7 +328,8 @@ absl::StatusOr<std::vector<std::pair<std::string, std::string>>> ParseSignatures
   // Older releases print nothing where nothing was found.
   if (Trim(text).empty()) return signatures;
   const json parsed = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!parsed.is_object() || !parsed.contains("signatures")) return Internal("wipefs printed no list of signatures");
+  if (!parsed.is_object() || !parsed.contains("signatures"))
+    return Internal("wipefs printed no list of signatures");
   for (const auto& entry : parsed["signatures"]) {
     signatures.emplace_back("/dev/" + StringOf(entry, "device"), StringOf(entry, "type"));
   }

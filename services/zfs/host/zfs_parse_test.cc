@@ -38,6 +38,24 @@ TEST(ParseDatasets, Reads23) {
   EXPECT_EQ(received.LocalValue("phoenix:run"), "") << "an inherited mark marks nothing";
 }
 
+// Taken from a machine, as it was printed.
+TEST(Transcripts, OfARealMachine) {
+  const auto datasets = ParseDatasets(Transcript("zfs-get-2.3.2-lab.txt"));
+  ASSERT_TRUE(datasets.ok()) << datasets.status();
+  EXPECT_EQ(datasets->at("tst/a").Value("quota"), "1539316278886");
+  EXPECT_EQ(datasets->at("tst/a").properties.at("filesystem_limit"), (PropertyState{"none", "default", "-"}));
+  EXPECT_EQ(datasets->at("tst/a").LocalValue("phoenix:run"), "");
+  EXPECT_EQ(datasets->at("tst/v").type, "volume");
+  EXPECT_EQ(datasets->at("tst/v").properties.at("refreservation"), (PropertyState{"18874368", "local", "-"}));
+  const auto pools = ParseStatus(Transcript("zpool-status-2.3.2-lab.txt"));
+  ASSERT_TRUE(pools.ok()) << pools.status();
+  EXPECT_THAT(pools->at("tst").data, ElementsAre(VdevGroup{"mirror", {"/dev/nvme2n1p1", "/dev/nvme1n1p1"}}));
+  const auto exported = ParseImport(Transcript("zpool-import-2.3.2-lab.txt"));
+  ASSERT_TRUE(exported.ok()) << exported.status();
+  EXPECT_EQ(exported->at(0).guid, 8713471464251529256u);
+  EXPECT_THAT(exported->at(0).members, ElementsAre("nvme-QEMU_NVMe_Ctrl_S1A", "nvme-QEMU_NVMe_Ctrl_S1B"));
+}
+
 TEST(ParseDatasets, Reads21AndVolumes) {
   const auto datasets = ParseDatasets(Transcript("zfs-get-2.1.txt"));
   ASSERT_TRUE(datasets.ok()) << datasets.status();
@@ -79,17 +97,19 @@ TEST(ParseStatus, ReadsSingleAndDegradedMirror) {
   const auto pools = ParseStatus(Transcript("zpool-status-2.3.txt"));
   ASSERT_TRUE(pools.ok()) << pools.status();
   EXPECT_THAT(pools->at("fastData").data, ElementsAre(VdevGroup{"disk", {"/dev/nvme2n1p1"}}));
-  EXPECT_THAT(pools->at("quickOS").data,
-              ElementsAre(VdevGroup{"mirror", {"/dev/nvme0n1p1", "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_S1B-part1"}}));
+  EXPECT_THAT(
+      pools->at("quickOS").data,
+      ElementsAre(VdevGroup{"mirror", {"/dev/nvme0n1p1", "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_S1B-part1"}}));
 }
 
 TEST(ParseStatus, TellsDataFromLogsCachesAndSpares) {
   const auto pools = ParseStatus(Transcript("zpool-status-2.1.txt"));
   ASSERT_TRUE(pools.ok()) << pools.status();
-  EXPECT_THAT(pools->at("tank").data, ElementsAre(VdevGroup{"mirror", {"/dev/sda1", "/dev/sdb1", "/dev/sdk1"}},
-                                                  VdevGroup{"mirror", {"/dev/sdc1", "/dev/sdd1"}}));
-  EXPECT_THAT(pools->at("tank").others,
-              ElementsAre("/dev/nvme0n1p1", "/dev/nvme1n1p1", "/dev/nvme2n1p2", "/dev/nvme3n1p1", "/dev/sdj1"));
+  EXPECT_THAT(pools->at("tank").data,
+              ElementsAre(VdevGroup{"mirror", {"/dev/sda1", "/dev/sdb1", "/dev/sdk1"}},
+                          VdevGroup{"mirror", {"/dev/sdc1", "/dev/sdd1"}}));
+  EXPECT_THAT(pools->at("tank").others, ElementsAre("/dev/nvme0n1p1", "/dev/nvme1n1p1", "/dev/nvme2n1p2",
+                                                    "/dev/nvme3n1p1", "/dev/sdj1"));
   EXPECT_THAT(pools->at("wide").data, ElementsAre(VdevGroup{"draid2", {"/dev/sde1", "/dev/sdf1"}},
                                                   VdevGroup{"raidz2", {"/dev/sdg1"}}));
   EXPECT_TRUE(ParseStatus("")->empty());
@@ -123,7 +143,8 @@ TEST(ParseBlockDevices, ReadsTheTree) {
   EXPECT_EQ(parts[0]->serial, "S1A");
   EXPECT_EQ(parts[0]->size_bytes, 2000398934016u);
   EXPECT_EQ(parts[1]->partition_label, "zfs-6c5ca0a5d0a1e9c3");
-  EXPECT_EQ(DevicesOf(*devices, "/dev/nvme1n1")[0]->size_bytes, 2000398934016u) << "older releases print text";
+  EXPECT_EQ(DevicesOf(*devices, "/dev/nvme1n1")[0]->size_bytes, 2000398934016u)
+      << "older releases print text";
   EXPECT_EQ(UseOf(parts), "");
   EXPECT_EQ(UseOf(DevicesOf(*devices, "/dev/vda")), "/dev/vda is mounted at /");
   EXPECT_THAT(UseOf(DevicesOf(*devices, "/dev/nvme1n1")), HasSubstr("/dev/mapper/vg-root (lvm)"));
@@ -164,14 +185,16 @@ TEST(ParseMounts, ReadsNumbersPathsAndSources) {
 
 // Trap 12: what cannot be read is not absent.
 TEST(ParseMissing, OnlyWhatZfsCallsMissingIsMissing) {
-  EXPECT_THAT(*ParseMissing("cannot open 'a/b': dataset does not exist\ncannot open 'c': dataset does not exist\n"),
-              ElementsAre("a/b", "c"));
+  EXPECT_THAT(
+      *ParseMissing("cannot open 'a/b': dataset does not exist\ncannot open 'c': dataset does not exist\n"),
+      ElementsAre("a/b", "c"));
   EXPECT_FALSE(ParseMissing("cannot open 'a': I/O error\n").has_value());
   EXPECT_FALSE(ParseMissing("The ZFS modules cannot be auto-loaded.\n").has_value());
 }
 
 TEST(ParseSmallThings, ArcOptionMemoryVersion) {
-  EXPECT_EQ(ParseArcOption("# options zfs zfs_arc_max=1\noptions zfs zfs_arc_min=5 zfs_arc_max=8589934592\n"), "8589934592");
+  EXPECT_EQ(ParseArcOption("# options zfs zfs_arc_max=1\noptions zfs zfs_arc_min=5 zfs_arc_max=8589934592\n"),
+            "8589934592");
   EXPECT_EQ(ParseArcOption("options zfs zfs_prefetch_disable=1\n"), "");
   EXPECT_EQ(ParseMemory("MemTotal:        2014352 kB\nMemFree: 1 kB\n"), 2062696448u);
   EXPECT_EQ(ParseVersion("zfs-2.3.2-2~bpo12+2\nzfs-kmod-2.3.2-2~bpo12+2\n"), "2.3.2");
@@ -205,7 +228,8 @@ TEST(Trap2, AnExportedPoolIsFoundByItsMembersName) {
   const auto parts = DevicesOf(devices, "/dev/nvme2n1");
   auto findings = Findings(parts, DiskProbes{});
   EXPECT_TRUE(findings.empty());
-  AddExported(parts, "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_S2A", *ParseImport(Transcript("zpool-import.txt")), findings);
+  AddExported(parts, "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_S2A", *ParseImport(Transcript("zpool-import.txt")),
+              findings);
   ASSERT_EQ(findings.size(), 1u);
   EXPECT_EQ(findings[0].what, "member of the exported ZFS pool oldData (zpool import)");
 }

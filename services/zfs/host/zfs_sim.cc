@@ -18,12 +18,14 @@ using nlohmann::json;
 constexpr uint64_t kMemoryBytes = uint64_t{64} << 30;
 
 Finding FindingOf(const json& value) {
-  return {value["where"], value["what"], value["pool"], value["pool_guid"].get<uint64_t>(), value["zfs_partition"]};
+  return {value["where"], value["what"], value["pool"], value["pool_guid"].get<uint64_t>(),
+          value["zfs_partition"]};
 }
 
 class Observer {
  public:
-  Observer(kit::World& world, const ObserveRequest& request) : world_(world), zfs_(world), request_(request) {}
+  Observer(kit::World& world, const ObserveRequest& request)
+      : world_(world), zfs_(world), request_(request) {}
 
   absl::Status Read(ZfsState& state) {
     if (request_.pools || !request_.disks.empty()) PHX_RETURN_IF_ERROR(Pools(state));
@@ -88,10 +90,11 @@ class Observer {
     PHX_ASSIGN_OR_RETURN(const auto all, world_.List("zfs.dataset"));
     for (const auto& [name, value] : all) {
       const std::string& each = name;
-      const bool asked = request_.all_datasets ||
-                         std::any_of(request_.datasets.begin(), request_.datasets.end(), [&](const std::string& wanted) {
-                           return wanted == each || (request_.recursive && IsBelow(each, wanted));
-                         });
+      const bool asked =
+          request_.all_datasets ||
+          std::any_of(request_.datasets.begin(), request_.datasets.end(), [&](const std::string& wanted) {
+            return wanted == each || (request_.recursive && IsBelow(each, wanted));
+          });
       PHX_ASSIGN_OR_RETURN(const auto pool, world_.Get("zfs.pool", PoolOf(name)));
       if (!asked || !pool || pool->value("exported", false)) continue;
       DatasetState dataset{.name = name, .type = value["type"], .guid = value["guid"].get<uint64_t>()};
@@ -126,10 +129,13 @@ class Observer {
   absl::Status Disks(ZfsState& state) {
     PHX_ASSIGN_OR_RETURN(const auto disks, world_.List("disk"));
     for (const auto& [path, value] : disks) {
-      const bool asked = std::find(request_.disks.begin(), request_.disks.end(), path) != request_.disks.end() ||
-                         (request_.disks.size() == 1 && request_.disks[0] == "*");
+      const bool asked =
+          std::find(request_.disks.begin(), request_.disks.end(), path) != request_.disks.end() ||
+          (request_.disks.size() == 1 && request_.disks[0] == "*");
       if (!asked) continue;
-      DiskState disk{.path = path, .device_path = value["device"], .serial = value["serial"],
+      DiskState disk{.path = path,
+                     .device_path = value["device"],
+                     .serial = value["serial"],
                      .size_bytes = value["size"].get<uint64_t>()};
       disk.in_use = value.value("in_use", "");
       const std::string pool = value.value("pool", "");
@@ -157,7 +163,8 @@ class Observer {
       return FailedPrecondition("{} is not a directory", path);
     }
     PHX_ASSIGN_OR_RETURN(const auto datasets, world_.List("zfs.dataset"));
-    for (const auto& [name, value] : datasets) seen.mount_point = seen.mount_point || value["mounted"] == path;
+    for (const auto& [name, value] : datasets)
+      seen.mount_point = seen.mount_point || value["mounted"] == path;
     state.paths[path] = std::move(seen);
     return absl::OkStatus();
   }
@@ -182,7 +189,8 @@ std::map<std::string, std::string> ZfsSim::Versions() { return {{"zfs", "simulat
 
 absl::StatusOr<ZfsState> ZfsSim::Observe(const ObserveRequest& request) {
   ZfsState state;
-  PHX_RETURN_IF_ERROR(machine_->Look([&](kit::World& world) { return Observer(world, request).Read(state); }));
+  PHX_RETURN_IF_ERROR(
+      machine_->Look([&](kit::World& world) { return Observer(world, request).Read(state); }));
   return state;
 }
 
@@ -197,12 +205,14 @@ absl::Status ZfsSim::Change(const ZfsChange& change, const ChildObserver& on_chi
     }
     return absl::OkStatus();
   }));
-  if (on_child && !CommandsFor(change).empty()) PHX_RETURN_IF_ERROR(on_child(ChildIdentity{0, 0, "simulated"}));
+  if (on_child && !CommandsFor(change).empty())
+    PHX_RETURN_IF_ERROR(on_child(ChildIdentity{0, 0, "simulated"}));
   if (fault == "fail") return Internal("planned fault: {} {} failed", operation, ObjectOf(change));
   if (fault != "nothing") {
     PHX_RETURN_IF_ERROR(machine_->Change([&](kit::World& world) { return SimZfs(world).Apply(change); }));
   }
-  if (fault == "lie") return Internal("planned fault: {} {} says that it failed", operation, ObjectOf(change));
+  if (fault == "lie")
+    return Internal("planned fault: {} {} says that it failed", operation, ObjectOf(change));
   return absl::OkStatus();
 }
 

@@ -1,13 +1,13 @@
-// ZFS of the simulated machine: pools, datasets, snapshots, mounts and disks in the machine's one world, with ZFS's own
-// rules and refusals.
+// ZFS of the simulated machine: pools, datasets, snapshots, mounts and disks in the machine's one world, with
+// ZFS's own rules and refusals.
 //
-// Objects of the world: "disk" by path, "zfs.pool", "zfs.dataset", "zfs.snapshot" by name, "zfs.parameter" "zfs_arc_max".
-// Users and groups are read from "user" {uid, gid} and "group" {gid}. A mounted dataset's root and content are files of
-// the world at its mount point; unmounted they are kept in the dataset.
+// Objects of the world: "disk" by path, "zfs.pool", "zfs.dataset", "zfs.snapshot" by name, "zfs.parameter"
+// "zfs_arc_max". Users and groups are read from "user" {uid, gid} and "group" {gid}. A mounted dataset's root
+// and content are files of the world at its mount point; unmounted they are kept in the dataset.
 //
-// Faults (Machine::PlanFault): "zfs.<operation>" or "zfs.<operation>:<object>", operations as in zfs_command.h:
-// pool_create, pool_destroy, disk_clear, create, destroy, set, inherit, rename, mount, unmount, root, sync, snapshot,
-// snapshot_destroy, snapshot_rename, arc, file, mkdir, rmdir.
+// Faults (Machine::PlanFault): "zfs.<operation>" or "zfs.<operation>:<object>", operations as in
+// zfs_command.h: pool_create, pool_destroy, disk_clear, create, destroy, set, inherit, rename, mount,
+// unmount, root, sync, snapshot, snapshot_destroy, snapshot_rename, arc, file, mkdir, rmdir.
 #pragma once
 
 #include <memory>
@@ -29,12 +29,13 @@ class ZfsSim final : public ZfsHost {
   std::shared_ptr<kit::Machine> machine_;
 };
 
-// The disks of a fresh simulated node, all blank: serials S1A and S1B of 2 TB, S2A of 4 TB. A machine that has disks
-// already is left as it is.
+// The disks of a fresh simulated node, all blank: serials S1A and S1B of 2 TB, S2A of 4 TB. A machine that
+// has disks already is left as it is.
 absl::Status SeedDisks(kit::Machine& machine);
 
 // For tests: what somebody else does on the machine.
-// Puts something on a disk; `finding.where` is relative to the disk: "" for itself, "p1" for its first partition.
+// Puts something on a disk; `finding.where` is relative to the disk: "" for itself, "p1" for its first
+// partition.
 absl::Status PutOnDisk(kit::Machine& machine, const std::string& disk, const Finding& finding);
 // Exports a pool.
 absl::Status ExportPool(kit::Machine& machine, const std::string& pool);

@@ -1,12 +1,11 @@
 // What each change does to the simulated world.
-#include "services/zfs/host/zfs_sim_world.h"
-
 #include <algorithm>
 
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
 #include "services/zfs/domain/zfs_names.h"
 #include "services/zfs/domain/zfs_property.h"
+#include "services/zfs/host/zfs_sim_world.h"
 
 namespace phoenix::zfs {
 namespace {
@@ -16,11 +15,18 @@ using nlohmann::json;
 constexpr char kSnapshot[] = "zfs.snapshot";
 constexpr char kPool[] = "zfs.pool";
 
-json InodeJson(uint32_t uid, uint32_t gid, uint32_t mode) { return {{"uid", uid}, {"gid", gid}, {"mode", mode}}; }
+json InodeJson(uint32_t uid, uint32_t gid, uint32_t mode) {
+  return {{"uid", uid}, {"gid", gid}, {"mode", mode}};
+}
 
 json NewDataset(const std::string& type, int64_t guid) {
-  json dataset = {{"type", type},     {"guid", guid},           {"local", json::object()}, {"received", json::object()},
-                  {"mounted", ""},    {"root", InodeJson(0, 0, 0755)}, {"content", json::object()}};
+  json dataset = {{"type", type},
+                  {"guid", guid},
+                  {"local", json::object()},
+                  {"received", json::object()},
+                  {"mounted", ""},
+                  {"root", InodeJson(0, 0, 0755)},
+                  {"content", json::object()}};
   return dataset;
 }
 
@@ -47,7 +53,8 @@ absl::Status SimZfs::Do(const CreatePool& change) {
         return FailedPrecondition("{} is part of active pool '{}'", path, disk->value("pool", ""));
       }
       if (!change.force && !(*disk)["holds"].empty()) {
-        return FailedPrecondition("invalid vdev specification: use '-f' to override: {} contains a filesystem", path);
+        return FailedPrecondition(
+            "invalid vdev specification: use '-f' to override: {} contains a filesystem", path);
       }
       disks.emplace_back(path, *std::move(disk));
     }
@@ -65,11 +72,14 @@ absl::Status SimZfs::Do(const CreatePool& change) {
   }
   PHX_ASSIGN_OR_RETURN(const int64_t guid, world_.NextNumber());
   PHX_ASSIGN_OR_RETURN(dataset["guid"], world_.NextNumber());
-  json pool = {{"guid", guid}, {"health", "ONLINE"}, {"layout", json::array()}, {"properties", change.properties}};
-  for (const auto& group : change.layout) pool["layout"].push_back({{"kind", group.kind}, {"disks", group.disks}});
+  json pool = {
+      {"guid", guid}, {"health", "ONLINE"}, {"layout", json::array()}, {"properties", change.properties}};
+  for (const auto& group : change.layout)
+    pool["layout"].push_back({{"kind", group.kind}, {"disks", group.disks}});
   for (auto& [path, disk] : disks) {
     const std::string device = disk["device"];
-    json label = FindingJson(Partition(device, 1), fmt::format("ZFS label of pool {} (zdb)", change.name), true);
+    json label =
+        FindingJson(Partition(device, 1), fmt::format("ZFS label of pool {} (zdb)", change.name), true);
     label["pool"] = change.name;
     label["pool_guid"] = guid;
     disk["holds"] = json::array({FindingJson(device, "gpt partition table (wipefs)", true), label,
@@ -148,7 +158,8 @@ absl::Status SimZfs::Do(const DestroyDataset& change) {
   if (below.size() > 1 || snapshots) {
     return FailedPrecondition("cannot destroy '{}': filesystem has children", change.name);
   }
-  if (dataset.value("busy", false)) return FailedPrecondition("cannot destroy '{}': dataset is busy", change.name);
+  if (dataset.value("busy", false))
+    return FailedPrecondition("cannot destroy '{}': dataset is busy", change.name);
   if (dataset["mounted"] != "") PHX_RETURN_IF_ERROR(Unmount(change.name));
   PHX_ASSIGN_OR_RETURN(const std::string path, Value(change.name, "mountpoint"));
   if (path.starts_with('/')) PHX_RETURN_IF_ERROR(RemoveMountDirectory(change.name, path));
@@ -223,7 +234,8 @@ absl::Status SimZfs::Do(const RenameDataset& change) {
 absl::Status SimZfs::Do(const MountDataset& change) {
   PHX_ASSIGN_OR_RETURN(const std::string canmount, Value(change.name, "canmount"));
   PHX_ASSIGN_OR_RETURN(const std::string path, Value(change.name, "mountpoint"));
-  if (canmount == "off") return FailedPrecondition("cannot mount '{}': 'canmount' property is set to 'off'", change.name);
+  if (canmount == "off")
+    return FailedPrecondition("cannot mount '{}': 'canmount' property is set to 'off'", change.name);
   if (!path.starts_with('/')) return FailedPrecondition("cannot mount '{}': no mountpoint set", change.name);
   return Mount(change.name, path);
 }
@@ -235,7 +247,8 @@ absl::Status SimZfs::Do(const SetMountRoot& change) {
   if (dataset["mounted"] != change.mountpoint) {
     return FailedPrecondition("{} is not the mount root of {}", change.mountpoint, change.name);
   }
-  return world_.WriteFile(change.mountpoint, {true, {"", change.root.uid, change.root.gid, change.root.mode}});
+  return world_.WriteFile(change.mountpoint,
+                          {true, {"", change.root.uid, change.root.gid, change.root.mode}});
 }
 
 absl::Status SimZfs::Do(const SyncPool& change) {
@@ -248,7 +261,8 @@ absl::Status SimZfs::Do(const CreateSnapshot& change) {
   PHX_ASSIGN_OR_RETURN(const auto existing, world_.Get(kSnapshot, change.name));
   if (existing) return AlreadyExists("cannot create snapshot '{}': dataset already exists", change.name);
   PHX_ASSIGN_OR_RETURN(const int64_t guid, world_.NextNumber());
-  return world_.Put(kSnapshot, change.name, {{"guid", guid}, {"local", change.properties}, {"holds", 0}, {"clones", json::array()}});
+  return world_.Put(kSnapshot, change.name,
+                    {{"guid", guid}, {"local", change.properties}, {"holds", 0}, {"clones", json::array()}});
 }
 
 absl::Status SimZfs::Do(const DestroySnapshot& change) {

@@ -16,7 +16,9 @@ using nlohmann::json;
 constexpr char kDataset[] = "zfs.dataset";
 constexpr char kSnapshot[] = "zfs.snapshot";
 
-json InodeJson(uint32_t uid, uint32_t gid, uint32_t mode) { return {{"uid", uid}, {"gid", gid}, {"mode", mode}}; }
+json InodeJson(uint32_t uid, uint32_t gid, uint32_t mode) {
+  return {{"uid", uid}, {"gid", gid}, {"mode", mode}};
+}
 
 }  // namespace
 
@@ -61,7 +63,8 @@ absl::StatusOr<bool> SimZfs::HasSnapshots(std::string_view name) {
   return std::any_of(all.begin(), all.end(), [&](const auto& one) { return DatasetOf(one.first) == name; });
 }
 
-absl::StatusOr<std::optional<SimZfs::Effective>> SimZfs::Resolve(const std::string& name, const std::string& property) {
+absl::StatusOr<std::optional<SimZfs::Effective>> SimZfs::Resolve(const std::string& name,
+                                                                 const std::string& property) {
   PHX_ASSIGN_OR_RETURN(const json* cached, Cached(name));
   const json& dataset = *cached;
   if (dataset["local"].contains(property)) {
@@ -141,9 +144,11 @@ absl::Status SimZfs::CheckValue(const json& dataset, const std::string& property
 
 absl::Status SimZfs::Mount(const std::string& name, const std::string& path) {
   PHX_ASSIGN_OR_RETURN(json dataset, Dataset(name));
-  if (dataset["mounted"] != "") return FailedPrecondition("cannot mount '{}': filesystem already mounted", name);
+  if (dataset["mounted"] != "")
+    return FailedPrecondition("cannot mount '{}': filesystem already mounted", name);
   std::vector<std::string> ancestors;
-  for (std::string above = DirectoryOf(path); above != "/"; above = DirectoryOf(above)) ancestors.push_back(above);
+  for (std::string above = DirectoryOf(path); above != "/"; above = DirectoryOf(above))
+    ancestors.push_back(above);
   for (auto above = ancestors.rbegin(); above != ancestors.rend(); ++above) {
     PHX_ASSIGN_OR_RETURN(const auto file, world_.ReadFile(*above));
     if (!file) PHX_RETURN_IF_ERROR(world_.WriteFile(*above, {true, {"", 0, 0, 0755}}));
@@ -176,7 +181,8 @@ absl::Status SimZfs::Unmount(const std::string& name) {
   PHX_ASSIGN_OR_RETURN(json dataset, Dataset(name));
   const std::string path = dataset["mounted"];
   if (path.empty()) return FailedPrecondition("cannot unmount '{}': not currently mounted", name);
-  if (dataset.value("busy", false)) return FailedPrecondition("cannot unmount '{}': pool or dataset is busy", path);
+  if (dataset.value("busy", false))
+    return FailedPrecondition("cannot unmount '{}': pool or dataset is busy", path);
   PHX_ASSIGN_OR_RETURN(const auto all, world_.List(kDataset));
   for (const auto& [other, value] : all) {
     if (other != name && IsBelow(value["mounted"].get<std::string>(), path)) {
@@ -197,8 +203,8 @@ absl::Status SimZfs::Unmount(const std::string& name) {
   PHX_RETURN_IF_ERROR(world_.RemoveFile(path));
   const json covered = dataset.value("covered", json::object());
   for (const auto& [each, file] : covered.items()) {
-    PHX_RETURN_IF_ERROR(
-        world_.WriteFile(each, {file["directory"], {file["content"], file["uid"], file["gid"], file["mode"]}}));
+    PHX_RETURN_IF_ERROR(world_.WriteFile(
+        each, {file["directory"], {file["content"], file["uid"], file["gid"], file["mode"]}}));
   }
   // The directory that mounting made stays, empty.
   if (!covered.contains(path)) PHX_RETURN_IF_ERROR(world_.WriteFile(path, {true, {"", 0, 0, 0755}}));

@@ -72,7 +72,8 @@ class SimZfs {
   absl::Status RemoveMountDirectory(const std::string& name, const std::string& path);
   // Changes properties and lets mounts follow.
   absl::Status Remount(const std::string& name, const std::function<absl::Status()>& change);
-  absl::Status CheckValue(const nlohmann::json& dataset, const std::string& property, const std::string& value);
+  absl::Status CheckValue(const nlohmann::json& dataset, const std::string& property,
+                          const std::string& value);
 
   kit::World& world_;
   std::map<std::string, nlohmann::json> cache_;

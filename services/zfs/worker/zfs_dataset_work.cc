@@ -92,7 +92,7 @@ absl::StatusOr<ProbeResult> Probe(const Work& work, const CreateDatasetStep& ste
   }
   if (dataset->mounted_at != step.mountpoint) {
     return ProbeResult{Is::kPartial, dataset->mounted_at.empty() ? "it is not mounted"
-                                                                    : "it is mounted at " + dataset->mounted_at};
+                                                                 : "it is mounted at " + dataset->mounted_at};
   }
   if (step.mountpoint.empty() && dataset->LocalValue(kWrittenMark).empty()) {
     return ProbeResult{Is::kPartial, "what was written to it is not marked yet"};
@@ -114,8 +114,9 @@ absl::Status Undo(const Work& work, const CreateDatasetStep& step) {
     if (found.empty()) {
       PHX_RETURN_IF_ERROR(work.Change(DestroyDataset{step.name}));
     } else {
-      PHX_RETURN_IF_ERROR(Annotate(SetAside(work, step.name, found),
-                                   fmt::format("{} holds what others made ({}) and cannot be set aside", step.name, found)));
+      PHX_RETURN_IF_ERROR(
+          Annotate(SetAside(work, step.name, found),
+                   fmt::format("{} holds what others made ({}) and cannot be set aside", step.name, found)));
     }
   }
   return RestoreDirectory(work, step.mountpoint, work.captured.value("directory", json()));
@@ -134,7 +135,9 @@ absl::StatusOr<kit::LedgerChange> LedgerOf(const Work& work, const CreateDataset
   return kit::LedgerChange{{entry}, {}};
 }
 
-std::vector<ZfsChange> UndoChanges(const Work&, const CreateDatasetStep& step) { return {DestroyDataset{step.name}}; }
+std::vector<ZfsChange> UndoChanges(const Work&, const CreateDatasetStep& step) {
+  return {DestroyDataset{step.name}};
+}
 
 // Into the trash.
 
@@ -179,7 +182,8 @@ absl::StatusOr<ProbeResult> Probe(const Work& work, const DeleteDatasetStep& ste
   const auto there = seen.datasets.find(step.name);
   const auto gone = seen.datasets.find(trash);
   if (gone != seen.datasets.end() && gone->second.guid == step.guid) {
-    if (there != seen.datasets.end()) return ProbeResult{Is::kForeign, "another dataset of that name was made"};
+    if (there != seen.datasets.end())
+      return ProbeResult{Is::kForeign, "another dataset of that name was made"};
     return ProbeResult{Is::kDone, ""};
   }
   if (there == seen.datasets.end() || there->second.guid != step.guid) {
@@ -200,7 +204,8 @@ absl::Status Undo(const Work& work, const DeleteDatasetStep& step) {
   const bool there = seen.datasets.count(step.name) != 0;
   const absl::MutexLock lock(&work.containers);
   if (!there) {
-    if (seen.datasets.count(trash) == 0) return ForeignChange(step.name, "it is neither where it was nor in the trash");
+    if (seen.datasets.count(trash) == 0)
+      return ForeignChange(step.name, "it is neither where it was nor in the trash");
     PHX_RETURN_IF_ERROR(work.Change(RenameDataset{trash, step.name}));
   } else if (seen.datasets.find(step.name)->second.guid != step.guid) {
     return ForeignChange(step.name, "another dataset of that name was made");
@@ -226,7 +231,8 @@ absl::StatusOr<kit::LedgerChange> LedgerOf(const Work&, const DeleteDatasetStep&
 }
 
 std::vector<ZfsChange> UndoChanges(const Work& work, const DeleteDatasetStep& step) {
-  std::vector<ZfsChange> changes = {RenameDataset{AsideName(TrashOf(step.name, work.run_id), step.name), step.name}};
+  std::vector<ZfsChange> changes = {
+      RenameDataset{AsideName(TrashOf(step.name, work.run_id), step.name), step.name}};
   if (work.captured.contains("canmount") && work.captured.value("filesystem", false)) {
     changes.push_back(RestoreProperty(step.name, "canmount", work.captured["canmount"]));
   }

@@ -23,10 +23,14 @@ constexpr char kAnyRun[] = "RUN";
 
 kit::StepClass ClassOf(Reversal reversal) {
   switch (reversal) {
-    case Reversal::kExact: return kit::StepClass::kExact;
-    case Reversal::kConfig: return kit::StepClass::kConfig;
-    case Reversal::kLossy: return kit::StepClass::kLossy;
-    case Reversal::kPointOfNoReturn: break;
+    case Reversal::kExact:
+      return kit::StepClass::kExact;
+    case Reversal::kConfig:
+      return kit::StepClass::kConfig;
+    case Reversal::kLossy:
+      return kit::StepClass::kLossy;
+    case Reversal::kPointOfNoReturn:
+      break;
   }
   return kit::StepClass::kPointOfNoReturn;
 }
@@ -35,7 +39,8 @@ kit::StepClass ClassOf(Reversal reversal) {
 std::vector<std::string> RootCommands(const RootWish& root, const std::string& mountpoint) {
   std::vector<std::string> commands;
   if (!root.owner.empty() || !root.group.empty()) {
-    commands.push_back(fmt::format("chown {}{}{} {}", root.owner, root.group.empty() ? "" : ":", root.group, mountpoint));
+    commands.push_back(
+        fmt::format("chown {}{}{} {}", root.owner, root.group.empty() ? "" : ":", root.group, mountpoint));
   }
   if (!root.mode.empty()) commands.push_back(fmt::format("chmod {} {}", root.mode, mountpoint));
   return commands;
@@ -43,15 +48,19 @@ std::vector<std::string> RootCommands(const RootWish& root, const std::string& m
 
 std::vector<std::string> CommandTexts(const ZfsStep& step) {
   std::vector<std::string> texts;
-  const auto add = [&](const std::vector<std::string>& more) { texts.insert(texts.end(), more.begin(), more.end()); };
+  const auto add = [&](const std::vector<std::string>& more) {
+    texts.insert(texts.end(), more.begin(), more.end());
+  };
   std::visit(
       [&](const auto& one) {
         for (const auto& change : ChangesOf(one, kAnyRun)) add(ToText(change));
       },
       step);
   if (const auto* pool = std::get_if<CreatePoolStep>(&step)) add(RootCommands(pool->root, pool->mountpoint));
-  if (const auto* dataset = std::get_if<CreateDatasetStep>(&step)) add(RootCommands(dataset->root, dataset->mountpoint));
-  if (const auto* root = std::get_if<SetMountRootStep>(&step)) add(RootCommands(root->root, root->mountpoint));
+  if (const auto* dataset = std::get_if<CreateDatasetStep>(&step))
+    add(RootCommands(dataset->root, dataset->mountpoint));
+  if (const auto* root = std::get_if<SetMountRootStep>(&step))
+    add(RootCommands(root->root, root->mountpoint));
   return texts;
 }
 
@@ -83,8 +92,8 @@ struct Opened {
   ZfsStep step;
   Work work;
 };
-absl::StatusOr<Opened> Open(ZfsHost& host, absl::Mutex& containers, const kit::Step& step, const std::string& run_id,
-                            const std::string& captured, ChildObserver on_child) {
+absl::StatusOr<Opened> Open(ZfsHost& host, absl::Mutex& containers, const kit::Step& step,
+                            const std::string& run_id, const std::string& captured, ChildObserver on_child) {
   PHX_ASSIGN_OR_RETURN(ZfsStep typed, StepFromJson(step.payload));
   json value = captured.empty() ? json::object() : json::parse(captured, nullptr, /*allow_exceptions=*/false);
   if (!value.is_object()) return DataLoss("what was captured for {} cannot be read", step.id);
@@ -103,9 +112,7 @@ auto Guarded(const kit::Step& step, Body body) -> decltype(body()) {
 
 }  // namespace
 
-kit::DomainDescription ZfsDomain::Describe() {
-  return {"zfs", {std::string(kSpecType)}, host_.Versions()};
-}
+kit::DomainDescription ZfsDomain::Describe() { return {"zfs", {std::string(kSpecType)}, host_.Versions()}; }
 
 absl::StatusOr<kit::Plan> ZfsDomain::MakePlan(const kit::PlanInput& input) {
   PHX_ASSIGN_OR_RETURN(ZfsSpec spec, parser_(input.spec_type, input.spec));
@@ -124,8 +131,9 @@ absl::StatusOr<kit::Plan> ZfsDomain::MakePlan(const kit::PlanInput& input) {
 
 absl::StatusOr<std::string> ZfsDomain::Capture(const kit::Step& step, const std::string& run_id) {
   PHX_ASSIGN_OR_RETURN(const Opened opened, Open(host_, containers_, step, run_id, "", nullptr));
-  PHX_ASSIGN_OR_RETURN(const json captured, std::visit(
-      [&](const auto& typed) { return phoenix::zfs::Capture(opened.work, typed); }, opened.step));
+  PHX_ASSIGN_OR_RETURN(
+      const json captured,
+      std::visit([&](const auto& typed) { return phoenix::zfs::Capture(opened.work, typed); }, opened.step));
   return captured.dump();
 }
 
@@ -137,11 +145,13 @@ absl::Status ZfsDomain::Do(const kit::Step& step, const kit::StepContext& contex
   });
 }
 
-absl::StatusOr<kit::ProbeResult> ZfsDomain::ProbeStep(const kit::Step& step, const kit::StepContext& context) {
+absl::StatusOr<kit::ProbeResult> ZfsDomain::ProbeStep(const kit::Step& step,
+                                                      const kit::StepContext& context) {
   PHX_ASSIGN_OR_RETURN(const Opened opened,
                        Open(host_, containers_, step, context.run_id, context.captured, context.on_child));
   return Guarded(step, [&]() -> absl::StatusOr<kit::ProbeResult> {
-    return std::visit([&](const auto& typed) { return phoenix::zfs::Probe(opened.work, typed); }, opened.step);
+    return std::visit([&](const auto& typed) { return phoenix::zfs::Probe(opened.work, typed); },
+                      opened.step);
   });
 }
 
@@ -153,7 +163,8 @@ absl::Status ZfsDomain::Undo(const kit::Step& step, const kit::StepContext& cont
   });
 }
 
-std::vector<std::string> ZfsDomain::RemainingCommands(const kit::Step& step, const kit::StepContext& context) {
+std::vector<std::string> ZfsDomain::RemainingCommands(const kit::Step& step,
+                                                      const kit::StepContext& context) {
   std::vector<std::string> texts;
   const auto opened = Open(host_, containers_, step, context.run_id, context.captured, nullptr);
   if (!opened.ok()) return {"# " + Message(opened.status())};
@@ -169,11 +180,13 @@ std::vector<std::string> ZfsDomain::RemainingCommands(const kit::Step& step, con
   return texts;
 }
 
-absl::StatusOr<kit::LedgerChange> ZfsDomain::LedgerOf(const kit::Step& step, const kit::StepContext& context) {
+absl::StatusOr<kit::LedgerChange> ZfsDomain::LedgerOf(const kit::Step& step,
+                                                      const kit::StepContext& context) {
   PHX_ASSIGN_OR_RETURN(const Opened opened,
                        Open(host_, containers_, step, context.run_id, context.captured, nullptr));
   return Guarded(step, [&]() -> absl::StatusOr<kit::LedgerChange> {
-    return std::visit([&](const auto& typed) { return phoenix::zfs::LedgerOf(opened.work, typed); }, opened.step);
+    return std::visit([&](const auto& typed) { return phoenix::zfs::LedgerOf(opened.work, typed); },
+                      opened.step);
   });
 }
 
@@ -188,13 +201,16 @@ absl::StatusOr<kit::VerifyReport> ZfsDomain::Verify(const kit::VerifyInput& inpu
       if (kit::KindOf(key) == "pool") {
         const auto pool = seen.pools.find(name);
         if (pool == seen.pools.end() || pool->second.health != "ONLINE") {
-          return FailedPrecondition("pool {} is {}", name, pool == seen.pools.end() ? "not there" : pool->second.health);
+          return FailedPrecondition("pool {} is {}", name,
+                                    pool == seen.pools.end() ? "not there" : pool->second.health);
         }
         report.probes.push_back(fmt::format("pool {} is ONLINE", name));
       } else if (kit::KindOf(key) == "path" && !step.id.starts_with("directory:")) {
-        const bool mounted = std::any_of(seen.datasets.begin(), seen.datasets.end(),
-                                         [&](const auto& dataset) { return dataset.second.mounted_at == name; });
-        if (!mounted) return FailedPrecondition("nothing is mounted at {} in the host's mount namespace", name);
+        const bool mounted =
+            std::any_of(seen.datasets.begin(), seen.datasets.end(),
+                        [&](const auto& dataset) { return dataset.second.mounted_at == name; });
+        if (!mounted)
+          return FailedPrecondition("nothing is mounted at {} in the host's mount namespace", name);
         report.probes.push_back(fmt::format("{} is mounted in the host's mount namespace", name));
       }
     }

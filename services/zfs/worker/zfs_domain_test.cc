@@ -13,11 +13,13 @@ namespace {
 using ::testing::HasSubstr;
 using testing::StepDriver;
 
-// A machine with a pool and datasets that somebody made by hand, and what shall become of them: every kind of step on
-// existing objects.
+// A machine with a pool and datasets that somebody made by hand, and what shall become of them: every kind of
+// step on existing objects.
 struct Existing {
   explicit Existing(TestMachine& machine) {
-    const auto must = [&](const ZfsChange& change) { TestMachine::Must(machine.host().Change(change, nullptr)); };
+    const auto must = [&](const ZfsChange& change) {
+      TestMachine::Must(machine.host().Change(change, nullptr));
+    };
     must(CreatePool{"tank", {{"mirror", {kDiskA, kDiskB}}}, {}, {{"compression", "zstd"}}});
     must(CreateDataset{"tank/data", 0, {{"quota", "10G"}, {"atime", "off"}}});
     must(CreateDataset{"tank/data/child", 0, {}});
@@ -31,8 +33,12 @@ struct Existing {
     spec.pools = {{"tank", "mirror", {kDiskB, kDiskA}, {}, "zfs.pools[0]"}};
     spec.datasets = {
         {.name = "tank/data",
-         .properties = {{"quota", "20G"}, {"atime", "on"}, {"recordsize", "1M"}, {"compression", "lz4"},
-                        {"org:note", "ours"}, {"refquota", "5G"}},
+         .properties = {{"quota", "20G"},
+                        {"atime", "on"},
+                        {"recordsize", "1M"},
+                        {"compression", "lz4"},
+                        {"org:note", "ours"},
+                        {"refquota", "5G"}},
          .group = "heads",
          .mode = "2770"},
         {.name = "tank/data/child", .properties = {{"compression", "zstd"}}},
@@ -110,8 +116,8 @@ TEST(ZfsDomain, UndoAfterEveryStepGivesTheOldState) {
 // Every change of every step goes wrong in every way in turn; then all is undone.
 TEST(ZfsDomain, UndoAfterEveryFaultGivesTheOldState) {
   int failures = 0;
-  for (const std::string operation : {"zfs.pool_create", "zfs.create", "zfs.set", "zfs.mount", "zfs.root", "zfs.arc",
-                                      "zfs.file", "zfs.mkdir", "zfs.snapshot"}) {
+  for (const std::string operation : {"zfs.pool_create", "zfs.create", "zfs.set", "zfs.mount", "zfs.root",
+                                      "zfs.arc", "zfs.file", "zfs.mkdir", "zfs.snapshot"}) {
     for (const char* effect : {"fail", "lie", "nothing"}) {
       SCOPED_TRACE(operation + " " + effect);
       TestMachine machine;
@@ -157,8 +163,8 @@ TEST(ZfsDomain, ALyingCreateIsFoundDone) {
 }
 
 TEST(ZfsDomain, UndoThatFailsInTheMiddleCanBeRepeated) {
-  for (const char* operation : {"zfs.destroy", "zfs.unmount", "zfs.pool_destroy", "zfs.disk_clear", "zfs.inherit",
-                                "zfs.sync", "zfs.rmdir"}) {
+  for (const char* operation : {"zfs.destroy", "zfs.unmount", "zfs.pool_destroy", "zfs.disk_clear",
+                                "zfs.inherit", "zfs.sync", "zfs.rmdir"}) {
     for (const char* effect : {"fail", "lie"}) {
       SCOPED_TRACE(std::string(operation) + " " + effect);
       TestMachine machine;
@@ -183,7 +189,8 @@ TEST(ZfsDomain, UndoPutsBackValueAndSource) {
   StepDriver driver(machine.domain());
   TestMachine::Must(driver.Prepare(machine.Input(spec), kRun));
   TestMachine::Must(driver.Apply());
-  EXPECT_EQ(machine.Dataset("tank/data").properties.at("recordsize"), (PropertyState{"1048576", "local", "65536"}));
+  EXPECT_EQ(machine.Dataset("tank/data").properties.at("recordsize"),
+            (PropertyState{"1048576", "local", "65536"}));
   TestMachine::Must(driver.Undo());
   const DatasetState data = machine.Dataset("tank/data");
   EXPECT_EQ(data.properties.at("recordsize"), (PropertyState{"65536", "received", "65536"}));
@@ -303,9 +310,10 @@ TEST(ZfsDomain, DeletesIntoTheTrashAndBack) {
     TestMachine::Must(driver.Undo(/*repeat=*/true));
     EXPECT_EQ(machine.Dump(), before);
     // The driver's ledger forgot it at the step; the kit does so at commit only.
-    driver.ledger()["dataset:quickOS/vm-disks"] = {.key = "dataset:quickOS/vm-disks",
-                                                   .identity = std::to_string(machine.Dataset("quickOS/vm-disks").guid),
-                                                   .created = true};
+    driver.ledger()["dataset:quickOS/vm-disks"] = {
+        .key = "dataset:quickOS/vm-disks",
+        .identity = std::to_string(machine.Dataset("quickOS/vm-disks").guid),
+        .created = true};
   }
   EXPECT_EQ(driver.ledger().count("dataset:quickOS/vm-disks"), 0u);
 }
@@ -345,8 +353,9 @@ TEST(ZfsDomain, DeletesASnapshotOnlyAtCommit) {
 TEST(Trap1, SafeModeNamesWhatItFoundAndTouchesNothing) {
   TestMachine machine;
   TestMachine::Must(PutOnDisk(machine.machine(), kDiskB, {"", "ext4 (wipefs, blkid)", "", 0, false}));
-  EXPECT_THAT(machine.Refusal(TestMachine::Seed()),
-              ::testing::AllOf(HasSubstr("zfs.pools[0].disks[1]"), HasSubstr("/dev/nvme1n1: ext4 (wipefs, blkid)")));
+  EXPECT_THAT(
+      machine.Refusal(TestMachine::Seed()),
+      ::testing::AllOf(HasSubstr("zfs.pools[0].disks[1]"), HasSubstr("/dev/nvme1n1: ext4 (wipefs, blkid)")));
 }
 
 TEST(Trap2, AnExportedPoolIsNotDestroyed) {
@@ -385,8 +394,10 @@ TEST(ZfsDomain, ResidueOfAKilledCreateIsClearedForwardAndBack) {
     ASSERT_TRUE(plan.ok()) << plan.status();
     const kit::Step& step = plan->steps[0];
     kit::StepContext context{.run_id = kRun, .captured = *machine.domain().Capture(step, kRun)};
-    TestMachine::Must(PutOnDisk(machine.machine(), kDiskA, {"", "gpt partition table (wipefs)", "", 0, true}));
-    TestMachine::Must(PutOnDisk(machine.machine(), kDiskA, {"p1", "label of the ZFS pool (zdb)", "quickOS", 17, false}));
+    TestMachine::Must(
+        PutOnDisk(machine.machine(), kDiskA, {"", "gpt partition table (wipefs)", "", 0, true}));
+    TestMachine::Must(
+        PutOnDisk(machine.machine(), kDiskA, {"p1", "label of the ZFS pool (zdb)", "quickOS", 17, false}));
     EXPECT_EQ(machine.domain().ProbeStep(step, context)->probe, kit::Probe::kPartial);
     if (forward) {
       TestMachine::Must(machine.domain().Do(step, context));
@@ -427,13 +438,16 @@ TEST(ZfsDomain, ShowsTheNativeCommands) {
   TestMachine machine;
   const auto plan = machine.domain().MakePlan(machine.Input(TestMachine::Seed()));
   ASSERT_TRUE(plan.ok()) << plan.status();
-  EXPECT_THAT(plan->steps[0].commands,
-              ::testing::ElementsAre(std::string("zpool create -o ashift=12 -O phoenix:run=RUN quickOS mirror ") + kDiskA +
-                                     " " + kDiskB));
+  EXPECT_THAT(
+      plan->steps[0].commands,
+      ::testing::ElementsAre(std::string("zpool create -o ashift=12 -O phoenix:run=RUN quickOS mirror ") +
+                             kDiskA + " " + kDiskB));
   const auto& shared = plan->steps[4];
-  EXPECT_THAT(shared.commands, ::testing::ElementsAre(
-      "zfs create -o compression=lz4 -o phoenix:run=RUN -o quota=400G -o recordsize=128K quickOS/shared-prod-data",
-      "chown root:heads /quickOS/shared-prod-data", "chmod 2770 /quickOS/shared-prod-data"));
+  EXPECT_THAT(shared.commands,
+              ::testing::ElementsAre("zfs create -o compression=lz4 -o phoenix:run=RUN -o quota=400G -o "
+                                     "recordsize=128K quickOS/shared-prod-data",
+                                     "chown root:heads /quickOS/shared-prod-data",
+                                     "chmod 2770 /quickOS/shared-prod-data"));
 }
 
 TEST(ZfsDomain, AGroupThatIsNotThereYetIsRequired) {
@@ -453,7 +467,8 @@ TEST(ZfsDomain, VerifyWantsTheMountOnTheHost) {
   kit::VerifyInput input{.applied = driver.plan().steps};
   const auto report = machine.domain().Verify(input);
   ASSERT_TRUE(report.ok()) << report.status();
-  EXPECT_THAT(report->probes, ::testing::Contains("/quickOS/vm-disks is mounted in the host's mount namespace"));
+  EXPECT_THAT(report->probes,
+              ::testing::Contains("/quickOS/vm-disks is mounted in the host's mount namespace"));
   TestMachine::Must(machine.host().Change(UnmountDataset{"quickOS/vm-disks"}, nullptr));
   EXPECT_EQ(machine.domain().Verify(input).status().code(), absl::StatusCode::kFailedPrecondition);
 }
@@ -462,7 +477,8 @@ TEST(ZfsDomain, ADamagedJournalIsAnErrorNotACrash) {
   TestMachine machine;
   kit::Step step{.id = "dataset:x", .payload = "{"};
   EXPECT_EQ(machine.domain().Capture(step, kRun).status().code(), absl::StatusCode::kDataLoss);
-  step.payload = R"({"step":"set_mount_root","name":"a","mountpoint":"/a","root":{"owner":"","group":"","mode":""},"created":false})";
+  step.payload =
+      R"({"step":"set_mount_root","name":"a","mountpoint":"/a","root":{"owner":"","group":"","mode":""},"created":false})";
   kit::StepContext context{.run_id = kRun, .captured = R"({"uid":"x"})"};
   EXPECT_EQ(machine.domain().Do(step, context).code(), absl::StatusCode::kDataLoss);
 }

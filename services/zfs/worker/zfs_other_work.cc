@@ -78,7 +78,9 @@ absl::StatusOr<kit::LedgerChange> LedgerOf(const Work&, const MakeDirectoryStep&
   return kit::LedgerChange{{kit::LedgerEntry{.key = "directory:" + step.path, .created = true}}, {}};
 }
 
-std::vector<ZfsChange> UndoChanges(const Work&, const MakeDirectoryStep& step) { return {RemoveDirectory{step.path}}; }
+std::vector<ZfsChange> UndoChanges(const Work&, const MakeDirectoryStep& step) {
+  return {RemoveDirectory{step.path}};
+}
 
 // The ARC's limit.
 
@@ -108,7 +110,8 @@ absl::StatusOr<ProbeResult> Probe(const Work& work, const SetArcLimitStep& step)
   const bool live_is_old = before_live.is_null() || arc.live == before_live.get<uint64_t>();
   if (file_is_new && live_is_new) return ProbeResult{Is::kDone, ""};
   if (file_is_old && live_is_old) return ProbeResult{Is::kNotDone, ""};
-  if (!file_is_new && !file_is_old) return ProbeResult{Is::kForeign, fmt::format("{} has other content", kArcFile)};
+  if (!file_is_new && !file_is_old)
+    return ProbeResult{Is::kForeign, fmt::format("{} has other content", kArcFile)};
   if (!live_is_new && !live_is_old) {
     return ProbeResult{Is::kForeign, fmt::format("zfs_arc_max is {}", arc.live.value_or(0))};
   }
@@ -164,7 +167,8 @@ absl::StatusOr<ProbeResult> Probe(const Work& work, const CreateSnapshotStep& st
 absl::Status Undo(const Work& work, const CreateSnapshotStep& step) {
   PHX_ASSIGN_OR_RETURN(const auto snapshot, ReadSnapshot(work, step.name));
   if (!snapshot) return absl::OkStatus();
-  if (snapshot->run != work.run_id) return ForeignChange(step.name, "it is there, and this run did not make it");
+  if (snapshot->run != work.run_id)
+    return ForeignChange(step.name, "it is there, and this run did not make it");
   if (snapshot->holds != 0) return ForeignChange(step.name, "somebody holds it");
   if (!snapshot->clones.empty()) return ForeignChange(step.name, "it was cloned to " + snapshot->clones[0]);
   return work.Change(DestroySnapshot{step.name});
@@ -174,18 +178,23 @@ absl::StatusOr<kit::LedgerChange> LedgerOf(const Work& work, const CreateSnapsho
   PHX_ASSIGN_OR_RETURN(const auto snapshot, ReadSnapshot(work, step.name));
   if (!snapshot) return NotFound("snapshot {} is not there", step.name);
   return kit::LedgerChange{
-      {kit::LedgerEntry{.key = "snapshot:" + step.name, .identity = std::to_string(snapshot->guid), .created = true}}, {}};
+      {kit::LedgerEntry{
+          .key = "snapshot:" + step.name, .identity = std::to_string(snapshot->guid), .created = true}},
+      {}};
 }
 
-std::vector<ZfsChange> UndoChanges(const Work&, const CreateSnapshotStep& step) { return {DestroySnapshot{step.name}}; }
+std::vector<ZfsChange> UndoChanges(const Work&, const CreateSnapshotStep& step) {
+  return {DestroySnapshot{step.name}};
+}
 
 std::string TrashedSnapshot(std::string_view snapshot, std::string_view run_id) {
-  return fmt::format("{}@phoenix-trash:{}:{}", DatasetOf(snapshot), run_id, snapshot.substr(snapshot.find('@') + 1));
+  return fmt::format("{}@phoenix-trash:{}:{}", DatasetOf(snapshot), run_id,
+                     snapshot.substr(snapshot.find('@') + 1));
 }
 
 bool IsTrashedSnapshot(std::string_view snapshot, std::string_view run_id) {
-  return snapshot.substr(std::min(snapshot.find('@'), snapshot.size())).starts_with(
-      fmt::format("@phoenix-trash:{}:", run_id));
+  return snapshot.substr(std::min(snapshot.find('@'), snapshot.size()))
+      .starts_with(fmt::format("@phoenix-trash:{}:", run_id));
 }
 
 absl::StatusOr<json> Capture(const Work& work, const DeleteSnapshotStep& step) {

@@ -32,8 +32,8 @@ json HoldsOf(const DiskState& disk) {
   return holds;
 }
 
-// What an interrupted create or destroy of this very pool leaves, and nothing else. The disks were proven blank before,
-// and nobody else's tool names the pool on them.
+// What an interrupted create or destroy of this very pool leaves, and nothing else. The disks were proven
+// blank before, and nobody else's tool names the pool on them.
 bool IsOurResidue(const DiskState& disk, const std::string& pool) {
   return std::all_of(disk.findings.begin(), disk.findings.end(), [&](const Finding& finding) {
     return finding.pool.empty() ? finding.zfs_partition : finding.pool == pool;
@@ -44,7 +44,8 @@ ClearDisk Clearing(const DiskState& disk) {
   ClearDisk clear{disk.device_path, disk.size_bytes, {}};
   for (const auto& finding : disk.findings) {
     const auto& labelled = clear.labelled;
-    if (!finding.pool.empty() && std::find(labelled.begin(), labelled.end(), finding.where) == labelled.end()) {
+    if (!finding.pool.empty() &&
+        std::find(labelled.begin(), labelled.end(), finding.where) == labelled.end()) {
       clear.labelled.push_back(finding.where);
     }
   }
@@ -58,12 +59,13 @@ PropertyMap MarkedProperties(const CreatePoolStep& step, const std::string& run_
 }
 
 // Whether the disks are as they were captured. `dirty`: the disks on which only our residue is.
-absl::StatusOr<kit::ProbeResult> ProbeDisks(const Work& work, const CreatePoolStep& step, const ZfsState& seen,
-                                            std::vector<const DiskState*>* dirty) {
+absl::StatusOr<kit::ProbeResult> ProbeDisks(const Work& work, const CreatePoolStep& step,
+                                            const ZfsState& seen, std::vector<const DiskState*>* dirty) {
   kit::ProbeResult result{kit::Probe::kNotDone, ""};
   for (const auto& path : DisksOf(step)) {
     const auto disk = seen.disks.find(path);
-    if (disk == seen.disks.end()) return kit::ProbeResult{kit::Probe::kForeign, fmt::format("disk {} is gone", path)};
+    if (disk == seen.disks.end())
+      return kit::ProbeResult{kit::Probe::kForeign, fmt::format("disk {} is gone", path)};
     if (!disk->second.member_of.empty()) {
       return kit::ProbeResult{kit::Probe::kForeign,
                               fmt::format("disk {} is a member of pool {}", path, disk->second.member_of)};
@@ -109,7 +111,8 @@ absl::StatusOr<std::string> WhyPoolMustStay(const Work& work, const CreatePoolSt
 absl::StatusOr<json> Capture(const Work& work, const CreatePoolStep& step) {
   PHX_ASSIGN_OR_RETURN(const ZfsState seen, work.host.Observe(LookAt(step)));
   json captured = {{"pool", 0}, {"disks", json::object()}};
-  if (const auto pool = seen.pools.find(step.name); pool != seen.pools.end()) captured["pool"] = pool->second.guid;
+  if (const auto pool = seen.pools.find(step.name); pool != seen.pools.end())
+    captured["pool"] = pool->second.guid;
   for (const auto& path : DisksOf(step)) {
     const auto disk = seen.disks.find(path);
     if (disk == seen.disks.end()) return FailedPrecondition("disk {} is not present", path);
@@ -164,7 +167,8 @@ absl::StatusOr<kit::ProbeResult> Probe(const Work& work, const CreatePoolStep& s
   if (pool == seen.pools.end()) return ProbeDisks(work, step, seen, nullptr);
   const auto root = seen.datasets.find(step.name);
   if (root == seen.datasets.end() || root->second.LocalValue(kRunMark) != work.run_id) {
-    return kit::ProbeResult{kit::Probe::kForeign, fmt::format("pool {} is there, and this run did not make it", step.name)};
+    return kit::ProbeResult{kit::Probe::kForeign,
+                            fmt::format("pool {} is there, and this run did not make it", step.name)};
   }
   std::vector<VdevGroup> wanted = step.layout;
   for (auto& group : wanted) {
@@ -181,10 +185,12 @@ absl::StatusOr<kit::ProbeResult> Probe(const Work& work, const CreatePoolStep& s
       return kit::ProbeResult{kit::Probe::kPartial, fmt::format("{} is {}", name, root->second.Value(name))};
     }
   }
-  if (root->second.mounted_at != step.mountpoint) return kit::ProbeResult{kit::Probe::kPartial, "it is not mounted"};
+  if (root->second.mounted_at != step.mountpoint)
+    return kit::ProbeResult{kit::Probe::kPartial, "it is not mounted"};
   if (!step.root.empty() && root->second.root) {
     PHX_ASSIGN_OR_RETURN(const DirectoryState wish, ResolveRoot(work, step.root, *root->second.root));
-    if (wish != *root->second.root) return kit::ProbeResult{kit::Probe::kPartial, "owner, group or mode differ"};
+    if (wish != *root->second.root)
+      return kit::ProbeResult{kit::Probe::kPartial, "owner, group or mode differ"};
   }
   return kit::ProbeResult{kit::Probe::kDone, ""};
 }
@@ -201,12 +207,15 @@ absl::Status Undo(const Work& work, const CreatePoolStep& step) {
     }
     PHX_ASSIGN_OR_RETURN(const std::string why, WhyPoolMustStay(work, step));
     if (!why.empty()) {
-      return WithReason(FailedPrecondition("pool {} was created by this run and stays, since others use it: {}", step.name, why),
-                        {"POOL_HOLDS_DATA", {{"pool", step.name}}});
+      return WithReason(
+          FailedPrecondition("pool {} was created by this run and stays, since others use it: {}", step.name,
+                             why),
+          {"POOL_HOLDS_DATA", {{"pool", step.name}}});
     }
     PHX_RETURN_IF_ERROR(work.Change(DestroyPool{step.name}));
     PHX_ASSIGN_OR_RETURN(seen, work.host.Observe(LookAt(step)));
-    if (seen.pools.count(step.name) != 0) return Internal("pool {} is still there after zpool destroy", step.name);
+    if (seen.pools.count(step.name) != 0)
+      return Internal("pool {} is still there after zpool destroy", step.name);
   }
   std::vector<const DiskState*> dirty;
   PHX_ASSIGN_OR_RETURN(const auto probe, ProbeDisks(work, step, seen, &dirty));
@@ -221,7 +230,8 @@ absl::StatusOr<kit::LedgerChange> LedgerOf(const Work& work, const CreatePoolSte
   PHX_ASSIGN_OR_RETURN(const ZfsState seen, work.host.Observe(request));
   const auto pool = seen.pools.find(step.name);
   if (pool == seen.pools.end()) return NotFound("pool {} is not there", step.name);
-  kit::LedgerEntry entry{.key = "pool:" + step.name, .identity = std::to_string(pool->second.guid), .created = true};
+  kit::LedgerEntry entry{
+      .key = "pool:" + step.name, .identity = std::to_string(pool->second.guid), .created = true};
   entry.fields = json({{"layout", ToText(step.layout)}, {"properties", step.properties}}).dump();
   return kit::LedgerChange{{entry}, {}};
 }
@@ -230,7 +240,8 @@ std::vector<ZfsChange> UndoChanges(const Work& work, const CreatePoolStep& step)
   std::vector<ZfsChange> changes = {DestroyPool{step.name}};
   if (!work.captured.contains("disks")) return changes;
   for (const auto& [path, disk] : work.captured["disks"].items()) {
-    changes.push_back(ClearDisk{disk.value("device", path), disk.value("size", uint64_t{0}), {path + "-part1"}});
+    changes.push_back(
+        ClearDisk{disk.value("device", path), disk.value("size", uint64_t{0}), {path + "-part1"}});
   }
   return changes;
 }

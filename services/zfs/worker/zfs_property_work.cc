@@ -27,7 +27,8 @@ bool ShouldBeMounted(const DatasetState& dataset) {
 // How a property stands: as captured, as wanted, or as neither.
 enum class Stand { kCaptured, kWanted, kOther };
 
-Stand StandOf(const DatasetState& dataset, const std::string& property, const std::string& wanted, const json& captured) {
+Stand StandOf(const DatasetState& dataset, const std::string& property, const std::string& wanted,
+              const json& captured) {
   if (dataset.properties.count(property) != 0 && dataset.properties.find(property)->second.local() &&
       SameValue(property, dataset.Value(property), wanted)) {
     return Stand::kWanted;
@@ -41,7 +42,8 @@ absl::StatusOr<json> Capture(const Work& work, const SetPropertiesStep& step) {
   PHX_ASSIGN_OR_RETURN(const auto dataset, work.Dataset(step.name));
   if (!dataset) return NotFound("dataset {} is not there any more", step.name);
   json captured = {{"guid", dataset->guid}, {"properties", json::object()}};
-  for (const auto& [name, value] : step.properties) captured["properties"][name] = CaptureProperty(*dataset, name);
+  for (const auto& [name, value] : step.properties)
+    captured["properties"][name] = CaptureProperty(*dataset, name);
   if (MovesMount(step)) {
     captured["mounted"] = dataset->mounted_at;
     PHX_ASSIGN_OR_RETURN(captured["directory"], CaptureDirectory(work, NewMountPoint(step)));
@@ -57,7 +59,8 @@ absl::Status Do(const Work& work, const SetPropertiesStep& step) {
   PHX_RETURN_IF_ERROR(work.Change(SetProperties{step.name, step.properties}));
   if (!MovesMount(step)) return absl::OkStatus();
   PHX_ASSIGN_OR_RETURN(const auto dataset, work.Dataset(step.name));
-  if (dataset && dataset->mounted_at.empty() && ShouldBeMounted(*dataset)) return work.Change(MountDataset{step.name});
+  if (dataset && dataset->mounted_at.empty() && ShouldBeMounted(*dataset))
+    return work.Change(MountDataset{step.name});
   return absl::OkStatus();
 }
 
@@ -69,19 +72,25 @@ absl::StatusOr<ProbeResult> Probe(const Work& work, const SetPropertiesStep& ste
   for (const auto& [name, value] : step.properties) {
     const json& before = work.captured.at("properties").at(name);
     switch (StandOf(*dataset, name, value, before)) {
-      case Stand::kWanted: ++wanted; break;
-      case Stand::kCaptured: ++captured; break;
+      case Stand::kWanted:
+        ++wanted;
+        break;
+      case Stand::kCaptured:
+        ++captured;
+        break;
       case Stand::kOther: {
         const auto now = dataset->properties.find(name);
-        return ProbeResult{Is::kForeign, fmt::format("{} is {} ({})", name, dataset->Value(name),
-                                                        now == dataset->properties.end() ? "-" : now->second.source)};
+        return ProbeResult{Is::kForeign,
+                           fmt::format("{} is {} ({})", name, dataset->Value(name),
+                                       now == dataset->properties.end() ? "-" : now->second.source)};
       }
     }
     if (differing.empty() && wanted == 0) differing = name;
   }
   const bool mounted_right = !MovesMount(step) || ShouldBeMounted(*dataset) == !dataset->mounted_at.empty();
   if (wanted == step.properties.size()) {
-    return mounted_right ? ProbeResult{Is::kDone, ""} : ProbeResult{Is::kPartial, "it is not mounted as it should be"};
+    return mounted_right ? ProbeResult{Is::kDone, ""}
+                         : ProbeResult{Is::kPartial, "it is not mounted as it should be"};
   }
   const bool mounted_back = !MovesMount(step) || dataset->mounted_at == work.captured.value("mounted", "");
   if (captured == step.properties.size() && mounted_back) return ProbeResult{Is::kNotDone, ""};
@@ -101,7 +110,8 @@ absl::Status Undo(const Work& work, const SetPropertiesStep& step) {
     const Stand stand = StandOf(*dataset, name, value, before);
     if (stand == Stand::kCaptured) continue;
     if (stand == Stand::kOther) {
-      return ForeignChange(step.name, fmt::format("{} is {}, this run set {}", name, dataset->Value(name), value));
+      return ForeignChange(step.name,
+                           fmt::format("{} is {}, this run set {}", name, dataset->Value(name), value));
     }
     ZfsChange restore = RestoreProperty(step.name, name, before);
     if (const auto* set = std::get_if<SetProperties>(&restore)) {
@@ -115,8 +125,10 @@ absl::Status Undo(const Work& work, const SetPropertiesStep& step) {
   if (!MovesMount(step)) return absl::OkStatus();
   const std::string mounted = work.captured.value("mounted", "");
   PHX_ASSIGN_OR_RETURN(const auto now, work.Dataset(step.name));
-  if (now && now->mounted_at.empty() && !mounted.empty()) PHX_RETURN_IF_ERROR(work.Change(MountDataset{step.name}));
-  if (now && !now->mounted_at.empty() && mounted.empty()) PHX_RETURN_IF_ERROR(work.Change(UnmountDataset{step.name}));
+  if (now && now->mounted_at.empty() && !mounted.empty())
+    PHX_RETURN_IF_ERROR(work.Change(MountDataset{step.name}));
+  if (now && !now->mounted_at.empty() && mounted.empty())
+    PHX_RETURN_IF_ERROR(work.Change(UnmountDataset{step.name}));
   return RestoreDirectory(work, NewMountPoint(step), work.captured.value("directory", json()));
 }
 
@@ -148,7 +160,9 @@ absl::StatusOr<json> Capture(const Work& work, const MountStep& step) {
   return captured;
 }
 
-std::vector<ZfsChange> ChangesOf(const MountStep& step, const std::string&) { return {MountDataset{step.name}}; }
+std::vector<ZfsChange> ChangesOf(const MountStep& step, const std::string&) {
+  return {MountDataset{step.name}};
+}
 
 absl::Status Do(const Work& work, const MountStep& step) {
   PHX_ASSIGN_OR_RETURN(const auto dataset, work.Dataset(step.name));
@@ -166,7 +180,8 @@ absl::StatusOr<ProbeResult> Probe(const Work& work, const MountStep& step) {
 
 absl::Status Undo(const Work& work, const MountStep& step) {
   PHX_ASSIGN_OR_RETURN(const auto dataset, work.Dataset(step.name));
-  if (dataset && dataset->mounted_at == step.mountpoint && work.captured.value("mounted", "") != step.mountpoint) {
+  if (dataset && dataset->mounted_at == step.mountpoint &&
+      work.captured.value("mounted", "") != step.mountpoint) {
     PHX_RETURN_IF_ERROR(work.Change(UnmountDataset{step.name}));
   }
   return RestoreDirectory(work, step.mountpoint, work.captured.value("directory", json()));
@@ -206,12 +221,14 @@ absl::StatusOr<ProbeResult> Probe(const Work& work, const SetMountRootStep& step
   const DirectoryState before{work.captured.at("uid"), work.captured.at("gid"), work.captured.at("mode")};
   if (now == before) return ProbeResult{Is::kNotDone, ""};
   const auto resolved = ResolveRoot(work, step.root, before);
-  // A name that another participant has not made yet, or has taken away again: then nothing of ours can be there.
+  // A name that another participant has not made yet, or has taken away again: then nothing of ours can be
+  // there.
   const DirectoryState wanted = resolved.ok() ? *resolved : before;
   if (now == wanted) return ProbeResult{Is::kDone, ""};
   const std::string found = fmt::format("it is {}:{} {:o}", now.uid, now.gid, now.mode);
   // chown comes before chmod, and takes setuid and setgid away.
-  const bool ours = (now.uid == wanted.uid || now.uid == before.uid) && (now.gid == wanted.gid || now.gid == before.gid) &&
+  const bool ours = (now.uid == wanted.uid || now.uid == before.uid) &&
+                    (now.gid == wanted.gid || now.gid == before.gid) &&
                     (now.mode == wanted.mode || now.mode == (before.mode & 01777) || now.mode == before.mode);
   return ProbeResult{ours ? Is::kPartial : Is::kForeign, found};
 }
@@ -227,14 +244,15 @@ absl::StatusOr<kit::LedgerChange> LedgerOf(const Work& work, const SetMountRootS
   kit::LedgerEntry entry{.key = "dataset:" + step.name,
                          .identity = std::to_string(work.captured.at("guid").get<uint64_t>()),
                          .created = step.created};
-  entry.fields = json({{"owner", step.root.owner}, {"group", step.root.group}, {"mode", step.root.mode}}).dump();
+  entry.fields =
+      json({{"owner", step.root.owner}, {"group", step.root.group}, {"mode", step.root.mode}}).dump();
   return kit::LedgerChange{{entry}, {}};
 }
 
 std::vector<ZfsChange> UndoChanges(const Work& work, const SetMountRootStep& step) {
   if (!work.captured.contains("uid")) return {};
-  return {SetMountRoot{step.name, step.mountpoint,
-                       {work.captured["uid"], work.captured["gid"], work.captured["mode"]}}};
+  return {SetMountRoot{
+      step.name, step.mountpoint, {work.captured["uid"], work.captured["gid"], work.captured["mode"]}}};
 }
 
 }  // namespace phoenix::zfs

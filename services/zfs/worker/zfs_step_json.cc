@@ -15,7 +15,9 @@ json LayoutJson(const std::vector<VdevGroup>& layout) {
   return groups;
 }
 
-json RootJson(const RootWish& root) { return {{"owner", root.owner}, {"group", root.group}, {"mode", root.mode}}; }
+json RootJson(const RootWish& root) {
+  return {{"owner", root.owner}, {"group", root.group}, {"mode", root.mode}};
+}
 RootWish RootOf(const json& value) { return {value.at("owner"), value.at("group"), value.at("mode")}; }
 
 json Write(const CreatePoolStep& step) {
@@ -29,14 +31,22 @@ json Write(const CreatePoolStep& step) {
           {"wipe", step.wipe}};
 }
 json Write(const CreateDatasetStep& step) {
-  return {{"step", "create_dataset"},         {"name", step.name},
-          {"volume_size_bytes", step.volume_size_bytes}, {"properties", step.properties},
-          {"mountpoint", step.mountpoint},    {"root", RootJson(step.root)}};
+  return {{"step", "create_dataset"},
+          {"name", step.name},
+          {"volume_size_bytes", step.volume_size_bytes},
+          {"properties", step.properties},
+          {"mountpoint", step.mountpoint},
+          {"root", RootJson(step.root)}};
 }
 json Write(const SetPropertiesStep& step) {
-  return {{"step", "set_properties"}, {"name", step.name}, {"properties", step.properties}, {"created", step.created}};
+  return {{"step", "set_properties"},
+          {"name", step.name},
+          {"properties", step.properties},
+          {"created", step.created}};
 }
-json Write(const MountStep& step) { return {{"step", "mount"}, {"name", step.name}, {"mountpoint", step.mountpoint}}; }
+json Write(const MountStep& step) {
+  return {{"step", "mount"}, {"name", step.name}, {"mountpoint", step.mountpoint}};
+}
 json Write(const SetMountRootStep& step) {
   return {{"step", "set_mount_root"},
           {"name", step.name},
@@ -51,7 +61,8 @@ json Write(const DeleteSnapshotStep& step) {
   return {{"step", "delete_snapshot"}, {"name", step.name}, {"guid", step.guid}};
 }
 json Write(const DeleteDatasetStep& step) {
-  return {{"step", "delete_dataset"}, {"name", step.name}, {"guid", step.guid}, {"mountpoint", step.mountpoint}};
+  return {
+      {"step", "delete_dataset"}, {"name", step.name}, {"guid", step.guid}, {"mountpoint", step.mountpoint}};
 }
 
 ZfsStep Read(const json& value) {
@@ -69,21 +80,25 @@ ZfsStep Read(const json& value) {
     return step;
   }
   if (kind == "create_dataset") {
-    return CreateDatasetStep{value.at("name"), value.at("volume_size_bytes"), value.at("properties").get<PropertyMap>(),
-                             value.at("mountpoint"), RootOf(value.at("root"))};
+    return CreateDatasetStep{value.at("name"), value.at("volume_size_bytes"),
+                             value.at("properties").get<PropertyMap>(), value.at("mountpoint"),
+                             RootOf(value.at("root"))};
   }
   if (kind == "set_properties") {
-    return SetPropertiesStep{value.at("name"), value.at("properties").get<PropertyMap>(), value.at("created")};
+    return SetPropertiesStep{value.at("name"), value.at("properties").get<PropertyMap>(),
+                             value.at("created")};
   }
   if (kind == "mount") return MountStep{value.at("name"), value.at("mountpoint")};
   if (kind == "set_mount_root") {
-    return SetMountRootStep{value.at("name"), value.at("mountpoint"), RootOf(value.at("root")), value.at("created")};
+    return SetMountRootStep{value.at("name"), value.at("mountpoint"), RootOf(value.at("root")),
+                            value.at("created")};
   }
   if (kind == "make_directory") return MakeDirectoryStep{value.at("path")};
   if (kind == "set_arc_limit") return SetArcLimitStep{value.at("bytes")};
   if (kind == "create_snapshot") return CreateSnapshotStep{value.at("name")};
   if (kind == "delete_snapshot") return DeleteSnapshotStep{value.at("name"), value.at("guid")};
-  if (kind == "delete_dataset") return DeleteDatasetStep{value.at("name"), value.at("guid"), value.at("mountpoint")};
+  if (kind == "delete_dataset")
+    return DeleteDatasetStep{value.at("name"), value.at("guid"), value.at("mountpoint")};
   throw json::other_error::create(501, "unknown step " + kind, &value);
 }
 

@@ -39,7 +39,8 @@ class TestMachine {
     std::filesystem::remove_all(directory_);
   }
 
-  // The world is an SQLite file that is synced at every change: in memory the tests take a fraction of the time.
+  // The world is an SQLite file that is synced at every change: in memory the tests take a fraction of the
+  // time.
   static std::filesystem::path Memory() {
     return std::filesystem::exists("/dev/shm") ? "/dev/shm" : std::filesystem::temp_directory_path();
   }
@@ -82,11 +83,13 @@ class TestMachine {
     Must(driver.Commit());
   }
   void WriteFile(const std::string& path) {
-    Must(machine_->Change(
-        [&](kit::World& world) { return world.WriteFile(path, {false, {"others' data", 1000, 1000, 0644}}); }));
+    Must(machine_->Change([&](kit::World& world) {
+      return world.WriteFile(path, {false, {"others' data", 1000, 1000, 0644}});
+    }));
   }
   // Changes one object of the world, as somebody else would.
-  void Edit(const std::string& kind, const std::string& name, const std::function<void(nlohmann::json&)>& edit) {
+  void Edit(const std::string& kind, const std::string& name,
+            const std::function<void(nlohmann::json&)>& edit) {
     Must(machine_->Change([&](kit::World& world) -> absl::Status {
       PHX_ASSIGN_OR_RETURN(auto value, world.Get(kind, name));
       if (!value) return NotFound("{} {}", kind, name);

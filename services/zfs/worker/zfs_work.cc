@@ -55,10 +55,12 @@ absl::Status RestoreDirectory(const Work& work, const std::string& mountpoint, c
     return work.Change(RemoveDirectory{mountpoint});
   }
   if (path.directory) return absl::OkStatus();
-  return work.Change(MakeDirectory{mountpoint, {captured.at("uid"), captured.at("gid"), captured.at("mode")}});
+  return work.Change(
+      MakeDirectory{mountpoint, {captured.at("uid"), captured.at("gid"), captured.at("mode")}});
 }
 
-absl::StatusOr<DirectoryState> ResolveRoot(const Work& work, const RootWish& wish, const DirectoryState& now) {
+absl::StatusOr<DirectoryState> ResolveRoot(const Work& work, const RootWish& wish,
+                                           const DirectoryState& now) {
   ObserveRequest request;
   if (!wish.owner.empty()) request.users = {wish.owner};
   if (!wish.group.empty()) request.groups = {wish.group};
@@ -130,7 +132,8 @@ absl::StatusOr<std::string> ProveEmpty(const Work& work, const std::string& name
     if (!mark.empty()) {
       return mark == found->second.Value("written") ? "" : "something was written to it";
     }
-    // An undo that was cut off after its unmount comes here again: only a mounted file system can be looked into.
+    // An undo that was cut off after its unmount comes here again: only a mounted file system can be looked
+    // into.
     if (!IsMountable(found->second)) return std::string("what was written to it cannot be told");
     PHX_RETURN_IF_ERROR(work.Change(MountDataset{name}));
     PHX_ASSIGN_OR_RETURN(before, look());
@@ -148,7 +151,8 @@ absl::StatusOr<std::string> ProveEmpty(const Work& work, const std::string& name
   const auto still = after.datasets.find(name);
   if (still == after.datasets.end()) return std::string();
   // Somebody wrote between the look and the unmount.
-  if (still->second.Value("written") != found->second.Value("written") || after.snapshots.size() != before.snapshots.size()) {
+  if (still->second.Value("written") != found->second.Value("written") ||
+      after.snapshots.size() != before.snapshots.size()) {
     return std::string("something was written to it just now");
   }
   return std::string();
@@ -163,9 +167,11 @@ absl::Status SetAside(const Work& work, const std::string& name, const std::stri
   if (!dataset->mounted_at.empty()) PHX_RETURN_IF_ERROR(work.Change(UnmountDataset{name}));
   PHX_RETURN_IF_ERROR(EnsureContainer(work, container));
   // Its own mount point would bring it back at the next boot.
-  if (dataset->type == "filesystem") PHX_RETURN_IF_ERROR(work.Change(SetProperties{name, {{"canmount", "noauto"}}}));
+  if (dataset->type == "filesystem")
+    PHX_RETURN_IF_ERROR(work.Change(SetProperties{name, {{"canmount", "noauto"}}}));
   PHX_RETURN_IF_ERROR(work.Change(RenameDataset{name, kept}));
-  spdlog::warn("{} was created by run {} and is not destroyed with it: {}. It is kept as {}", name, work.run_id, why, kept);
+  spdlog::warn("{} was created by run {} and is not destroyed with it: {}. It is kept as {}", name,
+               work.run_id, why, kept);
   return absl::OkStatus();
 }
 

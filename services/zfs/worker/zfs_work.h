@@ -1,4 +1,5 @@
-// How each typed step is captured, done, probed and undone over the host. Part of ZfsDomain; one .cc per kind of object.
+// How each typed step is captured, done, probed and undone over the host. Part of ZfsDomain; one .cc per kind
+// of object.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -32,8 +33,9 @@ struct Work {
   absl::StatusOr<PathState> Path(const std::string& path) const;
 };
 
-// For each kind of step. Capture: what undo needs. ChangesOf: what doing it from scratch changes, for people to read and,
-// where that is all there is to it, to do. UndoChanges: the inverse, for people to read where undo failed.
+// For each kind of step. Capture: what undo needs. ChangesOf: what doing it from scratch changes, for people
+// to read and, where that is all there is to it, to do. UndoChanges: the inverse, for people to read where
+// undo failed.
 #define PHX_DECLARE_WORK(Step)                                                    \
   absl::StatusOr<nlohmann::json> Capture(const Work& work, const Step& step);     \
   absl::Status Do(const Work& work, const Step& step);                            \
@@ -60,30 +62,36 @@ bool IsTrashedSnapshot(std::string_view snapshot, std::string_view run_id);
 
 // Shared by the kinds.
 
-// The directory at a mount point as JSON, null where there is none; captured so that undo leaves it as it was.
+// The directory at a mount point as JSON, null where there is none; captured so that undo leaves it as it
+// was.
 absl::StatusOr<nlohmann::json> CaptureDirectory(const Work& work, const std::string& mountpoint);
 // After a mount is gone: removes the empty directory that it left, or makes the one again that ZFS removed.
-absl::Status RestoreDirectory(const Work& work, const std::string& mountpoint, const nlohmann::json& captured);
+absl::Status RestoreDirectory(const Work& work, const std::string& mountpoint,
+                              const nlohmann::json& captured);
 
 // Names become numbers; what is not wished stays as `now`. NOT_FOUND for an unknown name.
 absl::StatusOr<DirectoryState> ResolveRoot(const Work& work, const RootWish& wish, const DirectoryState& now);
 
 // Makes pool/.phoenix/<kind>/<run>, none of it mounted.
-absl::Status EnsureContainer(const Work& work, const std::string& container) ABSL_EXCLUSIVE_LOCKS_REQUIRED(work.containers);
+absl::Status EnsureContainer(const Work& work, const std::string& container)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(work.containers);
 // Removes the container and those above it that are empty.
 absl::Status DropEmptyContainers(const Work& work, const std::string& container)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(work.containers);
 
-// Unmounts the dataset for good, after proof that it holds nothing but what we made: no snapshot, no child, no file, and
-// nothing written between the look and the unmount. Answers what was found; "" means that it may be destroyed.
+// Unmounts the dataset for good, after proof that it holds nothing but what we made: no snapshot, no child,
+// no file, and nothing written between the look and the unmount. Answers what was found; "" means that it may
+// be destroyed.
 absl::StatusOr<std::string> ProveEmpty(const Work& work, const std::string& name);
 // Moves what holds data of others to pool/.phoenix/kept/<run>/….
 absl::Status SetAside(const Work& work, const std::string& name, const std::string& why);
 
-// How a property was set, without what a parent's change moves: {"source": "local" | "received" | "inherited", …}.
+// How a property was set, without what a parent's change moves: {"source": "local" | "received" |
+// "inherited", …}.
 nlohmann::json CaptureProperty(const DatasetState& dataset, const std::string& property);
 // The change that puts it back.
-ZfsChange RestoreProperty(const std::string& dataset, const std::string& property, const nlohmann::json& captured);
+ZfsChange RestoreProperty(const std::string& dataset, const std::string& property,
+                          const nlohmann::json& captured);
 
 absl::Status ForeignChange(std::string_view object, std::string_view found);
 

@@ -1,0 +1,183 @@
+// The real host on tools that answer from a table: what it makes of their answers, above all of bad ones.
+#include "services/zfs/host/zfs_cli.h"
+
+#include <absl/synchronization/mutex.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <sstream>
+
+#include "base/digest/digest.h"
+#include "base/host/posix_files.h"
+#include "base/status/errors.h"
+#include "services/zfs/domain/zfs_planner.h"
+#include "services/zfs/host/zfs_command.h"
+
+namespace phoenix::zfs {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+std::string Transcript(const std::string& name) {
+  std::ifstream file(std::string(PHOENIX_TESTDATA) + "/" + name);
+  EXPECT_TRUE(file.good()) << name;
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+// Answers by the beginning of the command's text.
+class TableRunner final : public CommandRunner {
+ public:
+  absl::StatusOr<CommandResult> Run(const Command& command, const ChildObserver& observer) override {
+    const std::string text = phoenix::ToText(command);
+    absl::MutexLock lock(&mutex_);
+    ran_.push_back(text);
+    if (observer) {
+      if (const absl::Status observed = observer(ChildIdentity{1, 1, "boot"}); !observed.ok())
+        return observed;
+    }
+    for (const auto& [beginning, result] : answers_) {
+      if (text.starts_with(beginning)) return result;
+    }
+    return CommandResult{0, "", ""};
+  }
+  void Answer(const std::string& beginning, CommandResult result) { answers_[beginning] = std::move(result); }
+  const std::vector<std::string>& ran() const { return ran_; }
+
+ private:
+  absl::Mutex mutex_;
+  // The longest beginning decides: the table is read backwards by name.
+  std::map<std::string, CommandResult, std::greater<>> answers_;
+  std::vector<std::string> ran_;
+};
+
+class Cli : public ::testing::Test {
+ protected:
+  Cli()
+      : root_(std::filesystem::temp_directory_path() / ("phoenix-cli-" + RandomUuid())),
+        files_(root_),
+        host_(runner_, files_) {
+    Put("/proc/1/mountinfo", Transcript("mountinfo.txt"));
+    Put("/proc/meminfo", "MemTotal:        2014352 kB\n");
+    std::filesystem::create_directories(root_ / "etc/modprobe.d");
+    runner_.Answer("zpool get", {0, Transcript("zpool-get.txt"), ""});
+    runner_.Answer("zpool status", {0, Transcript("zpool-status-2.3.txt"), ""});
+    runner_.Answer("lsblk", {0, Transcript("lsblk.txt"), ""});
+    runner_.Answer("zfs get", {0, Transcript("zfs-get-2.3.txt"), ""});
+    runner_.Answer("zpool import", {0, "no pools available to import\n", ""});
+  }
+  ~Cli() override { std::filesystem::remove_all(root_); }
+  void Put(const std::string& path, const std::string& content) {
+    std::filesystem::create_directories((root_ / path.substr(1)).parent_path());
+    std::ofstream(root_ / path.substr(1)) << content;
+  }
+
+  const std::filesystem::path root_;
+  TableRunner runner_;
+  PosixFiles files_;
+  ZfsCli host_;
+};
+
+TEST_F(Cli, PoolsNameWholeDisks) {
+  ObserveRequest request;
+  request.pools = true;
+  const auto state = host_.Observe(request);
+  ASSERT_TRUE(state.ok()) << state.status();
+  EXPECT_THAT(state->pools.at("quickOS").layout,
+              ElementsAre(VdevGroup{"mirror", {"/dev/nvme0n1", "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_S1B"}}));
+  EXPECT_THAT(state->pools.at("fastData").layout, ElementsAre(VdevGroup{"disk", {"/dev/nvme2n1p1"}}));
+  EXPECT_EQ(runner_.ran().size(), 3u) << "no disk is asked about, so none is probed";
+}
+
+TEST_F(Cli, MountsAreThoseOfTheFirstProcess) {
+  std::filesystem::create_directories(root_ / "quickOS/vm-disks");
+  ObserveRequest request;
+  request.all_datasets = true;
+  const auto state = host_.Observe(request);
+  ASSERT_TRUE(state.ok()) << state.status();
+  EXPECT_EQ(state->datasets.at("quickOS/vm-disks").mounted_at, "/quickOS/vm-disks");
+  EXPECT_TRUE(state->datasets.at("quickOS/vm-disks").root.has_value());
+  EXPECT_EQ(state->datasets.at("quickOS/received").mounted_at, "");
+}
+
+// Trap 12: a tool that fails read as "absent".
+TEST_F(Cli, Trap12WhatCannotBeReadIsAnErrorNotAbsence) {
+  ObserveRequest request;
+  request.datasets = {"quickOS/x"};
+  runner_.Answer("zfs get", {1, "", "cannot open 'quickOS/x': dataset does not exist\n"});
+  const auto missing = host_.Observe(request);
+  ASSERT_TRUE(missing.ok()) << missing.status();
+  EXPECT_TRUE(missing->datasets.empty());
+  for (const char* error :
+       {"cannot open 'quickOS/x': I/O error\n", "The ZFS modules cannot be auto-loaded.\n", ""}) {
+    runner_.Answer("zfs get", {error[0] == 0 ? 139 : 1, "", error});
+    EXPECT_FALSE(host_.Observe(request).ok()) << error;
+  }
+  request.pools = true;
+  runner_.Answer("zfs get", {0, "", ""});
+  runner_.Answer("zpool status", {1, "", "cannot open 'quickOS': no such device\n"});
+  EXPECT_FALSE(host_.Observe(request).ok());
+  runner_.Answer("zpool status", {0, "no pools available\n", ""});
+  EXPECT_TRUE(host_.Observe(request).ok());
+}
+
+TEST_F(Cli, TheObserverSeesEveryMutatingProcess) {
+  int observed = 0;
+  const ChildObserver observer = [&](const ChildIdentity&) {
+    ++observed;
+    return absl::OkStatus();
+  };
+  ASSERT_TRUE(host_.Change(SetProperties{"a/b", {{"atime", "off"}}}, observer).ok());
+  EXPECT_EQ(observed, 1);
+  runner_.Answer("zfs set", {1, "", "cannot set property for 'a/b': out of space\n"});
+  EXPECT_THAT(Message(host_.Change(SetProperties{"a/b", {{"atime", "off"}}}, observer)),
+              HasSubstr("out of space"));
+}
+
+// A label that is half gone must not keep the rest from being cleared.
+TEST_F(Cli, ClearingGoesOnWhereALabelIsHalfGone) {
+  runner_.Answer("zpool labelclear", {1, "", "failed to clear label\n"});
+  ASSERT_TRUE(host_.Change(ClearDisk{"/dev/nvme9n1", 1 << 30, {"/dev/nvme9n1p1"}}, nullptr).ok());
+  EXPECT_EQ(runner_.ran().back(), "udevadm settle --timeout=30");
+  runner_.Answer("blkdiscard", {1, "", "Device or resource busy\n"});
+  EXPECT_FALSE(host_.Change(ClearDisk{"/dev/nvme9n1", 1 << 30, {}}, nullptr).ok());
+}
+
+TEST_F(Cli, OwnerAndModeNeedTheVeryMount) {
+  EXPECT_THAT(Message(host_.Change(SetMountRoot{"quickOS/other", "/quickOS/vm-disks", {}}, nullptr)),
+              HasSubstr("not mounted at"));
+  EXPECT_THAT(Message(host_.Change(SetMountRoot{"quickOS/x", "/quickOS/x", {}}, nullptr)),
+              HasSubstr("not mounted at"));
+}
+
+TEST_F(Cli, ReadsTheArcAndWhoElseSetsIt) {
+  Put("/sys/module/zfs/parameters/zfs_arc_max", "1073741824\n");
+  Put("/etc/modprobe.d/zfs.conf", "options zfs zfs_arc_max=2147483648\n");
+  Put("/etc/modprobe.d/zfs.conf.bak", "options zfs zfs_arc_max=5\n");
+  Put(std::string(kArcFile), ArcFileContent(1073741824));
+  ObserveRequest request;
+  request.arc = true;
+  const auto state = host_.Observe(request);
+  ASSERT_TRUE(state.ok()) << state.status();
+  EXPECT_EQ(state->arc.live, 1073741824u);
+  EXPECT_EQ(state->arc.file->content, ArcFileContent(1073741824));
+  EXPECT_EQ(state->arc.memory_bytes, 2062696448u);
+  EXPECT_THAT(state->arc.elsewhere,
+              ElementsAre(std::pair<std::string, std::string>("/etc/modprobe.d/zfs.conf", "2147483648")));
+  EXPECT_FALSE(state->arc.root_on_zfs);
+}
+
+TEST_F(Cli, TellsTheVersion) {
+  runner_.Answer("zfs version", {0, "zfs-2.3.2-2~bpo12+2\nzfs-kmod-2.3.2-2~bpo12+2\n", ""});
+  EXPECT_EQ(host_.Versions().at("zfs"), "2.3.2");
+  runner_.Answer("zfs version", {127, "", ""});
+  EXPECT_EQ(host_.Versions().at("zfs"), "");
+}
+
+}  // namespace
+}  // namespace phoenix::zfs
