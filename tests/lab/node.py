@@ -14,8 +14,8 @@ from remote import LabError, Remote
 
 # What the shipped example configuration names: two disks for the mirror, one large one.
 DEFAULT_DISKS = [("S1A", "2T"), ("S1B", "2T"), ("S2A", "4T")]
-BOOT_SECONDS = 300
-THAW_SECONDS = 120
+BOOT_SECONDS = 900
+THAW_SECONDS = 300
 _registry_lock = threading.Lock()  # nodes of one lab share a lab.json
 UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
@@ -306,7 +306,7 @@ class Node:
 
     # --- talking to it ------------------------------------------------------------------
 
-    def run(self, command, check=True, input=None, timeout=600):
+    def run(self, command, check=True, input=None, timeout=3600):
         """Runs a shell command as root; see Remote.run."""
         return self.remote.run(command, check, input, timeout)
 

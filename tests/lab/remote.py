@@ -27,8 +27,8 @@ class Remote:
         # Unix socket paths are short and the lab's directory may be deep, hence /tmp.
         return ["-F", "none", "-i", str(self.key),
                 "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
-                "-o", "LogLevel=ERROR", "-o", "BatchMode=yes", "-o", "ConnectTimeout=30",
-                "-o", "ServerAliveInterval=10", "-o", "ServerAliveCountMax=12",
+                "-o", "LogLevel=ERROR", "-o", "BatchMode=yes", "-o", "ConnectTimeout=240",
+                "-o", "ServerAliveInterval=30", "-o", "ServerAliveCountMax=20",
                 # One connection for all commands: a key exchange costs an emulated CPU a second.
                 "-o", "ControlMaster=auto", "-o", f"ControlPath={self._master_path()}",
                 "-o", "ControlPersist=600"]
@@ -44,13 +44,16 @@ class Remote:
     def answers(self):
         """Whether sshd is there and lets us in."""
         try:  # QEMU accepts for the guest at once; only a banner says that somebody is there
-            with socket.create_connection(("127.0.0.1", self.port), timeout=2) as link:
-                link.settimeout(2)
+            with socket.create_connection(("127.0.0.1", self.port), timeout=20) as link:
+                link.settimeout(20)
                 if link.recv(4) != b"SSH-":
                     return False
         except OSError:
             return False
-        return self.run("true", check=False, timeout=60).returncode == 0
+        try:
+            return self.run("true", check=False, timeout=300).returncode == 0
+        except subprocess.TimeoutExpired:
+            return False
 
     def hang_up(self):
         """Ends the shared connection, if there is one."""
@@ -59,7 +62,7 @@ class Remote:
                             "root@127.0.0.1"],
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
 
-    def run(self, command, check=True, input=None, timeout=600):
+    def run(self, command, check=True, input=None, timeout=3600):
         """Runs a shell command as root. Returns CompletedProcess with text stdout, stderr.
 
         `input` is text for its standard input (none: empty).

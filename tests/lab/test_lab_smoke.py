@@ -93,7 +93,8 @@ class LabSmoke(unittest.TestCase):
         self.assertEqual(local.read_bytes(), Path(f"{local}.back").read_bytes())
 
     def test_packages_install_without_a_network(self):
-        self.shell(self.hv2, "DEBIAN_FRONTEND=noninteractive apt-get -qy install ufw")
+        self.shell(self.hv2, "DEBIAN_FRONTEND=noninteractive apt-get -qy install "
+                              "--no-install-recommends ufw")
         self.assertIn("inactive", self.hv2.run("ufw status").stdout)
 
     def test_storage_survives_a_power_cut_and_an_undo_is_complete(self):

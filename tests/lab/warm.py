@@ -67,7 +67,7 @@ def thawed_root(template, root):
 
 def thaw(node):
     """Lets a node run on whose QEMU was started on a template's memory."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while (status := node.qmp("query-status")["status"]) == "inmigrate":
         if time.monotonic() > deadline:
             raise LabError(f"{node.name}: the template's memory is not read")
@@ -108,7 +108,7 @@ def plug_in(node):
     script = """
         wait_for() {
             n=0
-            until [ -e "$1" ]; do sleep 0.1; n=$((n+1)); [ $n -lt 600 ] || exit 9; done
+            until [ -e "$1" ]; do sleep 0.1; n=$((n+1)); [ $n -lt 3000 ] || exit 9; done
         }
     """
     script += "".join(f"wait_for /dev/disk/by-id/{link}\n" for link in links)
