@@ -1,4 +1,5 @@
-// A value that cannot be printed, compared by accident or left in memory: no operator<<, no formatter, zeroed at the end.
+// A value that cannot be printed, compared by accident or left in memory: no operator<<, no formatter, zeroed
+// at the end.
 #pragma once
 
 #include <map>

@@ -29,7 +29,8 @@ struct Flags {
   std::string runtime_directory = kit::kRuntimeDirectory;
   std::string node;
   std::string listen;
-  kit::TlsFiles server_tls{std::string(kit::kPkiDirectory) + "/ca.crt", std::string(kit::kPkiDirectory) + "/node.crt",
+  kit::TlsFiles server_tls{std::string(kit::kPkiDirectory) + "/ca.crt",
+                           std::string(kit::kPkiDirectory) + "/node.crt",
                            std::string(kit::kPkiDirectory) + "/node.key"};
   std::string client_certificate = std::string(kit::kPkiDirectory) + "/orchestrator.crt";
   std::string client_key = std::string(kit::kPkiDirectory) + "/orchestrator.key";
@@ -45,11 +46,13 @@ std::string HostName() {
   return host.substr(0, host.find('.'));
 }
 
-absl::StatusOr<engine::NodeSpecs> MakeSpecs(const std::string& text, const std::string&, const Secrets& secrets) {
+absl::StatusOr<engine::NodeSpecs> MakeSpecs(const std::string& text, const std::string&,
+                                            const Secrets& secrets) {
   const config::LoadResult loaded = config::Load(text);
   if (!loaded.ok()) {
     std::vector<FieldViolation> violations;
-    for (const auto& error : loaded.findings.errors) violations.push_back({error.where.path, error.ToString()});
+    for (const auto& error : loaded.findings.errors)
+      violations.push_back({error.where.path, error.ToString()});
     return WithViolations(WithReason(loaded.ToStatus(), {"CONFIG_INVALID", {}}), violations);
   }
   engine::NodeSpecs result;
@@ -58,24 +61,28 @@ absl::StatusOr<engine::NodeSpecs> MakeSpecs(const std::string& text, const std::
   for (auto& spec : config::SpecsOf(loaded.config, names)) {
     result.specs.push_back({spec.participant, spec.type, std::move(spec.content)});
   }
-  for (const auto& lint : loaded.findings.lints) result.notes.push_back({true, lint.where.ToString(), lint.ToString()});
+  for (const auto& lint : loaded.findings.lints)
+    result.notes.push_back({true, lint.where.ToString(), lint.ToString()});
   return result;
 }
 
 // Only root's own secret files are read, whoever asks: the caller may not be allowed to read them himself.
 absl::StatusOr<Secrets> ReadSecrets(const std::string& path) {
-  if (path.empty() || path[0] != '/') return InvalidArgument("secrets_file must be an absolute path, not '{}'", path);
+  if (path.empty() || path[0] != '/')
+    return InvalidArgument("secrets_file must be an absolute path, not '{}'", path);
   PosixFiles files;
   PHX_ASSIGN_OR_RETURN(const auto file, files.Read(path));
   if (!file) return NotFound("there is no secrets file {}", path);
   if ((file->mode & 0077) != 0 || file->uid != ::geteuid()) {
-    return FailedPrecondition("{} must be owned by the orchestrator's user and have mode 0600, it has {:o}; chmod 600 {}",
-                              path, file->mode, path);
+    return FailedPrecondition(
+        "{} must be owned by the orchestrator's user and have mode 0600, it has {:o}; chmod 600 {}", path,
+        file->mode, path);
   }
   config::SecretsResult loaded = config::LoadSecrets(file->content);
   if (!loaded.ok()) return InvalidArgument("{}:\n{}", path, config::Render(loaded.findings.errors));
   Secrets secrets;
-  for (const auto& [name, secret] : loaded.secrets) secrets.emplace(name, Secret(std::string(secret.Reveal())));
+  for (const auto& [name, secret] : loaded.secrets)
+    secrets.emplace(name, Secret(std::string(secret.Reveal())));
   return secrets;
 }
 
@@ -105,21 +112,26 @@ absl::Status Serve(const Flags& flags) {
   std::filesystem::create_directories(flags.runtime_directory, error);
 
   SystemClock clock;
-  PHX_ASSIGN_OR_RETURN(const auto store, store::SqliteRunStore::Open(flags.state_directory + "/runs.db", clock));
+  PHX_ASSIGN_OR_RETURN(const auto store,
+                       store::SqliteRunStore::Open(flags.state_directory + "/runs.db", clock));
   fleet::GrpcChannels channels({flags.server_tls.ca, flags.client_certificate, flags.client_key});
   engine::FleetPlanner planner(channels, MakeSpecs);
   engine::RunEngine engine(*store, channels, planner, ReadSecrets,
                            {.patience = std::chrono::seconds(flags.patience_seconds)});
   kit::Dispatcher dispatcher;
   api::OrchestratorService service(
-      engine, channels, dispatcher, [&](const std::string& text) { return ReadFleet(flags, text); }, ReadSecrets);
+      engine, channels, dispatcher, [&](const std::string& text) { return ReadFleet(flags, text); },
+      ReadSecrets);
   // The socket's lock keeps a second orchestrator of this machine from taking the leadership: it comes first.
   const std::string socket = kit::SocketOf(flags.runtime_directory, "orchestrator");
   PHX_ASSIGN_OR_RETURN(auto listener, kit::UnixListener::Bind(socket));
   PHX_RETURN_IF_ERROR(engine.Start());
-  const kit::ServerSettings settings{.listen = flags.listen, .tls = flags.server_tls, .reflection = flags.reflection};
-  PHX_ASSIGN_OR_RETURN(const auto server, kit::RunningServer::Start(settings, std::move(listener), {&service}));
-  spdlog::info("phoenix-orchestratord serves {}{}", socket, flags.listen.empty() ? "" : " and " + flags.listen);
+  const kit::ServerSettings settings{
+      .listen = flags.listen, .tls = flags.server_tls, .reflection = flags.reflection};
+  PHX_ASSIGN_OR_RETURN(const auto server,
+                       kit::RunningServer::Start(settings, std::move(listener), {&service}));
+  spdlog::info("phoenix-orchestratord serves {}{}", socket,
+               flags.listen.empty() ? "" : " and " + flags.listen);
   sd_notify(0, "READY=1");
   kit::AwaitStopSignal();
   sd_notify(0, "STOPPING=1");
@@ -138,15 +150,19 @@ int main(int argc, char** argv) {
   flags.node = HostName();
   CLI::App app{"Plans and carries out runs over a fleet of Phoenix nodes", "phoenix-orchestratord"};
   app.add_option("--state-dir", flags.state_directory, "Folder of the run store")->capture_default_str();
-  app.add_option("--runtime-dir", flags.runtime_directory, "Folder of the unix sockets")->capture_default_str();
-  app.add_option("--node", flags.node, "This node's name, where there is no fleet file")->capture_default_str();
+  app.add_option("--runtime-dir", flags.runtime_directory, "Folder of the unix sockets")
+      ->capture_default_str();
+  app.add_option("--node", flags.node, "This node's name, where there is no fleet file")
+      ->capture_default_str();
   app.add_option("--listen", flags.listen, "HOST:PORT for TCP with mutual TLS (by convention port 7440)");
   app.add_option("--tls-ca", flags.server_tls.ca, "CA certificate")->capture_default_str();
   app.add_option("--tls-cert", flags.server_tls.certificate, "Server certificate")->capture_default_str();
   app.add_option("--tls-key", flags.server_tls.key, "Server key")->capture_default_str();
-  app.add_option("--client-cert", flags.client_certificate, "Certificate shown to nodes")->capture_default_str();
+  app.add_option("--client-cert", flags.client_certificate, "Certificate shown to nodes")
+      ->capture_default_str();
   app.add_option("--client-key", flags.client_key, "Its key")->capture_default_str();
-  app.add_option("--patience", flags.patience_seconds, "Seconds a node may be silent before the run is undone")
+  app.add_option("--patience", flags.patience_seconds,
+                 "Seconds a node may be silent before the run is undone")
       ->capture_default_str();
   app.add_flag("--reflection", flags.reflection, "Offer reflection on TCP too");
   app.add_option("--log-level", flags.log_level, "trace, debug, info, warn or error")->capture_default_str();

@@ -23,7 +23,8 @@ struct Command {
   Secret secret_input;
   // Added to the fixed environment (PATH, LC_ALL=C.UTF-8); never a secret.
   std::vector<std::string> environment;
-  // Past it the command is reported as hanging. It is killed only where `kill_at_limit` says that this is safe.
+  // Past it the command is reported as hanging. It is killed only where `kill_at_limit` says that this is
+  // safe.
   std::chrono::seconds limit{60};
   bool kill_at_limit = true;
 };
@@ -52,9 +53,11 @@ using ChildObserver = std::function<absl::Status(const ChildIdentity&)>;
 class CommandRunner {
  public:
   virtual ~CommandRunner() = default;
-  // Waits for the end. OK whatever the exit code: exit codes are hints. An error means that the command was not started,
-  // or (DEADLINE_EXCEEDED) that it hangs. With an observer, the child does nothing before the observer answered OK.
-  virtual absl::StatusOr<CommandResult> Run(const Command& command, const ChildObserver& observer = nullptr) = 0;
+  // Waits for the end. OK whatever the exit code: exit codes are hints. An error means that the command was
+  // not started, or (DEADLINE_EXCEEDED) that it hangs. With an observer, the child does nothing before the
+  // observer answered OK.
+  virtual absl::StatusOr<CommandResult> Run(const Command& command,
+                                            const ChildObserver& observer = nullptr) = 0;
 };
 
 // OK for exit code 0, otherwise an error that quotes the command and the first line of its standard error.

@@ -1,4 +1,5 @@
-// The machine's files behind an interface: the real ones, a tree below another root, or a simulated machine's.
+// The machine's files behind an interface: the real ones, a tree below another root, or a simulated
+// machine's.
 #pragma once
 
 #include <absl/status/status.h>
@@ -28,14 +29,15 @@ struct DirectoryState {
   friend bool operator==(const DirectoryState&, const DirectoryState&) = default;
 };
 
-// Paths are absolute. What a mutating call answered OK survives a power cut. No call follows a symbolic link in the last
-// component. Thread-safe.
+// Paths are absolute. What a mutating call answered OK survives a power cut. No call follows a symbolic link
+// in the last component. Thread-safe.
 class Files {
  public:
   virtual ~Files() = default;
   // nullopt when there is no such file; an error for anything that is no regular file.
   virtual absl::StatusOr<std::optional<FileState>> Read(const std::string& path) const = 0;
-  // Puts the file in place in one step: a reader sees the old or the new one, never half. Its directory must exist.
+  // Puts the file in place in one step: a reader sees the old or the new one, never half. Its directory must
+  // exist.
   virtual absl::Status Replace(const std::string& path, const FileState& file) = 0;
   // OK when there is no such file already.
   virtual absl::Status Remove(const std::string& path) = 0;

@@ -1,5 +1,5 @@
-// phoenix-launch PROGRAM ARG…: waits for one byte on descriptor 3, then executes PROGRAM. If the daemon dies before it
-// has journaled this process, the descriptor ends without a byte and nothing is executed.
+// phoenix-launch PROGRAM ARG…: waits for one byte on descriptor 3, then executes PROGRAM. If the daemon dies
+// before it has journaled this process, the descriptor ends without a byte and nothing is executed.
 #include <unistd.h>
 
 #include <cerrno>

@@ -75,8 +75,8 @@ class SpawnSetup {
   SpawnSetup() {
     posix_spawn_file_actions_init(&actions_);
     posix_spawnattr_init(&attributes_);
-    // The daemon blocks SIGTERM and ignores SIGPIPE; a child must not inherit either. An own process group keeps a
-    // terminal's Ctrl-C away from tools in mid-work.
+    // The daemon blocks SIGTERM and ignores SIGPIPE; a child must not inherit either. An own process group
+    // keeps a terminal's Ctrl-C away from tools in mid-work.
     sigset_t none, all;
     sigemptyset(&none);
     sigfillset(&all);
@@ -124,9 +124,11 @@ bool Converse(Descriptor stdin_pipe, Descriptor stdout_pipe, Descriptor stderr_p
   if (input.empty()) stdin_pipe.Close();
   std::array<char, 65536> buffer{};
   while (true) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - steady_clock::now()).count();
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - steady_clock::now()).count();
     if (left <= 0) return false;
-    // A grandchild may keep the pipes open for ever: after the child's end only what is there already is read.
+    // A grandchild may keep the pipes open for ever: after the child's end only what is there already is
+    // read.
     pollfd fds[4] = {{ended ? -1 : pidfd.get(), POLLIN, 0},
                      {stdout_pipe.get(), POLLIN, 0},
                      {stderr_pipe.get(), POLLIN, 0},
@@ -197,9 +199,11 @@ absl::StatusOr<CommandResult> PosixCommandRunner::Run(const Command& command, co
   PHX_ASSIGN_OR_RETURN(Pipe release, MakePipe());
 
   SpawnSetup setup;
-  // dup2 onto the same number would keep close-on-exec: our pipes always lie above 3, since 0-2 are open in a daemon,
-  // except possibly one at 3 itself, which the launcher's descriptor would overwrite. Give() goes through high numbers.
-  Descriptor in_high(::fcntl(in.read.get(), F_DUPFD_CLOEXEC, 10)), out_high(::fcntl(out.write.get(), F_DUPFD_CLOEXEC, 10)),
+  // dup2 onto the same number would keep close-on-exec: our pipes always lie above 3, since 0-2 are open in a
+  // daemon, except possibly one at 3 itself, which the launcher's descriptor would overwrite. Give() goes
+  // through high numbers.
+  Descriptor in_high(::fcntl(in.read.get(), F_DUPFD_CLOEXEC, 10)),
+      out_high(::fcntl(out.write.get(), F_DUPFD_CLOEXEC, 10)),
       err_high(::fcntl(err.write.get(), F_DUPFD_CLOEXEC, 10)),
       release_high(::fcntl(release.read.get(), F_DUPFD_CLOEXEC, 10));
   setup.Give(in_high.get(), 0);
@@ -213,8 +217,8 @@ absl::StatusOr<CommandResult> PosixCommandRunner::Run(const Command& command, co
   setup.CloseFrom(observer ? 4 : 3);
   argv.push_back(command.program);
   argv.insert(argv.end(), command.args.begin(), command.args.end());
-  std::vector<std::string> environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "LANG=C.UTF-8",
-                                          "HOME=/root", "TZ=UTC"};
+  std::vector<std::string> environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8",
+                                          "LANG=C.UTF-8", "HOME=/root", "TZ=UTC"};
   environment.insert(environment.end(), command.environment.begin(), command.environment.end());
   PHX_ASSIGN_OR_RETURN(const pid_t pid, setup.Spawn(argv[0], argv, environment));
 

@@ -1,5 +1,5 @@
-// Runs commands as child processes: posix_spawn of absolute programs, own process group, fixed environment, no
-// inherited descriptors. The one place of the product that starts processes.
+// Runs commands as child processes: posix_spawn of absolute programs, own process group, fixed environment,
+// no inherited descriptors. The one place of the product that starts processes.
 #pragma once
 
 #include <string>

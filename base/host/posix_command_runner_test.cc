@@ -42,15 +42,16 @@ TEST(PosixCommandRunner, EnvironmentIsFixed) {
 TEST(PosixCommandRunner, ChildWaitsUntilItIsObserved) {
   PosixCommandRunner runner(Launcher());
   ChildIdentity seen;
-  const auto result = runner.Run({.program = "/bin/sh", .args = {"-c", "echo $$"}}, [&](const ChildIdentity& child) {
-    seen = child;
-    EXPECT_TRUE(IsRunning(child));
-    std::ifstream comm("/proc/" + std::to_string(child.pid) + "/comm");
-    std::string name;
-    comm >> name;
-    EXPECT_NE(name, "sh") << "the program ran before it was observed";
-    return absl::OkStatus();
-  });
+  const auto result =
+      runner.Run({.program = "/bin/sh", .args = {"-c", "echo $$"}}, [&](const ChildIdentity& child) {
+        seen = child;
+        EXPECT_TRUE(IsRunning(child));
+        std::ifstream comm("/proc/" + std::to_string(child.pid) + "/comm");
+        std::string name;
+        comm >> name;
+        EXPECT_NE(name, "sh") << "the program ran before it was observed";
+        return absl::OkStatus();
+      });
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->out, std::to_string(seen.pid) + "\n");
   EXPECT_FALSE(IsRunning(seen));

@@ -64,7 +64,7 @@ absl::StatusOr<std::optional<FileState>> PosixFiles::Read(const std::string& pat
     if (errno == ELOOP) return FailedPrecondition("{} is a symbolic link; Phoenix does not follow it", path);
     return ErrnoStatus(errno, path);
   }
-  struct stat status {};
+  struct stat status{};
   if (::fstat(file.fd, &status) != 0) return ErrnoStatus(errno, path);
   if (!S_ISREG(status.st_mode)) return FailedPrecondition("{} is not a regular file", path);
   FileState state{"", status.st_uid, status.st_gid, status.st_mode & kPermissionBits};
@@ -81,13 +81,13 @@ absl::StatusOr<std::optional<FileState>> PosixFiles::Read(const std::string& pat
 absl::Status PosixFiles::Replace(const std::string& path, const FileState& file) {
   const std::string real = Real(path);
   // The leading dot keeps programs that read a whole folder (exports.d) from taking the half-written file.
-  const std::string temporary = fmt::format("{}/.{}.phoenix-{}", ParentOf(real), real.substr(real.rfind('/') + 1),
-                                            ToHex(RandomBytes(6)));
+  const std::string temporary = fmt::format("{}/.{}.phoenix-{}", ParentOf(real),
+                                            real.substr(real.rfind('/') + 1), ToHex(RandomBytes(6)));
   OpenFile out(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (out.fd < 0) return ErrnoStatus(errno, temporary);
   absl::Status status = WriteAll(out.fd, file.content, path);
   if (status.ok()) {
-    struct stat now {};
+    struct stat now{};
     ::fstat(out.fd, &now);
     if ((now.st_uid != file.uid || now.st_gid != file.gid) && ::fchown(out.fd, file.uid, file.gid) != 0) {
       status = ErrnoStatus(errno, "chown " + path);
@@ -95,7 +95,8 @@ absl::Status PosixFiles::Replace(const std::string& path, const FileState& file)
   }
   if (status.ok() && ::fchmod(out.fd, file.mode) != 0) status = ErrnoStatus(errno, "chmod " + path);
   if (status.ok() && ::fsync(out.fd) != 0) status = ErrnoStatus(errno, "fsync " + path);
-  if (status.ok() && ::rename(temporary.c_str(), real.c_str()) != 0) status = ErrnoStatus(errno, "rename to " + path);
+  if (status.ok() && ::rename(temporary.c_str(), real.c_str()) != 0)
+    status = ErrnoStatus(errno, "rename to " + path);
   if (!status.ok()) {
     ::unlink(temporary.c_str());
     return status;
@@ -113,7 +114,7 @@ absl::Status PosixFiles::Remove(const std::string& path) {
 }
 
 absl::StatusOr<std::optional<DirectoryState>> PosixFiles::ReadDirectory(const std::string& path) const {
-  struct stat status {};
+  struct stat status{};
   if (::lstat(Real(path).c_str(), &status) != 0) {
     if (errno == ENOENT || errno == ENOTDIR) return std::optional<DirectoryState>();
     return ErrnoStatus(errno, path);
@@ -135,7 +136,7 @@ absl::Status PosixFiles::MakeDirectory(const std::string& path, const DirectoryS
 absl::Status PosixFiles::SetDirectory(const std::string& path, const DirectoryState& directory) {
   OpenFile opened(::open(Real(path).c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (opened.fd < 0) return ErrnoStatus(errno, path);
-  struct stat now {};
+  struct stat now{};
   if (::fstat(opened.fd, &now) != 0) return ErrnoStatus(errno, path);
   // chown clears setgid, so the mode comes after it.
   if ((now.st_uid != directory.uid || now.st_gid != directory.gid) &&

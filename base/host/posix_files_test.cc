@@ -17,7 +17,9 @@ class PosixFilesTest : public ::testing::Test {
     root_ = ::mkdtemp(name);
   }
   ~PosixFilesTest() override { std::filesystem::remove_all(root_); }
-  FileState Own(std::string content, uint32_t mode = 0644) const { return {std::move(content), ::getuid(), ::getgid(), mode}; }
+  FileState Own(std::string content, uint32_t mode = 0644) const {
+    return {std::move(content), ::getuid(), ::getgid(), mode};
+  }
 
   std::string root_;
 };

@@ -54,7 +54,8 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path
   std::unique_ptr<Database> database(new Database(handle));
   if (code != SQLITE_OK) return Annotate(database->Error(code, "open"), path);
   sqlite3_busy_timeout(handle, 30'000);
-  for (const char* pragma : {"PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", "PRAGMA foreign_keys=ON"}) {
+  for (const char* pragma :
+       {"PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", "PRAGMA foreign_keys=ON"}) {
     if (auto status = database->Execute(pragma); !status.ok()) return Annotate(status, path);
   }
   return database;

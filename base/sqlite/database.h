@@ -49,7 +49,8 @@ class Database {
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
 
-  // Runs `body` in one immediate transaction: committed when it answers OK, rolled back otherwise. Not reentrant.
+  // Runs `body` in one immediate transaction: committed when it answers OK, rolled back otherwise. Not
+  // reentrant.
   absl::Status Transaction(const std::function<absl::Status(Database&)>& body);
   // Inside Transaction() only.
   absl::StatusOr<Statement> Prepare(std::string_view sql);

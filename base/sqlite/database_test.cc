@@ -18,12 +18,14 @@ TEST(Database, FailedTransactionLeavesNothing) {
   });
   EXPECT_EQ(status.code(), absl::StatusCode::kAborted);
   int64_t rows = -1;
-  ASSERT_TRUE((*database)->Transaction([&](Database& db) -> absl::Status {
-    PHX_ASSIGN_OR_RETURN(auto select, db.Prepare("SELECT count(*) FROM t"));
-    PHX_RETURN_IF_ERROR(select.Step().status());
-    rows = select.Int(0);
-    return absl::OkStatus();
-  }).ok());
+  ASSERT_TRUE((*database)
+                  ->Transaction([&](Database& db) -> absl::Status {
+                    PHX_ASSIGN_OR_RETURN(auto select, db.Prepare("SELECT count(*) FROM t"));
+                    PHX_RETURN_IF_ERROR(select.Step().status());
+                    rows = select.Int(0);
+                    return absl::OkStatus();
+                  })
+                  .ok());
   EXPECT_EQ(rows, 0);
 }
 
@@ -31,15 +33,17 @@ TEST(Database, BytesSurvive) {
   auto database = Database::Open(":memory:");
   ASSERT_TRUE(database.ok());
   const std::string bytes("a\0b", 3);
-  ASSERT_TRUE((*database)->Transaction([&](Database& db) -> absl::Status {
-    PHX_RETURN_IF_ERROR(db.Execute("CREATE TABLE t(x BLOB)"));
-    PHX_ASSIGN_OR_RETURN(auto insert, db.Prepare("INSERT INTO t VALUES(?)"));
-    PHX_RETURN_IF_ERROR(insert.BindBlob(1, bytes).Step().status());
-    PHX_ASSIGN_OR_RETURN(auto select, db.Prepare("SELECT x FROM t"));
-    PHX_RETURN_IF_ERROR(select.Step().status());
-    EXPECT_EQ(select.Text(0), bytes);
-    return absl::OkStatus();
-  }).ok());
+  ASSERT_TRUE((*database)
+                  ->Transaction([&](Database& db) -> absl::Status {
+                    PHX_RETURN_IF_ERROR(db.Execute("CREATE TABLE t(x BLOB)"));
+                    PHX_ASSIGN_OR_RETURN(auto insert, db.Prepare("INSERT INTO t VALUES(?)"));
+                    PHX_RETURN_IF_ERROR(insert.BindBlob(1, bytes).Step().status());
+                    PHX_ASSIGN_OR_RETURN(auto select, db.Prepare("SELECT x FROM t"));
+                    PHX_RETURN_IF_ERROR(select.Step().status());
+                    EXPECT_EQ(select.Text(0), bytes);
+                    return absl::OkStatus();
+                  })
+                  .ok());
 }
 
 TEST(Database, FileThatIsNoDatabaseIsDataLoss) {

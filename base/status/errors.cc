@@ -74,15 +74,26 @@ absl::Status Annotate(const absl::Status& status, std::string_view context) {
 absl::Status ErrnoStatus(int error, std::string_view what) {
   absl::StatusCode code = absl::StatusCode::kInternal;
   switch (error) {
-    case ENOENT: code = absl::StatusCode::kNotFound; break;
-    case EEXIST: code = absl::StatusCode::kAlreadyExists; break;
+    case ENOENT:
+      code = absl::StatusCode::kNotFound;
+      break;
+    case EEXIST:
+      code = absl::StatusCode::kAlreadyExists;
+      break;
     case EACCES:
-    case EPERM: code = absl::StatusCode::kPermissionDenied; break;
+    case EPERM:
+      code = absl::StatusCode::kPermissionDenied;
+      break;
     case ENOSPC:
-    case EDQUOT: code = absl::StatusCode::kResourceExhausted; break;
+    case EDQUOT:
+      code = absl::StatusCode::kResourceExhausted;
+      break;
     case EAGAIN:
-    case ECONNREFUSED: code = absl::StatusCode::kUnavailable; break;
-    default: break;
+    case ECONNREFUSED:
+      code = absl::StatusCode::kUnavailable;
+      break;
+    default:
+      break;
   }
   return absl::Status(code, fmt::format("{}: {}", what, std::strerror(error)));
 }

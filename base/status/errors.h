@@ -1,4 +1,5 @@
-// Named makers of absl::Status with formatted text, and the payloads that travel to clients as google.rpc details.
+// Named makers of absl::Status with formatted text, and the payloads that travel to clients as google.rpc
+// details.
 #pragma once
 
 #include <absl/status/status.h>
@@ -13,7 +14,8 @@
 
 namespace phoenix {
 
-// A stable reason for programs: becomes google.rpc.ErrorInfo. `metadata` holds the values that the text speaks of.
+// A stable reason for programs: becomes google.rpc.ErrorInfo. `metadata` holds the values that the text
+// speaks of.
 struct ErrorReason {
   std::string reason;  // UPPER_SNAKE_CASE
   std::map<std::string, std::string> metadata;
@@ -40,10 +42,10 @@ absl::Status Annotate(const absl::Status& status, std::string_view context);
 // errno as a status, with `what` before strerror's text.
 absl::Status ErrnoStatus(int error, std::string_view what);
 
-#define PHX_DEFINE_ERROR(Name, Code)                                                       \
-  template <class... Args>                                                                 \
-  absl::Status Name(fmt::format_string<Args...> format, Args&&... args) {                  \
-    return absl::Status(Code, fmt::format(format, std::forward<Args>(args)...));           \
+#define PHX_DEFINE_ERROR(Name, Code)                                             \
+  template <class... Args>                                                       \
+  absl::Status Name(fmt::format_string<Args...> format, Args&&... args) {        \
+    return absl::Status(Code, fmt::format(format, std::forward<Args>(args)...)); \
   }
 PHX_DEFINE_ERROR(InvalidArgument, absl::StatusCode::kInvalidArgument)
 PHX_DEFINE_ERROR(NotFound, absl::StatusCode::kNotFound)

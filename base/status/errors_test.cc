@@ -6,7 +6,8 @@ namespace phoenix {
 namespace {
 
 TEST(Errors, KeepReasonAndViolationsThroughAnnotation) {
-  absl::Status status = WithReason(InvalidArgument("pool '{}' is unknown", "tank"), {"POOL_UNKNOWN", {{"pool", "tank"}}});
+  absl::Status status =
+      WithReason(InvalidArgument("pool '{}' is unknown", "tank"), {"POOL_UNKNOWN", {{"pool", "tank"}}});
   status = WithViolations(status, {{"zfs.pools[0]", "unknown"}, {"zfs.pools[1]", "twice"}});
   const absl::Status annotated = Annotate(status, "node a");
 

@@ -6,8 +6,8 @@
 
 #include <utility>
 
-#define PHX_RETURN_IF_ERROR(expression)              \
-  do {                                               \
+#define PHX_RETURN_IF_ERROR(expression)                                      \
+  do {                                                                       \
     if (auto phx_status = (expression); !phx_status.ok()) return phx_status; \
   } while (false)
 

@@ -1,5 +1,5 @@
-// Time as a collaborator. Deadlines use boot time, which no clock change moves and which counts on in suspend; the wall
-// clock is for display only.
+// Time as a collaborator. Deadlines use boot time, which no clock change moves and which counts on in
+// suspend; the wall clock is for display only.
 #pragma once
 
 #include <chrono>

@@ -30,11 +30,11 @@ absl::StatusOr<orchestrator::v1::Declaration> ReadDeclaration(const DeclarationF
     PHX_ASSIGN_OR_RETURN(*declaration.mutable_fleet(), ReadText(files.fleet));
   }
   if (files.secrets.empty()) return declaration;
-  struct stat status {};
+  struct stat status{};
   if (::stat(files.secrets.c_str(), &status) != 0) return ErrnoStatus(errno, files.secrets);
   if ((status.st_mode & 0077) != 0) {
-    return FailedPrecondition("{} can be read by others (mode {:o}): chmod 600 {}", files.secrets, status.st_mode & 0777,
-                              files.secrets);
+    return FailedPrecondition("{} can be read by others (mode {:o}): chmod 600 {}", files.secrets,
+                              status.st_mode & 0777, files.secrets);
   }
   if (!remote && ::geteuid() == 0) {
     declaration.set_secrets_file(std::filesystem::absolute(files.secrets).lexically_normal());

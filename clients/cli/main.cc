@@ -19,19 +19,27 @@ int main(int argc, char** argv) {
   std::string output = "text";
   int exit_code = cli::kDone;
 
-  CLI::App app{"Brings the storage of a fleet of Proxmox VE hypervisors to a declared state, as one transaction",
-               "phoenix"};
+  CLI::App app{
+      "Brings the storage of a fleet of Proxmox VE hypervisors to a declared state, as one transaction",
+      "phoenix"};
   app.set_version_flag("--version", PHOENIX_VERSION);
   app.require_subcommand(1);
   app.fallthrough();
-  app.add_option("--server", session.server, "HOST:PORT of the orchestrator; without it, this machine's unix socket");
-  app.add_option("--runtime-dir", session.runtime_directory, "Folder of the unix sockets")->capture_default_str();
+  app.add_option("--server", session.server,
+                 "HOST:PORT of the orchestrator; without it, this machine's unix socket");
+  app.add_option("--runtime-dir", session.runtime_directory, "Folder of the unix sockets")
+      ->capture_default_str();
   app.add_option("--tls-ca", session.tls_ca, "CA certificate for --server")->capture_default_str();
-  app.add_option("--tls-cert", session.tls_certificate, "Client certificate for --server")->capture_default_str();
+  app.add_option("--tls-cert", session.tls_certificate, "Client certificate for --server")
+      ->capture_default_str();
   app.add_option("--tls-key", session.tls_key, "Its key")->capture_default_str();
-  app.add_option("--tls-name", session.tls_name, "The name in the server's certificate, where it is not its host name");
-  app.add_option("--output", output, "text or json")->check(CLI::IsMember({"text", "json"}))->capture_default_str();
-  app.parse_complete_callback([&] { session.output = output == "json" ? cli::Output::kJson : cli::Output::kText; });
+  app.add_option("--tls-name", session.tls_name,
+                 "The name in the server's certificate, where it is not its host name");
+  app.add_option("--output", output, "text or json")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
+  app.parse_complete_callback(
+      [&] { session.output = output == "json" ? cli::Output::kJson : cli::Output::kText; });
   cli::AddValidate(app, session, exit_code);
   cli::AddPlanAndSetup(app, session, exit_code);
   cli::AddRuns(app, session, exit_code);

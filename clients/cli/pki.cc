@@ -50,17 +50,19 @@ absl::Status AddExtension(X509* certificate, X509* issuer, int nid, const std::s
   return absl::OkStatus();
 }
 
-absl::Status FillCommon(X509* certificate, EVP_PKEY* key, const std::string& common_name, X509_NAME* issuer, int days) {
+absl::Status FillCommon(X509* certificate, EVP_PKEY* key, const std::string& common_name, X509_NAME* issuer,
+                        int days) {
   X509_set_version(certificate, X509_VERSION_3);
   std::unique_ptr<BIGNUM, Freer<BIGNUM, BN_free>> serial(BN_new());
-  if (BN_rand(serial.get(), kSerialBits, BN_RAND_TOP_ANY, BN_RAND_BOTTOM_ANY) != 1) return SslError("serial number");
+  if (BN_rand(serial.get(), kSerialBits, BN_RAND_TOP_ANY, BN_RAND_BOTTOM_ANY) != 1)
+    return SslError("serial number");
   BN_to_ASN1_INTEGER(serial.get(), X509_get_serialNumber(certificate));
   X509_gmtime_adj(X509_getm_notBefore(certificate), -kClockSlackSeconds);
   X509_gmtime_adj(X509_getm_notAfter(certificate), 86400L * days);
   X509_set_pubkey(certificate, key);
   X509_NAME* subject = X509_get_subject_name(certificate);
-  X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, reinterpret_cast<const unsigned char*>(common_name.c_str()), -1,
-                             -1, 0);
+  X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8,
+                             reinterpret_cast<const unsigned char*>(common_name.c_str()), -1, -1, 0);
   X509_set_issuer_name(certificate, issuer != nullptr ? issuer : subject);
   return absl::OkStatus();
 }
@@ -78,7 +80,8 @@ std::string AlternativeNames(const std::vector<std::string>& names) {
   for (const auto& name : names) {
     in_addr v4{};
     in6_addr v6{};
-    const bool address = inet_pton(AF_INET, name.c_str(), &v4) == 1 || inet_pton(AF_INET6, name.c_str(), &v6) == 1;
+    const bool address =
+        inet_pton(AF_INET, name.c_str(), &v4) == 1 || inet_pton(AF_INET6, name.c_str(), &v6) == 1;
     text += (text.empty() ? "" : ",") + std::string(address ? "IP:" : "DNS:") + name;
   }
   return text;
@@ -102,8 +105,9 @@ absl::StatusOr<KeyAndCertificate> Issue(const KeyAndCertificate& ca, const std::
                                         CertificateUse use, int days) {
   if (names.empty()) return InvalidArgument("a certificate needs at least one name");
   for (const auto& name : names) {
-    const bool plain = !name.empty() && name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                                               "0123456789.-:") == std::string::npos;
+    const bool plain = !name.empty() && name.find_first_not_of(
+                                            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                            "0123456789.-:") == std::string::npos;
     if (!plain) return InvalidArgument("'{}' is neither a DNS name nor an IP address", name);
   }
   const BioPtr key_bio(BIO_new_mem_buf(ca.key.data(), static_cast<int>(ca.key.size())));
@@ -115,7 +119,8 @@ absl::StatusOr<KeyAndCertificate> Issue(const KeyAndCertificate& ca, const std::
   const CertificatePtr certificate(X509_new());
   if (!key || !certificate) return SslError("new key");
   X509* own = certificate.get();
-  PHX_RETURN_IF_ERROR(FillCommon(own, key.get(), names[0], X509_get_subject_name(ca_certificate.get()), days));
+  PHX_RETURN_IF_ERROR(
+      FillCommon(own, key.get(), names[0], X509_get_subject_name(ca_certificate.get()), days));
   PHX_RETURN_IF_ERROR(AddExtension(own, ca_certificate.get(), NID_basic_constraints, "critical,CA:FALSE"));
   PHX_RETURN_IF_ERROR(AddExtension(own, ca_certificate.get(), NID_key_usage, "critical,digitalSignature"));
   PHX_RETURN_IF_ERROR(AddExtension(own, ca_certificate.get(), NID_ext_key_usage,

@@ -1,4 +1,5 @@
-// A private certificate authority for a fleet: makes keys and certificates, nothing else. Keys are ECDSA P-256.
+// A private certificate authority for a fleet: makes keys and certificates, nothing else. Keys are ECDSA
+// P-256.
 #pragma once
 
 #include <absl/status/status.h>

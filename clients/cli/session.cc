@@ -29,7 +29,8 @@ absl::StatusOr<std::unique_ptr<pb::OrchestratorService::Stub>> Session::Connect(
 int Fail(const Session& session, const absl::Status& status) {
   const auto violations = ViolationsOf(status);
   if (session.output == Output::kJson) {
-    nlohmann::json error = {{"code", std::string(absl::StatusCodeToString(status.code()))}, {"message", Message(status)}};
+    nlohmann::json error = {{"code", std::string(absl::StatusCodeToString(status.code()))},
+                            {"message", Message(status)}};
     if (const auto reason = ReasonOf(status)) error["reason"] = reason->reason;
     for (const auto& violation : violations) {
       error["violations"].push_back({{"field", violation.field}, {"description", violation.description}});

@@ -14,7 +14,8 @@ namespace phoenix::cli {
 
 namespace pb = ::phoenix::orchestrator::v1;
 
-// 0 done or nothing to do, 1 error, 2 plan has steps (plan --detailed-exitcode), 3 rolled back, 4 quarantined or in doubt.
+// 0 done or nothing to do, 1 error, 2 plan has steps (plan --detailed-exitcode), 3 rolled back, 4 quarantined
+// or in doubt.
 enum ExitCode { kDone = 0, kError = 1, kHasSteps = 2, kRolledBack = 3, kUnresolved = 4 };
 
 enum class Output { kText, kJson };

@@ -15,9 +15,9 @@ class GrpcParticipantClient final : public ParticipantClient {
   explicit GrpcParticipantClient(std::shared_ptr<grpc::Channel> channel)
       : stub_(pb::ParticipantService::NewStub(std::move(channel))) {}
 
-#define PHX_CALL(Name)                                                                                       \
+#define PHX_CALL(Name)                                                                                      \
   absl::Status Name(const pb::Name##Request& request, pb::Name##Response& response, Limit limit) override { \
-    return Call(&Stub::Name, request, response, limit);                                                      \
+    return Call(&Stub::Name, request, response, limit);                                                     \
   }
   PHX_CALL(Describe)
   PHX_CALL(Plan)
@@ -32,8 +32,8 @@ class GrpcParticipantClient final : public ParticipantClient {
 
  private:
   template <class Request, class Response>
-  absl::Status Call(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*), const Request& request,
-                    Response& response, Limit limit) {
+  absl::Status Call(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+                    const Request& request, Response& response, Limit limit) {
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + limit);
     return kit::FromGrpc((stub_.get()->*method)(&context, request, &response));

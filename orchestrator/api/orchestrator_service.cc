@@ -39,12 +39,14 @@ OrchestratorService::OrchestratorService(engine::RunEngine& engine, fleet::Chann
       fleet_of_(std::move(fleet_of)),
       read_secrets_(std::move(read_secrets)) {}
 
-grpc::ServerUnaryReactor* OrchestratorService::Serve(grpc::CallbackServerContext* context, const char* method, Lane lane,
+grpc::ServerUnaryReactor* OrchestratorService::Serve(grpc::CallbackServerContext* context, const char* method,
+                                                     Lane lane,
                                                      std::function<absl::Status(const Caller&)> body) {
   return dispatcher_.Serve(context, kService, method, lane, kErrorDomain, std::move(body));
 }
 
-absl::StatusOr<std::pair<run::Request, Secrets>> OrchestratorService::RequestOf(const pb::Declaration& declaration) {
+absl::StatusOr<std::pair<run::Request, Secrets>> OrchestratorService::RequestOf(
+    const pb::Declaration& declaration) {
   run::Request request;
   request.title = declaration.title();
   request.config = declaration.config();
@@ -61,7 +63,8 @@ absl::StatusOr<std::pair<run::Request, Secrets>> OrchestratorService::RequestOf(
 }
 
 grpc::ServerUnaryReactor* OrchestratorService::PlanRun(grpc::CallbackServerContext* context,
-                                                       const pb::PlanRunRequest* request, pb::PlanRunResponse* response) {
+                                                       const pb::PlanRunRequest* request,
+                                                       pb::PlanRunResponse* response) {
   return Serve(context, "PlanRun", Lane::kChange, [this, request, response](const Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const auto declared, RequestOf(request->declaration()));
     PHX_ASSIGN_OR_RETURN(const run::FleetPlan plan, engine_.MakePlan(declared.first, declared.second));
@@ -71,20 +74,23 @@ grpc::ServerUnaryReactor* OrchestratorService::PlanRun(grpc::CallbackServerConte
     response->set_step_count(static_cast<int>(plan.sequence.size()));
     response->set_plan_digest(plan.digest);
     for (auto& note : NotesOf(plan)) *response->add_notes() = std::move(note);
-    if (plan.barrier < plan.sequence.size()) response->set_barrier_ordinal(static_cast<int>(plan.barrier) + 1);
+    if (plan.barrier < plan.sequence.size())
+      response->set_barrier_ordinal(static_cast<int>(plan.barrier) + 1);
     return absl::OkStatus();
   });
 }
 
 grpc::ServerUnaryReactor* OrchestratorService::CreateRun(grpc::CallbackServerContext* context,
-                                                         const pb::CreateRunRequest* request, pb::Run* response) {
+                                                         const pb::CreateRunRequest* request,
+                                                         pb::Run* response) {
   return Serve(context, "CreateRun", Lane::kChange, [this, request, response](const Caller&) -> absl::Status {
     if (request->await_approval()) return NotYet("waiting for approval");
     if (request->has_confirm_within()) return NotYet("confirmed commit");
     PHX_ASSIGN_OR_RETURN(auto declared, RequestOf(request->declaration()));
     declared.first.expected_plan_digest = request->plan_digest();
     declared.first.request_id = request->request_id();
-    if (request->has_deadline()) declared.first.deadline_ns = TimeUtil::DurationToNanoseconds(request->deadline());
+    if (request->has_deadline())
+      declared.first.deadline_ns = TimeUtil::DurationToNanoseconds(request->deadline());
     PHX_ASSIGN_OR_RETURN(const std::string run_id, engine_.CreateRun(declared.first, declared.second));
     PHX_ASSIGN_OR_RETURN(const engine::RunView view, engine_.GetRun(run_id));
     ToProto(run_id, view.state, *response);
@@ -107,8 +113,10 @@ grpc::ServerUnaryReactor* OrchestratorService::ListRuns(grpc::CallbackServerCont
                                                         pb::ListRunsResponse* response) {
   return Serve(context, "ListRuns", Lane::kRead, [this, request, response](const Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const auto views, engine_.ListRuns());
-    PHX_ASSIGN_OR_RETURN(const kit::Page page, kit::PageOf(views.size(), request->page_size(), request->page_token(), 50));
-    for (size_t i = page.begin; i < page.end; ++i) ToProto(views[i].run_id, views[i].state, *response->add_runs());
+    PHX_ASSIGN_OR_RETURN(const kit::Page page,
+                         kit::PageOf(views.size(), request->page_size(), request->page_token(), 50));
+    for (size_t i = page.begin; i < page.end; ++i)
+      ToProto(views[i].run_id, views[i].state, *response->add_runs());
     response->set_next_page_token(page.next_token);
     return absl::OkStatus();
   });
@@ -117,21 +125,22 @@ grpc::ServerUnaryReactor* OrchestratorService::ListRuns(grpc::CallbackServerCont
 grpc::ServerUnaryReactor* OrchestratorService::ListRunSteps(grpc::CallbackServerContext* context,
                                                             const pb::ListRunStepsRequest* request,
                                                             pb::ListRunStepsResponse* response) {
-  return Serve(context, "ListRunSteps", Lane::kRead, [this, request, response](const Caller&) -> absl::Status {
-    PHX_ASSIGN_OR_RETURN(const std::string run_id, ParseRunName(request->parent()));
-    PHX_ASSIGN_OR_RETURN(const engine::RunView view, engine_.GetRun(run_id));
-    if (!view.state.plan) return absl::OkStatus();
-    PHX_ASSIGN_OR_RETURN(const kit::Page page, kit::PageOf(view.state.steps.size(), request->page_size(),
-                                                           request->page_token(), 100));
-    for (size_t i = page.begin; i < page.end; ++i) {
-      ToProto(*view.state.plan, i, view.state.steps[i], /*with_plan=*/true, *response->add_steps());
-    }
-    response->set_next_page_token(page.next_token);
-    if (page.begin == 0) {
-      for (auto& note : NotesOf(*view.state.plan)) *response->add_notes() = std::move(note);
-    }
-    return absl::OkStatus();
-  });
+  return Serve(
+      context, "ListRunSteps", Lane::kRead, [this, request, response](const Caller&) -> absl::Status {
+        PHX_ASSIGN_OR_RETURN(const std::string run_id, ParseRunName(request->parent()));
+        PHX_ASSIGN_OR_RETURN(const engine::RunView view, engine_.GetRun(run_id));
+        if (!view.state.plan) return absl::OkStatus();
+        PHX_ASSIGN_OR_RETURN(const kit::Page page, kit::PageOf(view.state.steps.size(), request->page_size(),
+                                                               request->page_token(), 100));
+        for (size_t i = page.begin; i < page.end; ++i) {
+          ToProto(*view.state.plan, i, view.state.steps[i], /*with_plan=*/true, *response->add_steps());
+        }
+        response->set_next_page_token(page.next_token);
+        if (page.begin == 0) {
+          for (auto& note : NotesOf(*view.state.plan)) *response->add_notes() = std::move(note);
+        }
+        return absl::OkStatus();
+      });
 }
 
 grpc::ServerUnaryReactor* OrchestratorService::ApproveRun(grpc::CallbackServerContext* context,
@@ -166,7 +175,8 @@ void OrchestratorService::DescribeNode(const run::NodeAddress& address, pb::Node
     threads.emplace_back([this, &address, &participant] {
       const auto client = channels_.Get(address, participant.name());
       const absl::Status status =
-          client.ok() ? (*client)->Describe({}, *participant.mutable_description(), kDescribeLimit) : client.status();
+          client.ok() ? (*client)->Describe({}, *participant.mutable_description(), kDescribeLimit)
+                      : client.status();
       participant.set_reachable(status.ok());
       participant.set_error(Message(status));
     });
@@ -195,7 +205,8 @@ grpc::ServerUnaryReactor* OrchestratorService::ListNodes(grpc::CallbackServerCon
 }
 
 grpc::ServerUnaryReactor* OrchestratorService::GetNode(grpc::CallbackServerContext* context,
-                                                       const pb::GetNodeRequest* request, pb::Node* response) {
+                                                       const pb::GetNodeRequest* request,
+                                                       pb::Node* response) {
   return Serve(context, "GetNode", Lane::kChange, [this, request, response](const Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const auto nodes, fleet_of_(request->fleet()));
     for (const auto& node : nodes) {

@@ -18,9 +18,9 @@ class OrchestratorService final : public orchestrator::v1::OrchestratorService::
   OrchestratorService(engine::RunEngine& engine, fleet::Channels& channels, kit::Dispatcher& dispatcher,
                       FleetReader fleet_of, engine::SecretsReader read_secrets);
 
-#define PHX_RPC(Name, Request, Response)                                     \
-  grpc::ServerUnaryReactor* Name(grpc::CallbackServerContext* context,       \
-                                 const orchestrator::v1::Request* request,   \
+#define PHX_RPC(Name, Request, Response)                                   \
+  grpc::ServerUnaryReactor* Name(grpc::CallbackServerContext* context,     \
+                                 const orchestrator::v1::Request* request, \
                                  orchestrator::v1::Response* response) override
   PHX_RPC(PlanRun, PlanRunRequest, PlanRunResponse);
   PHX_RPC(CreateRun, CreateRunRequest, Run);
@@ -40,7 +40,8 @@ class OrchestratorService final : public orchestrator::v1::OrchestratorService::
  private:
   grpc::ServerUnaryReactor* Serve(grpc::CallbackServerContext* context, const char* method, kit::Lane lane,
                                   std::function<absl::Status(const kit::Caller&)> body);
-  absl::StatusOr<std::pair<run::Request, Secrets>> RequestOf(const orchestrator::v1::Declaration& declaration);
+  absl::StatusOr<std::pair<run::Request, Secrets>> RequestOf(
+      const orchestrator::v1::Declaration& declaration);
   void DescribeNode(const run::NodeAddress& address, orchestrator::v1::Node& out);
 
   engine::RunEngine& engine_;

@@ -14,7 +14,8 @@ using google::protobuf::util::TimeUtil;
 constexpr char kErrorDomain[] = "orchestrator.phoenix";
 constexpr std::chrono::seconds kWait{1};
 
-// One stream. gRPC calls the On… functions; Run() is the reading thread's. Deletes itself after the last of both.
+// One stream. gRPC calls the On… functions; Run() is the reading thread's. Deletes itself after the last of
+// both.
 class Watch final : public grpc::ServerWriteReactor<pb::WatchRunResponse> {
  public:
   Watch(engine::RunEngine& engine, std::string run_id, int64_t after)
@@ -40,7 +41,8 @@ class Watch final : public grpc::ServerWriteReactor<pb::WatchRunResponse> {
     const auto view = engine_.GetRun(run_id_);
     if (!view.ok()) return view.status();
     for (const run::Event& event : view->events) {
-      if (event.sequence <= sequence && !Fold(event)) return DataLoss("the log of run {} is damaged", run_id_);
+      if (event.sequence <= sequence && !Fold(event))
+        return DataLoss("the log of run {} is damaged", run_id_);
     }
     return absl::OkStatus();
   }
@@ -120,8 +122,8 @@ class Watch final : public grpc::ServerWriteReactor<pb::WatchRunResponse> {
 
 }  // namespace
 
-grpc::ServerWriteReactor<pb::WatchRunResponse>* OrchestratorService::WatchRun(grpc::CallbackServerContext* context,
-                                                                             const pb::WatchRunRequest* request) {
+grpc::ServerWriteReactor<pb::WatchRunResponse>* OrchestratorService::WatchRun(
+    grpc::CallbackServerContext* context, const pb::WatchRunRequest* request) {
   const auto run_id = ParseRunName(request->name());
   auto* watch = new Watch(engine_, run_id.value_or(""), request->after_sequence());
   absl::Status status =

@@ -12,7 +12,9 @@ Spec ProxmoxSpecOf(const Config& config) {
     for (const auto& content : storage.contents) out->add_content(content);
     auto& options = *out->mutable_options();
     switch (storage.type) {
-      case StorageType::kZfsPool: options["pool"] = storage.dataset; break;
+      case StorageType::kZfsPool:
+        options["pool"] = storage.dataset;
+        break;
       case StorageType::kDir:
         options["path"] = storage.path;
         // Otherwise Proxmox writes to the root disk whenever the dataset is not mounted.

@@ -21,7 +21,8 @@ Spec SambaSpecOf(const Config& config, const std::set<std::string>& secret_names
     auto* out = spec.add_users();
     out->set_name(user.name);
     // Without a password of ours the user must exist already; `samba.user` must always be able to log in.
-    if (user.is_samba_user || secret_names.contains(user.secret_name)) out->set_password_secret(user.secret_name);
+    if (user.is_samba_user || secret_names.contains(user.secret_name))
+      out->set_password_secret(user.secret_name);
     out->set_presence(samba::v1::PRESENCE_PRESENT);
     out->set_origin(user.origin.ToString());
   }

@@ -1,5 +1,5 @@
-// From a Config to the specs that participants take: one file per domain, and this list of them. The engine reads none
-// of them.
+// From a Config to the specs that participants take: one file per domain, and this list of them. The engine
+// reads none of them.
 #pragma once
 
 #include <set>
@@ -23,8 +23,8 @@ Spec NfsSpecOf(const Config& config);
 Spec SambaSpecOf(const Config& config, const std::set<std::string>& secret_names);
 Spec ProxmoxSpecOf(const Config& config);
 
-// Every domain's spec for one node. A domain that the configuration does not speak of gets an empty spec, so that its
-// orphans are still shown.
+// Every domain's spec for one node. A domain that the configuration does not speak of gets an empty spec, so
+// that its orphans are still shown.
 std::vector<Spec> SpecsOf(const Config& config, const std::set<std::string>& secret_names);
 
 }  // namespace phoenix::config

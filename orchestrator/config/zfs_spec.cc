@@ -22,7 +22,8 @@ Spec ZfsSpecOf(const Config& config) {
     auto* out = spec.add_datasets();
     out->set_name(dataset.full_name);
     // As the user gave them: the zfs service compares in native units and shows what the user wrote.
-    for (const auto& [name, property] : dataset.properties) (*out->mutable_properties())[name] = property.given;
+    for (const auto& [name, property] : dataset.properties)
+      (*out->mutable_properties())[name] = property.given;
     if (dataset.ownership) {
       out->set_owner(dataset.ownership->owner);
       out->set_group(dataset.ownership->group);

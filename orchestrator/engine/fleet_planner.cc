@@ -50,7 +50,8 @@ absl::Status PlanOne(fleet::Channels& channels, const Secrets& secrets, Planning
 void PlanAll(fleet::Channels& channels, const Secrets& secrets, const std::vector<Planning*>& plannings) {
   std::vector<std::thread> threads;
   for (Planning* planning : plannings) {
-    threads.emplace_back([&channels, &secrets, planning] { planning->status = PlanOne(channels, secrets, *planning); });
+    threads.emplace_back(
+        [&channels, &secrets, planning] { planning->status = PlanOne(channels, secrets, *planning); });
   }
   for (auto& thread : threads) thread.join();
 }

@@ -1,5 +1,5 @@
-// Plans a declaration over the fleet: every participant plans at once; keys that one disturbs or removes go to the
-// others in a second round; one order over everything comes out.
+// Plans a declaration over the fleet: every participant plans at once; keys that one disturbs or removes go
+// to the others in a second round; one order over everything comes out.
 #pragma once
 
 #include <absl/status/statusor.h>

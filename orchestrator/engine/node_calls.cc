@@ -35,15 +35,23 @@ class Call {
   absl::Status Make(client::ParticipantClient& client, run::Event& event) {
     event.who = command_.who;
     switch (command_.kind) {
-      case Kind::kPrepare: return Prepare(client, event);
-      case Kind::kApply: return Apply(client, event);
-      case Kind::kVerify: return Verify(client, event);
-      case Kind::kAwaitConfirm: return AwaitConfirm(client, event);
-      case Kind::kPrepareCommit: return PrepareCommit(client, event);
-      case Kind::kCommit: return Commit(client, event);
-      case Kind::kUndo: return Undo(client, event);
+      case Kind::kPrepare:
+        return Prepare(client, event);
+      case Kind::kApply:
+        return Apply(client, event);
+      case Kind::kVerify:
+        return Verify(client, event);
+      case Kind::kAwaitConfirm:
+        return AwaitConfirm(client, event);
+      case Kind::kPrepareCommit:
+        return PrepareCommit(client, event);
+      case Kind::kCommit:
+        return Commit(client, event);
+      case Kind::kUndo:
+        return Undo(client, event);
       case Kind::kAppend:
-      case Kind::kPlan: break;
+      case Kind::kPlan:
+        break;
     }
     return Internal("not a call");
   }
@@ -83,9 +91,12 @@ class Call {
     return absl::OkStatus();
   }
 
-  void TakeOutcomes(const google::protobuf::RepeatedPtrField<kit::pb::StepOutcome>& outcomes, run::Event& event) {
+  void TakeOutcomes(const google::protobuf::RepeatedPtrField<kit::pb::StepOutcome>& outcomes,
+                    run::Event& event) {
     for (const auto& outcome : outcomes) {
-      event.results.push_back({outcome.step_id(), static_cast<run::StepResult::Result>(outcome.result()), outcome.error(),
+      event.results.push_back({outcome.step_id(),
+                               static_cast<run::StepResult::Result>(outcome.result()),
+                               outcome.error(),
                                {outcome.remaining_commands().begin(), outcome.remaining_commands().end()}});
     }
   }
@@ -166,15 +177,18 @@ bool IsTransient(const absl::Status& status) {
     case absl::StatusCode::kDeadlineExceeded:
     case absl::StatusCode::kCancelled:
     case absl::StatusCode::kUnknown:
-    case absl::StatusCode::kResourceExhausted: return true;
-    default: return false;
+    case absl::StatusCode::kResourceExhausted:
+      return true;
+    default:
+      return false;
   }
 }
 
 Answer MakeCall(fleet::Channels& channels, const store::Leadership& leadership, const std::string& run_id,
                 const run::RunState& state, const run::Command& command, const Secrets& secrets) {
-  const auto node = std::find_if(state.request->nodes.begin(), state.request->nodes.end(),
-                                 [&](const run::NodeAddress& address) { return address.name == command.who.node; });
+  const auto node =
+      std::find_if(state.request->nodes.begin(), state.request->nodes.end(),
+                   [&](const run::NodeAddress& address) { return address.name == command.who.node; });
   const auto client = channels.Get(*node, command.who.participant);
   if (!client.ok()) return {std::nullopt, client.status()};
   run::Event event;

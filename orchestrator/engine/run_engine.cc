@@ -42,9 +42,13 @@ struct RunEngine::Driver {
   std::map<std::string, Pause> pauses;
 };
 
-RunEngine::RunEngine(store::RunStore& store, fleet::Channels& channels, FleetPlanner& planner, SecretsReader read_secrets,
-                     Settings settings)
-    : store_(store), channels_(channels), planner_(planner), read_secrets_(std::move(read_secrets)), settings_(settings) {}
+RunEngine::RunEngine(store::RunStore& store, fleet::Channels& channels, FleetPlanner& planner,
+                     SecretsReader read_secrets, Settings settings)
+    : store_(store),
+      channels_(channels),
+      planner_(planner),
+      read_secrets_(std::move(read_secrets)),
+      settings_(settings) {}
 
 RunEngine::~RunEngine() {
   {
@@ -101,7 +105,8 @@ absl::StatusOr<std::string> RunEngine::CreateRun(const run::Request& request, co
   return run_id;
 }
 
-void RunEngine::StartDriver(const std::string& run_id, std::vector<run::Event> events, const Secrets& secrets) {
+void RunEngine::StartDriver(const std::string& run_id, std::vector<run::Event> events,
+                            const Secrets& secrets) {
   auto driver = std::make_shared<Driver>();
   driver->run_id = run_id;
   driver->secrets = secrets;

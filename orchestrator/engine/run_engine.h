@@ -1,5 +1,5 @@
-// The shell around the pure core: it appends what Decide() asks for, makes the calls, and appends what they answered.
-// One thread drives one run; calls run on threads of their own.
+// The shell around the pure core: it appends what Decide() asks for, makes the calls, and appends what they
+// answered. One thread drives one run; calls run on threads of their own.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -39,8 +39,8 @@ class RunEngine {
     // How long a participant may stay silent before a run that can still be undone gives up.
     std::chrono::seconds patience{120};
   };
-  RunEngine(store::RunStore& store, fleet::Channels& channels, FleetPlanner& planner, SecretsReader read_secrets,
-            Settings settings);
+  RunEngine(store::RunStore& store, fleet::Channels& channels, FleetPlanner& planner,
+            SecretsReader read_secrets, Settings settings);
   ~RunEngine();
 
   // Takes a new leadership and goes on with every run that has not ended.
@@ -53,7 +53,8 @@ class RunEngine {
   absl::StatusOr<std::string> CreateRun(const run::Request& request, const Secrets& secrets);
   absl::StatusOr<RunView> GetRun(const std::string& run_id);
   absl::StatusOr<std::vector<RunView>> ListRuns();
-  // The events after `sequence`; waits up to `limit` for the first of them. Empty when the run has ended or nothing came.
+  // The events after `sequence`; waits up to `limit` for the first of them. Empty when the run has ended or
+  // nothing came.
   absl::StatusOr<std::vector<run::Event>> AwaitEvents(const std::string& run_id, int64_t sequence,
                                                       std::chrono::milliseconds limit);
 

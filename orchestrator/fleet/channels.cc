@@ -26,14 +26,16 @@ grpc::ChannelArguments Arguments() {
   return arguments;
 }
 
-// "HOST" with the ports by convention, or "HOST:PORT" where PORT is the zfs service's and the others follow it.
+// "HOST" with the ports by convention, or "HOST:PORT" where PORT is the zfs service's and the others follow
+// it.
 std::string TargetOf(const std::string& address, const std::string& participant) {
   const auto colon = address.rfind(':');
   const bool has_port = colon != std::string::npos && address.find(']', colon) == std::string::npos &&
                         (address.find(':') == colon || address[0] == '[');
   if (!has_port) return fmt::format("{}:{}", address, kit::PortOf(participant));
   const int first = std::stoi(address.substr(colon + 1));
-  return fmt::format("{}:{}", address.substr(0, colon), first + kit::PortOf(participant) - kit::PortOf("zfs"));
+  return fmt::format("{}:{}", address.substr(0, colon),
+                     first + kit::PortOf(participant) - kit::PortOf("zfs"));
 }
 
 }  // namespace

@@ -23,8 +23,8 @@ class Channels {
                                                                          const std::string& participant) = 0;
 };
 
-// "unix:DIR": DIR/<participant>.sock, plain. "HOST": HOST:<port of the participant>, mutual TLS; the node's certificate
-// must carry the node's name, so that no node can pose as another.
+// "unix:DIR": DIR/<participant>.sock, plain. "HOST": HOST:<port of the participant>, mutual TLS; the node's
+// certificate must carry the node's name, so that no node can pose as another.
 class GrpcChannels final : public Channels {
  public:
   struct Tls {

@@ -11,7 +11,9 @@ namespace {
 
 using Kind = Command::Kind;
 
-std::vector<Command> Append(Event event) { return {Command{.kind = Kind::kAppend, .event = std::move(event)}}; }
+std::vector<Command> Append(Event event) {
+  return {Command{.kind = Kind::kAppend, .event = std::move(event)}};
+}
 
 std::vector<Command> Begin(Phase phase) {
   Event event;
@@ -23,7 +25,8 @@ std::vector<Command> Begin(Phase phase) {
 Command Call(Kind kind, const ParticipantId& who) { return Command{.kind = kind, .event = {}, .who = who}; }
 
 std::vector<Command> DecidePreparing(const RunState& state) {
-  // Locks are tried one after the other in one fixed order, so that two runs cannot each hold half of the fleet.
+  // Locks are tried one after the other in one fixed order, so that two runs cannot each hold half of the
+  // fleet.
   for (const auto& [who, standing] : state.participants) {
     if (!standing.prepared) return {Call(Kind::kPrepare, who)};
   }
@@ -50,8 +53,9 @@ std::vector<Command> DecideApplying(const RunState& state) {
     if (state.steps[i].state != StepState::kPending) continue;
     if (i >= state.plan->barrier && !barrier_open) break;
     const auto& before = state.plan->sequence[i].before;
-    const bool ready = std::all_of(before.begin(), before.end(),
-                                   [&](size_t earlier) { return state.steps[earlier].state == StepState::kDone; });
+    const bool ready = std::all_of(before.begin(), before.end(), [&](size_t earlier) {
+      return state.steps[earlier].state == StepState::kDone;
+    });
     if (!ready) continue;
     const kit::Step& step = state.plan->StepAt(i);
     if (!step.scope.empty() && busy_scopes.contains(step.scope)) continue;
@@ -95,7 +99,8 @@ std::vector<Command> CallAll(const RunState& state, Kind kind, Done done) {
 }  // namespace
 
 std::string KeyOf(const Command& command) {
-  return fmt::format("{}|{}|{}", static_cast<int>(command.kind), ToText(command.who), fmt::join(command.step_ids, ","));
+  return fmt::format("{}|{}|{}", static_cast<int>(command.kind), ToText(command.who),
+                     fmt::join(command.step_ids, ","));
 }
 
 std::vector<Command> Decide(const RunState& state, int64_t epoch) {
@@ -114,21 +119,26 @@ std::vector<Command> Decide(const RunState& state, int64_t epoch) {
       if (!state.plan) return {Command{.kind = Kind::kPlan, .event = {}}};
       if (state.request->await_approval && !state.approved) return Begin(Phase::kAwaitingApproval);
       return Begin(Phase::kPreparing);
-    case Phase::kAwaitingApproval: return state.approved ? Begin(Phase::kPreparing) : std::vector<Command>();
-    case Phase::kPreparing: return DecidePreparing(state);
-    case Phase::kApplying: return DecideApplying(state);
+    case Phase::kAwaitingApproval:
+      return state.approved ? Begin(Phase::kPreparing) : std::vector<Command>();
+    case Phase::kPreparing:
+      return DecidePreparing(state);
+    case Phase::kApplying:
+      return DecideApplying(state);
     case Phase::kVerifying: {
       auto calls = CallAll(state, Kind::kVerify, [](const Standing& standing) { return standing.verified; });
       if (!calls.empty()) return calls;
       return Begin(state.request->confirm_within_ns > 0 ? Phase::kAwaitingConfirm : Phase::kCommitting);
     }
     case Phase::kAwaitingConfirm: {
-      auto calls = CallAll(state, Kind::kAwaitConfirm, [](const Standing& standing) { return standing.confirm_armed; });
+      auto calls = CallAll(state, Kind::kAwaitConfirm,
+                           [](const Standing& standing) { return standing.confirm_armed; });
       if (!calls.empty()) return calls;
       return state.confirmed ? Begin(Phase::kCommitting) : std::vector<Command>();
     }
     case Phase::kCommitting: {
-      // An acknowledgement given to an earlier leadership does not count: a stale leader might have undone since.
+      // An acknowledgement given to an earlier leadership does not count: a stale leader might have undone
+      // since.
       auto calls = CallAll(state, Kind::kPrepareCommit,
                            [&](const Standing& standing) { return standing.commit_prepared_epoch == epoch; });
       if (!calls.empty()) return calls;
@@ -138,16 +148,19 @@ std::vector<Command> Decide(const RunState& state, int64_t epoch) {
     }
     case Phase::kCommitted: {
       if (state.Ended()) return {};
-      auto calls = CallAll(state, Kind::kCommit, [](const Standing& standing) { return standing.commit_delivered; });
+      auto calls =
+          CallAll(state, Kind::kCommit, [](const Standing& standing) { return standing.commit_delivered; });
       return calls.empty() ? DecideEnd(state, Phase::kCommitted) : calls;
     }
     case Phase::kRollingBack: {
-      auto calls = CallAll(state, Kind::kUndo, [](const Standing& standing) { return standing.undo_answered; });
+      auto calls =
+          CallAll(state, Kind::kUndo, [](const Standing& standing) { return standing.undo_answered; });
       return calls.empty() ? DecideEnd(state, Phase::kRolledBack) : calls;
     }
     case Phase::kRolledBack:
     case Phase::kQuarantined:
-    case Phase::kNothingDone: return {};
+    case Phase::kNothingDone:
+      return {};
   }
   return {};
 }

@@ -29,40 +29,68 @@ const PlannedParticipant* FleetPlan::Find(const ParticipantId& id) const {
 
 std::string_view ToText(Phase phase) {
   switch (phase) {
-    case Phase::kPlanning: return "PLANNING";
-    case Phase::kAwaitingApproval: return "AWAITING_APPROVAL";
-    case Phase::kPreparing: return "PREPARING";
-    case Phase::kApplying: return "APPLYING";
-    case Phase::kVerifying: return "VERIFYING";
-    case Phase::kAwaitingConfirm: return "AWAITING_CONFIRM";
-    case Phase::kCommitting: return "COMMITTING";
-    case Phase::kCommitted: return "COMMITTED";
-    case Phase::kRollingBack: return "ROLLING_BACK";
-    case Phase::kRolledBack: return "ROLLED_BACK";
-    case Phase::kQuarantined: return "QUARANTINED";
-    case Phase::kNothingDone: return "NOTHING_DONE";
+    case Phase::kPlanning:
+      return "PLANNING";
+    case Phase::kAwaitingApproval:
+      return "AWAITING_APPROVAL";
+    case Phase::kPreparing:
+      return "PREPARING";
+    case Phase::kApplying:
+      return "APPLYING";
+    case Phase::kVerifying:
+      return "VERIFYING";
+    case Phase::kAwaitingConfirm:
+      return "AWAITING_CONFIRM";
+    case Phase::kCommitting:
+      return "COMMITTING";
+    case Phase::kCommitted:
+      return "COMMITTED";
+    case Phase::kRollingBack:
+      return "ROLLING_BACK";
+    case Phase::kRolledBack:
+      return "ROLLED_BACK";
+    case Phase::kQuarantined:
+      return "QUARANTINED";
+    case Phase::kNothingDone:
+      return "NOTHING_DONE";
   }
   return "?";
 }
 
 std::string_view ToText(Event::Kind kind) {
   switch (kind) {
-    case Event::Kind::kCreated: return "CREATED";
-    case Event::Kind::kPlanned: return "PLANNED";
-    case Event::Kind::kPhaseBegan: return "PHASE_BEGAN";
-    case Event::Kind::kPrepared: return "PREPARED";
-    case Event::Kind::kDispatched: return "STEPS_DISPATCHED";
-    case Event::Kind::kApplied: return "STEPS_APPLIED";
-    case Event::Kind::kVerified: return "VERIFIED";
-    case Event::Kind::kConfirmArmed: return "CONFIRM_ARMED";
-    case Event::Kind::kCommitPrepared: return "COMMIT_PREPARED";
-    case Event::Kind::kCommitted: return "COMMITTED";
-    case Event::Kind::kCommitDelivered: return "COMMIT_DELIVERED";
-    case Event::Kind::kRollingBack: return "ROLLING_BACK";
-    case Event::Kind::kUndone: return "UNDONE";
-    case Event::Kind::kApproved: return "APPROVED";
-    case Event::Kind::kConfirmed: return "CONFIRMED";
-    case Event::Kind::kEnded: return "ENDED";
+    case Event::Kind::kCreated:
+      return "CREATED";
+    case Event::Kind::kPlanned:
+      return "PLANNED";
+    case Event::Kind::kPhaseBegan:
+      return "PHASE_BEGAN";
+    case Event::Kind::kPrepared:
+      return "PREPARED";
+    case Event::Kind::kDispatched:
+      return "STEPS_DISPATCHED";
+    case Event::Kind::kApplied:
+      return "STEPS_APPLIED";
+    case Event::Kind::kVerified:
+      return "VERIFIED";
+    case Event::Kind::kConfirmArmed:
+      return "CONFIRM_ARMED";
+    case Event::Kind::kCommitPrepared:
+      return "COMMIT_PREPARED";
+    case Event::Kind::kCommitted:
+      return "COMMITTED";
+    case Event::Kind::kCommitDelivered:
+      return "COMMIT_DELIVERED";
+    case Event::Kind::kRollingBack:
+      return "ROLLING_BACK";
+    case Event::Kind::kUndone:
+      return "UNDONE";
+    case Event::Kind::kApproved:
+      return "APPROVED";
+    case Event::Kind::kConfirmed:
+      return "CONFIRMED";
+    case Event::Kind::kEnded:
+      return "ENDED";
   }
   return "?";
 }
@@ -70,13 +98,17 @@ std::string_view ToText(Event::Kind kind) {
 std::string Describe(const Event& event) {
   const std::string who = ToText(event.who);
   switch (event.kind) {
-    case Event::Kind::kCreated: return fmt::format("run created over {} node(s)", event.request->nodes.size());
-    case Event::Kind::kPlanned: return fmt::format("planned {} steps", event.plan->sequence.size());
-    case Event::Kind::kPhaseBegan: return fmt::format("{}", ToText(event.phase));
+    case Event::Kind::kCreated:
+      return fmt::format("run created over {} node(s)", event.request->nodes.size());
+    case Event::Kind::kPlanned:
+      return fmt::format("planned {} steps", event.plan->sequence.size());
+    case Event::Kind::kPhaseBegan:
+      return fmt::format("{}", ToText(event.phase));
     case Event::Kind::kPrepared:
       return event.ok ? fmt::format("{}: lock taken, undo captured", who)
                       : fmt::format("{}: not prepared: {}", who, event.error);
-    case Event::Kind::kDispatched: return fmt::format("{}: doing {}", who, fmt::join(event.step_ids, ", "));
+    case Event::Kind::kDispatched:
+      return fmt::format("{}: doing {}", who, fmt::join(event.step_ids, ", "));
     case Event::Kind::kApplied:
       if (!event.ok) return fmt::format("{}: {}", who, event.error);
       for (const auto& result : event.results) {
@@ -88,16 +120,24 @@ std::string Describe(const Event& event) {
     case Event::Kind::kVerified:
       return event.ok ? fmt::format("{}: verified{}", who, Some(event.texts))
                       : fmt::format("{}: not verified: {}", who, event.error);
-    case Event::Kind::kConfirmArmed: return fmt::format("{}: waits for confirmation", who);
-    case Event::Kind::kCommitPrepared: return fmt::format("{}: ready to commit", who);
-    case Event::Kind::kCommitted: return "committed: every node keeps the new state";
-    case Event::Kind::kCommitDelivered: return fmt::format("{}: committed", who);
-    case Event::Kind::kRollingBack: return fmt::format("rolling back: {}", event.error);
+    case Event::Kind::kConfirmArmed:
+      return fmt::format("{}: waits for confirmation", who);
+    case Event::Kind::kCommitPrepared:
+      return fmt::format("{}: ready to commit", who);
+    case Event::Kind::kCommitted:
+      return "committed: every node keeps the new state";
+    case Event::Kind::kCommitDelivered:
+      return fmt::format("{}: committed", who);
+    case Event::Kind::kRollingBack:
+      return fmt::format("rolling back: {}", event.error);
     case Event::Kind::kUndone:
       return event.ok ? fmt::format("{}: undone", who) : fmt::format("{}: not undone: {}", who, event.error);
-    case Event::Kind::kApproved: return "approved";
-    case Event::Kind::kConfirmed: return "confirmed";
-    case Event::Kind::kEnded: return fmt::format("ended {}", ToText(event.phase));
+    case Event::Kind::kApproved:
+      return "approved";
+    case Event::Kind::kConfirmed:
+      return "confirmed";
+    case Event::Kind::kEnded:
+      return fmt::format("ended {}", ToText(event.phase));
   }
   return "?";
 }

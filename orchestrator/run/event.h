@@ -1,5 +1,5 @@
-// The log of a run. An event is durable before its effect begins; the state of a run is the fold of its events and of
-// nothing else. Pure values.
+// The log of a run. An event is durable before its effect begins; the state of a run is the fold of its
+// events and of nothing else. Pure values.
 #pragma once
 
 #include <compare>
@@ -58,8 +58,8 @@ struct PlannedParticipant {
 
 // One step of the whole plan.
 struct PlannedStep {
-  size_t participant = 0;  // index into Plan::participants
-  size_t step = 0;         // index into its steps
+  size_t participant = 0;      // index into Plan::participants
+  size_t step = 0;             // index into its steps
   std::vector<size_t> before;  // positions in Plan::sequence of the steps that come first
 };
 
@@ -76,7 +76,9 @@ struct FleetPlan {
   const kit::Step& StepAt(size_t position) const {
     return participants[sequence[position].participant].steps[sequence[position].step];
   }
-  const ParticipantId& OwnerOf(size_t position) const { return participants[sequence[position].participant].id; }
+  const ParticipantId& OwnerOf(size_t position) const {
+    return participants[sequence[position].participant].id;
+  }
   const PlannedParticipant* Find(const ParticipantId& id) const;
 };
 

@@ -9,10 +9,12 @@
 
 namespace phoenix::run {
 
-absl::StatusOr<FleetPlan> MakeFleetPlan(std::vector<PlannedParticipant> participants,
-                                        const std::vector<std::pair<std::string, std::string>>& provided_now) {
+absl::StatusOr<FleetPlan> MakeFleetPlan(
+    std::vector<PlannedParticipant> participants,
+    const std::vector<std::pair<std::string, std::string>>& provided_now) {
   FleetPlan plan;
-  std::sort(participants.begin(), participants.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+  std::sort(participants.begin(), participants.end(),
+            [](const auto& a, const auto& b) { return a.id < b.id; });
   plan.participants = std::move(participants);
   std::vector<kit::PlacedStep> placed;
   std::vector<PlannedStep> places;
@@ -20,7 +22,8 @@ absl::StatusOr<FleetPlan> MakeFleetPlan(std::vector<PlannedParticipant> particip
   for (size_t p = 0; p < plan.participants.size(); ++p) {
     const PlannedParticipant& participant = plan.participants[p];
     if (!participant.steps.empty()) {
-      digests += fmt::format("{} {} {}\n", participant.id.node, participant.id.participant, participant.plan_digest);
+      digests +=
+          fmt::format("{} {} {}\n", participant.id.node, participant.id.participant, participant.plan_digest);
     }
     for (size_t s = 0; s < participant.steps.size(); ++s) {
       placed.push_back({participant.id.node, participant.id.participant, &participant.steps[s]});

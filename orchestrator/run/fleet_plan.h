@@ -11,12 +11,13 @@
 
 namespace phoenix::run {
 
-// Orders the steps of all participants by their keys and digests the whole. `provided_now`: (node, key) pairs.
+// Orders the steps of all participants by their keys and digests the whole. `provided_now`: (node, key)
+// pairs.
 absl::StatusOr<FleetPlan> MakeFleetPlan(std::vector<PlannedParticipant> participants,
                                         const std::vector<std::pair<std::string, std::string>>& provided_now);
 
-
-// For one step of a participant: a step of a sibling on the same node that was built on it, and must be undone first.
+// For one step of a participant: a step of a sibling on the same node that was built on it, and must be
+// undone first.
 struct UndoEdge {
   std::string step_id;
   std::string sibling;

@@ -13,7 +13,8 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using Kind = Command::Kind;
 
-kit::Step MakeStep(const std::string& id, const std::vector<std::string>& needs, const std::vector<std::string>& provides) {
+kit::Step MakeStep(const std::string& id, const std::vector<std::string>& needs,
+                   const std::vector<std::string>& provides) {
   kit::Step step{.id = id, .resource = id, .action = "make"};
   for (const auto& need : needs) step.requires_keys.push_back({need, false});
   step.provides = provides;
@@ -63,7 +64,8 @@ class Log {
     EXPECT_TRUE(status.ok()) << status;
   }
 
-  // Answers every call with success until nothing is left to do but `stop` (a phase that must not be answered).
+  // Answers every call with success until nothing is left to do but `stop` (a phase that must not be
+  // answered).
   void RunUntil(Phase stop, int64_t epoch = 1) {
     while (state.phase != stop && !state.Ended()) {
       const auto commands = Decide(state, epoch);
@@ -84,19 +86,33 @@ class Log {
     event.ok = ok;
     if (!ok) event.error = "refused";
     switch (command.kind) {
-      case Kind::kPrepare: event.kind = Event::Kind::kPrepared; break;
+      case Kind::kPrepare:
+        event.kind = Event::Kind::kPrepared;
+        break;
       case Kind::kApply:
         event.kind = Event::Kind::kApplied;
         event.step_ids = command.step_ids;
-        for (const auto& id : command.step_ids) event.results.push_back({id, StepResult::Result::kDone, "", {}});
+        for (const auto& id : command.step_ids)
+          event.results.push_back({id, StepResult::Result::kDone, "", {}});
         break;
-      case Kind::kVerify: event.kind = Event::Kind::kVerified; break;
-      case Kind::kPrepareCommit: event.kind = Event::Kind::kCommitPrepared; break;
-      case Kind::kCommit: event.kind = Event::Kind::kCommitDelivered; break;
-      case Kind::kUndo: event.kind = Event::Kind::kUndone; break;
-      case Kind::kAwaitConfirm: event.kind = Event::Kind::kConfirmArmed; break;
+      case Kind::kVerify:
+        event.kind = Event::Kind::kVerified;
+        break;
+      case Kind::kPrepareCommit:
+        event.kind = Event::Kind::kCommitPrepared;
+        break;
+      case Kind::kCommit:
+        event.kind = Event::Kind::kCommitDelivered;
+        break;
+      case Kind::kUndo:
+        event.kind = Event::Kind::kUndone;
+        break;
+      case Kind::kAwaitConfirm:
+        event.kind = Event::Kind::kConfirmArmed;
+        break;
       case Kind::kAppend:
-      case Kind::kPlan: FAIL() << "not a call";
+      case Kind::kPlan:
+        FAIL() << "not a call";
     }
     Append(event, epoch);
   }
@@ -151,7 +167,8 @@ TEST(Decide, AStepIsAskedForOnlyAfterWhatItNeeds) {
     const auto commands = Decide(log.state, 1);
     ASSERT_FALSE(commands.empty());
     if (commands[0].kind != Kind::kAppend) break;
-    for (const auto& id : commands[0].event.step_ids) dispatched.push_back(ToText(commands[0].event.who) + ":" + id);
+    for (const auto& id : commands[0].event.step_ids)
+      dispatched.push_back(ToText(commands[0].event.who) + ":" + id);
     log.Append(commands[0].event);
   }
   EXPECT_THAT(dispatched, ElementsAre("a/samba:user", "b/samba:user"));

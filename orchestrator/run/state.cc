@@ -8,7 +8,8 @@
 namespace phoenix::run {
 namespace {
 
-void SetSteps(RunState& state, const ParticipantId& who, const std::vector<std::string>& step_ids, StepState to) {
+void SetSteps(RunState& state, const ParticipantId& who, const std::vector<std::string>& step_ids,
+              StepState to) {
   for (size_t i = 0; i < state.steps.size(); ++i) {
     if (state.plan->OwnerOf(i) != who) continue;
     if (std::find(step_ids.begin(), step_ids.end(), state.plan->StepAt(i).id) != step_ids.end()) {
@@ -19,10 +20,14 @@ void SetSteps(RunState& state, const ParticipantId& who, const std::vector<std::
 
 StepState StandingOf(StepResult::Result result) {
   switch (result) {
-    case StepResult::Result::kDone: return StepState::kDone;
-    case StepResult::Result::kFailed: return StepState::kFailed;
-    case StepResult::Result::kUndone: return StepState::kUndone;
-    case StepResult::Result::kQuarantined: return StepState::kQuarantined;
+    case StepResult::Result::kDone:
+      return StepState::kDone;
+    case StepResult::Result::kFailed:
+      return StepState::kFailed;
+    case StepResult::Result::kUndone:
+      return StepState::kUndone;
+    case StepResult::Result::kQuarantined:
+      return StepState::kQuarantined;
   }
   return StepState::kFailed;
 }
@@ -75,8 +80,8 @@ void NameLeftovers(RunState& state, const Event& event) {
 }  // namespace
 
 int RunState::CountDone() const {
-  return static_cast<int>(std::count_if(steps.begin(), steps.end(),
-                                        [](const StepStanding& step) { return step.state == StepState::kDone; }));
+  return static_cast<int>(std::count_if(
+      steps.begin(), steps.end(), [](const StepStanding& step) { return step.state == StepState::kDone; }));
 }
 
 absl::Status Apply(RunState& state, const Event& event) {
@@ -101,7 +106,8 @@ absl::Status Apply(RunState& state, const Event& event) {
       }
       break;
     case Event::Kind::kPhaseBegan:
-      if (decided_commit || decided_undo) return DataLoss("phase {} begins after the decision", ToText(event.phase));
+      if (decided_commit || decided_undo)
+        return DataLoss("phase {} begins after the decision", ToText(event.phase));
       state.phase = event.phase;
       break;
     case Event::Kind::kPrepared:
@@ -148,8 +154,12 @@ absl::Status Apply(RunState& state, const Event& event) {
       SetResults(state, event);
       NameLeftovers(state, event);
       break;
-    case Event::Kind::kApproved: state.approved = true; break;
-    case Event::Kind::kConfirmed: state.confirmed = true; break;
+    case Event::Kind::kApproved:
+      state.approved = true;
+      break;
+    case Event::Kind::kConfirmed:
+      state.confirmed = true;
+      break;
     case Event::Kind::kEnded:
       state.phase = event.phase;
       state.unresolved = event.texts;

@@ -1,5 +1,5 @@
-// Where runs live. An append is conditional: the store's epoch must be the caller's and the log's head the one that the
-// caller folded, in one transaction; so a log holds COMMITTED or ROLLING_BACK, never both.
+// Where runs live. An append is conditional: the store's epoch must be the caller's and the log's head the
+// one that the caller folded, in one transaction; so a log holds COMMITTED or ROLLING_BACK, never both.
 #pragma once
 
 #include <absl/status/status.h>
@@ -28,11 +28,11 @@ class RunStore {
   // A new leadership, durable before it is answered. Taken at every start, before the first call to a node.
   virtual absl::StatusOr<Leadership> TakeLeadership() = 0;
   // Makes the run's log with its first event. `request_id` may be empty; ALREADY_EXISTS where a run has it.
-  virtual absl::StatusOr<run::Event> Create(const std::string& run_id, const std::string& request_id, int64_t epoch,
-                                            run::Event event) = 0;
+  virtual absl::StatusOr<run::Event> Create(const std::string& run_id, const std::string& request_id,
+                                            int64_t epoch, run::Event event) = 0;
   // Answers the event as stored. ABORTED when epoch or head are not the store's: read again, decide again.
-  virtual absl::StatusOr<run::Event> Append(const std::string& run_id, int64_t epoch, const std::string& head_hash,
-                                            run::Event event) = 0;
+  virtual absl::StatusOr<run::Event> Append(const std::string& run_id, int64_t epoch,
+                                            const std::string& head_hash, run::Event event) = 0;
   // The whole log, its hash chain checked. NOT_FOUND, DATA_LOSS.
   virtual absl::StatusOr<std::vector<run::Event>> Load(const std::string& run_id) = 0;
   // Newest first.

@@ -91,11 +91,23 @@ TEST_F(RunStoreTest, ADamagedLogIsDataLoss) {
 }
 
 TEST_F(RunStoreTest, EverythingOfAnEventSurvives) {
-  run::PlannedParticipant participant{.id = {"a", "zfs"}, .journal_id = "j", .spec_type = "t",
-                                      .spec = std::string("\0\xff", 2), .plan_digest = "d"};
-  kit::Step step{.id = "s", .resource = "r", .action = "make", .diffs = {{"f", "b", "a"}},
-                 .step_class = kit::StepClass::kLossy, .undo = "u", .remainder = "rest", .commands = {"c"},
-                 .scope = "cluster:x", .requires_keys = {{"k", true}}, .provides = {"p"}, .removes = {"m"},
+  run::PlannedParticipant participant{.id = {"a", "zfs"},
+                                      .journal_id = "j",
+                                      .spec_type = "t",
+                                      .spec = std::string("\0\xff", 2),
+                                      .plan_digest = "d"};
+  kit::Step step{.id = "s",
+                 .resource = "r",
+                 .action = "make",
+                 .diffs = {{"f", "b", "a"}},
+                 .step_class = kit::StepClass::kLossy,
+                 .undo = "u",
+                 .remainder = "rest",
+                 .commands = {"c"},
+                 .scope = "cluster:x",
+                 .requires_keys = {{"k", true}},
+                 .provides = {"p"},
+                 .removes = {"m"},
                  .disturbs = {"x"}};
   participant.steps = {step};
   participant.notes = {{true, "r", "n"}};

@@ -16,7 +16,8 @@ INSERT OR IGNORE INTO meta VALUES('version', '1'), ('epoch', '0');
 )sql";
 
 std::string HashOf(const run::Event& event, const std::string& body) {
-  return Sha256Hex(fmt::format("{}\n{}\n{}\n{}\n{}", event.prev_hash, event.sequence, event.epoch, event.time_seconds, body));
+  return Sha256Hex(fmt::format("{}\n{}\n{}\n{}\n{}", event.prev_hash, event.sequence, event.epoch,
+                               event.time_seconds, body));
 }
 
 absl::StatusOr<std::string> Meta(Database& db, std::string_view key) {
@@ -32,7 +33,8 @@ absl::Status CheckEpoch(Database& db, int64_t epoch) {
                     {"NOT_LEADER", {{"epoch", current}}});
 }
 
-absl::Status Insert(Database& db, const std::string& run_id, const run::Event& event, const std::string& body) {
+absl::Status Insert(Database& db, const std::string& run_id, const run::Event& event,
+                    const std::string& body) {
   PHX_ASSIGN_OR_RETURN(auto insert, db.Prepare("INSERT INTO events VALUES(?,?,?,?,?,?,?)"));
   return insert.Bind(1, run_id)
       .Bind(2, event.sequence)
@@ -47,7 +49,8 @@ absl::Status Insert(Database& db, const std::string& run_id, const run::Event& e
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<SqliteRunStore>> SqliteRunStore::Open(const std::string& path, const Clock& clock) {
+absl::StatusOr<std::unique_ptr<SqliteRunStore>> SqliteRunStore::Open(const std::string& path,
+                                                                     const Clock& clock) {
   PHX_ASSIGN_OR_RETURN(auto database, Database::Open(path));
   PHX_RETURN_IF_ERROR(database->Transaction([](Database& db) -> absl::Status {
     PHX_RETURN_IF_ERROR(db.Execute(kSchema));
@@ -60,7 +63,8 @@ absl::StatusOr<std::unique_ptr<SqliteRunStore>> SqliteRunStore::Open(const std::
 absl::StatusOr<Leadership> SqliteRunStore::TakeLeadership() {
   Leadership leadership;
   PHX_RETURN_IF_ERROR(database_->Transaction([&](Database& db) -> absl::Status {
-    PHX_RETURN_IF_ERROR(db.Execute("UPDATE meta SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT) WHERE key='epoch'"));
+    PHX_RETURN_IF_ERROR(
+        db.Execute("UPDATE meta SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT) WHERE key='epoch'"));
     PHX_ASSIGN_OR_RETURN(leadership.authority, Meta(db, "authority"));
     PHX_ASSIGN_OR_RETURN(const std::string epoch, Meta(db, "epoch"));
     leadership.epoch = std::stoll(epoch);
@@ -69,8 +73,8 @@ absl::StatusOr<Leadership> SqliteRunStore::TakeLeadership() {
   return leadership;
 }
 
-absl::StatusOr<run::Event> SqliteRunStore::Create(const std::string& run_id, const std::string& request_id, int64_t epoch,
-                                                  run::Event event) {
+absl::StatusOr<run::Event> SqliteRunStore::Create(const std::string& run_id, const std::string& request_id,
+                                                  int64_t epoch, run::Event event) {
   PHX_RETURN_IF_ERROR(database_->Transaction([&](Database& db) -> absl::Status {
     PHX_RETURN_IF_ERROR(CheckEpoch(db, epoch));
     PHX_ASSIGN_OR_RETURN(auto insert, db.Prepare("INSERT INTO runs(run_id, request_id) VALUES(?,?)"));
@@ -92,12 +96,13 @@ absl::StatusOr<run::Event> SqliteRunStore::Create(const std::string& run_id, con
   return event;
 }
 
-absl::StatusOr<run::Event> SqliteRunStore::Append(const std::string& run_id, int64_t epoch, const std::string& head_hash,
-                                                  run::Event event) {
+absl::StatusOr<run::Event> SqliteRunStore::Append(const std::string& run_id, int64_t epoch,
+                                                  const std::string& head_hash, run::Event event) {
   PHX_RETURN_IF_ERROR(database_->Transaction([&](Database& db) -> absl::Status {
     PHX_RETURN_IF_ERROR(CheckEpoch(db, epoch));
-    PHX_ASSIGN_OR_RETURN(auto select,
-                         db.Prepare("SELECT sequence, hash FROM events WHERE run_id=? ORDER BY sequence DESC LIMIT 1"));
+    PHX_ASSIGN_OR_RETURN(
+        auto select,
+        db.Prepare("SELECT sequence, hash FROM events WHERE run_id=? ORDER BY sequence DESC LIMIT 1"));
     PHX_ASSIGN_OR_RETURN(const bool found, select.Bind(1, run_id).Step());
     if (!found) return NotFound("there is no run {}", run_id);
     if (select.Text(1) != head_hash) {
@@ -117,8 +122,9 @@ absl::StatusOr<run::Event> SqliteRunStore::Append(const std::string& run_id, int
 absl::StatusOr<std::vector<run::Event>> SqliteRunStore::Load(const std::string& run_id) {
   std::vector<run::Event> events;
   PHX_RETURN_IF_ERROR(database_->Transaction([&](Database& db) -> absl::Status {
-    PHX_ASSIGN_OR_RETURN(auto select, db.Prepare("SELECT sequence, prev_hash, hash, epoch, time, body FROM events "
-                                                 "WHERE run_id=? ORDER BY sequence"));
+    PHX_ASSIGN_OR_RETURN(auto select,
+                         db.Prepare("SELECT sequence, prev_hash, hash, epoch, time, body FROM events "
+                                    "WHERE run_id=? ORDER BY sequence"));
     select.Bind(1, run_id);
     std::string head;
     while (true) {

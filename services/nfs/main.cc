@@ -35,7 +35,8 @@ int main(int argc, char** argv) {
          }
          return std::make_shared<nfs::NfsDomain>(*host, *probe, *node_host, nfs::ParseSpec);
        },
-       .make_service = [&](kit::Participant& participant, kit::Dispatcher& dispatcher) -> std::shared_ptr<grpc::Service> {
+       .make_service = [&](kit::Participant& participant,
+                           kit::Dispatcher& dispatcher) -> std::shared_ptr<grpc::Service> {
          return std::make_shared<nfs::NfsService>(*host, participant, dispatcher);
        }});
 }

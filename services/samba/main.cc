@@ -36,10 +36,13 @@ int main(int argc, char** argv) {
          }
          node_steps = std::make_unique<node::NodeSteps>(*node_host);
          // The daemon's own folder is real even where the machine is simulated.
-         sealed = std::make_unique<samba::SealedStore>(std::make_unique<PosixFiles>(), on.state_directory + "/sealed");
-         return std::make_shared<samba::SambaDomain>(*host, *on.files, *node_steps, *sealed, samba::ParseSpec);
+         sealed = std::make_unique<samba::SealedStore>(std::make_unique<PosixFiles>(),
+                                                       on.state_directory + "/sealed");
+         return std::make_shared<samba::SambaDomain>(*host, *on.files, *node_steps, *sealed,
+                                                     samba::ParseSpec);
        },
-       .make_service = [&](kit::Participant& participant, kit::Dispatcher& dispatcher) -> std::shared_ptr<grpc::Service> {
+       .make_service = [&](kit::Participant& participant,
+                           kit::Dispatcher& dispatcher) -> std::shared_ptr<grpc::Service> {
          return std::make_shared<samba::SambaService>(*host, *files, participant, dispatcher);
        }});
 }

@@ -28,7 +28,8 @@ int main(int argc, char** argv) {
          }
          return std::make_shared<zfs::ZfsDomain>(*host, zfs::ParseSpec);
        },
-       .make_service = [&](kit::Participant& participant, kit::Dispatcher& dispatcher) -> std::shared_ptr<grpc::Service> {
+       .make_service = [&](kit::Participant& participant,
+                           kit::Dispatcher& dispatcher) -> std::shared_ptr<grpc::Service> {
          return std::make_shared<zfs::ZfsService>(*host, participant, dispatcher);
        }});
 }

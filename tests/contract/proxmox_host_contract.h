@@ -1,4 +1,5 @@
-// What every Proxmox host must do alike: the simulated one, and pvesm on a real node or on the lab's stand-in for it.
+// What every Proxmox host must do alike: the simulated one, and pvesm on a real node or on the lab's stand-in
+// for it.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -12,9 +13,9 @@
 
 namespace phoenix::proxmox {
 
-// A world gives: host(), node(), folder() (a directory of its own, empty at first, no mount point) and dataset() (a
-// mounted dataset of its own, "" where there is none; the cases that need one are skipped then). It cleans up at its end
-// whatever has an id that begins with phxct.
+// A world gives: host(), node(), folder() (a directory of its own, empty at first, no mount point) and
+// dataset() (a mounted dataset of its own, "" where there is none; the cases that need one are skipped then).
+// It cleans up at its end whatever has an id that begins with phxct.
 template <class World>
 class ProxmoxHostContract : public ::testing::Test {
  protected:
@@ -101,13 +102,14 @@ TYPED_TEST_P(ProxmoxHostContract, WithoutContentTheDefaultCountsBeforeAndAfterTh
 TYPED_TEST_P(ProxmoxHostContract, SetsAndTakesBackFreeFields) {
   ASSERT_TRUE(this->host().Add(this->Dir("phxct-dir", {"iso"}), this->observer_).ok());
   const StorageEntry before = *this->Find("phxct-dir");
-  const auto set = this->host().Set({"phxct-dir", Words{"iso", "snippets"}, std::nullopt, {{"shared", "1"}}, {},
-                                     this->Digest()}, this->observer_);
+  const auto set = this->host().Set(
+      {"phxct-dir", Words{"iso", "snippets"}, std::nullopt, {{"shared", "1"}}, {}, this->Digest()},
+      this->observer_);
   ASSERT_TRUE(set.ok()) << set.status();
   EXPECT_EQ(this->Find("phxct-dir")->content, (Words{"iso", "snippets"}));
   EXPECT_EQ(this->Find("phxct-dir")->options.at("shared"), "1");
-  const auto back =
-      this->host().Set({"phxct-dir", Words{"iso"}, std::nullopt, {}, {"shared"}, this->Digest()}, this->observer_);
+  const auto back = this->host().Set(
+      {"phxct-dir", Words{"iso"}, std::nullopt, {}, {"shared"}, this->Digest()}, this->observer_);
   ASSERT_TRUE(back.ok()) << back.status();
   EXPECT_EQ(CanonicalText(*this->Find("phxct-dir")), CanonicalText(before));
 }
@@ -115,18 +117,21 @@ TYPED_TEST_P(ProxmoxHostContract, SetsAndTakesBackFreeFields) {
 TYPED_TEST_P(ProxmoxHostContract, NodesAreReplacedAsAWhole) {
   ASSERT_TRUE(this->host().Add(this->Dir("phxct-dir", {"iso"}), this->observer_).ok());
   const Words both = {this->world_.node(), "phxother"};
-  ASSERT_TRUE(this->host().Set({"phxct-dir", std::nullopt, both, {}, {}, this->Digest()}, this->observer_).ok());
+  ASSERT_TRUE(
+      this->host().Set({"phxct-dir", std::nullopt, both, {}, {}, this->Digest()}, this->observer_).ok());
   EXPECT_EQ(this->Find("phxct-dir")->nodes, both);
   ASSERT_TRUE(
-      this->host().Set({"phxct-dir", std::nullopt, Words{"phxother"}, {}, {}, this->Digest()}, this->observer_).ok());
+      this->host()
+          .Set({"phxct-dir", std::nullopt, Words{"phxother"}, {}, {}, this->Digest()}, this->observer_)
+          .ok());
   EXPECT_EQ(this->Find("phxct-dir")->nodes, Words{"phxother"});
 }
 
 TYPED_TEST_P(ProxmoxHostContract, AnotherDigestIsAbortedAndChangesNothing) {
   ASSERT_TRUE(this->host().Add(this->Dir("phxct-dir", {"iso"}), this->observer_).ok());
   const std::string now = this->Digest();
-  const auto set = this->host().Set({"phxct-dir", Words{"backup"}, std::nullopt, {}, {}, std::string(40, 'a')},
-                                    this->observer_);
+  const auto set = this->host().Set(
+      {"phxct-dir", Words{"backup"}, std::nullopt, {}, {}, std::string(40, 'a')}, this->observer_);
   EXPECT_EQ(set.status().code(), absl::StatusCode::kAborted) << set.status();
   EXPECT_EQ(this->Digest(), now);
 }
@@ -134,23 +139,37 @@ TYPED_TEST_P(ProxmoxHostContract, AnotherDigestIsAbortedAndChangesNothing) {
 TYPED_TEST_P(ProxmoxHostContract, FixedFieldsAndForeignOptionsAreRefusedAndChangeNothing) {
   ASSERT_TRUE(this->host().Add(this->Dir("phxct-dir", {"iso"}), this->observer_).ok());
   const std::string before = CanonicalText(*this->Find("phxct-dir"));
-  EXPECT_FALSE(this->host().Set({"phxct-dir", std::nullopt, std::nullopt, {{"path", "/elsewhere"}}, {}, this->Digest()},
-                                this->observer_).ok());
-  EXPECT_FALSE(this->host().Set({"phxct-dir", std::nullopt, std::nullopt, {{"sparse", "1"}}, {}, this->Digest()},
-                                this->observer_).ok());
-  EXPECT_FALSE(this->host().Set({"phxct-dir", std::nullopt, std::nullopt, {}, {"path"}, this->Digest()},
-                                this->observer_).ok());
+  EXPECT_FALSE(
+      this->host()
+          .Set({"phxct-dir", std::nullopt, std::nullopt, {{"path", "/elsewhere"}}, {}, this->Digest()},
+               this->observer_)
+          .ok());
+  EXPECT_FALSE(this->host()
+                   .Set({"phxct-dir", std::nullopt, std::nullopt, {{"sparse", "1"}}, {}, this->Digest()},
+                        this->observer_)
+                   .ok());
+  EXPECT_FALSE(
+      this->host()
+          .Set({"phxct-dir", std::nullopt, std::nullopt, {}, {"path"}, this->Digest()}, this->observer_)
+          .ok());
   EXPECT_EQ(CanonicalText(*this->Find("phxct-dir")), before);
 }
 
 TYPED_TEST_P(ProxmoxHostContract, BadEntriesAreRefusedAndLeaveNothing) {
-  EXPECT_FALSE(this->host().Add({"phxct bad", "dir", Words{"iso"}, {}, {{"path", "/x"}}, false}, this->observer_).ok());
-  EXPECT_FALSE(this->host().Add({"phxct-a", "zfspool", Words{"images"}, {}, {}, false}, this->observer_).ok());
+  EXPECT_FALSE(this->host()
+                   .Add({"phxct bad", "dir", Words{"iso"}, {}, {{"path", "/x"}}, false}, this->observer_)
+                   .ok());
+  EXPECT_FALSE(
+      this->host().Add({"phxct-a", "zfspool", Words{"images"}, {}, {}, false}, this->observer_).ok());
   EXPECT_FALSE(this->host().Add({"phxct-a", "nosuch", std::nullopt, {}, {}, false}, this->observer_).ok());
-  EXPECT_FALSE(this->host().Add({"phxct-a", "dir", Words{"iso"}, {}, {{"path", "/with blank"}}, false},
-                                this->observer_).ok());
-  EXPECT_FALSE(this->host().Add({"phxct-a", "zfspool", Words{"images"}, {}, {{"pool", "phxnosuchpool"}}, false},
-                                this->observer_).ok());
+  EXPECT_FALSE(
+      this->host()
+          .Add({"phxct-a", "dir", Words{"iso"}, {}, {{"path", "/with blank"}}, false}, this->observer_)
+          .ok());
+  EXPECT_FALSE(this->host()
+                   .Add({"phxct-a", "zfspool", Words{"images"}, {}, {{"pool", "phxnosuchpool"}}, false},
+                        this->observer_)
+                   .ok());
   EXPECT_FALSE(this->Find("phxct-a"));
 }
 
@@ -172,8 +191,10 @@ TYPED_TEST_P(ProxmoxHostContract, RemovesTheEntryAndLeavesItsFolders) {
   EXPECT_FALSE(this->Find("phxct-dir"));
   EXPECT_TRUE(this->HasFolder(wanted.options.at("path") + "/template/iso"));
   EXPECT_EQ(this->host().Remove("phxct-dir", this->observer_).status().code(), absl::StatusCode::kNotFound);
-  EXPECT_EQ(this->host().Set({"phxct-dir", Words{"iso"}, std::nullopt, {}, {}, this->Digest()}, this->observer_)
-                .status().code(),
+  EXPECT_EQ(this->host()
+                .Set({"phxct-dir", Words{"iso"}, std::nullopt, {}, {}, this->Digest()}, this->observer_)
+                .status()
+                .code(),
             absl::StatusCode::kNotFound);
 }
 
@@ -192,8 +213,10 @@ TYPED_TEST_P(ProxmoxHostContract, StatusTellsActiveInactiveAndDisabled) {
   lost.options["is_mountpoint"] = "1";
   lost.nodes = {"phxother"};
   ASSERT_TRUE(this->host().Add(lost, this->observer_).ok());
-  ASSERT_TRUE(this->host().Set({"phxct-lost", std::nullopt, Words{this->world_.node()}, {}, {}, this->Digest()},
-                               this->observer_).ok());
+  ASSERT_TRUE(this->host()
+                  .Set({"phxct-lost", std::nullopt, Words{this->world_.node()}, {}, {}, this->Digest()},
+                       this->observer_)
+                  .ok());
   const auto status = this->host().Status();
   ASSERT_TRUE(status.ok()) << status.status();
   EXPECT_EQ(status->storages.at("phxct-here").state, "active");
@@ -208,7 +231,8 @@ TYPED_TEST_P(ProxmoxHostContract, AZfspoolNotesItsMountPointAndDropsWhatItCannot
   const std::string dataset = this->world_.dataset();
   if (dataset.empty()) GTEST_SKIP() << "no dataset in this world";
   const auto report = this->host().Add(
-      {"phxct-zfs", "zfspool", Words{"images", "iso"}, {this->world_.node()}, {{"pool", dataset}}, false}, this->observer_);
+      {"phxct-zfs", "zfspool", Words{"images", "iso"}, {this->world_.node()}, {{"pool", dataset}}, false},
+      this->observer_);
   ASSERT_TRUE(report.ok()) << report.status();
   EXPECT_THAT(report->warnings, ::testing::Contains(::testing::HasSubstr("'iso'")));
   const auto entry = this->Find("phxct-zfs");
@@ -224,8 +248,15 @@ TYPED_TEST_P(ProxmoxHostContract, AZfspoolNotesItsMountPointAndDropsWhatItCannot
 TYPED_TEST_P(ProxmoxHostContract, AnUnknownDatasetOfAKnownPoolIsAddedAndInactive) {
   const std::string dataset = this->world_.dataset();
   if (dataset.empty()) GTEST_SKIP() << "no dataset in this world";
-  ASSERT_TRUE(this->host().Add({"phxct-gone", "zfspool", Words{"images"}, {this->world_.node()},
-                                {{"pool", dataset + "-nosuch"}}, false}, this->observer_).ok());
+  ASSERT_TRUE(this->host()
+                  .Add({"phxct-gone",
+                        "zfspool",
+                        Words{"images"},
+                        {this->world_.node()},
+                        {{"pool", dataset + "-nosuch"}},
+                        false},
+                       this->observer_)
+                  .ok());
   const auto status = this->host().Status();
   ASSERT_TRUE(status.ok()) << status.status();
   EXPECT_EQ(status->storages.at("phxct-gone").state, "inactive");
@@ -236,20 +267,25 @@ TYPED_TEST_P(ProxmoxHostContract, AMountedDatasetIsAMountPointForADirectory) {
   const std::string dataset = this->world_.dataset();
   if (dataset.empty()) GTEST_SKIP() << "no dataset in this world";
   EXPECT_TRUE(*this->host().IsMounted("/" + dataset));
-  const auto report = this->host().Add({"phxct-on", "dir", Words{"iso"}, {this->world_.node()},
-                                        {{"path", "/" + dataset}, {"is_mountpoint", "1"}}, false}, this->observer_);
+  const auto report = this->host().Add({"phxct-on",
+                                        "dir",
+                                        Words{"iso"},
+                                        {this->world_.node()},
+                                        {{"path", "/" + dataset}, {"is_mountpoint", "1"}},
+                                        false},
+                                       this->observer_);
   ASSERT_TRUE(report.ok()) << report.status();
   EXPECT_TRUE(this->HasFolder("/" + dataset + "/template/iso"));
 }
 
-REGISTER_TYPED_TEST_SUITE_P(ProxmoxHostContract, ObservesTheNodeAndItsImplicitStorage, AddsADirectoryWithItsFolders,
-                            ContainersBringTheFolderOfTheirDumpsAlong, AnIdThatIsTakenIsAlreadyExists,
-                            WithoutContentTheDefaultCountsBeforeAndAfterTheNextRewrite, SetsAndTakesBackFreeFields,
-                            NodesAreReplacedAsAWhole, AnotherDigestIsAbortedAndChangesNothing,
-                            FixedFieldsAndForeignOptionsAreRefusedAndChangeNothing, BadEntriesAreRefusedAndLeaveNothing,
-                            AFolderThatShouldBeAMountPointIsRefusedAndNothingIsMade, RemovesTheEntryAndLeavesItsFolders,
-                            StatusTellsActiveInactiveAndDisabled,
-                            AZfspoolNotesItsMountPointAndDropsWhatItCannotHoldWithAWarning,
-                            AnUnknownDatasetOfAKnownPoolIsAddedAndInactive, AMountedDatasetIsAMountPointForADirectory);
+REGISTER_TYPED_TEST_SUITE_P(
+    ProxmoxHostContract, ObservesTheNodeAndItsImplicitStorage, AddsADirectoryWithItsFolders,
+    ContainersBringTheFolderOfTheirDumpsAlong, AnIdThatIsTakenIsAlreadyExists,
+    WithoutContentTheDefaultCountsBeforeAndAfterTheNextRewrite, SetsAndTakesBackFreeFields,
+    NodesAreReplacedAsAWhole, AnotherDigestIsAbortedAndChangesNothing,
+    FixedFieldsAndForeignOptionsAreRefusedAndChangeNothing, BadEntriesAreRefusedAndLeaveNothing,
+    AFolderThatShouldBeAMountPointIsRefusedAndNothingIsMade, RemovesTheEntryAndLeavesItsFolders,
+    StatusTellsActiveInactiveAndDisabled, AZfspoolNotesItsMountPointAndDropsWhatItCannotHoldWithAWarning,
+    AnUnknownDatasetOfAKnownPoolIsAddedAndInactive, AMountedDatasetIsAMountPointForADirectory);
 
 }  // namespace phoenix::proxmox

@@ -12,7 +12,9 @@ namespace {
 class ProxmoxLabRun : public ::testing::Test {
  protected:
   ProxmoxLabRun()
-      : domain_(world_.host(), [this](std::string_view, std::string_view) -> absl::StatusOr<ProxmoxSpec> { return wanted_; }) {}
+      : domain_(world_.host(), [this](std::string_view, std::string_view) -> absl::StatusOr<ProxmoxSpec> {
+          return wanted_;
+        }) {}
 
   StorageSpec Dir(const std::string& id, Words content) {
     StorageSpec spec;
@@ -41,8 +43,11 @@ class ProxmoxLabRun : public ::testing::Test {
 
 TEST_F(ProxmoxLabRun, StoppedAfterAnyStepUndoBringsTheOldStateBackAndASecondPlanIsEmpty) {
   for (const char* id : {"phxct-new", "phxct-old"}) MakeFolder(world_.folder() + "/" + id);
-  ASSERT_TRUE(world_.host().Add({"phxct-old", "dir", Words{"iso"}, {}, {{"path", world_.folder() + "/phxct-old"}}, false},
-                                nullptr).ok());
+  ASSERT_TRUE(
+      world_.host()
+          .Add({"phxct-old", "dir", Words{"iso"}, {}, {{"path", world_.folder() + "/phxct-old"}}, false},
+               nullptr)
+          .ok());
   // Changed, added.
   auto old = Dir("phxct-old", {"iso", "backup"});
   old.options["prune-backups"] = "keep-last=2";

@@ -1,5 +1,5 @@
-// A real node, or a directory that a stand-in takes for one. Run as root on a lab node, never on one that matters: storages
-// are added and removed.
+// A real node, or a directory that a stand-in takes for one. Run as root on a lab node, never on one that
+// matters: storages are added and removed.
 //
 //   PHOENIX_LAUNCH           path of phoenix-launch
 //   PHOENIX_CONTRACT_DATASET a mounted dataset for the zfspool cases; they are skipped without it

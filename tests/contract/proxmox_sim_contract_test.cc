@@ -10,15 +10,20 @@ namespace {
 
 class SimContractWorld {
  public:
-  SimContractWorld() : directory_(MakeDirectory()), machine_(*kit::Machine::Open(directory_)), host_(machine_) {
+  SimContractWorld()
+      : directory_(MakeDirectory()), machine_(*kit::Machine::Open(directory_)), host_(machine_) {
     EXPECT_TRUE(ProxmoxSim::Install(*machine_, "pve1").ok());
-    EXPECT_TRUE(machine_->Change([](kit::World& world) -> absl::Status {
-      for (const char* folder : {"/srv", "/srv/contract", "/tank", "/tank/guests"}) {
-        if (auto status = world.WriteFile(folder, {true, {"", 0, 0, 0755}}); !status.ok()) return status;
-      }
-      if (auto status = world.Put(kSimPool, "tank", nlohmann::json::object()); !status.ok()) return status;
-      return world.Put(kSimDataset, "tank/guests", {{"mounted", "/tank/guests"}});
-    }).ok());
+    EXPECT_TRUE(machine_
+                    ->Change([](kit::World& world) -> absl::Status {
+                      for (const char* folder : {"/srv", "/srv/contract", "/tank", "/tank/guests"}) {
+                        if (auto status = world.WriteFile(folder, {true, {"", 0, 0, 0755}}); !status.ok())
+                          return status;
+                      }
+                      if (auto status = world.Put(kSimPool, "tank", nlohmann::json::object()); !status.ok())
+                        return status;
+                      return world.Put(kSimDataset, "tank/guests", {{"mounted", "/tank/guests"}});
+                    })
+                    .ok());
   }
   ~SimContractWorld() { std::filesystem::remove_all(directory_); }
 

@@ -174,8 +174,13 @@ TYPED_TEST_P(SambaHostContract, CheckingShowsWhatSambaWouldReadAndChangesNothing
   OwnFile own;
   own.globals = {{"workgroup", "PHXTEST"}};
   own.Put({"PhxTest-Data",
-           {{"path", "/"}, {"browsable", "no"}, {"write ok", "yes"}, {"public", "no"}, {"create mode", "664"},
-            {"valid users", "phxtest, @phxtest"}, {"comment", "für alle"}}});
+           {{"path", "/"},
+            {"browsable", "no"},
+            {"write ok", "yes"},
+            {"public", "no"},
+            {"create mode", "664"},
+            {"valid users", "phxtest, @phxtest"},
+            {"comment", "für alle"}}});
   const auto checked = this->host().CheckConfig(Render(own));
   ASSERT_TRUE(checked.ok()) << checked.status();
   EXPECT_TRUE(checked->loads);
@@ -183,8 +188,9 @@ TYPED_TEST_P(SambaHostContract, CheckingShowsWhatSambaWouldReadAndChangesNothing
   EXPECT_EQ(checked->dump.globals.at("workgroup"), "PHXTEST");
   ASSERT_EQ(checked->dump.shares.count("phxtest-data"), 1u);
   // Under its canonical names, without what is as by default.
-  const Parameters expected = {{"path", "/"},           {"browseable", "No"},  {"read only", "No"},
-                               {"create mask", "0664"}, {"comment", "für alle"}, {"valid users", "phxtest @phxtest"}};
+  const Parameters expected = {{"path", "/"},           {"browseable", "No"},
+                               {"read only", "No"},     {"create mask", "0664"},
+                               {"comment", "für alle"}, {"valid users", "phxtest @phxtest"}};
   EXPECT_EQ(checked->dump.shares.at("phxtest-data").parameters, expected);
   EXPECT_EQ(checked->dump.globals.at("guest ok"), "No");
   const auto after = this->host().ReadConfig();
@@ -215,7 +221,8 @@ TYPED_TEST_P(SambaHostContract, WhatFollowsTheIncludeLineIsGlobalAgain) {
   own.Put({"phxtest-data", {{"path", "/"}}});
   ASSERT_TRUE(this->host().PutFile("make-file", this->paths_.own_file, {Render(own), 0, 0, 0644}).ok());
   FileState file = this->smb_conf_;
-  file.content = "[global]\n\tinclude = " + this->paths_.own_file + "\n\tworkgroup = PHXAFTER\n\tcomment = after\n";
+  file.content =
+      "[global]\n\tinclude = " + this->paths_.own_file + "\n\tworkgroup = PHXAFTER\n\tcomment = after\n";
   ASSERT_TRUE(this->host().PutFile("include", this->paths_.smb_conf, file).ok());
   const auto config = this->host().ReadConfig();
   ASSERT_TRUE(config.ok() && config->loads);
@@ -228,7 +235,8 @@ TYPED_TEST_P(SambaHostContract, AUserLogsInAndWritesAndLeavesNothing) {
   const std::string path = this->world_.MakeShareDirectory();
   this->AddUser("correct horse");
   this->GoLive(this->ShareAt(path, /*read_only=*/false));
-  const auto status = this->host().TryLogin({"phxtest-data", kTestUser, ".phoenix-probe-1"}, Secret("correct horse"));
+  const auto status =
+      this->host().TryLogin({"phxtest-data", kTestUser, ".phoenix-probe-1"}, Secret("correct horse"));
   EXPECT_TRUE(status.ok()) << status;
   EXPECT_TRUE(this->world_.files().List(path)->empty());
 }
@@ -247,7 +255,8 @@ TYPED_TEST_P(SambaHostContract, AReadOnlyShareIsListedButNotWritten) {
   this->GoLive(this->ShareAt(path, /*read_only=*/true));
   const auto listed = this->host().TryLogin({"phxtest-data", kTestUser, ""}, Secret("correct horse"));
   EXPECT_TRUE(listed.ok()) << listed;
-  const auto written = this->host().TryLogin({"phxtest-data", kTestUser, ".phoenix-probe-1"}, Secret("correct horse"));
+  const auto written =
+      this->host().TryLogin({"phxtest-data", kTestUser, ".phoenix-probe-1"}, Secret("correct horse"));
   EXPECT_TRUE(absl::IsPermissionDenied(written)) << written;
   EXPECT_TRUE(this->world_.files().List(path)->empty());
 }
@@ -271,8 +280,8 @@ TYPED_TEST_P(SambaHostContract, FindsAFileOfAUid) {
 
 REGISTER_TYPED_TEST_SUITE_P(SambaHostContract, TellsItsVersion, AnAccountComesWithMarkAndGroupAndGoesWithBoth,
                             AnAccountTakesAGroupOfItsNameThatIsThere, AnAccountIsRestoredInEveryField,
-                            AnEntryNeedsItsAccount, PassdbKeepsTheHashOfWhatWasSet, AnExportedEntryComesBackOverAnother,
-                            AnExportedEntryComesBackWhereThereIsNone,
+                            AnEntryNeedsItsAccount, PassdbKeepsTheHashOfWhatWasSet,
+                            AnExportedEntryComesBackOverAnother, AnExportedEntryComesBackWhereThereIsNone,
                             CheckingShowsWhatSambaWouldReadAndChangesNothing,
                             AMisspelledParameterIsAProblemAlthoughItLoads, ABadBooleanDoesNotLoad,
                             WhatFollowsTheIncludeLineIsGlobalAgain, AUserLogsInAndWritesAndLeavesNothing,

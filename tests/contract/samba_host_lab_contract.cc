@@ -1,5 +1,5 @@
-// The contract of SambaHost on a real machine: run as root where Samba and smbclient are installed, smbd runs, and
-// nothing of Phoenix is set up. Not part of the unit tests.
+// The contract of SambaHost on a real machine: run as root where Samba and smbclient are installed, smbd
+// runs, and nothing of Phoenix is set up. Not part of the unit tests.
 #include <sys/stat.h>
 
 #include <cstdlib>

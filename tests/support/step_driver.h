@@ -1,5 +1,5 @@
-// Drives a domain's steps without journal or daemon, as the kit would: plan, order, capture, do, probe, undo in reverse.
-// The three property tests of every domain stand on it.
+// Drives a domain's steps without journal or daemon, as the kit would: plan, order, capture, do, probe, undo
+// in reverse. The three property tests of every domain stand on it.
 #pragma once
 
 #include <absl/status/status.h>

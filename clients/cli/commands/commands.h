@@ -1,4 +1,5 @@
-// One function per command, one file per noun. Each adds itself to the app; its exit code lands in `exit_code`.
+// One function per command, one file per noun. Each adds itself to the app; its exit code lands in
+// `exit_code`.
 #pragma once
 
 #include <CLI/CLI.hpp>

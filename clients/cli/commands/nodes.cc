@@ -23,8 +23,9 @@ int Nodes(const Session& session, const std::string& fleet) {
   pb::ListNodesResponse response;
   const grpc::Status status = (*stub)->ListNodes(&context, request, &response);
   if (!status.ok()) return Fail(session, kit::FromGrpc(status));
-  fmt::print("{}", session.output == Output::kJson ? ToJson(response) + "\n"
-                                                   : RenderNodes({response.nodes().begin(), response.nodes().end()}));
+  fmt::print("{}", session.output == Output::kJson
+                       ? ToJson(response) + "\n"
+                       : RenderNodes({response.nodes().begin(), response.nodes().end()}));
   return kDone;
 }
 

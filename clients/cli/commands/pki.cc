@@ -1,4 +1,6 @@
 // phoenix pki init|issue.
+#include "clients/cli/pki.h"
+
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -8,7 +10,6 @@
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
 #include "clients/cli/commands/commands.h"
-#include "clients/cli/pki.h"
 #include "services/kit/rpc/conventions.h"
 
 namespace phoenix::cli {
@@ -71,8 +72,11 @@ void AddPki(CLI::App& app, Session& session, int& exit_code) {
     const absl::Status status = Init(*flags);
     if (!status.ok()) exit_code = Fail(session, status);
   });
-  auto* issue = pki->add_subcommand("issue", "Issue a key and certificate: for a node (serves only), or --client");
-  issue->add_option("NAME", flags->names, "The node's name in the fleet file, then further DNS names and addresses")
+  auto* issue =
+      pki->add_subcommand("issue", "Issue a key and certificate: for a node (serves only), or --client");
+  issue
+      ->add_option("NAME", flags->names,
+                   "The node's name in the fleet file, then further DNS names and addresses")
       ->required();
   issue->add_flag("--client", flags->client, "For an orchestrator or a person instead (calls only)");
   issue->add_option("--file", flags->file, "File name without ending; the first NAME otherwise");

@@ -16,7 +16,8 @@ struct Flags {
   bool detailed_exit_code = false;
 };
 
-absl::StatusOr<pb::PlanRunResponse> MakePlan(pb::OrchestratorService::Stub& stub, const pb::Declaration& declaration) {
+absl::StatusOr<pb::PlanRunResponse> MakePlan(pb::OrchestratorService::Stub& stub,
+                                             const pb::Declaration& declaration) {
   grpc::ClientContext context;
   pb::PlanRunRequest request;
   *request.mutable_declaration() = declaration;
@@ -30,9 +31,11 @@ void ShowPlan(const Session& session, const pb::PlanRunResponse& plan) {
   const std::vector<pb::RunStep> steps(plan.steps().begin(), plan.steps().end());
   const std::vector<pb::NodeNote> notes(plan.notes().begin(), plan.notes().end());
   fmt::print("{}", RenderPlan(steps, notes, plan.barrier_ordinal(), session.color));
-  if (plan.step_count() > static_cast<int>(steps.size())) fmt::print("  … and {} more\n", plan.step_count() - static_cast<int>(steps.size()));
+  if (plan.step_count() > static_cast<int>(steps.size()))
+    fmt::print("  … and {} more\n", plan.step_count() - static_cast<int>(steps.size()));
   fmt::print("Plan: {} steps{}\n", plan.step_count(),
-             plan.step_count() == 0 ? ", nothing to do" : fmt::format(" (digest {})", plan.plan_digest().substr(0, 12)));
+             plan.step_count() == 0 ? ", nothing to do"
+                                    : fmt::format(" (digest {})", plan.plan_digest().substr(0, 12)));
 }
 
 int Plan(const Session& session, const Flags& flags) {
@@ -75,7 +78,8 @@ int Setup(const Session& session, const Flags& flags) {
 }
 
 void AddFiles(CLI::App& command, Flags& flags) {
-  command.add_option("-f,--file", flags.files.config, "The configuration, phoenix_hypervisor_config.json")->required();
+  command.add_option("-f,--file", flags.files.config, "The configuration, phoenix_hypervisor_config.json")
+      ->required();
   command.add_option("--secrets", flags.files.secrets, "File of secrets, mode 0600");
   command.add_option("--fleet", flags.files.fleet, "The fleet; without it, this very node");
 }
@@ -86,7 +90,8 @@ void AddPlanAndSetup(CLI::App& app, Session& session, int& exit_code) {
   auto plan_flags = std::make_shared<Flags>();
   auto* plan = app.add_subcommand("plan", "Show what setup would do; changes nothing");
   AddFiles(*plan, *plan_flags);
-  plan->add_flag("--detailed-exitcode", plan_flags->detailed_exit_code, "Exit with 2 when the plan has steps");
+  plan->add_flag("--detailed-exitcode", plan_flags->detailed_exit_code,
+                 "Exit with 2 when the plan has steps");
   plan->callback([&session, &exit_code, plan_flags] { exit_code = Plan(session, *plan_flags); });
 
   auto setup_flags = std::make_shared<Flags>();

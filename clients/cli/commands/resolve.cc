@@ -1,4 +1,5 @@
-// phoenix resolve RUN [--commit|--undo] [OBJECT]: a human's word on this node, to all of its participants in order.
+// phoenix resolve RUN [--commit|--undo] [OBJECT]: a human's word on this node, to all of its participants in
+// order.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -74,11 +75,14 @@ int Resolve(const Session& session, const Flags& flags) {
 
 void AddResolve(CLI::App& app, Session& session, int& exit_code) {
   auto flags = std::make_shared<Flags>();
-  auto* command = app.add_subcommand("resolve", "On a node: look again at quarantined objects, or decide a run in doubt");
+  auto* command =
+      app.add_subcommand("resolve", "On a node: look again at quarantined objects, or decide a run in doubt");
   command->add_option("RUN", flags->run, "The run's id")->required();
   command->add_option("OBJECT", flags->object, "Only this quarantined object");
-  auto* commit = command->add_flag("--commit", flags->commit, "The run in doubt was committed: keep the new state");
-  command->add_flag("--undo", flags->undo, "The run in doubt was rolled back: go back to the old state")->excludes(commit);
+  auto* commit =
+      command->add_flag("--commit", flags->commit, "The run in doubt was committed: keep the new state");
+  command->add_flag("--undo", flags->undo, "The run in doubt was rolled back: go back to the old state")
+      ->excludes(commit);
   command->callback([&session, &exit_code, flags] { exit_code = Resolve(session, *flags); });
 }
 

@@ -30,7 +30,8 @@ int List(const Session& session) {
   return kDone;
 }
 
-absl::StatusOr<pb::ListRunStepsResponse> AllSteps(pb::OrchestratorService::Stub& stub, const std::string& name) {
+absl::StatusOr<pb::ListRunStepsResponse> AllSteps(pb::OrchestratorService::Stub& stub,
+                                                  const std::string& name) {
   pb::ListRunStepsRequest request;
   request.set_parent(name);
   pb::ListRunStepsResponse all;
@@ -69,10 +70,14 @@ int Show(const Session& session, const std::string& name) {
 
 int ExitCodeOf(pb::Run::State state) {
   switch (state) {
-    case pb::Run::STATE_COMMITTED: return kDone;
-    case pb::Run::STATE_ROLLED_BACK: return kRolledBack;
-    case pb::Run::STATE_QUARANTINED: return kUnresolved;
-    default: return kError;
+    case pb::Run::STATE_COMMITTED:
+      return kDone;
+    case pb::Run::STATE_ROLLED_BACK:
+      return kRolledBack;
+    case pb::Run::STATE_QUARANTINED:
+      return kUnresolved;
+    default:
+      return kError;
   }
 }
 
@@ -101,19 +106,23 @@ int WatchToEnd(const Session& session, const std::string& run_name) {
     return ExitCodeOf(run.state());
   }
   fmt::print("{}: {}", run_name, StateText(run.state()));
-  if (run.state() == pb::Run::STATE_COMMITTED) fmt::print(", {} steps done on {} node(s)", run.done_count(), run.nodes_size());
+  if (run.state() == pb::Run::STATE_COMMITTED)
+    fmt::print(", {} steps done on {} node(s)", run.done_count(), run.nodes_size());
   if (run.state() == pb::Run::STATE_ROLLED_BACK) fmt::print(": every node is as it was");
   fmt::print("\n");
   if (!run.error().empty()) fmt::print("cause: {}\n", run.error());
   for (const auto& text : run.unresolved()) fmt::print("unresolved: {}\n", text);
-  if (run.state() == pb::Run::STATE_QUARANTINED) fmt::print("see: phoenix runs show {}\n", run_name.substr(5));
+  if (run.state() == pb::Run::STATE_QUARANTINED)
+    fmt::print("see: phoenix runs show {}\n", run_name.substr(5));
   return ExitCodeOf(run.state());
 }
 
 void AddRuns(CLI::App& app, Session& session, int& exit_code) {
   auto* runs = app.add_subcommand("runs", "List, show and watch runs");
   runs->require_subcommand(1);
-  runs->add_subcommand("list", "All runs, newest first")->callback([&session, &exit_code] { exit_code = List(session); });
+  runs->add_subcommand("list", "All runs, newest first")->callback([&session, &exit_code] {
+    exit_code = List(session);
+  });
   auto name = std::make_shared<std::string>();
   auto* show = runs->add_subcommand("show", "One run: its steps, what became of each, what to do");
   show->add_option("RUN", *name, "The run's id")->required();

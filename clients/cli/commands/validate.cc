@@ -17,7 +17,7 @@ struct ValidateFlags {
 };
 
 nlohmann::json ToJson(const config::Finding& finding) {
-  return {{"rule", finding.rule},   {"path", finding.where.path}, {"line", finding.where.line},
+  return {{"rule", finding.rule},       {"path", finding.where.path}, {"line", finding.where.line},
           {"message", finding.message}, {"found", finding.found},     {"allowed", finding.allowed}};
 }
 
@@ -30,7 +30,8 @@ int Validate(const Session& session, const ValidateFlags& flags) {
     const config::LoadResult loaded = config::Load(*text);
     if (!loaded.ok() || (flags.strict && !loaded.findings.lints.empty())) exit_code = kError;
     if (session.output == Output::kJson) {
-      nlohmann::json entry = {{"file", file}, {"errors", nlohmann::json::array()}, {"lints", nlohmann::json::array()}};
+      nlohmann::json entry = {
+          {"file", file}, {"errors", nlohmann::json::array()}, {"lints", nlohmann::json::array()}};
       for (const auto& error : loaded.findings.errors) entry["errors"].push_back(ToJson(error));
       for (const auto& lint : loaded.findings.lints) entry["lints"].push_back(ToJson(lint));
       report.push_back(entry);
@@ -38,7 +39,8 @@ int Validate(const Session& session, const ValidateFlags& flags) {
     }
     for (const auto& error : loaded.findings.errors) fmt::print("{}: error: {}\n", file, error.ToString());
     for (const auto& lint : loaded.findings.lints) fmt::print("{}: warning: {}\n", file, lint.ToString());
-    fmt::print("{}: {} error(s), {} warning(s)\n", file, loaded.findings.errors.size(), loaded.findings.lints.size());
+    fmt::print("{}: {} error(s), {} warning(s)\n", file, loaded.findings.errors.size(),
+               loaded.findings.lints.size());
   }
   if (session.output == Output::kJson) fmt::print("{}\n", report.dump(2));
   return exit_code;

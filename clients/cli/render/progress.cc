@@ -36,10 +36,12 @@ void Progress::Show(const pb::WatchRunResponse& event) {
     node.done += static_cast<int>(is_done) - static_cast<int>(was_done);
     known->second = step.state();
     if (step.state() != pb::RunStep::STATE_PENDING) {
-      node.last = fmt::format("{} {} {}", StateText(step.state()), step.step().action(), step.step().resource());
+      node.last =
+          fmt::format("{} {} {}", StateText(step.state()), step.step().action(), step.step().resource());
     }
   }
-  Redraw(event.kind() == "ROLLING_BACK" || event.kind() == "PHASE_BEGAN" ? event.text() : StateText(event.run().state()));
+  Redraw(event.kind() == "ROLLING_BACK" || event.kind() == "PHASE_BEGAN" ? event.text()
+                                                                         : StateText(event.run().state()));
 }
 
 void Progress::Redraw(const std::string& phase) {
@@ -47,8 +49,8 @@ void Progress::Redraw(const std::string& phase) {
   drawn_lines_ = 1;
   fmt::print("\r\033[2K{}\n", color_ ? fmt::format("\033[1m{}\033[0m", phase) : phase);
   for (const auto& [name, node] : nodes_) {
-    fmt::print("\r\033[2K  {:<12} [{}] {:>3}/{:<3} {}\n", name, Bar(node.done, node.total), node.done, node.total,
-               node.last.substr(0, 80));
+    fmt::print("\r\033[2K  {:<12} [{}] {:>3}/{:<3} {}\n", name, Bar(node.done, node.total), node.done,
+               node.total, node.last.substr(0, 80));
     ++drawn_lines_;
   }
   std::fflush(stdout);

@@ -32,7 +32,8 @@ std::string Sign(const Step& step) {
 
 // The width of UTF-8 text in characters.
 size_t Width(const std::string& text) {
-  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+  return static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }
 
 std::string LocalTime(const google::protobuf::Timestamp& time) {
@@ -55,34 +56,38 @@ std::string ToJson(const google::protobuf::Message& message) {
 std::string StateText(pb::Run::State state) { return Strip(pb::Run::State_Name(state), "STATE_"); }
 std::string StateText(pb::RunStep::State state) { return Strip(pb::RunStep::State_Name(state), "STATE_"); }
 
-std::string RenderPlan(const std::vector<pb::RunStep>& steps, const std::vector<pb::NodeNote>& notes, int barrier_ordinal,
-                       bool color) {
+std::string RenderPlan(const std::vector<pb::RunStep>& steps, const std::vector<pb::NodeNote>& notes,
+                       int barrier_ordinal, bool color) {
   std::string text;
   std::string heading;
   for (const auto& run_step : steps) {
     const Step& step = run_step.step();
     if (run_step.ordinal() == barrier_ordinal) {
-      text += Paint("==== POINT OF NO RETURN: what follows cannot be taken back exactly ====\n", "31;1", color);
+      text +=
+          Paint("==== POINT OF NO RETURN: what follows cannot be taken back exactly ====\n", "31;1", color);
       heading.clear();
     }
     const std::string place = fmt::format("{} / {}", run_step.node(), run_step.participant());
     if (place != heading) text += fmt::format("{}\n", Paint(place, "1", color));
     heading = place;
     text += fmt::format("  {:>3} {} {} {}  [{}]\n", run_step.ordinal(), Sign(step), step.action(),
-                        Paint(step.resource(), "36", color), Strip(StepClass_Name(step.step_class()), "STEP_CLASS_"));
+                        Paint(step.resource(), "36", color),
+                        Strip(StepClass_Name(step.step_class()), "STEP_CLASS_"));
     size_t field_width = 0;
     for (const auto& diff : step.diffs()) field_width = std::max(field_width, Width(diff.field()));
     for (const auto& diff : step.diffs()) {
       const std::string pad(field_width - Width(diff.field()), ' ');
-      text += diff.before().empty() ? fmt::format("        {}{}  {}\n", diff.field(), pad, diff.after())
-                                    : fmt::format("        {}{}  {} -> {}\n", diff.field(), pad, diff.before(), diff.after());
+      text += diff.before().empty()
+                  ? fmt::format("        {}{}  {}\n", diff.field(), pad, diff.after())
+                  : fmt::format("        {}{}  {} -> {}\n", diff.field(), pad, diff.before(), diff.after());
     }
     if (!step.undo().empty()) text += fmt::format("        undo: {}\n", step.undo());
     if (!step.remainder().empty()) text += fmt::format("        remains after undo: {}\n", step.remainder());
   }
   for (const auto& note : notes) {
     const bool warning = note.note().severity() == Note::SEVERITY_WARNING;
-    const std::string place = note.node().empty() ? "" : fmt::format("{} / {}: ", note.node(), note.participant());
+    const std::string place =
+        note.node().empty() ? "" : fmt::format("{} / {}: ", note.node(), note.participant());
     text += fmt::format("{}: {}{}\n", Paint(warning ? "warning" : "note", warning ? "33" : "2", color), place,
                         note.note().text());
   }
@@ -108,13 +113,14 @@ std::string RenderTable(const std::vector<std::vector<std::string>>& rows) {
 }
 
 std::string RenderRuns(const std::vector<pb::Run>& runs) {
-  std::vector<std::vector<std::string>> rows = {{"RUN", "STATE", "STEPS", "NODES", "CREATED", "CONFIGURATION"}};
+  std::vector<std::vector<std::string>> rows = {
+      {"RUN", "STATE", "STEPS", "NODES", "CREATED", "CONFIGURATION"}};
   for (const auto& run : runs) {
     std::string nodes;
     for (const auto& node : run.nodes()) nodes += (nodes.empty() ? "" : ",") + node;
     rows.push_back({Strip(run.name(), "runs/"), StateText(run.state()),
-                    fmt::format("{}/{}", run.done_count(), run.step_count()), nodes, LocalTime(run.create_time()),
-                    run.title()});
+                    fmt::format("{}/{}", run.done_count(), run.step_count()), nodes,
+                    LocalTime(run.create_time()), run.title()});
   }
   return RenderTable(rows);
 }
@@ -127,10 +133,11 @@ std::string RenderNodes(const std::vector<pb::Node>& nodes) {
       for (const auto& [tool, version] : participant.description().tool_versions()) {
         tools += fmt::format("{}{} {}", tools.empty() ? "" : ", ", tool, version);
       }
-      rows.push_back({Strip(node.name(), "nodes/"), participant.name(),
-                      participant.reachable() ? "up" : "unreachable: " + participant.error(),
-                      participant.description().build(), tools,
-                      participant.description().open_run_id().empty() ? "-" : participant.description().open_run_id()});
+      rows.push_back(
+          {Strip(node.name(), "nodes/"), participant.name(),
+           participant.reachable() ? "up" : "unreachable: " + participant.error(),
+           participant.description().build(), tools,
+           participant.description().open_run_id().empty() ? "-" : participant.description().open_run_id()});
     }
   }
   return RenderTable(rows);
@@ -143,13 +150,14 @@ std::string RenderRun(const pb::Run& run, const std::vector<pb::RunStep>& steps)
   if (!run.error().empty()) text += fmt::format("error    {}\n", run.error());
   std::vector<std::vector<std::string>> rows;
   for (const auto& step : steps) {
-    rows.push_back({fmt::format("{:>3}", step.ordinal()), StateText(step.state()), step.node(), step.participant(),
-                    step.step().action() + " " + step.step().resource(), step.error()});
+    rows.push_back({fmt::format("{:>3}", step.ordinal()), StateText(step.state()), step.node(),
+                    step.participant(), step.step().action() + " " + step.step().resource(), step.error()});
   }
   text += RenderTable(rows);
   for (const auto& step : steps) {
     if (step.state() != pb::RunStep::STATE_QUARANTINED) continue;
-    text += fmt::format("quarantined on {}: {}\n  {}\n  by hand:\n", step.node(), step.step().resource(), step.error());
+    text += fmt::format("quarantined on {}: {}\n  {}\n  by hand:\n", step.node(), step.step().resource(),
+                        step.error());
     for (const auto& command : step.remaining_commands()) text += fmt::format("    {}\n", command);
     text += fmt::format("  then: phoenix resolve {}\n", Strip(run.name(), "runs/"));
   }
@@ -157,6 +165,8 @@ std::string RenderRun(const pb::Run& run, const std::vector<pb::RunStep>& steps)
   return text;
 }
 
-std::string RenderEvent(const pb::WatchRunResponse& event) { return fmt::format("{:>4}  {}\n", event.sequence(), event.text()); }
+std::string RenderEvent(const pb::WatchRunResponse& event) {
+  return fmt::format("{:>4}  {}\n", event.sequence(), event.text());
+}
 
 }  // namespace phoenix::cli

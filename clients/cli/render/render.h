@@ -16,8 +16,8 @@ namespace pb = ::phoenix::orchestrator::v1;
 std::string ToJson(const google::protobuf::Message& message);
 
 // The plan as people read it: per node and service, each step with before and after, its class and its undo.
-std::string RenderPlan(const std::vector<pb::RunStep>& steps, const std::vector<pb::NodeNote>& notes, int barrier_ordinal,
-                       bool color);
+std::string RenderPlan(const std::vector<pb::RunStep>& steps, const std::vector<pb::NodeNote>& notes,
+                       int barrier_ordinal, bool color);
 // Columns aligned by content.
 std::string RenderTable(const std::vector<std::vector<std::string>>& rows);
 std::string RenderRuns(const std::vector<pb::Run>& runs);

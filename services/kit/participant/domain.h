@@ -1,5 +1,5 @@
-// What a domain adds to the kit: how to plan, do, probe and undo its steps. The kit brings everything else: journal,
-// locks, deadlines, concurrency, recovery, the RPCs.
+// What a domain adds to the kit: how to plan, do, probe and undo its steps. The kit brings everything else:
+// journal, locks, deadlines, concurrency, recovery, the RPCs.
 #pragma once
 
 #include <absl/status/status.h>
@@ -57,7 +57,8 @@ struct StepContext {
   // Empty on undo and after a restart.
   const Secrets* secrets = nullptr;
   Secret node_key;
-  // Every mutating process is started with it: the child's identity is journaled before the program is executed.
+  // Every mutating process is started with it: the child's identity is journaled before the program is
+  // executed.
   ChildObserver on_child;
 };
 
@@ -95,8 +96,8 @@ struct DomainDescription {
   std::map<std::string, std::string> tool_versions;
 };
 
-// Thread-safe: the kit runs independent steps concurrently, and reads while steps run. A domain whose steps must not
-// overlap (one file, one database) takes a lock of its own.
+// Thread-safe: the kit runs independent steps concurrently, and reads while steps run. A domain whose steps
+// must not overlap (one file, one database) takes a lock of its own.
 class Domain {
  public:
   virtual ~Domain() = default;
@@ -107,13 +108,13 @@ class Domain {
   // Reads state once and plans. Mutates nothing. The same state and input give the same plan.
   virtual absl::StatusOr<Plan> MakePlan(const PlanInput& input) = 0;
 
-  // Reads what undoing the step needs (JSON; may hold no secret). Called at Prepare when every requirement of the step
-  // is satisfied already, otherwise right before the step; called again right before the step in any case, and a
-  // different answer means that somebody else changed the object. So it must not hold anything that moves by itself or
-  // that other steps of the same plan change.
+  // Reads what undoing the step needs (JSON; may hold no secret). Called at Prepare when every requirement of
+  // the step is satisfied already, otherwise right before the step; called again right before the step in any
+  // case, and a different answer means that somebody else changed the object. So it must not hold anything
+  // that moves by itself or that other steps of the same plan change.
   virtual absl::StatusOr<std::string> Capture(const Step& step, const std::string& run_id) = 0;
-  // Does the step. Must be repeatable: after a crash it may be called on a partial effect. Exit codes are hints; the kit
-  // probes afterwards whatever this answers.
+  // Does the step. Must be repeatable: after a crash it may be called on a partial effect. Exit codes are
+  // hints; the kit probes afterwards whatever this answers.
   virtual absl::Status Do(const Step& step, const StepContext& context) = 0;
   virtual absl::StatusOr<ProbeResult> ProbeStep(const Step& step, const StepContext& context) = 0;
   // Takes the step back, from kDone or kPartial to kNotDone. Must be repeatable.
@@ -125,7 +126,8 @@ class Domain {
 
   // Probes what was applied, beyond ProbeStep: a mount, a login. A probe leaves nothing behind.
   virtual absl::StatusOr<VerifyReport> Verify(const VerifyInput& input) = 0;
-  // The transaction is closed: checkpoints that only an open one needs (sealed secrets, holds) go. Must be repeatable.
+  // The transaction is closed: checkpoints that only an open one needs (sealed secrets, holds) go. Must be
+  // repeatable.
   virtual absl::Status Close(const std::string& run_id, bool committed) = 0;
 };
 

@@ -34,11 +34,12 @@ struct FakeMachine {
   }
 };
 
-// The spec is "name=value name=value …"; each becomes a step that sets the field, in that order where "after:" says so:
-// "b=2:a" requires a's key.
+// The spec is "name=value name=value …"; each becomes a step that sets the field, in that order where
+// "after:" says so: "b=2:a" requires a's key.
 class FakeDomain final : public Domain {
  public:
-  explicit FakeDomain(FakeMachine& machine, std::string name = "fake") : machine_(machine), name_(std::move(name)) {}
+  explicit FakeDomain(FakeMachine& machine, std::string name = "fake")
+      : machine_(machine), name_(std::move(name)) {}
 
   DomainDescription Describe() override { return {name_, {"fake"}, {}}; }
   absl::StatusOr<std::vector<ObservedField>> Observe(const std::vector<std::string>&) override {

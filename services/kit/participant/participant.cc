@@ -13,7 +13,8 @@ namespace {
 constexpr int kConcurrentSteps = 16;
 
 absl::Status UnknownRun(const std::string& run_id) {
-  return WithReason(FailedPrecondition("run {} is not prepared here", run_id), {"RUN_UNKNOWN", {{"run", run_id}}});
+  return WithReason(FailedPrecondition("run {} is not prepared here", run_id),
+                    {"RUN_UNKNOWN", {{"run", run_id}}});
 }
 
 absl::Status UndoHasBegun(const TransactionRow& row) {
@@ -23,9 +24,10 @@ absl::Status UndoHasBegun(const TransactionRow& row) {
 }
 
 absl::Status Conflict(const TransactionRow& row, std::string_view wanted) {
-  return WithReason(FailedPrecondition("run {} is {} here (decided by {}), so it cannot {}", row.run_id, ToText(row.state),
-                                       row.decided_by.empty() ? "nobody yet" : row.decided_by, wanted),
-                    {"CONFLICT", {{"run", row.run_id}, {"state", std::string(ToText(row.state))}}});
+  return WithReason(
+      FailedPrecondition("run {} is {} here (decided by {}), so it cannot {}", row.run_id, ToText(row.state),
+                         row.decided_by.empty() ? "nobody yet" : row.decided_by, wanted),
+      {"CONFLICT", {{"run", row.run_id}, {"state", std::string(ToText(row.state))}}});
 }
 
 }  // namespace
@@ -33,9 +35,15 @@ absl::Status Conflict(const TransactionRow& row, std::string_view wanted) {
 Outcome OutcomeOf(const StepRow& row) {
   Outcome outcome{row.step.id, Outcome::Result::kFailed, row.error, row.remaining_commands};
   switch (row.state) {
-    case StepState::kDone: outcome.result = Outcome::Result::kDone; break;
-    case StepState::kReverted: outcome.result = Outcome::Result::kUndone; break;
-    case StepState::kQuarantined: outcome.result = Outcome::Result::kQuarantined; break;
+    case StepState::kDone:
+      outcome.result = Outcome::Result::kDone;
+      break;
+    case StepState::kReverted:
+      outcome.result = Outcome::Result::kUndone;
+      break;
+    case StepState::kQuarantined:
+      outcome.result = Outcome::Result::kQuarantined;
+      break;
     case StepState::kIdle:
     case StepState::kIntent:
     case StepState::kUndoIntent:
@@ -45,7 +53,8 @@ Outcome OutcomeOf(const StepRow& row) {
   return outcome;
 }
 
-Participant::Participant(Domain& domain, Journal& journal, const Clock& clock, Siblings& siblings, Settings settings)
+Participant::Participant(Domain& domain, Journal& journal, const Clock& clock, Siblings& siblings,
+                         Settings settings)
     : domain_(domain),
       journal_(journal),
       clock_(clock),
@@ -74,20 +83,24 @@ absl::Status Participant::CheckFence(const RunContext& context) {
     return InvalidArgument("a call of a run needs run_id, authority and an epoch above 0");
   }
   if (context.journal_id != journal_.id()) {
-    return WithReason(DataLoss("this participant's journal is {}, not {}: it was lost or replaced since the run was planned",
-                               journal_.id(), context.journal_id),
-                      {"JOURNAL_CHANGED", {{"journal_id", journal_.id()}}});
+    return WithReason(
+        DataLoss(
+            "this participant's journal is {}, not {}: it was lost or replaced since the run was planned",
+            journal_.id(), context.journal_id),
+        {"JOURNAL_CHANGED", {{"journal_id", journal_.id()}}});
   }
   absl::MutexLock lock(&fence_mutex_);
   PHX_ASSIGN_OR_RETURN(Journal::Fence fence, journal_.ReadFence());
   if (!fence.authority.empty() && fence.authority != context.authority) {
-    return WithReason(FailedPrecondition("this node obeys authority {}, not {}; `phoenix node adopt` changes that", fence.authority,
-                                         context.authority),
-                      {"OTHER_AUTHORITY", {{"authority", fence.authority}}});
+    return WithReason(
+        FailedPrecondition("this node obeys authority {}, not {}; `phoenix node adopt` changes that",
+                           fence.authority, context.authority),
+        {"OTHER_AUTHORITY", {{"authority", fence.authority}}});
   }
   if (context.epoch < fence.epoch) {
-    return WithReason(FailedPrecondition("epoch {} is over: this node has seen {}", context.epoch, fence.epoch),
-                      {"STALE_EPOCH", {{"epoch", std::to_string(fence.epoch)}}});
+    return WithReason(
+        FailedPrecondition("epoch {} is over: this node has seen {}", context.epoch, fence.epoch),
+        {"STALE_EPOCH", {{"epoch", std::to_string(fence.epoch)}}});
   }
   if (fence.authority != context.authority || context.epoch > fence.epoch) {
     // Durable before any effect of the call.
@@ -116,12 +129,16 @@ absl::StatusOr<Participant::Entered> Participant::Enter(const RunContext& contex
         if (stopping_) return Unavailable("the daemon is stopping");
         continue;
       }
-      case Answer::kAborted: return UndoHasBegun(row);
-      case Answer::kConflict: return Conflict(row, message == ProtocolMessage::kCommit ? "be committed" : "be undone");
-      case Answer::kUnknown: return UnknownRun(context.run_id);
+      case Answer::kAborted:
+        return UndoHasBegun(row);
+      case Answer::kConflict:
+        return Conflict(row, message == ProtocolMessage::kCommit ? "be committed" : "be undone");
+      case Answer::kUnknown:
+        return UnknownRun(context.run_id);
       case Answer::kWork:
       case Answer::kRecorded:
-      case Answer::kIgnore: break;
+      case Answer::kIgnore:
+        break;
     }
     Renew(row);
     return Entered{std::move(row), answer};
@@ -174,9 +191,11 @@ absl::StatusOr<std::string> Participant::OpenRun() {
 absl::Status Participant::RefuseWhatIsLocked(const Plan& plan, const std::string& run_id) {
   PHX_ASSIGN_OR_RETURN(const std::string open, OpenRun());
   if (!open.empty() && open != run_id) {
-    return WithReason(FailedPrecondition("run {} holds the lock of this node's {}; wait for its end (`phoenix runs show {}`)",
-                                         open, domain_.Describe().participant, open),
-                      {"LOCKED", {{"run", open}}});
+    return WithReason(
+        FailedPrecondition(
+            "run {} holds the lock of this node's {}; wait for its end (`phoenix runs show {}`)", open,
+            domain_.Describe().participant, open),
+        {"LOCKED", {{"run", open}}});
   }
   PHX_ASSIGN_OR_RETURN(const auto quarantined, journal_.Quarantined());
   for (const auto& row : quarantined) {
@@ -186,16 +205,17 @@ absl::Status Participant::RefuseWhatIsLocked(const Plan& plan, const std::string
       for (const auto& need : step.requires_keys) keys.push_back(need.key);
       keys.push_back("step:" + step.id);
       if (std::find(keys.begin(), keys.end(), row.key) == keys.end()) continue;
-      return WithReason(FailedPrecondition("{} is quarantined since run {}: {}. `phoenix resolve {}` looks again", row.key,
-                                           row.run_id, row.cause, row.run_id),
-                        {"QUARANTINED", {{"key", row.key}, {"run", row.run_id}}});
+      return WithReason(
+          FailedPrecondition("{} is quarantined since run {}: {}. `phoenix resolve {}` looks again", row.key,
+                             row.run_id, row.cause, row.run_id),
+          {"QUARANTINED", {{"key", row.key}, {"run", row.run_id}}});
     }
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<TransactionRecord> Participant::BeginTransaction(const PrepareInput& input, const Plan& plan, bool local,
-                                                               const std::string& request_id) {
+absl::StatusOr<TransactionRecord> Participant::BeginTransaction(const PrepareInput& input, const Plan& plan,
+                                                                bool local, const std::string& request_id) {
   TransactionRecord record;
   TransactionRow& row = record.row;
   row.run_id = input.context.run_id;
@@ -263,7 +283,8 @@ absl::StatusOr<std::vector<std::string>> Participant::Prepare(PrepareInput input
   std::vector<std::string> captured;
   if (entered.answer == Answer::kRecorded) {
     if (entered.row.spec != input.wanted.spec || entered.row.plan_digest != input.plan_digest) {
-      return WithReason(FailedPrecondition("run {} is prepared here with other content", run_id), {"OTHER_CONTENT", {}});
+      return WithReason(FailedPrecondition("run {} is prepared here with other content", run_id),
+                        {"OTHER_CONTENT", {}});
     }
     // A daemon that restarted lost the secrets: a repeated Prepare brings them back.
     absl::MutexLock lock(&mutex_);
@@ -303,8 +324,8 @@ void Participant::AwaitSteps(const std::string& run_id, const std::vector<std::s
   absl::MutexLock lock(&mutex_);
   const auto any_running = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return std::any_of(running_.begin(), running_.end(), [&](const auto& running) {
-      return running.first == run_id &&
-             (step_ids.empty() || std::find(step_ids.begin(), step_ids.end(), running.second) != step_ids.end());
+      return running.first == run_id && (step_ids.empty() || std::find(step_ids.begin(), step_ids.end(),
+                                                                       running.second) != step_ids.end());
     });
   };
   while (any_running()) changed_.Wait(&mutex_);
@@ -317,7 +338,8 @@ absl::StatusOr<std::vector<Outcome>> Participant::Apply(const RunContext& contex
   for (const std::string& step_id : step_ids) {
     const auto row = std::find_if(record->steps.begin(), record->steps.end(),
                                   [&](const StepRow& candidate) { return candidate.step.id == step_id; });
-    if (row == record->steps.end()) return InvalidArgument("run {} has no step '{}' here", context.run_id, step_id);
+    if (row == record->steps.end())
+      return InvalidArgument("run {} has no step '{}' here", context.run_id, step_id);
     if (entered.answer == Answer::kRecorded) continue;
     absl::MutexLock lock(&mutex_);
     // A recorded failure is answered again: only a new attempt tries again.
@@ -337,7 +359,8 @@ absl::StatusOr<std::vector<Outcome>> Participant::Apply(const RunContext& contex
   }
   std::vector<Outcome> outcomes;
   for (const StepRow& row : record->steps) {
-    if (std::find(step_ids.begin(), step_ids.end(), row.step.id) != step_ids.end()) outcomes.push_back(OutcomeOf(row));
+    if (std::find(step_ids.begin(), step_ids.end(), row.step.id) != step_ids.end())
+      outcomes.push_back(OutcomeOf(row));
   }
   return outcomes;
 }
@@ -382,8 +405,8 @@ absl::Status Participant::PrepareCommit(const RunContext& context) {
   PHX_ASSIGN_OR_RETURN(const auto record, journal_.Read(context.run_id));
   for (const StepRow& row : record->steps) {
     if (row.state == StepState::kDone) continue;
-    return WithReason(FailedPrecondition("step {} is {}, so run {} cannot be committed", row.step.id, ToText(row.state),
-                                         context.run_id),
+    return WithReason(FailedPrecondition("step {} is {}, so run {} cannot be committed", row.step.id,
+                                         ToText(row.state), context.run_id),
                       {"STEPS_OPEN", {{"step", row.step.id}}});
   }
   // Disarming and the firing of the deadline compare and set the same row: one of them comes too late.
@@ -432,8 +455,9 @@ absl::Status Participant::Adopt(const std::string& authority) {
   absl::MutexLock begin(&begin_mutex_);
   PHX_ASSIGN_OR_RETURN(const std::string open, OpenRun());
   if (!open.empty()) {
-    return WithReason(FailedPrecondition("run {} is open here; it must end before the node obeys another authority", open),
-                      {"LOCKED", {{"run", open}}});
+    return WithReason(
+        FailedPrecondition("run {} is open here; it must end before the node obeys another authority", open),
+        {"LOCKED", {{"run", open}}});
   }
   absl::MutexLock lock(&fence_mutex_);
   // Epochs of different authorities do not compare: the new one starts over.

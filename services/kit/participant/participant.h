@@ -1,5 +1,6 @@
-// One participant: the contract of phoenix.participant.v1 without gRPC. It keeps the binding table (transaction/table.h),
-// the fence (authority, epoch, journal id), the lock, the deadlines and undo; the domain only knows its steps.
+// One participant: the contract of phoenix.participant.v1 without gRPC. It keeps the binding table
+// (transaction/table.h), the fence (authority, epoch, journal id), the lock, the deadlines and undo; the
+// domain only knows its steps.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -107,7 +108,8 @@ class Participant {
   absl::StatusOr<PlanAnswer> MakePlan(PlanInput input);
   // Answers what was captured, in words.
   absl::StatusOr<std::vector<std::string>> Prepare(PrepareInput input);
-  absl::StatusOr<std::vector<Outcome>> Apply(const RunContext& context, const std::vector<std::string>& step_ids);
+  absl::StatusOr<std::vector<Outcome>> Apply(const RunContext& context,
+                                             const std::vector<std::string>& step_ids);
   absl::StatusOr<UndoAnswer> Undo(const RunContext& context, const std::vector<std::string>& step_ids,
                                   const std::string& reason);
   absl::StatusOr<VerifyReport> Verify(const RunContext& context, const Secrets& secrets);
@@ -117,12 +119,14 @@ class Participant {
 
   absl::StatusOr<TransactionRecord> Get(const std::string& run_id);
   absl::StatusOr<TransactionRecord> JoinUndo(const std::string& run_id, const std::string& participant);
-  absl::StatusOr<ResolveAnswer> Resolve(const std::string& run_id, const std::string& object, Decision decision);
+  absl::StatusOr<ResolveAnswer> Resolve(const std::string& run_id, const std::string& object,
+                                        Decision decision);
   absl::Status Adopt(const std::string& authority);
   // The open transaction's run, or "".
   absl::StatusOr<std::string> OpenRun();
 
-  // A typed mutation: plan, prepare, apply, commit under the same lock, decided by its own row. Answers the plan.
+  // A typed mutation: plan, prepare, apply, commit under the same lock, decided by its own row. Answers the
+  // plan.
   absl::StatusOr<Plan> ChangeLocally(LocalChange change);
 
   // What is left until the node undoes by itself; nothing where no deadline is armed.
@@ -158,7 +162,8 @@ class Participant {
   absl::StatusOr<bool> UndoReady(const TransactionRecord& record);
   bool SiblingsAllow(const TransactionRecord& record, const std::string& step_id);
   absl::Status FinishUndo(const TransactionRecord& record);
-  absl::StatusOr<TransactionRecord> AwaitUndone(const std::string& run_id, const std::vector<std::string>& step_ids);
+  absl::StatusOr<TransactionRecord> AwaitUndone(const std::string& run_id,
+                                                const std::vector<std::string>& step_ids);
   absl::Status DecideCommit(const std::string& run_id, std::string_view decided_by);
 
   void Watch();

@@ -1,4 +1,5 @@
-// Typed mutations: transactions of this participant alone, under the same lock, decided by their own journal row.
+// Typed mutations: transactions of this participant alone, under the same lock, decided by their own journal
+// row.
 #include "base/digest/digest.h"
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
@@ -21,7 +22,8 @@ absl::Status Participant::ApplyInOrder(const std::string& run_id) {
     AwaitSteps(run_id, {row.step.id});
     PHX_ASSIGN_OR_RETURN(const TransactionRecord now, Get(run_id));
     const StepRow& done = now.steps[static_cast<size_t>(row.ordinal)];
-    if (done.state != StepState::kDone) return Internal("{} {}: {}", row.step.action, row.step.resource, done.error);
+    if (done.state != StepState::kDone)
+      return Internal("{} {}: {}", row.step.action, row.step.resource, done.error);
   }
   return absl::OkStatus();
 }
@@ -51,7 +53,8 @@ absl::StatusOr<Plan> Participant::ChangeLocally(LocalChange change) {
 
   PrepareInput input{.context = {.run_id = run_id}, .wanted = std::move(change.wanted)};
   input.plan_digest = answer.plan_digest;
-  PHX_ASSIGN_OR_RETURN(TransactionRecord record, BeginTransaction(input, answer.plan, /*local=*/true, change.request_id));
+  PHX_ASSIGN_OR_RETURN(TransactionRecord record,
+                       BeginTransaction(input, answer.plan, /*local=*/true, change.request_id));
   absl::Status status = CaptureAll(record);
   if (status.ok()) status = ApplyInOrder(run_id);
   if (!status.ok()) {
@@ -59,7 +62,8 @@ absl::StatusOr<Plan> Participant::ChangeLocally(LocalChange change) {
     PHX_RETURN_IF_ERROR(BeginUndo(run_id, row.state, "undo", Message(status)));
     PHX_ASSIGN_OR_RETURN(const TransactionRecord undone, AwaitUndone(run_id, {}));
     for (const StepRow& row_after : undone.steps) {
-      if (row_after.state == StepState::kQuarantined) return Annotate(status, "undone but for " + row_after.step.resource);
+      if (row_after.state == StepState::kQuarantined)
+        return Annotate(status, "undone but for " + row_after.step.resource);
     }
     return Annotate(status, "nothing was changed");
   }

@@ -66,7 +66,8 @@ class ParticipantTest : public ::testing::Test {
     domain_ = std::make_unique<FakeDomain>(machine_);
     participant_ = std::make_unique<Participant>(
         *domain_, *journal_, clock_, siblings_,
-        Participant::Settings{.node_key = Secret("k"), .boot_id = boot_id, .tick = std::chrono::milliseconds(5)});
+        Participant::Settings{
+            .node_key = Secret("k"), .boot_id = boot_id, .tick = std::chrono::milliseconds(5)});
   }
   void Restart(const std::string& boot_id = "boot-1") {
     Start(boot_id);
@@ -163,10 +164,12 @@ TEST_F(ParticipantTest, UndoOfAnUnknownRunLeavesATombstone) {
 TEST_F(ParticipantTest, LowerEpochsAndOtherAuthoritiesAreRefused) {
   PHX_ASSERT_OK(Prepare("a=1"));
   PHX_ASSERT_OK(participant_->Apply(Context("run-1", 5), {"a"}));
-  EXPECT_THAT(participant_->Undo(Context("run-1", 4), {}, ""), StatusIs(Code::kFailedPrecondition, HasSubstr("epoch 4")));
+  EXPECT_THAT(participant_->Undo(Context("run-1", 4), {}, ""),
+              StatusIs(Code::kFailedPrecondition, HasSubstr("epoch 4")));
   RunContext other = Context("run-1", 9);
   other.authority = "authority-2";
-  EXPECT_THAT(participant_->PrepareCommit(other), StatusIs(Code::kFailedPrecondition, HasSubstr("authority-1")));
+  EXPECT_THAT(participant_->PrepareCommit(other),
+              StatusIs(Code::kFailedPrecondition, HasSubstr("authority-1")));
   EXPECT_THAT(participant_->Adopt("authority-2"), StatusIs(Code::kFailedPrecondition, HasSubstr("open")));
   Restart();
   EXPECT_THAT(participant_->PrepareCommit(Context("run-1", 4)), StatusIs(Code::kFailedPrecondition, _))
@@ -220,7 +223,8 @@ TEST_F(ParticipantTest, AFailureIsRecordedAndAnsweredAgain) {
   EXPECT_EQ((*participant_->Apply(Context(), {"a"}))[0].result, Outcome::Result::kFailed);
   domain_->fail_do = {};
   EXPECT_EQ((*participant_->Apply(Context(), {"a"}))[0].result, Outcome::Result::kFailed);
-  EXPECT_THAT(participant_->PrepareCommit(Context()), StatusIs(Code::kFailedPrecondition, HasSubstr("cannot be committed")));
+  EXPECT_THAT(participant_->PrepareCommit(Context()),
+              StatusIs(Code::kFailedPrecondition, HasSubstr("cannot be committed")));
 }
 
 TEST_F(ParticipantTest, AFailedUndoIsANamedStateWithAnExit) {
@@ -272,7 +276,8 @@ TEST_F(ParticipantTest, TheDeadlineNeverEndsADoubt) {
   const auto resolved = participant_->Resolve("run-1", "", Decision::kCommit);
   PHX_ASSERT_OK(resolved);
   EXPECT_EQ(resolved->record.row.decided_by, "resolve");
-  EXPECT_THAT(participant_->Undo(Context(), {}, ""), StatusIs(Code::kFailedPrecondition, HasSubstr("COMMITTED")));
+  EXPECT_THAT(participant_->Undo(Context(), {}, ""),
+              StatusIs(Code::kFailedPrecondition, HasSubstr("COMMITTED")));
 }
 
 TEST_F(ParticipantTest, UndoEndsADoubt) {
@@ -372,10 +377,12 @@ TEST_F(ParticipantTest, PollsDoNotRenewTheConfirmDeadline) {
 }
 
 TEST_F(ParticipantTest, ALocalChangeIsATransactionOfItsOwn) {
-  const auto plan = participant_->ChangeLocally({.wanted = {.spec_type = "fake", .spec = "a=1 b=2:a"}, .request_id = "r1"});
+  const auto plan =
+      participant_->ChangeLocally({.wanted = {.spec_type = "fake", .spec = "a=1 b=2:a"}, .request_id = "r1"});
   PHX_ASSERT_OK(plan);
   EXPECT_EQ(plan->steps.size(), 2u);
-  PHX_ASSERT_OK(participant_->ChangeLocally({.wanted = {.spec_type = "fake", .spec = "a=1 b=2:a"}, .request_id = "r1"}));
+  PHX_ASSERT_OK(participant_->ChangeLocally(
+      {.wanted = {.spec_type = "fake", .spec = "a=1 b=2:a"}, .request_id = "r1"}));
   EXPECT_EQ(machine_.Effects(), 2) << "a repeated request gets the first answer";
   domain_->fail_do = {"d"};
   EXPECT_THAT(participant_->ChangeLocally({.wanted = {.spec_type = "fake", .spec = "c=1 d=2:c"}}),
@@ -385,7 +392,8 @@ TEST_F(ParticipantTest, ALocalChangeIsATransactionOfItsOwn) {
 }
 
 TEST_F(ParticipantTest, ValidateOnlyChangesNothing) {
-  PHX_ASSERT_OK(participant_->ChangeLocally({.wanted = {.spec_type = "fake", .spec = "a=1"}, .validate_only = true}));
+  PHX_ASSERT_OK(
+      participant_->ChangeLocally({.wanted = {.spec_type = "fake", .spec = "a=1"}, .validate_only = true}));
   EXPECT_TRUE(machine_.Fields().empty());
 }
 

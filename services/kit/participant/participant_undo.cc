@@ -31,8 +31,8 @@ std::vector<std::vector<size_t>> ConsumersOf(const std::vector<StepRow>& rows) {
 
 }  // namespace
 
-absl::Status Participant::BeginUndo(const std::string& run_id, TransactionState from, std::string_view decided_by,
-                                    const std::string& reason) {
+absl::Status Participant::BeginUndo(const std::string& run_id, TransactionState from,
+                                    std::string_view decided_by, const std::string& reason) {
   PHX_RETURN_IF_ERROR(journal_.Move(run_id, from, [&](TransactionRow& row) {
     row.state = TransactionState::kUndoing;
     row.deadline.reset();
@@ -106,7 +106,8 @@ bool Participant::SiblingsAllow(const TransactionRecord& record, const std::stri
     const auto state = siblings_.Get(sibling.participant, record.row.run_id);
     // A silent sibling is asked again; only its own journal can say that its step is gone.
     if (!state.ok()) return false;
-    const bool undoing = state->state == TransactionState::kUndoing || state->state == TransactionState::kUndone;
+    const bool undoing =
+        state->state == TransactionState::kUndoing || state->state == TransactionState::kUndone;
     // Only UNDOING has no way back: in any other state the step might still be applied.
     if (!undoing || state->applied.contains(sibling.step_id)) return false;
   }
@@ -143,7 +144,8 @@ absl::StatusOr<TransactionRecord> Participant::AwaitUndone(const std::string& ru
   }
 }
 
-absl::StatusOr<UndoAnswer> Participant::Undo(const RunContext& context, const std::vector<std::string>& step_ids,
+absl::StatusOr<UndoAnswer> Participant::Undo(const RunContext& context,
+                                             const std::vector<std::string>& step_ids,
                                              const std::string& reason) {
   while (true) {
     PHX_ASSIGN_OR_RETURN(const Entered entered, Enter(context, ProtocolMessage::kUndo));
@@ -177,7 +179,8 @@ absl::StatusOr<UndoAnswer> Participant::Undo(const RunContext& context, const st
   }
 }
 
-absl::StatusOr<TransactionRecord> Participant::JoinUndo(const std::string& run_id, const std::string& participant) {
+absl::StatusOr<TransactionRecord> Participant::JoinUndo(const std::string& run_id,
+                                                        const std::string& participant) {
   while (true) {
     PHX_ASSIGN_OR_RETURN(const TransactionRow row, RowOf(run_id));
     const Row rule = Lookup(row.state, ProtocolMessage::kSiblingUndo);
@@ -195,11 +198,13 @@ absl::StatusOr<TransactionRecord> Participant::JoinUndo(const std::string& run_i
       } else {
         joined = BeginUndo(run_id, row.state, "sibling", fmt::format("{} has begun to undo", participant));
       }
-      if (joined.code() == absl::StatusCode::kAborted || joined.code() == absl::StatusCode::kAlreadyExists) continue;
+      if (joined.code() == absl::StatusCode::kAborted || joined.code() == absl::StatusCode::kAlreadyExists)
+        continue;
       PHX_RETURN_IF_ERROR(joined);
     }
     if (rule.answer == Answer::kConflict) {
-      return WithReason(FailedPrecondition("run {} is committed here", run_id), {"CONFLICT", {{"run", run_id}}});
+      return WithReason(FailedPrecondition("run {} is committed here", run_id),
+                        {"CONFLICT", {{"run", run_id}}});
     }
     return Get(run_id);
   }
@@ -209,15 +214,19 @@ absl::StatusOr<ResolveAnswer> Participant::Resolve(const std::string& run_id, co
                                                    Decision decision) {
   ResolveAnswer answer;
   PHX_ASSIGN_OR_RETURN(const TransactionRow row, RowOf(run_id));
-  if (row.state == TransactionState::kNone) return NotFound("run {} is not in this participant's journal", run_id);
+  if (row.state == TransactionState::kNone)
+    return NotFound("run {} is not in this participant's journal", run_id);
   if (decision != Decision::kNone) {
-    const TransactionState wanted = decision == Decision::kCommit ? TransactionState::kCommitted : TransactionState::kUndone;
+    const TransactionState wanted =
+        decision == Decision::kCommit ? TransactionState::kCommitted : TransactionState::kUndone;
     const bool already = row.decided_by == "resolve" &&
-                         (row.state == wanted || (wanted == TransactionState::kUndone && row.state == TransactionState::kUndoing));
+                         (row.state == wanted ||
+                          (wanted == TransactionState::kUndone && row.state == TransactionState::kUndoing));
     if (!already && row.state != TransactionState::kInDoubt) {
-      return WithReason(FailedPrecondition("run {} is {} here: only a transaction in doubt waits for a decision", run_id,
-                                           ToText(row.state)),
-                        {"CONFLICT", {{"state", std::string(ToText(row.state))}}});
+      return WithReason(
+          FailedPrecondition("run {} is {} here: only a transaction in doubt waits for a decision", run_id,
+                             ToText(row.state)),
+          {"CONFLICT", {{"state", std::string(ToText(row.state))}}});
     }
     if (!already && decision == Decision::kCommit) PHX_RETURN_IF_ERROR(DecideCommit(run_id, "resolve"));
     if (!already && decision == Decision::kUndo) {
@@ -268,7 +277,8 @@ void Participant::CheckDeadline(const TransactionRow& row) {
     return;
   }
   (void)BeginUndo(row.run_id, row.state, "deadline",
-                  row.deadline->confirm ? "the run was not confirmed in time" : "the orchestrator was silent for too long");
+                  row.deadline->confirm ? "the run was not confirmed in time"
+                                        : "the orchestrator was silent for too long");
 }
 
 void Participant::CheckDoubt(const TransactionRow& row) {
@@ -282,7 +292,8 @@ void Participant::CheckDoubt(const TransactionRow& row) {
       return;
     }
     if (state->state == TransactionState::kUndoing || state->state == TransactionState::kUndone) {
-      (void)BeginUndo(row.run_id, TransactionState::kInDoubt, "sibling", fmt::format("{} was undone", sibling));
+      (void)BeginUndo(row.run_id, TransactionState::kInDoubt, "sibling",
+                      fmt::format("{} was undone", sibling));
       return;
     }
   }
@@ -308,18 +319,23 @@ absl::Status Participant::Recover() {
   PHX_ASSIGN_OR_RETURN(const auto rows, journal_.List());
   for (const TransactionRow& row : rows) {
     PHX_ASSIGN_OR_RETURN(const auto record, journal_.Read(row.run_id));
-    if (row.state == TransactionState::kPreparing || (row.local && row.state == TransactionState::kPrepared)) {
-      // Nobody will finish it: a prepare that was cut off has no effect yet, a local change has no orchestrator.
-      PHX_RETURN_IF_ERROR(BeginUndo(row.run_id, row.state, "recovery", "the daemon ended while it was at work"));
+    if (row.state == TransactionState::kPreparing ||
+        (row.local && row.state == TransactionState::kPrepared)) {
+      // Nobody will finish it: a prepare that was cut off has no effect yet, a local change has no
+      // orchestrator.
+      PHX_RETURN_IF_ERROR(
+          BeginUndo(row.run_id, row.state, "recovery", "the daemon ended while it was at work"));
     } else if (row.state == TransactionState::kPrepared) {
       for (const StepRow& step : record->steps) {
         if (step.state == StepState::kIntent) PHX_RETURN_IF_ERROR(execution_.Settle(row.run_id, step));
       }
     } else if (row.state == TransactionState::kUndoing) {
       StartUndo(row.run_id);
-    } else if (!row.closed && (row.state == TransactionState::kUndone || row.state == TransactionState::kCommitted)) {
+    } else if (!row.closed &&
+               (row.state == TransactionState::kUndone || row.state == TransactionState::kCommitted)) {
       if (domain_.Close(row.run_id, row.state == TransactionState::kCommitted).ok()) {
-        PHX_RETURN_IF_ERROR(journal_.Touch(row.run_id, [](TransactionRow& current) { current.closed = true; }));
+        PHX_RETURN_IF_ERROR(
+            journal_.Touch(row.run_id, [](TransactionRow& current) { current.closed = true; }));
       }
     }
   }

@@ -13,12 +13,13 @@ std::string Key(std::string_view kind, std::string_view name);
 std::string_view KindOf(std::string_view key);
 std::string_view NameOf(std::string_view key);
 
-// True when something that provides `provided` satisfies a requirement of `required`: equal keys, and for paths the
-// provided one or anything below it, component by component (path:/a provides path:/a/b, not path:/ab).
+// True when something that provides `provided` satisfies a requirement of `required`: equal keys, and for
+// paths the provided one or anything below it, component by component (path:/a provides path:/a/b, not
+// path:/ab).
 bool Satisfies(std::string_view provided, std::string_view required);
 
-// How specific a provider is: of several that satisfy a path the longest is the one (the next mount below hides the
-// others).
+// How specific a provider is: of several that satisfy a path the longest is the one (the next mount below
+// hides the others).
 inline size_t Specificity(std::string_view provided) { return provided.size(); }
 
 }  // namespace phoenix::kit

@@ -10,11 +10,13 @@ namespace phoenix::kit {
 namespace {
 
 std::string NameOfStep(const PlacedStep& placed) {
-  return fmt::format("{}/{}: {} {}", placed.node, placed.participant, placed.step->action, placed.step->resource);
+  return fmt::format("{}/{}: {} {}", placed.node, placed.participant, placed.step->action,
+                     placed.step->resource);
 }
 
 // The steps of `node` whose provided key satisfies `key` most specifically.
-std::vector<size_t> ProvidersOf(const std::vector<PlacedStep>& steps, const std::string& node, const std::string& key) {
+std::vector<size_t> ProvidersOf(const std::vector<PlacedStep>& steps, const std::string& node,
+                                const std::string& key) {
   std::vector<size_t> providers;
   size_t best = 0;
   for (size_t i = 0; i < steps.size(); ++i) {
@@ -39,7 +41,8 @@ bool Removes(const Step& step, const std::string& key) {
 // Depth-first topological order that keeps the given order where it can.
 class Sorter {
  public:
-  explicit Sorter(const std::vector<std::vector<size_t>>& before) : before_(before), mark_(before.size(), 0) {}
+  explicit Sorter(const std::vector<std::vector<size_t>>& before)
+      : before_(before), mark_(before.size(), 0) {}
   // False on a cycle, which `cycle()` then names.
   bool Visit(size_t index) {
     if (mark_[index] == 2) return true;
@@ -97,20 +100,23 @@ absl::StatusOr<Order> DeriveOrder(const std::vector<PlacedStep>& steps,
         satisfied = satisfied || steps[provider].step != placed.step;
       }
       if (!satisfied) {
-        problems.push_back({NameOfStep(placed),
-                            fmt::format("needs {}, which is not there and which no step provides", requirement.key)});
+        problems.push_back(
+            {NameOfStep(placed),
+             fmt::format("needs {}, which is not there and which no step provides", requirement.key)});
       }
       for (const PlacedStep& remover : steps) {
-        if (remover.step == placed.step || remover.node != placed.node || !placed.step->removes.empty()) continue;
+        if (remover.step == placed.step || remover.node != placed.node || !placed.step->removes.empty())
+          continue;
         if (!Removes(*remover.step, requirement.key)) continue;
-        problems.push_back({NameOfStep(placed),
-                            fmt::format("needs {}, which «{}» takes away", requirement.key, NameOfStep(remover))});
+        problems.push_back({NameOfStep(placed), fmt::format("needs {}, which «{}» takes away",
+                                                            requirement.key, NameOfStep(remover))});
       }
     }
   }
   if (!problems.empty()) {
     std::string text = "the plan does not fit together:";
-    for (const auto& problem : problems) text += fmt::format("\n  {}: {}", problem.field, problem.description);
+    for (const auto& problem : problems)
+      text += fmt::format("\n  {}: {}", problem.field, problem.description);
     return WithViolations(WithReason(FailedPrecondition("{}", text), {"PLAN_INCONSISTENT", {}}), problems);
   }
 

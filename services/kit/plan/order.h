@@ -24,16 +24,17 @@ struct Order {
   std::vector<std::vector<size_t>> before;
   // A sequence that respects `before`, points of no return and what depends on them last; stable.
   std::vector<size_t> sequence;
-  // Position in `sequence` of the first step after the barrier; sequence.size() when there is no point of no return.
+  // Position in `sequence` of the first step after the barrier; sequence.size() when there is no point of no
+  // return.
   size_t barrier = 0;
 };
 
 // before[i] alone: what step i needs of other steps. Requirements that nothing here provides are passed over.
 std::vector<std::vector<size_t>> Dependencies(const std::vector<PlacedStep>& steps);
 
-// FAILED_PRECONDITION with every problem in its violations: a required key that nothing provides, a key that a step
-// removes while another step goes on needing it, a cycle.
-// `provided_now`: (node, key) pairs of what participants say is there without any step.
+// FAILED_PRECONDITION with every problem in its violations: a required key that nothing provides, a key that
+// a step removes while another step goes on needing it, a cycle. `provided_now`: (node, key) pairs of what
+// participants say is there without any step.
 absl::StatusOr<Order> DeriveOrder(const std::vector<PlacedStep>& steps,
                                   const std::vector<std::pair<std::string, std::string>>& provided_now = {});
 

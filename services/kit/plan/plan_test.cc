@@ -99,7 +99,8 @@ TEST(Order, AStepThatKeepsNeedingARemovedKeyIsAnError) {
 }
 
 TEST(Order, ACircleIsNamed) {
-  const std::vector<Step> steps = {MakeStep("x", {{"a:1", false}}, {"b:1"}), MakeStep("y", {{"b:1", false}}, {"a:1"})};
+  const std::vector<Step> steps = {MakeStep("x", {{"a:1", false}}, {"b:1"}),
+                                   MakeStep("y", {{"b:1", false}}, {"a:1"})};
   const auto order = DeriveOrder(OnOneNode(steps));
   EXPECT_THAT(Message(order.status()), HasSubstr("in a circle"));
 }

@@ -16,10 +16,14 @@ void Put(std::string& text, std::string_view name, std::string_view value) {
 
 std::string_view ToText(StepClass step_class) {
   switch (step_class) {
-    case StepClass::kExact: return "EXACT";
-    case StepClass::kConfig: return "CONFIG";
-    case StepClass::kLossy: return "LOSSY";
-    case StepClass::kPointOfNoReturn: return "POINT_OF_NO_RETURN";
+    case StepClass::kExact:
+      return "EXACT";
+    case StepClass::kConfig:
+      return "CONFIG";
+    case StepClass::kLossy:
+      return "LOSSY";
+    case StepClass::kPointOfNoReturn:
+      return "POINT_OF_NO_RETURN";
   }
   return "UNKNOWN";
 }

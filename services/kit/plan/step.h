@@ -40,7 +40,8 @@ struct Step {
   std::vector<std::string> provides;
   std::vector<std::string> removes;
   std::vector<std::string> disturbs;
-  // What the domain needs to do, probe and undo the step: its own JSON, journaled, never shown, never a secret.
+  // What the domain needs to do, probe and undo the step: its own JSON, journaled, never shown, never a
+  // secret.
   std::string payload;
   // Names of the secrets that doing the step needs.
   std::vector<std::string> secrets;
@@ -63,8 +64,8 @@ struct Plan {
   std::vector<std::string> provided_now;
 };
 
-// SHA-256 over a text form of the steps: keys, actions, before/after, class. Notes and commands are for people and are
-// not part of it; nothing that moves by itself may be in a diff.
+// SHA-256 over a text form of the steps: keys, actions, before/after, class. Notes and commands are for
+// people and are not part of it; nothing that moves by itself may be in a diff.
 std::string PlanDigest(const Plan& plan);
 
 }  // namespace phoenix::kit

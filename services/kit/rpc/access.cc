@@ -18,8 +18,8 @@ Caller CallerOf(const grpc::ServerContextBase& context) {
     }
     return caller;
   }
-  // Without TLS there is only the unix socket, whose connections are handed to gRPC as descriptors after the peer's
-  // credentials were checked.
+  // Without TLS there is only the unix socket, whose connections are handed to gRPC as descriptors after the
+  // peer's credentials were checked.
   if (context.peer().rfind("fd:", 0) == 0) caller = {"local", true, true};
   return caller;
 }
@@ -28,10 +28,11 @@ absl::Status Authorize(const Caller& caller, const std::string& method) {
   const auto* descriptor = google::protobuf::DescriptorPool::generated_pool()->FindMethodByName(method);
   if (descriptor == nullptr) return Internal("method {} has no descriptor", method);
   const auto role = descriptor->options().GetExtension(access::v1::role);
-  if (role == access::v1::ROLE_UNSPECIFIED) return PermissionDenied("{} states no role and is refused to everybody", method);
+  if (role == access::v1::ROLE_UNSPECIFIED)
+    return PermissionDenied("{} states no role and is refused to everybody", method);
   if (!caller.authenticated) return PermissionDenied("{} needs an authenticated caller", method);
-  // Both roads lead to every role for now: root, the daemons' user and `phoenix` locally, any client certificate of our
-  // CA on TCP (node certificates cannot be clients).
+  // Both roads lead to every role for now: root, the daemons' user and `phoenix` locally, any client
+  // certificate of our CA on TCP (node certificates cannot be clients).
   return absl::OkStatus();
 }
 

@@ -18,8 +18,8 @@ struct Caller {
 
 Caller CallerOf(const grpc::ServerContextBase& context);
 
-// Checks the role that `method` ("phoenix.zfs.v1.ZfsService.ListPools") states in its option. Default deny: a method
-// that states none is refused to everybody.
+// Checks the role that `method` ("phoenix.zfs.v1.ZfsService.ListPools") states in its option. Default deny: a
+// method that states none is refused to everybody.
 absl::Status Authorize(const Caller& caller, const std::string& method);
 
 }  // namespace phoenix::kit

@@ -11,7 +11,8 @@ inline constexpr char kStateDirectory[] = "/var/lib/phoenix";
 inline constexpr char kPkiDirectory[] = "/etc/phoenix/pki";
 inline constexpr std::string_view kParticipants[] = {"zfs", "nfs", "samba", "proxmox"};
 
-// The TCP port of a service: orchestrator 7440, zfs 7441, nfs 7442, samba 7443, proxmox 7444; 0 for any other name.
+// The TCP port of a service: orchestrator 7440, zfs 7441, nfs 7442, samba 7443, proxmox 7444; 0 for any other
+// name.
 constexpr int PortOf(std::string_view service) {
   if (service == "orchestrator") return 7440;
   int port = 7441;

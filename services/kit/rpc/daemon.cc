@@ -126,12 +126,15 @@ int RunDaemon(int argc, char** argv, const DaemonDefinition& definition) {
   Flags flags;
   flags.node = HostName();
   CLI::App app{definition.description, definition.program};
-  app.add_option("--state-dir", flags.state_directory, "Folder of journals, one below it per service")->capture_default_str();
-  app.add_option("--runtime-dir", flags.runtime_directory, "Folder of the unix sockets")->capture_default_str();
+  app.add_option("--state-dir", flags.state_directory, "Folder of journals, one below it per service")
+      ->capture_default_str();
+  app.add_option("--runtime-dir", flags.runtime_directory, "Folder of the unix sockets")
+      ->capture_default_str();
   app.add_option("--sim", flags.sim, "Serve the simulated machine in this folder instead of the real one");
   app.add_option("--node", flags.node, "This node's name")->capture_default_str();
   app.add_option("--listen", flags.listen,
-                 fmt::format("HOST:PORT for TCP with mutual TLS (by convention port {})", PortOf(definition.participant)));
+                 fmt::format("HOST:PORT for TCP with mutual TLS (by convention port {})",
+                             PortOf(definition.participant)));
   app.add_option("--tls-ca", flags.tls.ca, "CA certificate")->capture_default_str();
   app.add_option("--tls-cert", flags.tls.certificate, "Node certificate")->capture_default_str();
   app.add_option("--tls-key", flags.tls.key, "Node key")->capture_default_str();

@@ -1,4 +1,5 @@
-// What every node service's main() does besides constructing its own things: flags, logging, journal, recovery, server.
+// What every node service's main() does besides constructing its own things: flags, logging, journal,
+// recovery, server.
 #pragma once
 
 #include <functional>

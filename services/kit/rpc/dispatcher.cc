@@ -33,7 +33,8 @@ void ThreadPool::Loop() {
     std::function<void()> work;
     {
       absl::MutexLock lock(&mutex_);
-      const auto awake = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return ending_ || !queue_.empty(); };
+      const auto awake = [this]()
+                             ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return ending_ || !queue_.empty(); };
       mutex_.Await(absl::Condition(&awake));
       if (queue_.empty()) return;
       work = std::move(queue_.front());
@@ -44,7 +45,8 @@ void ThreadPool::Loop() {
 }
 
 grpc::ServerUnaryReactor* Dispatcher::Serve(grpc::CallbackServerContext* context, const std::string& service,
-                                            const std::string& method, Lane lane, const std::string& error_domain,
+                                            const std::string& method, Lane lane,
+                                            const std::string& error_domain,
                                             std::function<absl::Status(const Caller&)> body) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   const Caller caller = CallerOf(*context);
@@ -57,18 +59,20 @@ grpc::ServerUnaryReactor* Dispatcher::Serve(grpc::CallbackServerContext* context
   const auto work = [=, body = std::move(body)] {
     const auto begin = std::chrono::steady_clock::now();
     const absl::Status status = body(caller);
-    const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
+    const auto took =
+        std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
     if (status.ok()) {
       spdlog::debug("{} for {}: OK in {} ms", full_name, caller.identity, took.count());
     } else {
-      spdlog::info("{} for {}: {} {} in {} ms", full_name, caller.identity, absl::StatusCodeToString(status.code()),
-                   Message(status), took.count());
+      spdlog::info("{} for {}: {} {} in {} ms", full_name, caller.identity,
+                   absl::StatusCodeToString(status.code()), Message(status), took.count());
     }
     reactor->Finish(ToGrpc(status, error_domain));
   };
   ThreadPool& pool = lane == Lane::kRead ? reads_ : changes_;
   if (!pool.Submit(work)) {
-    reactor->Finish(ToGrpc(ResourceExhausted("too many calls are waiting; try again in a moment"), error_domain));
+    reactor->Finish(
+        ToGrpc(ResourceExhausted("too many calls are waiting; try again in a moment"), error_domain));
   }
   return reactor;
 }

@@ -41,8 +41,8 @@ class Dispatcher {
  public:
   Dispatcher() : reads_(8, 256), changes_(64, 64) {}
 
-  // Authorizes, runs `body` on the lane's pool and finishes the reactor with what it answers. `service` is the full
-  // service name, `method` the method's own. The body may use request and response until it returns.
+  // Authorizes, runs `body` on the lane's pool and finishes the reactor with what it answers. `service` is
+  // the full service name, `method` the method's own. The body may use request and response until it returns.
   grpc::ServerUnaryReactor* Serve(grpc::CallbackServerContext* context, const std::string& service,
                                   const std::string& method, Lane lane, const std::string& error_domain,
                                   std::function<absl::Status(const Caller&)> body);

@@ -23,9 +23,8 @@ GrpcSiblings::Stub& GrpcSiblings::StubOf(const std::string& participant) {
   if (!stub) {
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
-    stub = participant::v1::ParticipantService::NewStub(
-        grpc::CreateCustomChannel("unix:" + SocketOf(runtime_directory_, participant), grpc::InsecureChannelCredentials(),
-                                  arguments));
+    stub = participant::v1::ParticipantService::NewStub(grpc::CreateCustomChannel(
+        "unix:" + SocketOf(runtime_directory_, participant), grpc::InsecureChannelCredentials(), arguments));
   }
   return *stub;
 }
@@ -43,7 +42,8 @@ absl::StatusOr<SiblingState> GrpcSiblings::Get(const std::string& participant, c
   state.state = static_cast<TransactionState>(transaction.state());
   state.decided_by = transaction.decided_by();
   for (const auto& outcome : transaction.outcomes()) {
-    if (outcome.result() != participant::v1::StepOutcome::RESULT_UNDONE) state.applied.insert(outcome.step_id());
+    if (outcome.result() != participant::v1::StepOutcome::RESULT_UNDONE)
+      state.applied.insert(outcome.step_id());
   }
   return state;
 }

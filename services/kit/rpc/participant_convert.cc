@@ -80,7 +80,8 @@ void ToProto(const Outcome& outcome, pb::StepOutcome& out) {
 }
 
 Outcome FromProto(const pb::StepOutcome& in) {
-  return {in.step_id(), static_cast<Outcome::Result>(in.result()), in.error(), Strings(in.remaining_commands())};
+  return {in.step_id(), static_cast<Outcome::Result>(in.result()), in.error(),
+          Strings(in.remaining_commands())};
 }
 
 void ToProto(const TransactionRecord& record, std::optional<Duration> remaining, pb::Transaction& out) {
@@ -100,8 +101,8 @@ void ToProto(const TransactionRecord& record, std::optional<Duration> remaining,
 }
 
 RunContext FromProto(const pb::RunContext& context) {
-  return {context.run_id(), context.attempt() == 0 ? 1 : context.attempt(), context.authority(), context.epoch(),
-          context.journal_id()};
+  return {context.run_id(), context.attempt() == 0 ? 1 : context.attempt(), context.authority(),
+          context.epoch(), context.journal_id()};
 }
 
 PlanInput FromProto(const pb::PlanRequest& request) {

@@ -30,13 +30,15 @@ ParticipantService::ParticipantService(Participant& participant, Dispatcher& dis
       boot_id_(std::move(boot_id)),
       error_domain_(participant.domain().Describe().participant + ".phoenix") {}
 
-grpc::ServerUnaryReactor* ParticipantService::Serve(grpc::CallbackServerContext* context, const char* method, Lane lane,
+grpc::ServerUnaryReactor* ParticipantService::Serve(grpc::CallbackServerContext* context, const char* method,
+                                                    Lane lane,
                                                     std::function<absl::Status(const Caller&)> body) {
   return dispatcher_.Serve(context, "phoenix.participant.v1.ParticipantService", method, lane, error_domain_,
                            std::move(body));
 }
 
-grpc::ServerUnaryReactor* ParticipantService::Describe(grpc::CallbackServerContext* context, const pb::DescribeRequest*,
+grpc::ServerUnaryReactor* ParticipantService::Describe(grpc::CallbackServerContext* context,
+                                                       const pb::DescribeRequest*,
                                                        pb::DescribeResponse* response) {
   return Serve(context, "Describe", Lane::kRead, [this, response](const Caller&) -> absl::Status {
     const DomainDescription description = participant_.domain().Describe();
@@ -45,7 +47,8 @@ grpc::ServerUnaryReactor* ParticipantService::Describe(grpc::CallbackServerConte
     response->set_protocol_version(kProtocolVersion);
     response->set_journal_version(kJournalVersion);
     for (const auto& type : description.spec_types) response->add_spec_types(type);
-    for (const auto& [tool, version] : description.tool_versions) (*response->mutable_tool_versions())[tool] = version;
+    for (const auto& [tool, version] : description.tool_versions)
+      (*response->mutable_tool_versions())[tool] = version;
     response->set_boot_id(boot_id_);
     response->set_journal_id(participant_.journal().id());
     PHX_ASSIGN_OR_RETURN(const auto fence, participant_.journal().ReadFence());
@@ -58,7 +61,8 @@ grpc::ServerUnaryReactor* ParticipantService::Describe(grpc::CallbackServerConte
 }
 
 grpc::ServerUnaryReactor* ParticipantService::Observe(grpc::CallbackServerContext* context,
-                                                      const pb::ObserveRequest* request, pb::ObserveResponse* response) {
+                                                      const pb::ObserveRequest* request,
+                                                      pb::ObserveResponse* response) {
   return Serve(context, "Observe", Lane::kRead, [this, request, response](const Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const auto fields,
                          participant_.domain().Observe({request->keys().begin(), request->keys().end()}));
@@ -73,7 +77,8 @@ grpc::ServerUnaryReactor* ParticipantService::Observe(grpc::CallbackServerContex
   });
 }
 
-grpc::ServerUnaryReactor* ParticipantService::Plan(grpc::CallbackServerContext* context, const pb::PlanRequest* request,
+grpc::ServerUnaryReactor* ParticipantService::Plan(grpc::CallbackServerContext* context,
+                                                   const pb::PlanRequest* request,
                                                    pb::PlanResponse* response) {
   return Serve(context, "Plan", Lane::kRead, [this, request, response](const Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const PlanAnswer answer, participant_.MakePlan(FromProto(*request)));
@@ -88,7 +93,8 @@ grpc::ServerUnaryReactor* ParticipantService::Plan(grpc::CallbackServerContext* 
 }
 
 grpc::ServerUnaryReactor* ParticipantService::Prepare(grpc::CallbackServerContext* context,
-                                                      const pb::PrepareRequest* request, pb::PrepareResponse* response) {
+                                                      const pb::PrepareRequest* request,
+                                                      pb::PrepareResponse* response) {
   return Serve(context, "Prepare", Lane::kChange, [this, request, response](const Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const auto captured, participant_.Prepare(FromProto(*request)));
     for (const auto& text : captured) response->add_captured(text);
@@ -96,7 +102,8 @@ grpc::ServerUnaryReactor* ParticipantService::Prepare(grpc::CallbackServerContex
   });
 }
 
-grpc::ServerUnaryReactor* ParticipantService::Apply(grpc::CallbackServerContext* context, const pb::ApplyRequest* request,
+grpc::ServerUnaryReactor* ParticipantService::Apply(grpc::CallbackServerContext* context,
+                                                    const pb::ApplyRequest* request,
                                                     pb::ApplyResponse* response) {
   return Serve(context, "Apply", Lane::kChange, [this, request, response](const Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const auto outcomes,
@@ -107,13 +114,14 @@ grpc::ServerUnaryReactor* ParticipantService::Apply(grpc::CallbackServerContext*
   });
 }
 
-grpc::ServerUnaryReactor* ParticipantService::Undo(grpc::CallbackServerContext* context, const pb::UndoRequest* request,
+grpc::ServerUnaryReactor* ParticipantService::Undo(grpc::CallbackServerContext* context,
+                                                   const pb::UndoRequest* request,
                                                    pb::UndoResponse* response) {
   return Serve(context, "Undo", Lane::kChange, [this, request, response](const Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(
         const UndoAnswer answer,
-        participant_.Undo(FromProto(request->context()), {request->step_ids().begin(), request->step_ids().end()},
-                          request->reason()));
+        participant_.Undo(FromProto(request->context()),
+                          {request->step_ids().begin(), request->step_ids().end()}, request->reason()));
     for (const Outcome& outcome : answer.outcomes) ToProto(outcome, *response->add_outcomes());
     response->set_undone(answer.undone);
     return absl::OkStatus();
@@ -121,7 +129,8 @@ grpc::ServerUnaryReactor* ParticipantService::Undo(grpc::CallbackServerContext* 
 }
 
 grpc::ServerUnaryReactor* ParticipantService::Verify(grpc::CallbackServerContext* context,
-                                                     const pb::VerifyRequest* request, pb::VerifyResponse* response) {
+                                                     const pb::VerifyRequest* request,
+                                                     pb::VerifyResponse* response) {
   return Serve(context, "Verify", Lane::kChange, [this, request, response](const Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const VerifyReport report,
                          participant_.Verify(FromProto(request->context()), SecretsFrom(request->secrets())));
@@ -149,38 +158,41 @@ grpc::ServerUnaryReactor* ParticipantService::PrepareCommit(grpc::CallbackServer
 
 grpc::ServerUnaryReactor* ParticipantService::Commit(grpc::CallbackServerContext* context,
                                                      const pb::CommitRequest* request, pb::CommitResponse*) {
-  return Serve(context, "Commit", Lane::kChange, [this, request](const Caller&) {
-    return participant_.Commit(FromProto(request->context()));
-  });
+  return Serve(context, "Commit", Lane::kChange,
+               [this, request](const Caller&) { return participant_.Commit(FromProto(request->context())); });
 }
 
 grpc::ServerUnaryReactor* ParticipantService::GetTransaction(grpc::CallbackServerContext* context,
                                                              const pb::GetTransactionRequest* request,
                                                              pb::Transaction* response) {
-  return Serve(context, "GetTransaction", Lane::kRead, [this, request, response](const Caller&) -> absl::Status {
-    PHX_ASSIGN_OR_RETURN(const TransactionRecord record, participant_.Get(request->run_id()));
-    ToProto(record, participant_.Remaining(record.row), *response);
-    return absl::OkStatus();
-  });
+  return Serve(context, "GetTransaction", Lane::kRead,
+               [this, request, response](const Caller&) -> absl::Status {
+                 PHX_ASSIGN_OR_RETURN(const TransactionRecord record, participant_.Get(request->run_id()));
+                 ToProto(record, participant_.Remaining(record.row), *response);
+                 return absl::OkStatus();
+               });
 }
 
 grpc::ServerUnaryReactor* ParticipantService::ListTransactions(grpc::CallbackServerContext* context,
                                                                const pb::ListTransactionsRequest* request,
                                                                pb::ListTransactionsResponse* response) {
-  return Serve(context, "ListTransactions", Lane::kRead, [this, request, response](const Caller&) -> absl::Status {
-    PHX_ASSIGN_OR_RETURN(const auto rows, participant_.journal().List());
-    PHX_ASSIGN_OR_RETURN(const Page page, PageOf(rows.size(), request->page_size(), request->page_token(), 50));
-    for (size_t i = page.begin; i < page.end; ++i) {
-      PHX_ASSIGN_OR_RETURN(const TransactionRecord record, participant_.Get(rows[i].run_id));
-      ToProto(record, participant_.Remaining(record.row), *response->add_transactions());
-    }
-    response->set_next_page_token(page.next_token);
-    return absl::OkStatus();
-  });
+  return Serve(context, "ListTransactions", Lane::kRead,
+               [this, request, response](const Caller&) -> absl::Status {
+                 PHX_ASSIGN_OR_RETURN(const auto rows, participant_.journal().List());
+                 PHX_ASSIGN_OR_RETURN(const Page page,
+                                      PageOf(rows.size(), request->page_size(), request->page_token(), 50));
+                 for (size_t i = page.begin; i < page.end; ++i) {
+                   PHX_ASSIGN_OR_RETURN(const TransactionRecord record, participant_.Get(rows[i].run_id));
+                   ToProto(record, participant_.Remaining(record.row), *response->add_transactions());
+                 }
+                 response->set_next_page_token(page.next_token);
+                 return absl::OkStatus();
+               });
 }
 
 grpc::ServerUnaryReactor* ParticipantService::Resolve(grpc::CallbackServerContext* context,
-                                                      const pb::ResolveRequest* request, pb::ResolveResponse* response) {
+                                                      const pb::ResolveRequest* request,
+                                                      pb::ResolveResponse* response) {
   return Serve(context, "Resolve", Lane::kChange, [this, request, response](const Caller&) -> absl::Status {
     const Decision decision = request->decision() == pb::ResolveRequest::DECISION_COMMIT ? Decision::kCommit
                               : request->decision() == pb::ResolveRequest::DECISION_UNDO ? Decision::kUndo
@@ -195,19 +207,21 @@ grpc::ServerUnaryReactor* ParticipantService::Resolve(grpc::CallbackServerContex
 }
 
 grpc::ServerUnaryReactor* ParticipantService::JoinUndo(grpc::CallbackServerContext* context,
-                                                       const pb::JoinUndoRequest* request, pb::Transaction* response) {
-  return Serve(context, "JoinUndo", Lane::kRead, [this, request, response](const Caller& caller) -> absl::Status {
-    // It carries no epoch, so it must come from a sibling of this very node.
-    if (!caller.local) return PermissionDenied("JoinUndo is for siblings of the same node only");
-    PHX_ASSIGN_OR_RETURN(const TransactionRecord record,
-                         participant_.JoinUndo(request->run_id(), request->participant()));
-    ToProto(record, participant_.Remaining(record.row), *response);
-    return absl::OkStatus();
-  });
+                                                       const pb::JoinUndoRequest* request,
+                                                       pb::Transaction* response) {
+  return Serve(context, "JoinUndo", Lane::kRead,
+               [this, request, response](const Caller& caller) -> absl::Status {
+                 // It carries no epoch, so it must come from a sibling of this very node.
+                 if (!caller.local) return PermissionDenied("JoinUndo is for siblings of the same node only");
+                 PHX_ASSIGN_OR_RETURN(const TransactionRecord record,
+                                      participant_.JoinUndo(request->run_id(), request->participant()));
+                 ToProto(record, participant_.Remaining(record.row), *response);
+                 return absl::OkStatus();
+               });
 }
 
-grpc::ServerUnaryReactor* ParticipantService::Adopt(grpc::CallbackServerContext* context, const pb::AdoptRequest* request,
-                                                    pb::AdoptResponse*) {
+grpc::ServerUnaryReactor* ParticipantService::Adopt(grpc::CallbackServerContext* context,
+                                                    const pb::AdoptRequest* request, pb::AdoptResponse*) {
   return Serve(context, "Adopt", Lane::kChange,
                [this, request](const Caller&) { return participant_.Adopt(request->authority()); });
 }

@@ -13,9 +13,10 @@ class ParticipantService final : public participant::v1::ParticipantService::Cal
  public:
   ParticipantService(Participant& participant, Dispatcher& dispatcher, std::string node, std::string boot_id);
 
-#define PHX_PARTICIPANT_RPC(Name, Request, Response)                                              \
-  grpc::ServerUnaryReactor* Name(grpc::CallbackServerContext* context,                            \
-                                 const participant::v1::Request* request, participant::v1::Response* response) override
+#define PHX_PARTICIPANT_RPC(Name, Request, Response)                      \
+  grpc::ServerUnaryReactor* Name(grpc::CallbackServerContext* context,    \
+                                 const participant::v1::Request* request, \
+                                 participant::v1::Response* response) override
   PHX_PARTICIPANT_RPC(Describe, DescribeRequest, DescribeResponse);
   PHX_PARTICIPANT_RPC(Observe, ObserveRequest, ObserveResponse);
   PHX_PARTICIPANT_RPC(Plan, PlanRequest, PlanResponse);

@@ -46,13 +46,14 @@ void SetLimits(grpc::ServerBuilder& builder) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<RunningServer>> RunningServer::Start(const ServerSettings& settings,
-                                                                    std::unique_ptr<UnixListener> listener,
-                                                                    const std::vector<grpc::Service*>& services) {
+absl::StatusOr<std::unique_ptr<RunningServer>> RunningServer::Start(
+    const ServerSettings& settings, std::unique_ptr<UnixListener> listener,
+    const std::vector<grpc::Service*>& services) {
   std::unique_ptr<RunningServer> running(new RunningServer());
   running->listener_ = std::move(listener);
   grpc::EnableDefaultHealthCheckService(true);
-  if (settings.listen.empty() || settings.reflection) grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  if (settings.listen.empty() || settings.reflection)
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   SetLimits(builder);
   int port = -1;

@@ -1,4 +1,5 @@
-// A daemon's gRPC server: unix socket with checked peers, TCP only with mutual TLS, health, reflection, limits, drain.
+// A daemon's gRPC server: unix socket with checked peers, TCP only with mutual TLS, health, reflection,
+// limits, drain.
 #pragma once
 
 #include <absl/status/status.h>
@@ -23,14 +24,15 @@ struct ServerSettings {
   // "host:port"; empty for no TCP.
   std::string listen;
   TlsFiles tls;
-  // On TCP; the unix socket always has it. gRPC knows reflection per server only, so without the flag a server that
-  // also listens on TCP has none on either.
+  // On TCP; the unix socket always has it. gRPC knows reflection per server only, so without the flag a
+  // server that also listens on TCP has none on either.
   bool reflection = false;
 };
 
 class RunningServer {
  public:
-  // `listener` was bound first of all: its lock is what keeps a second daemon from touching journal and machine.
+  // `listener` was bound first of all: its lock is what keeps a second daemon from touching journal and
+  // machine.
   static absl::StatusOr<std::unique_ptr<RunningServer>> Start(const ServerSettings& settings,
                                                               std::unique_ptr<UnixListener> listener,
                                                               const std::vector<grpc::Service*>& services);

@@ -29,7 +29,8 @@ grpc::Status ToGrpc(const absl::Status& status, const std::string& domain) {
     }
     wire.add_details()->PackFrom(bad);
   }
-  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), Message(status), wire.SerializeAsString());
+  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), Message(status),
+                      wire.SerializeAsString());
 }
 
 absl::Status FromGrpc(const grpc::Status& status) {
@@ -46,7 +47,8 @@ absl::Status FromGrpc(const grpc::Status& status) {
       result = WithReason(result, reason);
     } else if (detail.UnpackTo(&bad)) {
       std::vector<FieldViolation> violations;
-      for (const auto& field : bad.field_violations()) violations.push_back({field.field(), field.description()});
+      for (const auto& field : bad.field_violations())
+        violations.push_back({field.field(), field.description()});
       result = WithViolations(result, violations);
     }
   }

@@ -33,7 +33,8 @@ class TypedService {
     return dispatcher_.Serve(context, service_, method, Lane::kChange, error_domain_, std::move(body));
   }
 
-  // A typed mutation by the one road: spec -> plan -> worker. `spec` must be partial: it names only what is changed.
+  // A typed mutation by the one road: spec -> plan -> worker. `spec` must be partial: it names only what is
+  // changed.
   template <class Spec, class Request>
   absl::StatusOr<Plan> Apply(const Spec& spec, const Request& request, Secrets secrets = {}) {
     LocalChange change;
@@ -66,7 +67,8 @@ absl::Status FillPage(const Request& request, Response& response, const std::vec
 // ABORTED where the caller knew another state of the resource.
 inline absl::Status CheckEtag(const std::string& wanted, const std::string& found, const std::string& name) {
   if (wanted.empty() || wanted == found) return absl::OkStatus();
-  return WithReason(Aborted("{} changed since it was read; read it again", name), {"ETAG_MISMATCH", {{"etag", found}}});
+  return WithReason(Aborted("{} changed since it was read; read it again", name),
+                    {"ETAG_MISMATCH", {{"etag", found}}});
 }
 
 inline bool IsCreated(const Ledger& ledger, const std::string& key) {

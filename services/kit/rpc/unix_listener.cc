@@ -61,7 +61,8 @@ absl::StatusOr<std::unique_ptr<UnixListener>> UnixListener::Bind(const std::stri
   }
   ::unlink(path.c_str());
   const int listen_fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  // 0660 from the first moment on: the credentials are checked in any case, the mode keeps strangers from connecting.
+  // 0660 from the first moment on: the credentials are checked in any case, the mode keeps strangers from
+  // connecting.
   const mode_t former = ::umask(0117);
   const int bound = ::bind(listen_fd, reinterpret_cast<const sockaddr*>(&address), sizeof address);
   const int bind_error = errno;

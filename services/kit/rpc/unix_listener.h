@@ -1,5 +1,5 @@
-// Accepts connections of a unix socket itself, since gRPC shows no peer credentials: only root, the daemon's own user
-// and the system user `phoenix` get through; their connections are handed to gRPC.
+// Accepts connections of a unix socket itself, since gRPC shows no peer credentials: only root, the daemon's
+// own user and the system user `phoenix` get through; their connections are handed to gRPC.
 #pragma once
 
 #include <absl/status/status.h>
@@ -24,7 +24,11 @@ class UnixListener {
 
  private:
   UnixListener(std::string path, int lock_fd, int listen_fd, int wake_read, int wake_write)
-      : path_(std::move(path)), lock_fd_(lock_fd), listen_fd_(listen_fd), wake_read_(wake_read), wake_write_(wake_write) {}
+      : path_(std::move(path)),
+        lock_fd_(lock_fd),
+        listen_fd_(listen_fd),
+        wake_read_(wake_read),
+        wake_write_(wake_write) {}
   void Loop(grpc::Server* server);
 
   const std::string path_;

@@ -53,7 +53,8 @@ absl::Status World::Delete(std::string_view kind, std::string_view name) {
 }
 
 absl::StatusOr<std::vector<std::pair<std::string, nlohmann::json>>> World::List(std::string_view kind) {
-  PHX_ASSIGN_OR_RETURN(auto select, database_.Prepare("SELECT name, value FROM objects WHERE kind=? ORDER BY name"));
+  PHX_ASSIGN_OR_RETURN(auto select,
+                       database_.Prepare("SELECT name, value FROM objects WHERE kind=? ORDER BY name"));
   select.Bind(1, kind);
   std::vector<std::pair<std::string, nlohmann::json>> objects;
   while (true) {
@@ -64,7 +65,8 @@ absl::StatusOr<std::vector<std::pair<std::string, nlohmann::json>>> World::List(
 }
 
 absl::StatusOr<int64_t> World::NextNumber() {
-  PHX_ASSIGN_OR_RETURN(auto select, database_.Prepare("UPDATE numbers SET next = next + 1 RETURNING next - 1"));
+  PHX_ASSIGN_OR_RETURN(auto select,
+                       database_.Prepare("UPDATE numbers SET next = next + 1 RETURNING next - 1"));
   PHX_RETURN_IF_ERROR(select.Step().status());
   const int64_t number = select.Int(0);
   PHX_RETURN_IF_ERROR(select.Step().status());
@@ -72,8 +74,8 @@ absl::StatusOr<int64_t> World::NextNumber() {
 }
 
 absl::StatusOr<std::optional<SimFile>> World::ReadFile(std::string_view path) {
-  PHX_ASSIGN_OR_RETURN(auto select,
-                       database_.Prepare("SELECT directory, content, uid, gid, mode FROM files WHERE path=?"));
+  PHX_ASSIGN_OR_RETURN(
+      auto select, database_.Prepare("SELECT directory, content, uid, gid, mode FROM files WHERE path=?"));
   PHX_ASSIGN_OR_RETURN(const bool found, select.Bind(1, path).Step());
   if (!found) return std::optional<SimFile>();
   SimFile file;
@@ -85,10 +87,13 @@ absl::StatusOr<std::optional<SimFile>> World::ReadFile(std::string_view path) {
 
 absl::Status World::WriteFile(std::string_view path, const SimFile& file, bool synced) {
   const std::string_view sql =
-      synced ? "INSERT INTO files VALUES(?1,?2,?3,?4,?5,?6,?3,?4,?5,?6) ON CONFLICT(path) DO UPDATE SET directory=?2, "
-               "content=?3, uid=?4, gid=?5, mode=?6, synced_content=?3, synced_uid=?4, synced_gid=?5, synced_mode=?6"
-             : "INSERT INTO files VALUES(?1,?2,?3,?4,?5,?6,NULL,NULL,NULL,NULL) ON CONFLICT(path) DO UPDATE SET "
-               "directory=?2, content=?3, uid=?4, gid=?5, mode=?6";
+      synced
+          ? "INSERT INTO files VALUES(?1,?2,?3,?4,?5,?6,?3,?4,?5,?6) ON CONFLICT(path) DO UPDATE SET "
+            "directory=?2, "
+            "content=?3, uid=?4, gid=?5, mode=?6, synced_content=?3, synced_uid=?4, synced_gid=?5, "
+            "synced_mode=?6"
+          : "INSERT INTO files VALUES(?1,?2,?3,?4,?5,?6,NULL,NULL,NULL,NULL) ON CONFLICT(path) DO UPDATE SET "
+            "directory=?2, content=?3, uid=?4, gid=?5, mode=?6";
   PHX_ASSIGN_OR_RETURN(auto insert, database_.Prepare(sql));
   return insert.Bind(1, path)
       .Bind(2, static_cast<int64_t>(file.directory))
@@ -107,8 +112,9 @@ absl::Status World::RemoveFile(std::string_view path) {
 
 absl::StatusOr<std::vector<std::string>> World::FilesBelow(std::string_view directory) {
   const std::string prefix = directory == "/" ? "/" : std::string(directory) + "/";
-  PHX_ASSIGN_OR_RETURN(auto select, database_.Prepare("SELECT path FROM files WHERE substr(path,1,?1)=?2 AND path<>'/' "
-                                                      "ORDER BY path"));
+  PHX_ASSIGN_OR_RETURN(auto select,
+                       database_.Prepare("SELECT path FROM files WHERE substr(path,1,?1)=?2 AND path<>'/' "
+                                         "ORDER BY path"));
   select.Bind(1, static_cast<int64_t>(prefix.size())).Bind(2, prefix);
   std::vector<std::string> paths;
   while (true) {
@@ -119,7 +125,8 @@ absl::StatusOr<std::vector<std::string>> World::FilesBelow(std::string_view dire
 }
 
 absl::StatusOr<std::optional<std::string>> World::TakeFault(std::string_view operation) {
-  PHX_ASSIGN_OR_RETURN(auto select, database_.Prepare("SELECT id, effect FROM faults WHERE operation=? ORDER BY id"));
+  PHX_ASSIGN_OR_RETURN(auto select,
+                       database_.Prepare("SELECT id, effect FROM faults WHERE operation=? ORDER BY id"));
   PHX_ASSIGN_OR_RETURN(const bool found, select.Bind(1, operation).Step());
   if (!found) return std::optional<std::string>();
   const std::string effect = select.Text(1);
@@ -168,20 +175,22 @@ absl::Status Machine::PowerCut() {
 absl::StatusOr<std::string> Machine::Dump() {
   std::string text;
   PHX_RETURN_IF_ERROR(database_->Transaction([&](Database& db) -> absl::Status {
-    PHX_ASSIGN_OR_RETURN(auto objects, db.Prepare("SELECT kind, name, value FROM objects ORDER BY kind, name"));
+    PHX_ASSIGN_OR_RETURN(auto objects,
+                         db.Prepare("SELECT kind, name, value FROM objects ORDER BY kind, name"));
     while (true) {
       PHX_ASSIGN_OR_RETURN(const bool row, objects.Step());
       if (!row) break;
       text += fmt::format("{} {} {}\n", objects.Text(0), objects.Text(1), objects.Text(2));
     }
-    PHX_ASSIGN_OR_RETURN(auto files,
-                         db.Prepare("SELECT path, directory, content, uid, gid, mode FROM files ORDER BY path"));
+    PHX_ASSIGN_OR_RETURN(
+        auto files, db.Prepare("SELECT path, directory, content, uid, gid, mode FROM files ORDER BY path"));
     while (true) {
       PHX_ASSIGN_OR_RETURN(const bool row, files.Step());
       if (!row) return absl::OkStatus();
-      text += fmt::format("file {} {} {}:{} {:o} {}\n", files.Text(0), files.Int(1) != 0 ? "dir" : "file", files.Int(3),
-                          files.Int(4), files.Int(5), nlohmann::json(files.Text(2)).dump(
-                              -1, ' ', false, nlohmann::json::error_handler_t::replace));
+      text += fmt::format(
+          "file {} {} {}:{} {:o} {}\n", files.Text(0), files.Int(1) != 0 ? "dir" : "file", files.Int(3),
+          files.Int(4), files.Int(5),
+          nlohmann::json(files.Text(2)).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
     }
   }));
   return text;

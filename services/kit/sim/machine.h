@@ -25,8 +25,9 @@ struct SimFile {
   FileState state;
 };
 
-// The world inside one transaction of the machine. Objects are JSON values by (kind, name); a domain's Sim host owns the
-// kinds it names ("zfs.pool", "user", "package", "ufw.rule" …). Not thread-safe; lives as long as the transaction.
+// The world inside one transaction of the machine. Objects are JSON values by (kind, name); a domain's Sim
+// host owns the kinds it names ("zfs.pool", "user", "package", "ufw.rule" …). Not thread-safe; lives as long
+// as the transaction.
 class World {
  public:
   explicit World(Database& database) : database_(database) {}
@@ -47,8 +48,8 @@ class World {
   // Paths below `directory`, not itself, sorted.
   absl::StatusOr<std::vector<std::string>> FilesBelow(std::string_view directory);
 
-  // True once for each planned fault of this name (see Machine::PlanFault); Sim hosts ask by operation and object:
-  // TakeFault("nfs.exportfs"), TakeFault("zfs.create:quickOS/vm-disks").
+  // True once for each planned fault of this name (see Machine::PlanFault); Sim hosts ask by operation and
+  // object: TakeFault("nfs.exportfs"), TakeFault("zfs.create:quickOS/vm-disks").
   absl::StatusOr<std::optional<std::string>> TakeFault(std::string_view operation);
 
  private:
@@ -66,12 +67,13 @@ class Machine {
   // The same for reading.
   absl::Status Look(const std::function<absl::Status(World&)>& body) { return Change(body); }
 
-  // The next `count` operations of this name go wrong. Effects: "fail" (an error, nothing happened), "lie" (an error
-  // although it happened), "nothing" (success although nothing happened).
+  // The next `count` operations of this name go wrong. Effects: "fail" (an error, nothing happened), "lie"
+  // (an error although it happened), "nothing" (success although nothing happened).
   absl::Status PlanFault(std::string_view operation, std::string_view effect, int count = 1);
   // What was not synced is lost; processes are gone.
   absl::Status PowerCut();
-  // The whole world as canonical text, for comparisons in tests. Kinds that hold faults and counters are left out.
+  // The whole world as canonical text, for comparisons in tests. Kinds that hold faults and counters are left
+  // out.
   absl::StatusOr<std::string> Dump();
 
  private:

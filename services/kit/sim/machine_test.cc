@@ -25,15 +25,18 @@ class MachineTest : public ::testing::Test {
 };
 
 TEST_F(MachineTest, OutlivesWhoOpenedIt) {
-  ASSERT_TRUE(machine_->Change([](World& world) { return world.Put("user", "heads", {{"uid", 1000}}); }).ok());
+  ASSERT_TRUE(
+      machine_->Change([](World& world) { return world.Put("user", "heads", {{"uid", 1000}}); }).ok());
   machine_.reset();
   machine_ = *Machine::Open(directory_);
-  ASSERT_TRUE(machine_->Look([](World& world) -> absl::Status {
-    PHX_ASSIGN_OR_RETURN(const auto user, world.Get("user", "heads"));
-    EXPECT_TRUE(user.has_value());
-    EXPECT_EQ((*user)["uid"], 1000);
-    return absl::OkStatus();
-  }).ok());
+  ASSERT_TRUE(machine_
+                  ->Look([](World& world) -> absl::Status {
+                    PHX_ASSIGN_OR_RETURN(const auto user, world.Get("user", "heads"));
+                    EXPECT_TRUE(user.has_value());
+                    EXPECT_EQ((*user)["uid"], 1000);
+                    return absl::OkStatus();
+                  })
+                  .ok());
 }
 
 TEST_F(MachineTest, AFailedChangeChangesNothing) {
@@ -49,10 +52,13 @@ TEST_F(MachineTest, AFailedChangeChangesNothing) {
 TEST_F(MachineTest, PowerCutDropsWhatWasNotSynced) {
   SimFiles files(machine_);
   ASSERT_TRUE(files.Replace("/etc/kept", {"old", 0, 0, 0644}).ok());
-  ASSERT_TRUE(machine_->Change([](World& world) -> absl::Status {
-    PHX_RETURN_IF_ERROR(world.WriteFile("/etc/kept", {false, {"new", 0, 0, 0600}}, /*synced=*/false));
-    return world.WriteFile("/etc/lost", {false, {"x", 0, 0, 0600}}, /*synced=*/false);
-  }).ok());
+  ASSERT_TRUE(machine_
+                  ->Change([](World& world) -> absl::Status {
+                    PHX_RETURN_IF_ERROR(
+                        world.WriteFile("/etc/kept", {false, {"new", 0, 0, 0600}}, /*synced=*/false));
+                    return world.WriteFile("/etc/lost", {false, {"x", 0, 0, 0600}}, /*synced=*/false);
+                  })
+                  .ok());
   ASSERT_TRUE(machine_->PowerCut().ok());
   EXPECT_EQ((*files.Read("/etc/kept"))->content, "old");
   EXPECT_FALSE(files.Read("/etc/lost")->has_value());
@@ -62,11 +68,13 @@ TEST_F(MachineTest, FaultsAreTakenOnce) {
   ASSERT_TRUE(machine_->PlanFault("nfs.exportfs", "fail", 2).ok());
   int taken = 0;
   for (int i = 0; i < 4; ++i) {
-    ASSERT_TRUE(machine_->Change([&](World& world) -> absl::Status {
-      PHX_ASSIGN_OR_RETURN(const auto fault, world.TakeFault("nfs.exportfs"));
-      taken += fault.has_value() ? 1 : 0;
-      return absl::OkStatus();
-    }).ok());
+    ASSERT_TRUE(machine_
+                    ->Change([&](World& world) -> absl::Status {
+                      PHX_ASSIGN_OR_RETURN(const auto fault, world.TakeFault("nfs.exportfs"));
+                      taken += fault.has_value() ? 1 : 0;
+                      return absl::OkStatus();
+                    })
+                    .ok());
   }
   EXPECT_EQ(taken, 2);
 }

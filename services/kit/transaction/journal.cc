@@ -98,7 +98,8 @@ TransactionRow RowFrom(const Statement& select) {
 
 constexpr char kSelectRow[] = "SELECT run_id, state, request_id, body FROM transactions ";
 
-absl::StatusOr<std::optional<TransactionRow>> SelectRow(Database& db, std::string_view where, const std::string& value) {
+absl::StatusOr<std::optional<TransactionRow>> SelectRow(Database& db, std::string_view where,
+                                                        const std::string& value) {
   PHX_ASSIGN_OR_RETURN(auto select, db.Prepare(std::string(kSelectRow) + std::string(where)));
   PHX_ASSIGN_OR_RETURN(const bool found, select.Bind(1, value).Step());
   if (!found) return std::optional<TransactionRow>();
@@ -117,7 +118,8 @@ absl::Status UpdateRow(Database& db, const TransactionRow& row) {
 absl::Status RequireState(Database& db, const std::string& run_id, TransactionState required) {
   PHX_ASSIGN_OR_RETURN(const auto row, SelectRow(db, "WHERE run_id=?", run_id));
   if (!row || row->state != required) {
-    return Aborted("run {} is {} here, not {}", run_id, row ? ToText(row->state) : "unknown", ToText(required));
+    return Aborted("run {} is {} here, not {}", run_id, row ? ToText(row->state) : "unknown",
+                   ToText(required));
   }
   return absl::OkStatus();
 }
@@ -125,7 +127,8 @@ absl::Status RequireState(Database& db, const std::string& run_id, TransactionSt
 absl::Status PutStep(Database& db, const std::string& run_id, const StepRow& row) {
   PHX_ASSIGN_OR_RETURN(
       auto insert,
-      db.Prepare("INSERT INTO steps(run_id, step_id, ordinal, state, body, captured, child) VALUES(?1,?2,?3,?4,?5,?6,?7) "
+      db.Prepare("INSERT INTO steps(run_id, step_id, ordinal, state, body, captured, child) "
+                 "VALUES(?1,?2,?3,?4,?5,?6,?7) "
                  "ON CONFLICT(run_id, step_id) DO UPDATE SET state=?4, body=?5, captured=?6, child=?7"));
   const json body = {{"step", ToJson(row.step)}, {"error", row.error}, {"remaining", row.remaining_commands}};
   insert.Bind(1, run_id)
@@ -158,12 +161,18 @@ absl::Status PutLedger(Database& db, const std::string& key, const std::optional
 
 std::string_view ToText(StepState state) {
   switch (state) {
-    case StepState::kIdle: return "IDLE";
-    case StepState::kIntent: return "INTENT";
-    case StepState::kDone: return "DONE";
-    case StepState::kUndoIntent: return "UNDO_INTENT";
-    case StepState::kReverted: return "REVERTED";
-    case StepState::kQuarantined: return "QUARANTINED";
+    case StepState::kIdle:
+      return "IDLE";
+    case StepState::kIntent:
+      return "INTENT";
+    case StepState::kDone:
+      return "DONE";
+    case StepState::kUndoIntent:
+      return "UNDO_INTENT";
+    case StepState::kReverted:
+      return "REVERTED";
+    case StepState::kQuarantined:
+      return "QUARANTINED";
   }
   return "?";
 }
@@ -184,8 +193,9 @@ absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(const std::string& direct
       if (select.Text(0) == "journal_id") journal->id_ = select.Text(1);
       if (select.Text(0) == "version" && std::stoi(select.Text(1)) > kJournalVersion) {
         return FailedPrecondition(
-            "the journal in {} is of version {}, newer than this daemon's {}: install the newer Phoenix again", directory,
-            select.Text(1), kJournalVersion);
+            "the journal in {} is of version {}, newer than this daemon's {}: install the newer Phoenix "
+            "again",
+            directory, select.Text(1), kJournalVersion);
       }
     }
   }));
@@ -208,15 +218,16 @@ absl::StatusOr<Journal::Fence> Journal::ReadFence() {
 
 absl::Status Journal::WriteFence(const Fence& fence) {
   return database_->Transaction([&](Database& db) -> absl::Status {
-    PHX_ASSIGN_OR_RETURN(auto insert, db.Prepare("INSERT OR REPLACE INTO meta VALUES('authority',?1),('epoch',?2)"));
+    PHX_ASSIGN_OR_RETURN(auto insert,
+                         db.Prepare("INSERT OR REPLACE INTO meta VALUES('authority',?1),('epoch',?2)"));
     return insert.Bind(1, fence.authority).Bind(2, std::to_string(fence.epoch)).Step().status();
   });
 }
 
 absl::Status Journal::Insert(const TransactionRecord& record) {
   return database_->Transaction([&](Database& db) -> absl::Status {
-    PHX_ASSIGN_OR_RETURN(auto insert,
-                         db.Prepare("INSERT INTO transactions(run_id, state, request_id, body) VALUES(?,?,?,?)"));
+    PHX_ASSIGN_OR_RETURN(
+        auto insert, db.Prepare("INSERT INTO transactions(run_id, state, request_id, body) VALUES(?,?,?,?)"));
     PHX_RETURN_IF_ERROR(insert.Bind(1, record.row.run_id)
                             .Bind(2, static_cast<int64_t>(record.row.state))
                             .Bind(3, record.row.request_id)
@@ -254,7 +265,9 @@ absl::StatusOr<std::optional<TransactionRecord>> Journal::Read(const std::string
     if (!row) return absl::OkStatus();
     record = TransactionRecord{*row, {}};
     PHX_ASSIGN_OR_RETURN(
-        auto select, db.Prepare("SELECT ordinal, state, body, captured, child FROM steps WHERE run_id=? ORDER BY ordinal"));
+        auto select,
+        db.Prepare(
+            "SELECT ordinal, state, body, captured, child FROM steps WHERE run_id=? ORDER BY ordinal"));
     select.Bind(1, run_id);
     while (true) {
       PHX_ASSIGN_OR_RETURN(const bool more, select.Step());
@@ -351,14 +364,16 @@ absl::Status Journal::FinishStep(const std::string& run_id, TransactionState req
       PHX_RETURN_IF_ERROR(remember(key));
       PHX_RETURN_IF_ERROR(PutLedger(db, key, std::nullopt));
     }
-    PHX_ASSIGN_OR_RETURN(auto update, db.Prepare("UPDATE steps SET ledger_before=?3 WHERE run_id=?1 AND step_id=?2"));
+    PHX_ASSIGN_OR_RETURN(auto update,
+                         db.Prepare("UPDATE steps SET ledger_before=?3 WHERE run_id=?1 AND step_id=?2"));
     return update.Bind(1, run_id).Bind(2, step.step.id).Bind(3, before.dump()).Step().status();
   });
 }
 
 absl::Status Journal::RevertStep(const std::string& run_id, const StepRow& step) {
   return database_->Transaction([&](Database& db) -> absl::Status {
-    PHX_ASSIGN_OR_RETURN(auto select, db.Prepare("SELECT ledger_before FROM steps WHERE run_id=? AND step_id=?"));
+    PHX_ASSIGN_OR_RETURN(auto select,
+                         db.Prepare("SELECT ledger_before FROM steps WHERE run_id=? AND step_id=?"));
     PHX_ASSIGN_OR_RETURN(const bool found, select.Bind(1, run_id).Bind(2, step.step.id).Step());
     if (found && !select.IsNull(0)) {
       const json before = json::parse(select.Text(0));
@@ -394,7 +409,8 @@ absl::Status Journal::Quarantine(const std::string& run_id, const StepRow& step,
 absl::StatusOr<std::vector<QuarantineRow>> Journal::Quarantined() {
   std::vector<QuarantineRow> rows;
   PHX_RETURN_IF_ERROR(database_->Transaction([&](Database& db) -> absl::Status {
-    PHX_ASSIGN_OR_RETURN(auto select, db.Prepare("SELECT key, run_id, step_id, cause, commands FROM quarantine"));
+    PHX_ASSIGN_OR_RETURN(auto select,
+                         db.Prepare("SELECT key, run_id, step_id, cause, commands FROM quarantine"));
     while (true) {
       PHX_ASSIGN_OR_RETURN(const bool more, select.Step());
       if (!more) return absl::OkStatus();

@@ -1,4 +1,5 @@
-// A participant's journal and ledger: one SQLite file (WAL, synchronous=FULL). What a call answered OK is durable.
+// A participant's journal and ledger: one SQLite file (WAL, synchronous=FULL). What a call answered OK is
+// durable.
 #pragma once
 
 #include <absl/status/status.h>
@@ -95,7 +96,8 @@ struct QuarantineRow {
 // Thread-safe.
 class Journal {
  public:
-  // Opens or creates `directory`/journal.db. DATA_LOSS for a corrupt file, FAILED_PRECONDITION for a newer version.
+  // Opens or creates `directory`/journal.db. DATA_LOSS for a corrupt file, FAILED_PRECONDITION for a newer
+  // version.
   static absl::StatusOr<std::unique_ptr<Journal>> Open(const std::string& directory);
 
   // Made when the journal was created; a node that lost its journal has another one.
@@ -116,15 +118,19 @@ class Journal {
   // Newest first.
   absl::StatusOr<std::vector<TransactionRow>> List();
 
-  // Moves the row from `from` to what `change` makes of it, in one write. ABORTED when it is in another state by now.
-  absl::Status Move(const std::string& run_id, TransactionState from, const std::function<void(TransactionRow&)>& change);
+  // Moves the row from `from` to what `change` makes of it, in one write. ABORTED when it is in another state
+  // by now.
+  absl::Status Move(const std::string& run_id, TransactionState from,
+                    const std::function<void(TransactionRow&)>& change);
   // Changes fields without regard to the state (deadline, epoch, closed).
   absl::Status Touch(const std::string& run_id, const std::function<void(TransactionRow&)>& change);
 
   // Writes a step row if the transaction is in `required`; ABORTED otherwise.
   absl::Status WriteStep(const std::string& run_id, TransactionState required, const StepRow& step);
-  absl::Status WriteChild(const std::string& run_id, const std::string& step_id, const std::optional<ChildIdentity>& child);
-  // The step is done and what it did to the ledger is recorded, in one write. The former entries are kept for undo.
+  absl::Status WriteChild(const std::string& run_id, const std::string& step_id,
+                          const std::optional<ChildIdentity>& child);
+  // The step is done and what it did to the ledger is recorded, in one write. The former entries are kept for
+  // undo.
   absl::Status FinishStep(const std::string& run_id, TransactionState required, const StepRow& step,
                           const LedgerChange& change);
   // The step is reverted and the ledger is as it was before it, in one write.

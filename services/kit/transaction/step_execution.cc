@@ -42,15 +42,19 @@ absl::Status StepExecution::Do(const std::string& run_id, StepRow row, const Sec
   row.error.clear();
   for (const std::string& name : row.step.secrets) {
     if (secrets.contains(name)) continue;
-    return RecordIdle(run_id, row, FailedPrecondition("the secret '{}' is not in this daemon's memory (it restarted?)", name));
+    return RecordIdle(
+        run_id, row,
+        FailedPrecondition("the secret '{}' is not in this daemon's memory (it restarted?)", name));
   }
   const auto now = domain_.Capture(row.step, run_id);
   if (!now.ok()) return RecordIdle(run_id, row, now.status());
   if (row.captured && *row.captured != *now) {
-    return RecordIdle(run_id, row,
-                      WithReason(Aborted("{} was changed by somebody else since the run was prepared; nothing of this step "
-                                         "was done. Plan again.", row.step.resource),
-                                 {"FOREIGN_CHANGE", {{"resource", row.step.resource}}}));
+    return RecordIdle(
+        run_id, row,
+        WithReason(Aborted("{} was changed by somebody else since the run was prepared; nothing of this step "
+                           "was done. Plan again.",
+                           row.step.resource),
+                   {"FOREIGN_CHANGE", {{"resource", row.step.resource}}}));
   }
   row.captured = *now;
   row.state = StepState::kIntent;
@@ -65,7 +69,8 @@ absl::Status StepExecution::Do(const std::string& run_id, StepRow row, const Sec
   const absl::Status failure = Failure(row, did, *probe);
   if (probe->probe == Probe::kPartial) {
     const absl::Status undone = domain_.Undo(row.step, context);
-    if (!undone.ok()) return RecordIdle(run_id, row, Annotate(failure, "and its beginnings could not be undone yet"));
+    if (!undone.ok())
+      return RecordIdle(run_id, row, Annotate(failure, "and its beginnings could not be undone yet"));
   }
   return RecordIdle(run_id, row, failure);
 }
@@ -80,7 +85,8 @@ absl::Status StepExecution::RecordDone(const std::string& run_id, StepRow& row, 
   return finished;
 }
 
-// A step that failed is kept as kIntent unless the probe says that nothing of it is there: undo then looks again.
+// A step that failed is kept as kIntent unless the probe says that nothing of it is there: undo then looks
+// again.
 absl::Status StepExecution::RecordIdle(const std::string& run_id, StepRow& row, const absl::Status& why) {
   row.error = Message(why);
   if (row.state == StepState::kIntent) {
@@ -134,7 +140,8 @@ absl::Status StepExecution::Undo(const std::string& run_id, StepRow row) {
     undone = domain_.Undo(row.step, context);
     probe = domain_.ProbeStep(row.step, context);
     if (probe.ok() && probe->probe == Probe::kNotDone) return Revert(run_id, row);
-    if (undone.ok()) undone = probe.ok() ? Internal("after undo there is still: {}", probe->found) : probe.status();
+    if (undone.ok())
+      undone = probe.ok() ? Internal("after undo there is still: {}", probe->found) : probe.status();
   }
   return Quarantine(run_id, row, Message(undone));
 }

@@ -1,5 +1,5 @@
-// Does and undoes single steps: undo data durable before the do, the real state probed after it. Knows one rule set
-// (docs/adr/0002-participant-contract.md) and nothing of runs, deadlines or siblings.
+// Does and undoes single steps: undo data durable before the do, the real state probed after it. Knows one
+// rule set (docs/adr/0002-participant-contract.md) and nothing of runs, deadlines or siblings.
 #pragma once
 
 #include <absl/status/status.h>

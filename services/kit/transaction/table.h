@@ -1,5 +1,6 @@
-// The binding table of the commit protocol: participant state × message. It is model-checked; code that differs from it
-// is wrong, and a changed row needs a changed and re-checked model (docs/adr/0001-commit-protocol.md). Pure.
+// The binding table of the commit protocol: participant state × message. It is model-checked; code that
+// differs from it is wrong, and a changed row needs a changed and re-checked model
+// (docs/adr/0001-commit-protocol.md). Pure.
 #pragma once
 
 #include <string_view>
@@ -8,7 +9,16 @@ namespace phoenix::kit {
 
 enum class TransactionState { kNone = 0, kPreparing, kPrepared, kInDoubt, kUndoing, kUndone, kCommitted };
 
-enum class ProtocolMessage { kPrepare, kApply, kVerify, kPrepareCommit, kCommit, kUndo, kDeadline, kSiblingUndo };
+enum class ProtocolMessage {
+  kPrepare,
+  kApply,
+  kVerify,
+  kPrepareCommit,
+  kCommit,
+  kUndo,
+  kDeadline,
+  kSiblingUndo
+};
 
 enum class Answer {
   kWork,      // do what the message asks for in this state

@@ -8,7 +8,9 @@ namespace {
 
 using kit::Caller;
 
-v1::NfsSpec Partial(const ExportSpec& wanted) { return ToProto(NfsSpec{.exports = {wanted}, .partial = true}); }
+v1::NfsSpec Partial(const ExportSpec& wanted) {
+  return ToProto(NfsSpec{.exports = {wanted}, .partial = true});
+}
 
 }  // namespace
 
@@ -33,12 +35,13 @@ grpc::ServerUnaryReactor* NfsService::ListExports(grpc::CallbackServerContext* c
                                                   v1::ListExportsResponse* response) {
   return typed_.Read(context, "ListExports", [=, this](const Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const auto all, ReadAll());
-    return kit::FillPage(*request, *response, all, [&](const v1::Export& one) { *response->add_exports() = one; });
+    return kit::FillPage(*request, *response, all,
+                         [&](const v1::Export& one) { *response->add_exports() = one; });
   });
 }
 
-grpc::ServerUnaryReactor* NfsService::GetExport(grpc::CallbackServerContext* context, const v1::GetExportRequest* request,
-                                                v1::Export* response) {
+grpc::ServerUnaryReactor* NfsService::GetExport(grpc::CallbackServerContext* context,
+                                                const v1::GetExportRequest* request, v1::Export* response) {
   return typed_.Read(context, "GetExport", [=, this](const Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(*response, Read(request->name()));
     return absl::OkStatus();
@@ -46,7 +49,8 @@ grpc::ServerUnaryReactor* NfsService::GetExport(grpc::CallbackServerContext* con
 }
 
 grpc::ServerUnaryReactor* NfsService::CreateExport(grpc::CallbackServerContext* context,
-                                                   const v1::CreateExportRequest* request, v1::Export* response) {
+                                                   const v1::CreateExportRequest* request,
+                                                   v1::Export* response) {
   return typed_.Change(context, "CreateExport", [=, this](const Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const ExportSpec wanted, ToExportSpec(request->export_()));
     PHX_ASSIGN_OR_RETURN(const kit::Plan plan, typed_.Apply(Partial(wanted), *request));
@@ -59,13 +63,15 @@ grpc::ServerUnaryReactor* NfsService::CreateExport(grpc::CallbackServerContext* 
 }
 
 grpc::ServerUnaryReactor* NfsService::UpdateExport(grpc::CallbackServerContext* context,
-                                                   const v1::UpdateExportRequest* request, v1::Export* response) {
+                                                   const v1::UpdateExportRequest* request,
+                                                   v1::Export* response) {
   return typed_.Change(context, "UpdateExport", [=, this](const Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const v1::Export now, Read(request->export_().name()));
     PHX_RETURN_IF_ERROR(kit::CheckEtag(request->export_().etag(), now.etag(), now.name()));
     for (const std::string& path : request->update_mask().paths()) {
       if (path == "clients") continue;
-      return WithViolations(InvalidArgument("'{}' cannot be updated", path), {{"update_mask", "may name clients"}});
+      return WithViolations(InvalidArgument("'{}' cannot be updated", path),
+                            {{"update_mask", "may name clients"}});
     }
     PHX_ASSIGN_OR_RETURN(const ExportSpec wanted, ToExportSpec(request->export_()));
     PHX_RETURN_IF_ERROR(typed_.Apply(Partial(wanted), *request).status());
@@ -77,11 +83,15 @@ grpc::ServerUnaryReactor* NfsService::UpdateExport(grpc::CallbackServerContext* 
 }
 
 grpc::ServerUnaryReactor* NfsService::DeleteExport(grpc::CallbackServerContext* context,
-                                                   const v1::DeleteExportRequest* request, v1::Export* response) {
+                                                   const v1::DeleteExportRequest* request,
+                                                   v1::Export* response) {
   return typed_.Change(context, "DeleteExport", [=, this](const Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(*response, Read(request->name()));
     PHX_RETURN_IF_ERROR(kit::CheckEtag(request->etag(), response->etag(), request->name()));
-    const ExportSpec gone{.path = response->path(), .clients = {}, .presence = Presence::kAbsent, .origin = "name",
+    const ExportSpec gone{.path = response->path(),
+                          .clients = {},
+                          .presence = Presence::kAbsent,
+                          .origin = "name",
                           .mount_point = ""};
     return typed_.Apply(Partial(gone), *request).status();
   });

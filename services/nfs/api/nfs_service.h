@@ -15,15 +15,19 @@ class NfsService final : public v1::NfsService::CallbackService {
   NfsService(NfsHost& host, kit::Participant& participant, kit::Dispatcher& dispatcher)
       : host_(host), typed_(participant, dispatcher, v1::NfsService::service_full_name()) {}
 
-  grpc::ServerUnaryReactor* ListExports(grpc::CallbackServerContext* context, const v1::ListExportsRequest* request,
+  grpc::ServerUnaryReactor* ListExports(grpc::CallbackServerContext* context,
+                                        const v1::ListExportsRequest* request,
                                         v1::ListExportsResponse* response) override;
-  grpc::ServerUnaryReactor* GetExport(grpc::CallbackServerContext* context, const v1::GetExportRequest* request,
-                                      v1::Export* response) override;
-  grpc::ServerUnaryReactor* CreateExport(grpc::CallbackServerContext* context, const v1::CreateExportRequest* request,
+  grpc::ServerUnaryReactor* GetExport(grpc::CallbackServerContext* context,
+                                      const v1::GetExportRequest* request, v1::Export* response) override;
+  grpc::ServerUnaryReactor* CreateExport(grpc::CallbackServerContext* context,
+                                         const v1::CreateExportRequest* request,
                                          v1::Export* response) override;
-  grpc::ServerUnaryReactor* UpdateExport(grpc::CallbackServerContext* context, const v1::UpdateExportRequest* request,
+  grpc::ServerUnaryReactor* UpdateExport(grpc::CallbackServerContext* context,
+                                         const v1::UpdateExportRequest* request,
                                          v1::Export* response) override;
-  grpc::ServerUnaryReactor* DeleteExport(grpc::CallbackServerContext* context, const v1::DeleteExportRequest* request,
+  grpc::ServerUnaryReactor* DeleteExport(grpc::CallbackServerContext* context,
+                                         const v1::DeleteExportRequest* request,
                                          v1::Export* response) override;
 
  private:

@@ -15,8 +15,8 @@ namespace {
 
 constexpr char kMainFile[] = "/etc/exports";
 
-// Entries of `before` that are neither in `after` nor of `path`: what the change took from others. Options are not looked
-// at: where they were otherwise than the files say, exportfs has put that right.
+// Entries of `before` that are neither in `after` nor of `path`: what the change took from others. Options
+// are not looked at: where they were otherwise than the files say, exportfs has put that right.
 std::vector<LiveExport> LostIn(const std::vector<LiveExport>& before, const std::vector<LiveExport>& after,
                                const std::string& path) {
   std::vector<LiveExport> lost;
@@ -30,7 +30,8 @@ std::vector<LiveExport> LostIn(const std::vector<LiveExport>& before, const std:
 }
 
 bool IsIn(const std::vector<LiveExport>& live, const LiveExport& one) {
-  return std::any_of(live.begin(), live.end(), [&](const LiveExport& other) { return ToText(other) == ToText(one); });
+  return std::any_of(live.begin(), live.end(),
+                     [&](const LiveExport& other) { return ToText(other) == ToText(one); });
 }
 
 // mountd's port in nfs.conf: "[mountd]" … "port=32767".
@@ -42,8 +43,9 @@ int MountdPortIn(const std::string& text) {
     const size_t end = std::min(text.find('\n', at), text.size());
     std::string line = text.substr(at, end - at);
     at = end + 1;
-    line.erase(std::remove_if(line.begin(), line.end(), [](char c) { return c == ' ' || c == '\t' || c == '\r'; }),
-               line.end());
+    line.erase(
+        std::remove_if(line.begin(), line.end(), [](char c) { return c == ' ' || c == '\t' || c == '\r'; }),
+        line.end());
     if (line.starts_with('[')) section = line;
     if (section != "[mountd]" || !line.starts_with("port=")) continue;
     int value = 0;
@@ -118,8 +120,9 @@ absl::Status ExportsHost::RemoveOwnFile(bool directory_too) {
   PHX_ASSIGN_OR_RETURN(const auto own, files_.Read(kOwnFile));
   if (own) {
     if (own->content != RenderOwnFile({})) {
-      return WithReason(FailedPrecondition("{} holds more than Phoenix's header and is left where it is", kOwnFile),
-                        {"FOREIGN_CHANGE", {{"file", kOwnFile}}});
+      return WithReason(
+          FailedPrecondition("{} holds more than Phoenix's header and is left where it is", kOwnFile),
+          {"FOREIGN_CHANGE", {{"file", kOwnFile}}});
     }
     PHX_RETURN_IF_ERROR(files_.Remove(kOwnFile));
   }
@@ -143,9 +146,10 @@ absl::Status ExportsHost::SetEntry(const EntryChange& change, const ChildObserve
     const bool others = std::any_of(by_hand.begin(), by_hand.end(),
                                     [&](const LiveExport& one) { return one.path != change.path; });
     if (others) {
-      return WithReason(FailedPrecondition("{} was exported by hand and stands in no file; `exportfs -r` would cut it",
-                                           ToText(by_hand.front())),
-                        {"EXPORTS_BY_HAND", {{"path", by_hand.front().path}}});
+      return WithReason(
+          FailedPrecondition("{} was exported by hand and stands in no file; `exportfs -r` would cut it",
+                             ToText(by_hand.front())),
+          {"EXPORTS_BY_HAND", {{"path", by_hand.front().path}}});
     }
   }
   OwnExports wanted = before.own;
@@ -159,12 +163,13 @@ absl::Status ExportsHost::SetEntry(const EntryChange& change, const ChildObserve
   }
   const std::string text = RenderOwnFile(wanted);
   std::string difference;
-  if (!ReadsBackAs(text, wanted, &difference)) return Internal("the rendered {} is wrong: {}", kOwnFile, difference);
+  if (!ReadsBackAs(text, wanted, &difference))
+    return Internal("the rendered {} is wrong: {}", kOwnFile, difference);
   return PutInPlace(text, change, before, on_child);
 }
 
-absl::Status ExportsHost::PutInPlace(const std::string& text, const EntryChange& change, const NfsState& before,
-                                     const ChildObserver& on_child) {
+absl::Status ExportsHost::PutInPlace(const std::string& text, const EntryChange& change,
+                                     const NfsState& before, const ChildObserver& on_child) {
   PHX_ASSIGN_OR_RETURN(const auto former, files_.Read(kOwnFile));
   const bool changes = former && former->content != text;
   if (changes) {
@@ -213,8 +218,8 @@ absl::Status ExportsHost::PutLive(const std::vector<std::string>& paths, const C
                     {"EXPORT_MISMATCH", {{"path", paths.front()}}});
 }
 
-absl::Status ExportsHost::RestoreLive(const std::vector<std::string>& paths, const std::vector<LiveExport>& before,
-                                      const ChildObserver& on_child) {
+absl::Status ExportsHost::RestoreLive(const std::vector<std::string>& paths,
+                                      const std::vector<LiveExport>& before, const ChildObserver& on_child) {
   absl::MutexLock lock(&own_file_);
   PHX_ASSIGN_OR_RETURN(const auto now, LiveNow());
   for (const std::string& path : paths) {

@@ -89,10 +89,12 @@ absl::StatusOr<StorageSpec> ToStorageSpec(const v1::Storage& storage) {
     violations.push_back({"storage.nodes", "output only: an entry belongs to the nodes that declare it"});
   }
   if (storage.disabled()) {
-    violations.push_back({"storage.disabled", "Phoenix does not switch entries off; use `pvesm set ID --disable 1`"});
+    violations.push_back(
+        {"storage.disabled", "Phoenix does not switch entries off; use `pvesm set ID --disable 1`"});
   }
   if (!violations.empty()) {
-    return WithViolations(InvalidArgument("{}: {}", violations.front().field, violations.front().description), violations);
+    return WithViolations(InvalidArgument("{}: {}", violations.front().field, violations.front().description),
+                          violations);
   }
   spec.type = storage.type();
   spec.content.insert(storage.content().begin(), storage.content().end());
@@ -111,6 +113,8 @@ absl::StatusOr<std::string> ParseStorageName(std::string_view name) {
 
 std::string StorageName(std::string_view id) { return std::string(kPrefix) + std::string(id); }
 
-std::string EtagOf(const StorageEntry& entry) { return Sha256Hex(CanonicalText(entry)).substr(0, kEtagLength); }
+std::string EtagOf(const StorageEntry& entry) {
+  return Sha256Hex(CanonicalText(entry)).substr(0, kEtagLength);
+}
 
 }  // namespace phoenix::proxmox

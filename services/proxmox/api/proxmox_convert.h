@@ -19,8 +19,8 @@ v1::ProxmoxSpec ToProto(const ProxmoxSpec& spec);
 
 // The resource of an entry; `managed`: Phoenix made it.
 v1::Storage ToProto(const StorageEntry& entry, bool managed);
-// What a typed create or update wants: the resource as a declared entry. Nodes and the switch cannot be declared and are
-// refused where they are set.
+// What a typed create or update wants: the resource as a declared entry. Nodes and the switch cannot be
+// declared and are refused where they are set.
 absl::StatusOr<StorageSpec> ToStorageSpec(const v1::Storage& storage);
 
 // "storages/ID" to ID; INVALID_ARGUMENT for anything else.

@@ -16,7 +16,11 @@ constexpr char kType[] = "phoenix.proxmox.v1.ProxmoxSpec";
 TEST(ProxmoxConvert, ASpecComesBackAsItWent) {
   ProxmoxSpec spec;
   spec.partial = true;
-  spec.storages.push_back({"vm", "zfspool", {"images", "rootdir"}, {{"pool", "tank/vm"}, {"sparse", "1"}}, false,
+  spec.storages.push_back({"vm",
+                           "zfspool",
+                           {"images", "rootdir"},
+                           {{"pool", "tank/vm"}, {"sparse", "1"}},
+                           false,
                            "zfs.datasets[0]"});
   spec.storages.push_back({"old", "", {}, {}, true, "zfs.datasets[1]"});
   const auto back = ParseSpec(kType, ToProto(spec).SerializeAsString());
@@ -25,7 +29,8 @@ TEST(ProxmoxConvert, ASpecComesBackAsItWent) {
 }
 
 TEST(ProxmoxConvert, OtherTypesBytesAndPresencesAreRefused) {
-  EXPECT_THAT(Message(ParseSpec("phoenix.zfs.v1.ZfsSpec", "").status()), HasSubstr("phoenix.proxmox.v1.ProxmoxSpec"));
+  EXPECT_THAT(Message(ParseSpec("phoenix.zfs.v1.ZfsSpec", "").status()),
+              HasSubstr("phoenix.proxmox.v1.ProxmoxSpec"));
   EXPECT_EQ(ParseSpec(kType, "\xff\xff").status().code(), absl::StatusCode::kInvalidArgument);
   v1::ProxmoxSpec proto;
   proto.add_storages()->set_presence(static_cast<v1::Presence>(7));
@@ -39,7 +44,8 @@ TEST(ProxmoxConvert, AnUnspecifiedPresenceIsPresent) {
 }
 
 TEST(ProxmoxConvert, AResourceTellsTheWholeEntry) {
-  const StorageEntry entry{"vm", "zfspool", {"rootdir", "images"}, {"pve2", "pve1"}, true, {{"pool", "tank"}}, false};
+  const StorageEntry entry{"vm", "zfspool", {"rootdir", "images"}, {"pve2", "pve1"}, true, {{"pool", "tank"}},
+                           false};
   const v1::Storage storage = ToProto(entry, true);
   EXPECT_EQ(storage.name(), "storages/vm");
   EXPECT_EQ(storage.type(), "zfspool");

@@ -60,7 +60,8 @@ grpc::ServerUnaryReactor* ProxmoxService::ListStorages(grpc::CallbackServerConte
 }
 
 grpc::ServerUnaryReactor* ProxmoxService::GetStorage(grpc::CallbackServerContext* context,
-                                                     const v1::GetStorageRequest* request, v1::Storage* response) {
+                                                     const v1::GetStorageRequest* request,
+                                                     v1::Storage* response) {
   return typed_.Read(context, "GetStorage", [=, this](const kit::Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(*response, Read(request->name()));
     return absl::OkStatus();
@@ -68,7 +69,8 @@ grpc::ServerUnaryReactor* ProxmoxService::GetStorage(grpc::CallbackServerContext
 }
 
 grpc::ServerUnaryReactor* ProxmoxService::CreateStorage(grpc::CallbackServerContext* context,
-                                                        const v1::CreateStorageRequest* request, v1::Storage* response) {
+                                                        const v1::CreateStorageRequest* request,
+                                                        v1::Storage* response) {
   return typed_.Change(context, "CreateStorage", [=, this](const kit::Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const StorageSpec storage, ToStorageSpec(request->storage()));
     PHX_ASSIGN_OR_RETURN(const kit::Plan plan, typed_.Apply(PartialSpec(storage), *request));
@@ -83,7 +85,8 @@ grpc::ServerUnaryReactor* ProxmoxService::CreateStorage(grpc::CallbackServerCont
 }
 
 grpc::ServerUnaryReactor* ProxmoxService::UpdateStorage(grpc::CallbackServerContext* context,
-                                                        const v1::UpdateStorageRequest* request, v1::Storage* response) {
+                                                        const v1::UpdateStorageRequest* request,
+                                                        v1::Storage* response) {
   return typed_.Change(context, "UpdateStorage", [=, this](const kit::Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(v1::Storage wanted, Read(request->storage().name()));
     PHX_RETURN_IF_ERROR(kit::CheckEtag(request->storage().etag(), wanted.etag(), wanted.name()));
@@ -101,12 +104,14 @@ grpc::ServerUnaryReactor* ProxmoxService::UpdateStorage(grpc::CallbackServerCont
 }
 
 grpc::ServerUnaryReactor* ProxmoxService::DeleteStorage(grpc::CallbackServerContext* context,
-                                                        const v1::DeleteStorageRequest* request, v1::Storage* response) {
+                                                        const v1::DeleteStorageRequest* request,
+                                                        v1::Storage* response) {
   return typed_.Change(context, "DeleteStorage", [=, this](const kit::Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(*response, Read(request->name()));
     PHX_RETURN_IF_ERROR(kit::CheckEtag(request->etag(), response->etag(), request->name()));
     PHX_ASSIGN_OR_RETURN(const std::string id, ParseStorageName(request->name()));
-    StorageSpec storage{.id = id, .type = response->type(), .content = {}, .options = {}, .absent = true, .origin = "name"};
+    StorageSpec storage{
+        .id = id, .type = response->type(), .content = {}, .options = {}, .absent = true, .origin = "name"};
     return typed_.Apply(PartialSpec(storage), *request).status();
   });
 }

@@ -13,15 +13,19 @@ class ProxmoxService final : public v1::ProxmoxService::CallbackService {
   ProxmoxService(ProxmoxHost& host, kit::Participant& participant, kit::Dispatcher& dispatcher)
       : host_(host), typed_(participant, dispatcher, v1::ProxmoxService::service_full_name()) {}
 
-  grpc::ServerUnaryReactor* ListStorages(grpc::CallbackServerContext* context, const v1::ListStoragesRequest* request,
+  grpc::ServerUnaryReactor* ListStorages(grpc::CallbackServerContext* context,
+                                         const v1::ListStoragesRequest* request,
                                          v1::ListStoragesResponse* response) override;
-  grpc::ServerUnaryReactor* GetStorage(grpc::CallbackServerContext* context, const v1::GetStorageRequest* request,
-                                       v1::Storage* response) override;
-  grpc::ServerUnaryReactor* CreateStorage(grpc::CallbackServerContext* context, const v1::CreateStorageRequest* request,
+  grpc::ServerUnaryReactor* GetStorage(grpc::CallbackServerContext* context,
+                                       const v1::GetStorageRequest* request, v1::Storage* response) override;
+  grpc::ServerUnaryReactor* CreateStorage(grpc::CallbackServerContext* context,
+                                          const v1::CreateStorageRequest* request,
                                           v1::Storage* response) override;
-  grpc::ServerUnaryReactor* UpdateStorage(grpc::CallbackServerContext* context, const v1::UpdateStorageRequest* request,
+  grpc::ServerUnaryReactor* UpdateStorage(grpc::CallbackServerContext* context,
+                                          const v1::UpdateStorageRequest* request,
                                           v1::Storage* response) override;
-  grpc::ServerUnaryReactor* DeleteStorage(grpc::CallbackServerContext* context, const v1::DeleteStorageRequest* request,
+  grpc::ServerUnaryReactor* DeleteStorage(grpc::CallbackServerContext* context,
+                                          const v1::DeleteStorageRequest* request,
                                           v1::Storage* response) override;
 
  private:

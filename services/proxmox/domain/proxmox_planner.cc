@@ -13,7 +13,8 @@ namespace phoenix::proxmox {
 namespace {
 
 bool HasMount(const ProxmoxState& state, std::string_view path) {
-  return std::any_of(state.mounts.begin(), state.mounts.end(), [&](const Mount& m) { return m.path == path; });
+  return std::any_of(state.mounts.begin(), state.mounts.end(),
+                     [&](const Mount& m) { return m.path == path; });
 }
 
 // The longest mount at or above the path; "/" is not told.
@@ -58,8 +59,8 @@ class Planner {
     auto mistakes = CheckSpec(spec_);
     if (!mistakes.empty()) {
       return WithViolations(InvalidArgument("{} in the declared storage entries: {}: {}",
-                                            mistakes.size() == 1 ? "a mistake" : "mistakes", mistakes.front().field,
-                                            mistakes.front().description),
+                                            mistakes.size() == 1 ? "a mistake" : "mistakes",
+                                            mistakes.front().field, mistakes.front().description),
                             mistakes);
     }
     if (!state_.installed) {
@@ -78,19 +79,20 @@ class Planner {
       }
     }
     if (!plan_.steps.empty() && !state_.quorate) {
-      return WithReason(FailedPrecondition("cluster {} has no quorum: /etc/pve is read-only, so storage entries cannot "
-                                           "change; bring the other nodes back (`pvecm status` names them) and plan again",
-                                           state_.cluster),
-                        {"NO_QUORUM", {{"cluster", state_.cluster}}});
+      return WithReason(
+          FailedPrecondition("cluster {} has no quorum: /etc/pve is read-only, so storage entries cannot "
+                             "change; bring the other nodes back (`pvecm status` names them) and plan again",
+                             state_.cluster),
+          {"NO_QUORUM", {{"cluster", state_.cluster}}});
     }
     ForeignKeys();
     if (!surroundings_.partial) Orphans();
     if (!plan_.steps.empty()) LostLines();
     if (problems_.empty()) return std::move(plan_);
-    return WithViolations(FailedPrecondition("{}: {}{}", problems_.front().field, problems_.front().description,
-                                             problems_.size() == 1 ? "" : fmt::format(" (and {} more)",
-                                                                                      problems_.size() - 1)),
-                          problems_);
+    return WithViolations(
+        FailedPrecondition("{}: {}{}", problems_.front().field, problems_.front().description,
+                           problems_.size() == 1 ? "" : fmt::format(" (and {} more)", problems_.size() - 1)),
+        problems_);
   }
 
  private:
@@ -99,17 +101,21 @@ class Planner {
   }
 
   void Problem(const StorageSpec& spec, std::string_view field, std::string text) {
-    problems_.push_back({field.empty() ? Place(spec) : fmt::format("{}.{}", Place(spec), field), std::move(text)});
+    problems_.push_back(
+        {field.empty() ? Place(spec) : fmt::format("{}.{}", Place(spec), field), std::move(text)});
   }
 
-  void Warn(const std::string& id, std::string text) { plan_.notes.push_back({true, "storage:" + id, std::move(text)}); }
+  void Warn(const std::string& id, std::string text) {
+    plan_.notes.push_back({true, "storage:" + id, std::move(text)});
+  }
 
   absl::Status Broken() const {
-    return WithReason(FailedPrecondition("/etc/pve/storage.cfg is broken, so that every storage tool of the whole cluster "
-                                         "fails: {}. Repair or delete that section by hand (it needs all its required "
-                                         "options), check with `pvesm status`, and plan again",
-                                         Join(Words(state_.config.broken.begin(), state_.config.broken.end()), "; ")),
-                      {"STORAGE_CONFIG_BROKEN", {{"file", "/etc/pve/storage.cfg"}}});
+    return WithReason(
+        FailedPrecondition("/etc/pve/storage.cfg is broken, so that every storage tool of the whole cluster "
+                           "fails: {}. Repair or delete that section by hand (it needs all its required "
+                           "options), check with `pvesm status`, and plan again",
+                           Join(Words(state_.config.broken.begin(), state_.config.broken.end()), "; ")),
+        {"STORAGE_CONFIG_BROKEN", {{"file", "/etc/pve/storage.cfg"}}});
   }
 
   void WithoutProxmox() {
@@ -135,33 +141,41 @@ class Planner {
     if (entry == nullptr) {
       if (spec.type == kCifs && spec.options.count("username") != 0) {
         Problem(spec, "options.username",
-                "a cifs entry with a password cannot be added by Phoenix yet, since pvesm takes the password only as an "
-                "argument that every process can read; make it once with `pvesm add cifs " + spec.id +
-                " … --password`, then Phoenix manages its contents and options");
+                "a cifs entry with a password cannot be added by Phoenix yet, since pvesm takes the password "
+                "only as an "
+                "argument that every process can read; make it once with `pvesm add cifs " +
+                    spec.id + " … --password`, then Phoenix manages its contents and options");
         return;
       }
       AddStep(spec, wanted, nullptr);
       return;
     }
-    // What Phoenix added by itself is kept up where it made the entry; of others' entries only the declared fields count.
+    // What Phoenix added by itself is kept up where it made the entry; of others' entries only the declared
+    // fields count.
     Definition compared = wanted;
-    if (!Owned(spec.id).created && spec.options.count("is_mountpoint") == 0) compared.options.erase("is_mountpoint");
+    if (!Owned(spec.id).created && spec.options.count("is_mountpoint") == 0)
+      compared.options.erase("is_mountpoint");
     auto differences = Compare(*entry, compared);
     const bool member = IsMember(*entry, state_.node);
     bool impossible = false;
     for (const Difference& difference : differences) {
       if (difference.fixed) {
-        Problem(spec, difference.field,
-                fmt::format("storage '{}' is there with {} '{}', and Proxmox VE cannot change that. Declare {} '{}', or "
-                            "another id, or take the entry away yourself once no guest uses it (`pvesm remove {}`; its data "
-                            "stays)",
-                            spec.id, difference.field, difference.found, difference.field, difference.found, spec.id));
+        Problem(
+            spec, difference.field,
+            fmt::format(
+                "storage '{}' is there with {} '{}', and Proxmox VE cannot change that. Declare {} '{}', or "
+                "another id, or take the entry away yourself once no guest uses it (`pvesm remove {}`; its "
+                "data "
+                "stays)",
+                spec.id, difference.field, difference.found, difference.field, difference.found, spec.id));
         impossible = true;
       } else if (!member) {
         Problem(spec, difference.field,
-                fmt::format("storage '{}' belongs to node {} with {} '{}', not '{}'; one entry has one definition: declare "
+                fmt::format("storage '{}' belongs to node {} with {} '{}', not '{}'; one entry has one "
+                            "definition: declare "
                             "the same on every node, or another id",
-                            spec.id, Join(entry->nodes, ", "), difference.field, difference.found, difference.wanted));
+                            spec.id, Join(entry->nodes, ", "), difference.field, difference.found,
+                            difference.wanted));
         impossible = true;
       }
     }
@@ -195,8 +209,15 @@ class Planner {
 
   void SetStep(const StorageSpec& spec, const std::vector<Difference>& differences) {
     const OwnedStorage owned = Owned(spec.id);
-    StorageStep step{StorageAction::kSet, spec.id, state_.node, {spec.type, std::nullopt, {}}, owned.created, owned.joined,
-                     {}, {}, false};
+    StorageStep step{StorageAction::kSet,
+                     spec.id,
+                     state_.node,
+                     {spec.type, std::nullopt, {}},
+                     owned.created,
+                     owned.joined,
+                     {},
+                     {},
+                     false};
     for (const Difference& difference : differences) {
       step.diffs.push_back({difference.field, difference.found, difference.wanted});
       if (difference.field == "content") {
@@ -212,10 +233,12 @@ class Planner {
     const StorageEntry* entry = Find(spec.id);
     if (entry == nullptr || entry->implicit || !IsMember(*entry, state_.node)) return;
     if (!Owned(spec.id).joined) {
-      Problem(spec, "state",
-              fmt::format("storage '{}' was not made by Phoenix, so Phoenix does not remove it; take it away yourself "
-                          "(`pvesm remove {}`) or leave it out of the configuration",
-                          spec.id, spec.id));
+      Problem(
+          spec, "state",
+          fmt::format(
+              "storage '{}' was not made by Phoenix, so Phoenix does not remove it; take it away yourself "
+              "(`pvesm remove {}`) or leave it out of the configuration",
+              spec.id, spec.id));
       return;
     }
     const auto users = state_.users.find(spec.id);
@@ -227,12 +250,14 @@ class Planner {
     }
     if (entry->nodes.empty() && !state_.cluster.empty()) {
       Problem(spec, "state",
-              fmt::format("storage '{}' belongs to all nodes of cluster {} by now; restrict it first (`pvesm set {} --nodes "
+              fmt::format("storage '{}' belongs to all nodes of cluster {} by now; restrict it first (`pvesm "
+                          "set {} --nodes "
                           "{}`) or take it away yourself",
                           spec.id, state_.cluster, spec.id, state_.node));
       return;
     }
-    StorageStep step{StorageAction::kRemove, spec.id, state_.node, DefinitionOf(*entry), true, true, {}, {}, false};
+    StorageStep step{
+        StorageAction::kRemove, spec.id, state_.node, DefinitionOf(*entry), true, true, {}, {}, false};
     Words rest = entry->nodes;
     rest.erase(state_.node);
     step.extends = !rest.empty();
@@ -246,7 +271,8 @@ class Planner {
     }
     // Only so that it goes before what it stands on; nothing is needed for going.
     const std::string ground = GroundOf(spec.id, step.definition, state_);
-    if (!ground.empty() && IsThere(ground, step.definition, state_)) step.requires_keys.push_back({ground, true});
+    if (!ground.empty() && IsThere(ground, step.definition, state_))
+      step.requires_keys.push_back({ground, true});
     plan_.steps.push_back(std::move(step));
   }
 
@@ -255,15 +281,18 @@ class Planner {
     const std::string path = PathOf(spec.id, wanted);
     const std::string mount = MountPointOf(wanted);
     if (spec.type == kDir && mount.empty()) {
-      Warn(spec.id, fmt::format("is_mountpoint is off: whenever nothing is mounted at {}, Proxmox VE writes to the file "
-                                "system below it",
-                                path));
+      Warn(spec.id,
+           fmt::format(
+               "is_mountpoint is off: whenever nothing is mounted at {}, Proxmox VE writes to the file "
+               "system below it",
+               path));
     }
     if (spec.type == kDir && mount == path && state_.folders.count(path) != 0 && !HasMount(state_, path)) {
       const std::string above = MountAbove(state_, path);
-      Warn(spec.id, fmt::format("{} is a folder but no mount point yet; unless a dataset is mounted there, declare "
-                                "is_mountpoint {}",
-                                path, above.empty() ? "0" : above));
+      Warn(spec.id,
+           fmt::format("{} is a folder but no mount point yet; unless a dataset is mounted there, declare "
+                       "is_mountpoint {}",
+                       path, above.empty() ? "0" : above));
     }
     Loopback(spec, wanted);
   }
@@ -272,30 +301,41 @@ class Planner {
     if (spec.type != kNfs || !IsThisNode(OptionOf(wanted, "server"), state_)) return;
     const auto options = SplitList(OptionOf(wanted, "options"));
     const bool soft = std::find(options.begin(), options.end(), "soft") != options.end();
-    const bool disks = !wanted.content || wanted.content->count("images") != 0 || wanted.content->count("rootdir") != 0;
-    Warn(spec.id, fmt::format("mounts an export of this very node through NFS{}; a dir or zfspool entry on the dataset is "
-                              "faster and cannot hang",
-                              soft && disks ? ", with soft mounts, which lose the writes of VM disks" : ""));
+    const bool disks =
+        !wanted.content || wanted.content->count("images") != 0 || wanted.content->count("rootdir") != 0;
+    Warn(spec.id,
+         fmt::format(
+             "mounts an export of this very node through NFS{}; a dir or zfspool entry on the dataset is "
+             "faster and cannot hang",
+             soft && disks ? ", with soft mounts, which lose the writes of VM disks" : ""));
   }
 
   // What an entry that is there already deserves to be told.
   void Remarks(const StorageSpec& spec, const StorageEntry& entry, const Definition& compared) {
     if (entry.disabled) Warn(spec.id, "is switched off (disable); Phoenix leaves that as it is");
-    if (entry.type == kDir && entry.options.count("is_mountpoint") == 0 && compared.options.count("is_mountpoint") == 0) {
-      Warn(spec.id, "has no is_mountpoint: whenever its dataset is not mounted, Proxmox VE writes to the file system below; "
-                    "declare is_mountpoint 1 to change that");
+    if (entry.type == kDir && entry.options.count("is_mountpoint") == 0 &&
+        compared.options.count("is_mountpoint") == 0) {
+      Warn(spec.id,
+           "has no is_mountpoint: whenever its dataset is not mounted, Proxmox VE writes to the file system "
+           "below; "
+           "declare is_mountpoint 1 to change that");
     }
     const auto shared = entry.options.find("shared");
     if (entry.type == kDir && shared != entry.options.end() && shared->second == "1" &&
         spec.options.count("shared") == 0) {
-      Warn(spec.id, "is marked shared although its files are on this node only; declare shared 0 to change that");
+      Warn(spec.id,
+           "is marked shared although its files are on this node only; declare shared 0 to change that");
     }
     const auto mountpoint = entry.options.find("mountpoint");
-    if (entry.type == kZfspool && mountpoint != entry.options.end() && spec.options.count("mountpoint") == 0) {
+    if (entry.type == kZfspool && mountpoint != entry.options.end() &&
+        spec.options.count("mountpoint") == 0) {
       for (const Mount& mount : state_.mounts) {
-        if (mount.type == "zfs" && mount.source == OptionOf(compared, "pool") && mount.path != mountpoint->second) {
-          Warn(spec.id, fmt::format("notes the mount point {}, but {} is mounted at {}; declare mountpoint {} to change that",
-                                    mountpoint->second, mount.source, mount.path, mount.path));
+        if (mount.type == "zfs" && mount.source == OptionOf(compared, "pool") &&
+            mount.path != mountpoint->second) {
+          Warn(spec.id,
+               fmt::format(
+                   "notes the mount point {}, but {} is mounted at {}; declare mountpoint {} to change that",
+                   mountpoint->second, mount.source, mount.path, mount.path));
         }
       }
     }
@@ -308,10 +348,11 @@ class Planner {
       const Definition definition = DefinitionOf(entry);
       for (const std::string& key : surroundings_.removed_keys) {
         if (!StandsOn(id, definition, key)) continue;
-        problems_.push_back({"storages[" + id + "]",
-                             fmt::format("{} is to be removed, but storage '{}' stands on it; declare the entry absent as "
-                                         "well, or keep {}",
-                                         key, id, key)});
+        problems_.push_back(
+            {"storages[" + id + "]",
+             fmt::format("{} is to be removed, but storage '{}' stands on it; declare the entry absent as "
+                         "well, or keep {}",
+                         key, id, key)});
       }
       for (const std::string& key : surroundings_.disturbed_keys) {
         if (StandsOn(id, definition, key)) {
@@ -344,22 +385,28 @@ class Planner {
       if (!owned.joined || Declared(id)) continue;
       const StorageEntry* entry = Find(id);
       if (entry != nullptr && IsMember(*entry, state_.node)) {
-        Warn(id, "orphaned: Phoenix created it and the configuration does not name it any more; it stays. Declare it with "
-                 "\"state\": \"absent\" to remove it");
+        Warn(id,
+             "orphaned: Phoenix created it and the configuration does not name it any more; it stays. "
+             "Declare it with "
+             "\"state\": \"absent\" to remove it");
       } else {
-        Warn(id, "orphaned: Phoenix created it, the configuration does not name it any more, and somebody removed it");
+        Warn(id,
+             "orphaned: Phoenix created it, the configuration does not name it any more, and somebody "
+             "removed it");
       }
     }
   }
 
   bool Declared(const std::string& id) const {
-    return std::any_of(spec_.storages.begin(), spec_.storages.end(), [&](const StorageSpec& s) { return s.id == id; });
+    return std::any_of(spec_.storages.begin(), spec_.storages.end(),
+                       [&](const StorageSpec& s) { return s.id == id; });
   }
 
   void LostLines() {
     for (const std::string& line : state_.config.lost) {
-      plan_.notes.push_back({true, "file:/etc/pve/storage.cfg",
-                             "is lost as soon as any Proxmox tool rewrites the file, as these steps make it do: " + line});
+      plan_.notes.push_back(
+          {true, "file:/etc/pve/storage.cfg",
+           "is lost as soon as any Proxmox tool rewrites the file, as these steps make it do: " + line});
     }
   }
 

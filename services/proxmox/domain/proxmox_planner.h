@@ -57,16 +57,18 @@ struct PlanSurroundings {
   bool partial = false;
 };
 
-// INVALID_ARGUMENT with one violation for each mistake in the spec; FAILED_PRECONDITION with one for each entry that
-// cannot become what is wanted.
+// INVALID_ARGUMENT with one violation for each mistake in the spec; FAILED_PRECONDITION with one for each
+// entry that cannot become what is wanted.
 absl::StatusOr<StoragePlan> PlanStorages(const ProxmoxSpec& spec, const ProxmoxState& state,
                                          const PlanSurroundings& surroundings);
 
-// The definition that a new entry gets: what is declared, and for a dir `is_mountpoint 1` unless declared otherwise,
-// since without it Proxmox VE makes the folder on whatever file system is there when the dataset is not mounted.
+// The definition that a new entry gets: what is declared, and for a dir `is_mountpoint 1` unless declared
+// otherwise, since without it Proxmox VE makes the folder on whatever file system is there when the dataset
+// is not mounted.
 Definition WantedDefinition(const StorageSpec& spec);
 
-// The key that the entry stands on: dataset:…, pool:…, path:… or (a server that is this node) export:…; "" for none.
+// The key that the entry stands on: dataset:…, pool:…, path:… or (a server that is this node) export:…; ""
+// for none.
 std::string GroundOf(const std::string& id, const Definition& definition, const ProxmoxState& state);
 
 }  // namespace phoenix::proxmox

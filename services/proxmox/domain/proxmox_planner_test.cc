@@ -41,7 +41,8 @@ TEST_P(MistakeTest, IsNamedWithItsPlace) {
   EXPECT_EQ(violations[0].field, GetParam().field);
   EXPECT_THAT(violations[0].description, HasSubstr(GetParam().text));
   // The planner refuses before it looks at anything.
-  EXPECT_EQ(PlanStorages({{GetParam().spec}, false}, Node(), {}).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(PlanStorages({{GetParam().spec}, false}, Node(), {}).status().code(),
+            absl::StatusCode::kInvalidArgument);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -50,25 +51,32 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"id", Make("1abc", "zfspool", {}, {{"pool", "tank"}}), "o.id", "no storage id"},
         Mistake{"local", Make("local", "dir", {}, {{"path", "/var/lib/vz"}}), "o.id", "own storage"},
         Mistake{"type", Make("x1", "lvm", {}, {}), "o.type", "zfspool, dir, nfs or cifs"},
-        Mistake{"iso_on_zfspool", Make("x1", "zfspool", {"iso"}, {{"pool", "tank"}}), "o.content", "use a dir entry"},
-        Mistake{"unknown_content", Make("x1", "dir", {"films"}, {{"path", "/x"}}), "o.content", "cannot hold 'films'"},
+        Mistake{"iso_on_zfspool", Make("x1", "zfspool", {"iso"}, {{"pool", "tank"}}), "o.content",
+                "use a dir entry"},
+        Mistake{"unknown_content", Make("x1", "dir", {"films"}, {{"path", "/x"}}), "o.content",
+                "cannot hold 'films'"},
         Mistake{"none", Make("x1", "dir", {"none"}, {{"path", "/x"}}), "o.content", "leave the entry out"},
         Mistake{"missing_pool", Make("x1", "zfspool", {}, {}), "o.pool", "needs the option 'pool'"},
-        Mistake{"missing_export", Make("x1", "nfs", {}, {{"server", "s"}}), "o.export", "needs the option 'export'"},
-        Mistake{"shared_zfspool", Make("x1", "zfspool", {}, {{"pool", "t"}, {"shared", "1"}}), "o.shared", "no option"},
-        Mistake{"nodes", Make("x1", "zfspool", {}, {{"pool", "t"}, {"nodes", "a"}}), "o.nodes", "leave 'nodes' out"},
-        Mistake{"password", Make("x1", "cifs", {}, {{"server", "s"}, {"share", "m"}, {"password", "p"}}), "o.password",
-                "never belongs"},
+        Mistake{"missing_export", Make("x1", "nfs", {}, {{"server", "s"}}), "o.export",
+                "needs the option 'export'"},
+        Mistake{"shared_zfspool", Make("x1", "zfspool", {}, {{"pool", "t"}, {"shared", "1"}}), "o.shared",
+                "no option"},
+        Mistake{"nodes", Make("x1", "zfspool", {}, {{"pool", "t"}, {"nodes", "a"}}), "o.nodes",
+                "leave 'nodes' out"},
+        Mistake{"password", Make("x1", "cifs", {}, {{"server", "s"}, {"share", "m"}, {"password", "p"}}),
+                "o.password", "never belongs"},
         Mistake{"line_feed", Make("x1", "zfspool", {}, {{"pool", "t\nzfspool: y"}}), "o.pool", "line feed"},
         Mistake{"option_injection", Make("x1", "zfspool", {}, {{"pool", "--delete"}}), "o.pool", "dash"},
         Mistake{"slash_pool", Make("x1", "zfspool", {}, {{"pool", "/tank"}}), "o.pool", "zfs list"},
         Mistake{"blank_path", Make("x1", "dir", {}, {{"path", "/a b"}}), "o.path", "only letters"},
-        Mistake{"maxfiles", Make("x1", "dir", {}, {{"path", "/x"}, {"maxfiles", "3"}}), "o.maxfiles", "keep-last=3"},
-        Mistake{"way_out", Make("x1", "dir", {}, {{"path", "/x"}, {"content-dirs", "iso=../y"}}), "o.content-dirs",
-                "leads out"},
-        Mistake{"boolean", Make("x1", "zfspool", {}, {{"pool", "t"}, {"sparse", "maybe"}}), "o.sparse", "neither 1 nor 0"},
-        Mistake{"mistyped_mount", Make("x1", "dir", {}, {{"path", "/x"}, {"is_mountpoint", "banana"}}), "o.is_mountpoint",
-                "neither 1, 0 nor a path"}),
+        Mistake{"maxfiles", Make("x1", "dir", {}, {{"path", "/x"}, {"maxfiles", "3"}}), "o.maxfiles",
+                "keep-last=3"},
+        Mistake{"way_out", Make("x1", "dir", {}, {{"path", "/x"}, {"content-dirs", "iso=../y"}}),
+                "o.content-dirs", "leads out"},
+        Mistake{"boolean", Make("x1", "zfspool", {}, {{"pool", "t"}, {"sparse", "maybe"}}), "o.sparse",
+                "neither 1 nor 0"},
+        Mistake{"mistyped_mount", Make("x1", "dir", {}, {{"path", "/x"}, {"is_mountpoint", "banana"}}),
+                "o.is_mountpoint", "neither 1, 0 nor a path"}),
     [](const auto& info) { return info.param.name; });
 
 TEST(CheckSpec, NamesAllMistakesAtOnce) {
@@ -76,8 +84,9 @@ TEST(CheckSpec, NamesAllMistakesAtOnce) {
 }
 
 TEST(CheckSpec, TwoEntriesOnOneFolderAreRefused) {
-  const auto violations =
-      CheckSpec({{Make("a1", "dir", {"iso"}, {{"path", "/x"}}), Make("b1", "dir", {"backup"}, {{"path", "/x/"}})}, false});
+  const auto violations = CheckSpec(
+      {{Make("a1", "dir", {"iso"}, {{"path", "/x"}}), Make("b1", "dir", {"backup"}, {{"path", "/x/"}})},
+       false});
   ASSERT_EQ(violations.size(), 1u);
   EXPECT_THAT(violations[0].description, HasSubstr("'a1'"));
 }
@@ -102,19 +111,26 @@ TEST_P(GroundTest, IsWhatTheEntryStandsOn) {
 INSTANTIATE_TEST_SUITE_P(
     Types, GroundTest,
     ::testing::Values(
-        Ground{"mounted_dataset", Make("x1", "zfspool", {}, {{"pool", "tank/b"}}), {{"dataset:tank/b", true}}},
-        Ground{"dataset_to_come", Make("x1", "zfspool", {}, {{"pool", "tank/new"}}), {{"dataset:tank/new", false}}},
+        Ground{
+            "mounted_dataset", Make("x1", "zfspool", {}, {{"pool", "tank/b"}}), {{"dataset:tank/b", true}}},
+        Ground{"dataset_to_come",
+               Make("x1", "zfspool", {}, {{"pool", "tank/new"}}),
+               {{"dataset:tank/new", false}}},
         // Trap 11: tank/b is there, tank/b2 is not.
         Ground{"longer_name", Make("x1", "zfspool", {}, {{"pool", "tank/b2"}}), {{"dataset:tank/b2", false}}},
         Ground{"pool", Make("x1", "zfspool", {}, {{"pool", "tank"}}), {{"pool:tank", true}}},
         Ground{"mount_point", Make("x1", "dir", {}, {{"path", "/tank/b"}}), {{"path:/tank/b", true}}},
         // Trap 9: a folder is there, but nothing is mounted on it.
-        Ground{"bare_folder", Make("x1", "dir", {}, {{"path", "/tank/plain"}}), {{"path:/tank/plain", false}}},
-        Ground{"folder_on_purpose", Make("x1", "dir", {}, {{"path", "/tank/plain"}, {"is_mountpoint", "0"}}),
+        Ground{
+            "bare_folder", Make("x1", "dir", {}, {{"path", "/tank/plain"}}), {{"path:/tank/plain", false}}},
+        Ground{"folder_on_purpose",
+               Make("x1", "dir", {}, {{"path", "/tank/plain"}, {"is_mountpoint", "0"}}),
                {{"path:/tank/plain", true}}},
-        Ground{"mount_above", Make("x1", "dir", {}, {{"path", "/tank/b/sub"}, {"is_mountpoint", "/tank/b"}}),
+        Ground{"mount_above",
+               Make("x1", "dir", {}, {{"path", "/tank/b/sub"}, {"is_mountpoint", "/tank/b"}}),
                {{"path:/tank/b", true}}},
-        Ground{"own_export", Make("x1", "nfs", {}, {{"server", "10.0.0.13"}, {"export", "/tank/b"}}),
+        Ground{"own_export",
+               Make("x1", "nfs", {}, {{"server", "10.0.0.13"}, {"export", "/tank/b"}}),
                {{"export:/tank/b", false}}},
         Ground{"other_server", Make("x1", "nfs", {}, {{"server", "10.0.0.14"}, {"export", "/tank/b"}}), {}},
         Ground{"guest_share", Make("x1", "cifs", {}, {{"server", "nas"}, {"share", "m"}}), {}}),
@@ -122,10 +138,12 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(PlanStorages, EqualMeaningIsNoStep) {
   auto state = Node();
-  state.config.entries["x1"] = {"x1", "zfspool", {"images", "rootdir"}, {}, false,
-                                {{"pool", "tank/b"}, {"mountpoint", "/tank/b"}}, false};
-  const auto plan =
-      PlanStorages({{Make("x1", "zfspool", {"rootdir", "images"}, {{"pool", "tank/b"}, {"sparse", "no"}})}, false}, state, {});
+  state.config.entries["x1"] = {"x1", "zfspool", {"images", "rootdir"},
+                                {},   false,     {{"pool", "tank/b"}, {"mountpoint", "/tank/b"}},
+                                false};
+  const auto plan = PlanStorages(
+      {{Make("x1", "zfspool", {"rootdir", "images"}, {{"pool", "tank/b"}, {"sparse", "no"}})}, false}, state,
+      {});
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_THAT(plan->steps, IsEmpty());
   EXPECT_THAT(plan->notes, IsEmpty());
@@ -133,7 +151,8 @@ TEST(PlanStorages, EqualMeaningIsNoStep) {
 
 TEST(PlanStorages, AStaleMountPointIsWarnedOf) {
   auto state = Node();
-  state.config.entries["x1"] = {"x1", "zfspool", {"images"}, {}, false, {{"pool", "tank/b"}, {"mountpoint", "/old"}}, false};
+  state.config.entries["x1"] = {
+      "x1", "zfspool", {"images"}, {}, false, {{"pool", "tank/b"}, {"mountpoint", "/old"}}, false};
   const auto plan = PlanStorages({{Make("x1", "zfspool", {}, {{"pool", "tank/b"}})}, false}, state, {});
   ASSERT_TRUE(plan.ok()) << plan.status();
   ASSERT_EQ(plan->notes.size(), 1u);
@@ -155,12 +174,15 @@ TEST(PlanStorages, WhatWeAddedByOurselvesIsKeptUpOnlyWhereWeMadeTheEntry) {
 }
 
 TEST(PlanStorages, ACifsPasswordIsNeverPutOnACommandLine) {
-  const ProxmoxSpec spec{{Make("c1", "cifs", {"iso"}, {{"server", "nas"}, {"share", "m"}, {"username", "u"}})}, false};
+  const ProxmoxSpec spec{
+      {Make("c1", "cifs", {"iso"}, {{"server", "nas"}, {"share", "m"}, {"username", "u"}})}, false};
   const auto refused = PlanStorages(spec, Node(), {});
   EXPECT_EQ(refused.status().code(), absl::StatusCode::kFailedPrecondition);
   auto state = Node();
-  state.config.entries["c1"] = {"c1", "cifs", {"backup"}, {}, false,
-                                {{"server", "nas"}, {"share", "m"}, {"username", "u"}, {"path", "/mnt/pve/c1"}}, false};
+  state.config.entries["c1"] = {
+      "c1", "cifs", {"backup"},
+      {},   false,  {{"server", "nas"}, {"share", "m"}, {"username", "u"}, {"path", "/mnt/pve/c1"}},
+      false};
   const auto plan = PlanStorages(spec, state, {});
   ASSERT_TRUE(plan.ok()) << plan.status();
   ASSERT_EQ(plan->steps.size(), 1u);

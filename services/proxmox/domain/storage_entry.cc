@@ -123,7 +123,8 @@ std::vector<std::string> FoldersOf(const std::string& id, const Definition& defi
   }
   for (const std::string& word : content) {
     const auto override_of = overrides.find(word);
-    const std::string folder = override_of != overrides.end() ? override_of->second : std::string(FolderOf(word));
+    const std::string folder =
+        override_of != overrides.end() ? override_of->second : std::string(FolderOf(word));
     if (!folder.empty()) AddChain(CleanPath(path + "/" + folder), folders);
   }
   return folders;

@@ -30,8 +30,8 @@ struct Difference {
 // The definition's options in normal form.
 Definition Normal(Definition definition);
 
-// What the entry has otherwise than the definition says; fields that the definition does not name are not looked at.
-// A boolean that is off equals one that is not set.
+// What the entry has otherwise than the definition says; fields that the definition does not name are not
+// looked at. A boolean that is off equals one that is not set.
 std::vector<Difference> Compare(const StorageEntry& found, const Definition& wanted);
 
 // Options of the entry that nobody declared and that pvesm does not add by itself either.
@@ -43,8 +43,8 @@ std::string PathOf(const std::string& id, const Definition& definition);
 // The mount point that a dir entry insists on; "" for none.
 std::string MountPointOf(const Definition& definition);
 
-// Every folder that activating the entry may make, parents first: the path, missing parents of it, and for dir entries
-// one folder for each content. Empty for zfspool.
+// Every folder that activating the entry may make, parents first: the path, missing parents of it, and for
+// dir entries one folder for each content. Empty for zfspool.
 std::vector<std::string> FoldersOf(const std::string& id, const Definition& definition);
 
 // One line that is equal for entries of equal meaning.

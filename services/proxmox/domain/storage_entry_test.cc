@@ -17,11 +17,13 @@ StorageEntry Backups() {
 
 TEST(StorageSchema, IdsAsProxmoxTakesThem) {
   for (const char* id : {"ab", "quickOS-vm-disks", "a.b_c-1", "Y1"}) EXPECT_TRUE(IsStorageId(id)) << id;
-  for (const char* id : {"a", "1abc", "ab-", "a b", "", "äb", "a/b", "-ab"}) EXPECT_FALSE(IsStorageId(id)) << id;
+  for (const char* id : {"a", "1abc", "ab-", "a b", "", "äb", "a/b", "-ab"})
+    EXPECT_FALSE(IsStorageId(id)) << id;
 }
 
 TEST(StorageSchema, DirectoryPathsAsProxmoxTakesThem) {
-  for (const char* path : {"/srv/b", "/fastData/shared-backups", "/a_b.c@d"}) EXPECT_TRUE(IsDirectoryPath(path)) << path;
+  for (const char* path : {"/srv/b", "/fastData/shared-backups", "/a_b.c@d"})
+    EXPECT_TRUE(IsDirectoryPath(path)) << path;
   for (const char* path : {"srv", "/a b", "/a:b", "/ä", "/", ""}) EXPECT_FALSE(IsDirectoryPath(path)) << path;
 }
 
@@ -47,7 +49,8 @@ TEST(Compare, TellsFixedFieldsFromFreeOnes) {
   EXPECT_THAT(Compare(Backups(), {"dir", Words{"iso"}, {{"path", "/srv/c"}, {"shared", "1"}}}),
               ElementsAre(Difference{"path", "/srv/b", "/srv/c", true}, Difference{"shared", "", "1", false},
                           Difference{"content", "backup", "iso", false}));
-  EXPECT_THAT(Compare(Backups(), {"zfspool", Words{"iso"}, {}}), ElementsAre(Difference{"type", "dir", "zfspool", true}));
+  EXPECT_THAT(Compare(Backups(), {"zfspool", Words{"iso"}, {}}),
+              ElementsAre(Difference{"type", "dir", "zfspool", true}));
 }
 
 TEST(Compare, AnUnnamedNetworkPathIsTheDefaultOne) {
@@ -56,13 +59,15 @@ TEST(Compare, AnUnnamedNetworkPathIsTheDefaultOne) {
 }
 
 TEST(ForeignOptions, LeavesOutWhatTheToolNotesByItself) {
-  const StorageEntry vm{"vm", "zfspool", {"images"}, {}, false,
-                        {{"pool", "tank"}, {"mountpoint", "/tank"}, {"sparse", "0"}}, false};
+  const StorageEntry vm{"vm", "zfspool", {"images"},
+                        {},   false,     {{"pool", "tank"}, {"mountpoint", "/tank"}, {"sparse", "0"}},
+                        false};
   EXPECT_THAT(ForeignOptions(vm, {"zfspool", std::nullopt, {{"pool", "tank"}}}), IsEmpty());
   StorageEntry changed = vm;
   changed.options["blocksize"] = "16k";
   changed.disabled = true;
-  EXPECT_THAT(ForeignOptions(changed, {"zfspool", std::nullopt, {{"pool", "tank"}}}), ElementsAre("blocksize", "disable"));
+  EXPECT_THAT(ForeignOptions(changed, {"zfspool", std::nullopt, {{"pool", "tank"}}}),
+              ElementsAre("blocksize", "disable"));
 }
 
 TEST(FoldersOf, NamesParentsFirstAndKnowsOverrides) {

@@ -25,11 +25,16 @@ const Words& EveryContent() {
 const std::vector<TypeRule>& Types() {
   static const std::vector<TypeRule>* const types = [] {
     const std::vector<OptionRule> file_level = {
-        {"content-dirs", Kind::kList},       {"maxfiles", Kind::kNumber},
-        {"prune-backups", Kind::kList},      {"max-protected-backups", Kind::kNumber},
-        {"format", Kind::kText},             {"mkdir", Kind::kBoolean},
-        {"create-base-path", Kind::kBoolean}, {"create-subdirs", Kind::kBoolean},
-        {"bwlimit", Kind::kList},            {"preallocation", Kind::kText},
+        {"content-dirs", Kind::kList},
+        {"maxfiles", Kind::kNumber},
+        {"prune-backups", Kind::kList},
+        {"max-protected-backups", Kind::kNumber},
+        {"format", Kind::kText},
+        {"mkdir", Kind::kBoolean},
+        {"create-base-path", Kind::kBoolean},
+        {"create-subdirs", Kind::kBoolean},
+        {"bwlimit", Kind::kList},
+        {"preallocation", Kind::kText},
         {"snapshot-as-volume-chain", Kind::kBoolean, false, true},
     };
     const Words files = {"images", "rootdir", "vztmpl", "iso", "backup", "snippets", "import"};
@@ -77,7 +82,8 @@ const std::vector<TypeRule>& Types() {
          true},
     };
     // Only known well enough to leave them alone and to see that a required option is missing.
-    const auto other = [&](std::string_view name, const std::vector<std::string_view>& required, Words content) {
+    const auto other = [&](std::string_view name, const std::vector<std::string_view>& required,
+                           Words content) {
       TypeRule rule{name, {}, EveryContent(), std::move(content), false};
       for (const auto option : required) rule.options.push_back({option, Kind::kText, true, true});
       all->push_back(std::move(rule));
@@ -119,9 +125,8 @@ bool IsContentWord(std::string_view word) { return EveryContent().count(word) !=
 bool IsStorageId(std::string_view id) {
   if (id.size() < 2 || !IsAlpha(id.front())) return false;
   if (!IsAlpha(id.back()) && !IsDigit(id.back())) return false;
-  return std::all_of(id.begin(), id.end(), [](char c) {
-    return IsAlpha(c) || IsDigit(c) || c == '.' || c == '_' || c == '-';
-  });
+  return std::all_of(id.begin(), id.end(),
+                     [](char c) { return IsAlpha(c) || IsDigit(c) || c == '.' || c == '_' || c == '-'; });
 }
 
 bool IsNodeName(std::string_view name) {

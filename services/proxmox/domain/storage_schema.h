@@ -1,4 +1,5 @@
-// What Proxmox VE accepts in a storage entry: types, options, contents, and when two values mean the same. Pure.
+// What Proxmox VE accepts in a storage entry: types, options, contents, and when two values mean the same.
+// Pure.
 #pragma once
 
 #include <optional>
@@ -54,8 +55,8 @@ bool IsDirectoryPath(std::string_view path);
 // true, false or neither, for the words that Proxmox takes for booleans.
 std::optional<bool> ParseBoolean(std::string_view text);
 
-// The value in the one form used for comparing: booleans 1 and 0, paths without a trailing slash, lists sorted.
-// `path`: the entry's own path, since is_mountpoint may repeat it.
+// The value in the one form used for comparing: booleans 1 and 0, paths without a trailing slash, lists
+// sorted. `path`: the entry's own path, since is_mountpoint may repeat it.
 std::string NormalValue(const OptionRule& rule, std::string_view value, std::string_view path);
 
 // Items between commas, semicolons and blanks.

@@ -16,11 +16,15 @@ class Check {
 
   void Storage(const StorageSpec& spec) {
     if (!IsStorageId(spec.id)) {
-      Add(spec, "id", "'{}' is no storage id: at least two of letters, digits, '.', '_' and '-', a letter first, a letter "
-                      "or digit last", spec.id);
+      Add(spec, "id",
+          "'{}' is no storage id: at least two of letters, digits, '.', '_' and '-', a letter first, a "
+          "letter "
+          "or digit last",
+          spec.id);
     }
     if (spec.id == kLocal) {
-      Add(spec, "id", "'local' is Proxmox VE's own storage; Phoenix leaves it alone: give the entry another id");
+      Add(spec, "id",
+          "'local' is Proxmox VE's own storage; Phoenix leaves it alone: give the entry another id");
     }
     // Only its name matters.
     if (spec.absent) return;
@@ -39,7 +43,8 @@ class Check {
     }
   }
 
-  // Two declarations of one id or one folder (the scripts named NFS storages by basename, so that two paths collided).
+  // Two declarations of one id or one folder (the scripts named NFS storages by basename, so that two paths
+  // collided).
   void Collisions(const ProxmoxSpec& spec) {
     std::map<std::string, const StorageSpec*> by_id;
     std::map<std::string, const StorageSpec*> by_path;
@@ -54,34 +59,42 @@ class Check {
       if (storage.absent || path.empty()) continue;
       const auto [other, alone] = by_path.emplace(path, &storage);
       if (!alone) {
-        Add(storage, "path", "{} is the folder of storage '{}' already; Proxmox VE would list every file twice: use one "
-                             "entry with the contents of both", path, other->second->id);
+        Add(storage, "path",
+            "{} is the folder of storage '{}' already; Proxmox VE would list every file twice: use one "
+            "entry with the contents of both",
+            path, other->second->id);
       }
     }
   }
 
  private:
   template <class... Args>
-  void Add(const StorageSpec& spec, std::string_view field, fmt::format_string<Args...> format, Args&&... args) {
+  void Add(const StorageSpec& spec, std::string_view field, fmt::format_string<Args...> format,
+           Args&&... args) {
     const std::string place = spec.origin.empty() ? "storages[" + spec.id + "]" : spec.origin;
-    violations_.push_back({fmt::format("{}.{}", place, field), fmt::format(format, std::forward<Args>(args)...)});
+    violations_.push_back(
+        {fmt::format("{}.{}", place, field), fmt::format(format, std::forward<Args>(args)...)});
   }
 
   void Content(const StorageSpec& spec, const TypeRule& type) {
     for (const std::string& word : spec.content) {
       if (type.content.count(word) == 0) {
-        Add(spec, "content", "a {} storage cannot hold '{}', only {}{}", spec.type, word, Join(type.content, ", "),
-            spec.type == kZfspool && IsContentWord(word) ? "; use a dir entry on the dataset's mount point" : "");
+        Add(spec, "content", "a {} storage cannot hold '{}', only {}{}", spec.type, word,
+            Join(type.content, ", "),
+            spec.type == kZfspool && IsContentWord(word) ? "; use a dir entry on the dataset's mount point"
+                                                         : "");
       }
     }
     if (spec.content.count("none") != 0 && spec.content.size() > 1) {
       Add(spec, "content", "'none' cannot be combined with other contents");
     } else if (spec.content.count("none") != 0) {
-      Add(spec, "content", "Proxmox VE cannot add an enabled storage with content 'none'; leave the entry out");
+      Add(spec, "content",
+          "Proxmox VE cannot add an enabled storage with content 'none'; leave the entry out");
     }
   }
 
-  void Option(const StorageSpec& spec, const TypeRule& type, const std::string& name, const std::string& value) {
+  void Option(const StorageSpec& spec, const TypeRule& type, const std::string& name,
+              const std::string& value) {
     if (name == "nodes") {
       Add(spec, name, "an entry belongs to the nodes whose configuration declares it; leave 'nodes' out");
       return;
@@ -91,13 +104,16 @@ class Check {
       return;
     }
     if (name == "password") {
-      Add(spec, name, "a password never belongs in the configuration; make the entry once with `pvesm add`, then Phoenix "
-                      "manages its contents and options");
+      Add(spec, name,
+          "a password never belongs in the configuration; make the entry once with `pvesm add`, then Phoenix "
+          "manages its contents and options");
       return;
     }
     if (name == "maxfiles") {
-      Add(spec, name, "Proxmox VE 8 turns maxfiles into prune-backups and 9 does not know it; declare prune-backups "
-                      "'keep-last={}'", value);
+      Add(spec, name,
+          "Proxmox VE 8 turns maxfiles into prune-backups and 9 does not know it; declare prune-backups "
+          "'keep-last={}'",
+          value);
       return;
     }
     const OptionRule* rule = FindOption(type, name);
@@ -137,12 +153,15 @@ class Check {
         if (!absolute || value.find_first_of(";()") != std::string::npos) {
           Add(spec, rule.name, "'{}' is no absolute path that Proxmox VE accepts", value);
         } else if (rule.name == "path" && spec.type == kDir && !IsDirectoryPath(value)) {
-          Add(spec, rule.name, "Proxmox VE accepts only letters, digits and / - _ . @ in the path of a dir storage, not "
-                               "'{}'", value);
+          Add(spec, rule.name,
+              "Proxmox VE accepts only letters, digits and / - _ . @ in the path of a dir storage, not "
+              "'{}'",
+              value);
         }
         break;
       case OptionKind::kMountPoint:
-        // Proxmox takes any word and then compares it with a path, so that a mistyped one switches the storage off.
+        // Proxmox takes any word and then compares it with a path, so that a mistyped one switches the
+        // storage off.
         if (!ParseBoolean(value) && !absolute) Add(spec, rule.name, "'{}' is neither 1, 0 nor a path", value);
         break;
       case OptionKind::kText:
@@ -160,8 +179,8 @@ class Check {
   void Text(const StorageSpec& spec, const OptionRule& rule, const std::string& value) {
     if (value.find(' ') != std::string::npos) {
       Add(spec, rule.name, "'{}' holds a blank", value);
-    } else if (rule.name == "pool" && (value.front() == '/' || value.back() == '/' ||
-                                       value.find("//") != std::string::npos)) {
+    } else if (rule.name == "pool" &&
+               (value.front() == '/' || value.back() == '/' || value.find("//") != std::string::npos)) {
       Add(spec, rule.name, "'{}' is no dataset: name it as in `zfs list`, without a slash in front", value);
     }
   }

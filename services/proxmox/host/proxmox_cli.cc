@@ -15,11 +15,15 @@ ProxmoxCli::ProxmoxCli(CommandRunner& runner, Files& files)
         return ParseMounts(table->content);
       }) {}
 
-absl::StatusOr<ProxmoxState> ProxmoxCli::Observe(const Question& question) { return reading_.Observe(question); }
+absl::StatusOr<ProxmoxState> ProxmoxCli::Observe(const Question& question) {
+  return reading_.Observe(question);
+}
 
 absl::StatusOr<StorageConfig> ProxmoxCli::ReadStorages() { return reading_.ReadStorages(); }
 
-absl::StatusOr<std::vector<std::string>> ProxmoxCli::UsersOf(const std::string& id) { return reading_.UsersOf(id); }
+absl::StatusOr<std::vector<std::string>> ProxmoxCli::UsersOf(const std::string& id) {
+  return reading_.UsersOf(id);
+}
 
 absl::StatusOr<bool> ProxmoxCli::IsMounted(const std::string& path) { return reading_.IsMounted(path); }
 

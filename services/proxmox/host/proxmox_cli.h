@@ -1,4 +1,5 @@
-// The real machine: reads /etc/pve directly, since pvesm takes a hundred times as long, and changes through pvesm.
+// The real machine: reads /etc/pve directly, since pvesm takes a hundred times as long, and changes through
+// pvesm.
 #pragma once
 
 #include "base/host/command.h"

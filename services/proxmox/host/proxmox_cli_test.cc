@@ -37,8 +37,9 @@ class ProxmoxCliTest : public ::testing::Test {
     Write("/usr/sbin/pvesm", "#!/usr/bin/perl\n");
     Write("/usr/bin/pmxcfs", "");
     Write("/proc/sys/kernel/hostname", "pve1.example.org\n");
-    Write("/proc/1/mounts", "/dev/sda1 / ext4 rw 0 0\n/dev/fuse /etc/pve fuse rw 0 0\n"
-                            "quickOS/vm-disks /quickOS/vm-disks zfs rw 0 0\n");
+    Write("/proc/1/mounts",
+          "/dev/sda1 / ext4 rw 0 0\n/dev/fuse /etc/pve fuse rw 0 0\n"
+          "quickOS/vm-disks /quickOS/vm-disks zfs rw 0 0\n");
     Write("/etc/pve/storage.cfg", "zfspool: vm\n\tpool quickOS/vm-disks\n\tcontent images\n\tnodes pve1\n\n");
   }
   ~ProxmoxCliTest() override { std::filesystem::remove_all(root_); }
@@ -97,14 +98,17 @@ TEST_F(ProxmoxCliTest, ANodeWhoseClusterFileSystemIsDownIsRefused) {
 
 TEST_F(ProxmoxCliTest, WhatIsOnStandardErrorOfASuccessIsReported) {
   runner_.answer = {0, "", "storage does not support content type 'iso'\n"};
-  const auto report = host_.Add({"x1", "zfspool", Words{"images", "iso"}, {"pve1"}, {{"pool", "quickOS"}}, false}, nullptr);
+  const auto report =
+      host_.Add({"x1", "zfspool", Words{"images", "iso"}, {"pve1"}, {{"pool", "quickOS"}}, false}, nullptr);
   ASSERT_TRUE(report.ok()) << report.status();
   EXPECT_THAT(report->warnings, ElementsAre("storage does not support content type 'iso'"));
-  EXPECT_THAT(runner_.commands, ElementsAre("pvesm add zfspool x1 --pool quickOS --content images,iso --nodes pve1"));
+  EXPECT_THAT(runner_.commands,
+              ElementsAre("pvesm add zfspool x1 --pool quickOS --content images,iso --nodes pve1"));
 }
 
 TEST_F(ProxmoxCliTest, ChangesTellWhoTheirChildIsAndStopWhereThatIsRefused) {
-  const auto refused = host_.Remove("vm", [](const ChildIdentity&) { return Internal("the journal is full"); });
+  const auto refused =
+      host_.Remove("vm", [](const ChildIdentity&) { return Internal("the journal is full"); });
   EXPECT_THAT(Message(refused.status()), HasSubstr("the journal is full"));
 }
 
@@ -127,7 +131,8 @@ TEST_F(ProxmoxCliTest, UnmountRunsNothingWhereNothingIsMounted) {
 
 TEST_F(ProxmoxCliTest, VersionsComeFromTheInstalledPackages) {
   Write("/var/lib/dpkg/status",
-        "Package: libpve-storage-perl\nStatus: install ok installed\nVersion: 8.3.8\n\nPackage: pve-manager\nStatus: install "
+        "Package: libpve-storage-perl\nStatus: install ok installed\nVersion: 8.3.8\n\nPackage: "
+        "pve-manager\nStatus: install "
         "ok installed\nVersion: 8.4.1\n");
   EXPECT_EQ(host_.Versions().at("pvesm"), "8.3.8");
   EXPECT_EQ(host_.Versions().at("pve-manager"), "8.4.1");

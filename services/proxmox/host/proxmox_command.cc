@@ -5,7 +5,8 @@
 namespace phoenix::proxmox {
 namespace {
 
-// pvesm waits up to 10 s for the lock and as long for an NFS server; on a slow machine Perl's start takes 6 s more.
+// pvesm waits up to 10 s for the lock and as long for an NFS server; on a slow machine Perl's start takes 6 s
+// more.
 constexpr std::chrono::seconds kChangeLimit{180};
 // Status activates every storage, each with its own 10 s limits.
 constexpr std::chrono::seconds kStatusLimit{120};

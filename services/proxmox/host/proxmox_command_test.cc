@@ -9,11 +9,16 @@ namespace {
 using ::testing::ElementsAre;
 
 TEST(ProxmoxCommand, AddNamesEverythingInAFixedOrder) {
-  const Command command = AddCommand({"backups", "dir", Words{"iso", "backup"}, {"pve1"},
-                                      {{"path", "/fastData/shared-backups"}, {"is_mountpoint", "1"}}, false});
+  const Command command = AddCommand({"backups",
+                                      "dir",
+                                      Words{"iso", "backup"},
+                                      {"pve1"},
+                                      {{"path", "/fastData/shared-backups"}, {"is_mountpoint", "1"}},
+                                      false});
   EXPECT_EQ(command.program, "/usr/sbin/pvesm");
-  EXPECT_THAT(command.args, ElementsAre("add", "dir", "backups", "--is_mountpoint", "1", "--path",
-                                        "/fastData/shared-backups", "--content", "backup,iso", "--nodes", "pve1"));
+  EXPECT_THAT(command.args,
+              ElementsAre("add", "dir", "backups", "--is_mountpoint", "1", "--path",
+                          "/fastData/shared-backups", "--content", "backup,iso", "--nodes", "pve1"));
   // Killed, it leaves a lock that blocks the whole cluster for two minutes.
   EXPECT_FALSE(command.kill_at_limit);
 }
@@ -24,10 +29,10 @@ TEST(ProxmoxCommand, AddOfASwitchedOffEntryWithoutContentOrNodes) {
 }
 
 TEST(ProxmoxCommand, SetCarriesTheDigestItWasDecidedOn) {
-  const Command command =
-      SetCommand({"vm", Words{"images"}, Words{"pve2", "pve1"}, {{"sparse", "1"}}, {"blocksize", "mountpoint"}, "abc"});
-  EXPECT_THAT(command.args, ElementsAre("set", "vm", "--sparse", "1", "--content", "images", "--nodes", "pve1,pve2",
-                                        "--delete", "blocksize,mountpoint", "--digest", "abc"));
+  const Command command = SetCommand(
+      {"vm", Words{"images"}, Words{"pve2", "pve1"}, {{"sparse", "1"}}, {"blocksize", "mountpoint"}, "abc"});
+  EXPECT_THAT(command.args, ElementsAre("set", "vm", "--sparse", "1", "--content", "images", "--nodes",
+                                        "pve1,pve2", "--delete", "blocksize,mountpoint", "--digest", "abc"));
 }
 
 TEST(ProxmoxCommand, RemoveStatusAndUnmount) {

@@ -1,5 +1,6 @@
-// The machine behind the Proxmox domain: what is there, and the three changes that Proxmox VE offers. The real one runs
-// pvesm, the simulated one lives in the node's simulated machine; one that speaks to the node's own API fits here too.
+// The machine behind the Proxmox domain: what is there, and the three changes that Proxmox VE offers. The
+// real one runs pvesm, the simulated one lives in the node's simulated machine; one that speaks to the node's
+// own API fits here too.
 #pragma once
 
 #include <absl/status/status.h>
@@ -67,16 +68,16 @@ struct StatusReport {
   std::vector<std::string> warnings;
 };
 
-// All calls are thread-safe; changes are taken one at a time by Proxmox VE itself (a lock in /etc/pve). Errors of changes:
-// ALREADY_EXISTS and NOT_FOUND for the entry, ABORTED for another digest, UNAVAILABLE where the lock or /etc/pve cannot be
-// had, FAILED_PRECONDITION without quorum and for everything that the tool refuses. A change that answered an error may
-// have happened all the same: read again.
+// All calls are thread-safe; changes are taken one at a time by Proxmox VE itself (a lock in /etc/pve).
+// Errors of changes: ALREADY_EXISTS and NOT_FOUND for the entry, ABORTED for another digest, UNAVAILABLE
+// where the lock or /etc/pve cannot be had, FAILED_PRECONDITION without quorum and for everything that the
+// tool refuses. A change that answered an error may have happened all the same: read again.
 class ProxmoxHost {
  public:
   virtual ~ProxmoxHost() = default;
 
-  // Everything that a plan needs, read once. Where Proxmox VE is not installed the state says so and holds nothing else.
-  // UNAVAILABLE where /etc/pve is not mounted.
+  // Everything that a plan needs, read once. Where Proxmox VE is not installed the state says so and holds
+  // nothing else. UNAVAILABLE where /etc/pve is not mounted.
   virtual absl::StatusOr<ProxmoxState> Observe(const Question& question) = 0;
   // The entries alone: cheap.
   virtual absl::StatusOr<StorageConfig> ReadStorages() = 0;
@@ -90,7 +91,8 @@ class ProxmoxHost {
   virtual absl::StatusOr<StatusReport> Status() = 0;
 
   virtual absl::StatusOr<bool> IsMounted(const std::string& path) = 0;
-  // Takes away the mount of an nfs or cifs entry, which removing the entry leaves behind. OK when nothing is mounted.
+  // Takes away the mount of an nfs or cifs entry, which removing the entry leaves behind. OK when nothing is
+  // mounted.
   virtual absl::Status Unmount(const std::string& path, const ChildObserver& on_child) = 0;
 
   // The machine's files, for the folders that entries leave behind.

@@ -45,7 +45,8 @@ bool IsOctal(char c) { return c >= '0' && c <= '7'; }
 std::string Unescape(std::string_view text) {
   std::string plain;
   for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\\' && i + 3 < text.size() && IsOctal(text[i + 1]) && IsOctal(text[i + 2]) && IsOctal(text[i + 3])) {
+    if (text[i] == '\\' && i + 3 < text.size() && IsOctal(text[i + 1]) && IsOctal(text[i + 2]) &&
+        IsOctal(text[i + 3])) {
       plain += static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0'));
       i += 3;
     } else {
@@ -55,7 +56,9 @@ std::string Unescape(std::string_view text) {
   return plain;
 }
 
-bool Contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
+bool Contains(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
 
 }  // namespace
 
@@ -185,25 +188,30 @@ absl::Status ExplainFailure(const Command& command, const CommandResult& result)
   }
   if (said.empty()) said = fmt::format("nothing, with exit code {}", result.exit_code);
   if (Contains(result.err, "no quorum!")) {
-    return WithReason(FailedPrecondition("the cluster has no quorum, so storage entries cannot change: bring the other "
-                                         "nodes back (`pvecm status` names them) and try again ({} said: {})",
-                                         text, said),
-                      {kNoQuorum, {}});
+    return WithReason(
+        FailedPrecondition("the cluster has no quorum, so storage entries cannot change: bring the other "
+                           "nodes back (`pvecm status` names them) and try again ({} said: {})",
+                           text, said),
+        {kNoQuorum, {}});
   }
   if (Contains(result.err, "got lock request timeout")) {
-    return WithReason(Unavailable("another Proxmox tool holds the lock of storage.cfg for more than 10 s; try again. A lock "
-                                  "that nobody holds any more goes by itself after 2 minutes ({} said: {})",
-                                  text, said),
-                      {kStorageLocked, {}});
+    return WithReason(
+        Unavailable(
+            "another Proxmox tool holds the lock of storage.cfg for more than 10 s; try again. A lock "
+            "that nobody holds any more goes by itself after 2 minutes ({} said: {})",
+            text, said),
+        {kStorageLocked, {}});
   }
   if (Contains(result.err, "ipcc_send_rec") || Contains(result.err, "pve cluster filesystem not online")) {
-    return WithReason(Unavailable("/etc/pve does not answer: look at `systemctl status pve-cluster` ({} said: {})", text,
-                                  said),
-                      {kPmxcfsDown, {}});
+    return WithReason(
+        Unavailable("/etc/pve does not answer: look at `systemctl status pve-cluster` ({} said: {})", text,
+                    said),
+        {kPmxcfsDown, {}});
   }
   if (Contains(result.err, "detected modified configuration")) {
-    return WithReason(Aborted("storage.cfg was changed by somebody else since it was read ({} said: {})", text, said),
-                      {kStorageConfigChanged, {}});
+    return WithReason(
+        Aborted("storage.cfg was changed by somebody else since it was read ({} said: {})", text, said),
+        {kStorageConfigChanged, {}});
   }
   if (Contains(result.err, "already defined")) {
     return AlreadyExists("the storage id is taken ({} said: {})", text, said);

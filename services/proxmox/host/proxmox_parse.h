@@ -18,9 +18,10 @@ namespace phoenix::proxmox {
 // SHA-1 in lower-case hex: the digest that Proxmox VE knows a file by.
 std::string Sha1Hex(std::string_view bytes);
 
-// storage.cfg with everything that the genuine reader does to it: a section lasts to the next empty line and swallows
-// headers before it; comments, unknown types and unknown properties are dropped; an unknown content word drops its line;
-// of two sections with one id the last wins; `local` is always there. Never fails: what is fatal there is in `broken`.
+// storage.cfg with everything that the genuine reader does to it: a section lasts to the next empty line and
+// swallows headers before it; comments, unknown types and unknown properties are dropped; an unknown content
+// word drops its line; of two sections with one id the last wins; `local` is always there. Never fails: what
+// is fatal there is in `broken`.
 StorageConfig ParseStorageConfig(std::string_view text);
 
 // Standard output of `pvesm status`, of release 8 or 9.

@@ -41,14 +41,19 @@ TEST(ParseStatus, SomethingElseIsAnErrorAndNotAnEmptyList) {
 }
 
 TEST(ParseMounts, ReadsEscapedBlanks) {
-  EXPECT_THAT(ParseMounts("quickOS/vm\\040disks /quickOS/vm\\040disks zfs rw,xattr 0 0\n/dev/fuse /etc/pve fuse rw 0 0\n"),
-              ElementsAre(Mount{"quickOS/vm disks", "/quickOS/vm disks", "zfs"}, Mount{"/dev/fuse", "/etc/pve", "fuse"}));
+  EXPECT_THAT(
+      ParseMounts(
+          "quickOS/vm\\040disks /quickOS/vm\\040disks zfs rw,xattr 0 0\n/dev/fuse /etc/pve fuse rw 0 0\n"),
+      ElementsAre(Mount{"quickOS/vm disks", "/quickOS/vm disks", "zfs"},
+                  Mount{"/dev/fuse", "/etc/pve", "fuse"}));
 }
 
 TEST(ParseAddresses, TakesOwnAddressesOnly) {
-  EXPECT_THAT(ParseAddresses("Main:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 10.0.0.0\n        /24 link UNICAST\n"
-                             "     |-- 10.0.0.13\n        /32 host LOCAL\n     |-- 10.0.0.255\n        /32 link BROADCAST\n"),
-              ElementsAre("10.0.0.13"));
+  EXPECT_THAT(
+      ParseAddresses(
+          "Main:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 10.0.0.0\n        /24 link UNICAST\n"
+          "     |-- 10.0.0.13\n        /32 host LOCAL\n     |-- 10.0.0.255\n        /32 link BROADCAST\n"),
+      ElementsAre("10.0.0.13"));
 }
 
 TEST(ParseMembers, OfAStandaloneNodeAndOfACluster) {
@@ -64,7 +69,8 @@ TEST(ParseMembers, OfAStandaloneNodeAndOfACluster) {
 
 TEST(GuestUses, KnowsWholeNamesInAllPlacesOfAConfiguration) {
   const std::string container =
-      "arch: amd64\n#storage vm: in a comment\nrootfs: fast:subvol-101-disk-0,size=8G\nmp0: /srv/x,mp=/x\nunused0: old:v\n";
+      "arch: amd64\n#storage vm: in a comment\nrootfs: fast:subvol-101-disk-0,size=8G\nmp0: "
+      "/srv/x,mp=/x\nunused0: old:v\n";
   EXPECT_TRUE(GuestUses(container, "fast"));
   EXPECT_TRUE(GuestUses(container, "old"));
   EXPECT_FALSE(GuestUses(container, "vm"));
@@ -91,9 +97,10 @@ TEST(ParsePackageVersion, OfAnInstalledPackageOnly) {
 }
 
 TEST(Warnings, LeaveOutTheWaitingAndRepetitions) {
-  EXPECT_THAT(Warnings("trying to acquire cfs lock 'file-storage_cfg' ...\n"
-                       "storage does not support content type 'iso'\nstorage does not support content type 'iso'\n"),
-              ElementsAre("storage does not support content type 'iso'"));
+  EXPECT_THAT(
+      Warnings("trying to acquire cfs lock 'file-storage_cfg' ...\n"
+               "storage does not support content type 'iso'\nstorage does not support content type 'iso'\n"),
+      ElementsAre("storage does not support content type 'iso'"));
 }
 
 struct FailureCase {
@@ -119,22 +126,28 @@ INSTANTIATE_TEST_SUITE_P(
         FailureCase{"trying to acquire cfs lock 'file-storage_cfg' ...\ncreate storage failed: cfs-lock "
                     "'file-storage_cfg' error: no quorum!\n",
                     13, absl::StatusCode::kFailedPrecondition, "no quorum"},
-        FailureCase{"create storage failed: cfs-lock 'file-storage_cfg' error: got lock request timeout\n", 17,
-                    absl::StatusCode::kUnavailable, "holds the lock"},
-        FailureCase{"ipcc_send_rec[1] failed: Connection refused\nUnable to load access control list: Connection refused\n",
+        FailureCase{"create storage failed: cfs-lock 'file-storage_cfg' error: got lock request timeout\n",
+                    17, absl::StatusCode::kUnavailable, "holds the lock"},
+        FailureCase{"ipcc_send_rec[1] failed: Connection refused\nUnable to load access control list: "
+                    "Connection refused\n",
                     111, absl::StatusCode::kUnavailable, "systemctl status pve-cluster"},
-        FailureCase{"create storage failed: cfs-lock 'file-storage_cfg' error: pve cluster filesystem not online.\n", 2,
-                    absl::StatusCode::kUnavailable, "does not answer"},
-        FailureCase{"update storage failed: detected modified configuration - file changed by other user? Try again.\n", 255,
-                    absl::StatusCode::kAborted, "changed by somebody else"},
-        FailureCase{"create storage failed: storage ID 'tg' already defined\n", 255, absl::StatusCode::kAlreadyExists,
-                    "taken"},
+        FailureCase{
+            "create storage failed: cfs-lock 'file-storage_cfg' error: pve cluster filesystem not online.\n",
+            2, absl::StatusCode::kUnavailable, "does not answer"},
+        FailureCase{"update storage failed: detected modified configuration - file changed by other user? "
+                    "Try again.\n",
+                    255, absl::StatusCode::kAborted, "changed by somebody else"},
+        FailureCase{"create storage failed: storage ID 'tg' already defined\n", 255,
+                    absl::StatusCode::kAlreadyExists, "taken"},
         FailureCase{"delete storage failed: storage 'x' does not exist\n", 255, absl::StatusCode::kNotFound,
                     "no such storage"},
         // A broken section of another storage makes every command fail in nearly the same words.
-        FailureCase{"storage 'x' does not exist\n", 255, absl::StatusCode::kFailedPrecondition, "storage 'x' does not exist"},
-        FailureCase{"zfs error: cannot open 'nosuch': no such pool\nzfs error: cannot open 'nosuch': no such pool\ncreate "
-                    "storage failed: could not activate storage 'nopool', zfs error: cannot import 'nosuch': no such pool "
+        FailureCase{"storage 'x' does not exist\n", 255, absl::StatusCode::kFailedPrecondition,
+                    "storage 'x' does not exist"},
+        FailureCase{"zfs error: cannot open 'nosuch': no such pool\nzfs error: cannot open 'nosuch': no such "
+                    "pool\ncreate "
+                    "storage failed: could not activate storage 'nopool', zfs error: cannot import 'nosuch': "
+                    "no such pool "
                     "available\n",
                     1, absl::StatusCode::kFailedPrecondition, "no such pool available"},
         FailureCase{"", 255, absl::StatusCode::kFailedPrecondition, "exit code 255"}));

@@ -22,8 +22,9 @@ absl::StatusOr<bool> ProxmoxReading::IsInstalled() const {
   return Lists(names, "pvesm");
 }
 
-// With pmxcfs down /etc/pve is an empty plain folder: reading it would show no entry at all, and every declared one would
-// look new. On a node that has pmxcfs only its mount counts; elsewhere (a lab without it) the folder must hold something.
+// With pmxcfs down /etc/pve is an empty plain folder: reading it would show no entry at all, and every
+// declared one would look new. On a node that has pmxcfs only its mount counts; elsewhere (a lab without it)
+// the folder must hold something.
 absl::Status ProxmoxReading::CheckMounted(const std::vector<Mount>& mounts) const {
   for (const Mount& mount : mounts) {
     if (mount.path == "/etc/pve" && mount.type.starts_with("fuse")) return absl::OkStatus();
@@ -31,12 +32,14 @@ absl::Status ProxmoxReading::CheckMounted(const std::vector<Mount>& mounts) cons
   PHX_ASSIGN_OR_RETURN(const auto programs, files_.List("/usr/bin"));
   PHX_ASSIGN_OR_RETURN(const auto content, files_.List("/etc/pve"));
   if (!Lists(programs, "pmxcfs") && !content.empty()) return absl::OkStatus();
-  return WithReason(Unavailable("/etc/pve is not mounted: start Proxmox VE's cluster file system (`systemctl status "
-                                "pve-cluster`) and try again"),
-                    {kPmxcfsDown, {}});
+  return WithReason(
+      Unavailable("/etc/pve is not mounted: start Proxmox VE's cluster file system (`systemctl status "
+                  "pve-cluster`) and try again"),
+      {kPmxcfsDown, {}});
 }
 
-absl::StatusOr<std::string> ProxmoxReading::ReadOr(const std::string& path, const std::string& missing) const {
+absl::StatusOr<std::string> ProxmoxReading::ReadOr(const std::string& path,
+                                                   const std::string& missing) const {
   PHX_ASSIGN_OR_RETURN(auto file, files_.Read(path));
   return file ? std::move(file->content) : missing;
 }

@@ -33,8 +33,9 @@ absl::StatusOr<StorageConfig> ReadConfig(World& world) {
 
 absl::Status WriteConfig(World& world, StorageConfig config, const std::set<std::string>& bare = {}) {
   PHX_ASSIGN_OR_RETURN(const int64_t seed, world.NextNumber());
-  return world.WriteFile(kStorageConfigPath,
-                         {false, {WriteStorageConfig(config, bare, static_cast<uint64_t>(seed)), 0, kWwwData, 0640}});
+  return world.WriteFile(
+      kStorageConfigPath,
+      {false, {WriteStorageConfig(config, bare, static_cast<uint64_t>(seed)), 0, kWwwData, 0640}});
 }
 
 absl::StatusOr<std::string> NodeOf(World& world) {
@@ -55,7 +56,8 @@ absl::Status MakeFolders(World& world, const std::string& path) {
 absl::StatusOr<std::vector<Mount>> MountsOf(World& world) {
   std::vector<Mount> mounts;
   PHX_ASSIGN_OR_RETURN(const auto others, world.List(kSimMount));
-  for (const auto& [path, mount] : others) mounts.push_back({mount.value("source", ""), path, mount.value("type", "")});
+  for (const auto& [path, mount] : others)
+    mounts.push_back({mount.value("source", ""), path, mount.value("type", "")});
   PHX_ASSIGN_OR_RETURN(const auto datasets, world.List(kSimDataset));
   for (const auto& [name, dataset] : datasets) {
     const std::string path = dataset.value("mounted", "");
@@ -84,16 +86,17 @@ std::string OptionOf(const StorageEntry& entry, std::string_view name) {
   return found == entry.options.end() ? std::string() : found->second;
 }
 
-// What using an enabled entry on a node that belongs to it does; an error is the tool's refusal. `whole`: the dataset
-// itself has to be there, as status wants it and add does not.
+// What using an enabled entry on a node that belongs to it does; an error is the tool's refusal. `whole`: the
+// dataset itself has to be there, as status wants it and add does not.
 absl::Status Activate(World& world, const StorageEntry& entry, bool whole) {
   if (entry.type == kZfspool) {
     const std::string dataset = OptionOf(entry, "pool");
     const std::string pool = dataset.substr(0, dataset.find('/'));
     PHX_ASSIGN_OR_RETURN(const bool imported, HasPool(world, pool));
     if (!imported) {
-      return FailedPrecondition("could not activate storage '{}', zfs error: cannot import '{}': no such pool available",
-                                entry.id, pool);
+      return FailedPrecondition(
+          "could not activate storage '{}', zfs error: cannot import '{}': no such pool available", entry.id,
+          pool);
     }
     PHX_ASSIGN_OR_RETURN(const bool there, HasDataset(world, dataset));
     if (whole && pool != dataset && !there) {
@@ -106,26 +109,31 @@ absl::Status Activate(World& world, const StorageEntry& entry, bool whole) {
     const std::string mount = MountPointOf(definition);
     PHX_ASSIGN_OR_RETURN(const bool mounted, IsMountPoint(world, mount));
     if (!mount.empty() && !mounted) {
-      return FailedPrecondition("unable to activate storage '{}' - directory is expected to be a mount point but is not "
-                                "mounted: '{}'",
-                                entry.id, mount);
+      return FailedPrecondition(
+          "unable to activate storage '{}' - directory is expected to be a mount point but is not "
+          "mounted: '{}'",
+          entry.id, mount);
     }
-    for (const auto& folder : FoldersOf(entry.id, definition)) PHX_RETURN_IF_ERROR(MakeFolders(world, folder));
+    for (const auto& folder : FoldersOf(entry.id, definition))
+      PHX_RETURN_IF_ERROR(MakeFolders(world, folder));
     return absl::OkStatus();
   }
   const std::string path = PathOf(entry.id, definition);
   PHX_RETURN_IF_ERROR(MakeFolders(world, path));
-  const std::string source = entry.type == kNfs ? OptionOf(entry, "server") + ":" + OptionOf(entry, "export")
-                                                : "//" + OptionOf(entry, "server") + "/" + OptionOf(entry, "share");
+  const std::string source = entry.type == kNfs
+                                 ? OptionOf(entry, "server") + ":" + OptionOf(entry, "export")
+                                 : "//" + OptionOf(entry, "server") + "/" + OptionOf(entry, "share");
   return world.Put(kSimMount, path, {{"source", source}, {"type", entry.type == kNfs ? "nfs4" : "cifs"}});
 }
 
 // The checks of pvesm on values, as far as they can go wrong here.
 absl::Status CheckEntry(const StorageEntry& entry) {
   const TypeRule* type = FindType(entry.type);
-  if (type == nullptr) return FailedPrecondition("type: value '{}' does not have a value in the enumeration", entry.type);
+  if (type == nullptr)
+    return FailedPrecondition("type: value '{}' does not have a value in the enumeration", entry.type);
   if (!IsStorageId(entry.id)) {
-    return FailedPrecondition("storage: invalid format - storage ID '{}' contains illegal characters", entry.id);
+    return FailedPrecondition("storage: invalid format - storage ID '{}' contains illegal characters",
+                              entry.id);
   }
   for (const auto& [name, value] : entry.options) {
     if (FindOption(*type, name) == nullptr) return FailedPrecondition("unexpected property '{}'", name);
@@ -186,15 +194,16 @@ absl::Status ProxmoxSim::Install(kit::Machine& machine, const std::string& node,
   return machine.Change([&](World& world) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const auto there, world.ReadFile(kPvesm));
     if (there) return absl::OkStatus();
-    for (const std::string& folder : {std::string("/usr/sbin"), std::string("/usr/bin"), std::string("/proc/sys/kernel"),
-                                      fmt::format("/etc/pve/nodes/{}/lxc", node),
-                                      fmt::format("/etc/pve/nodes/{}/qemu-server", node)}) {
+    for (const std::string& folder :
+         {std::string("/usr/sbin"), std::string("/usr/bin"), std::string("/proc/sys/kernel"),
+          fmt::format("/etc/pve/nodes/{}/lxc", node), fmt::format("/etc/pve/nodes/{}/qemu-server", node)}) {
       PHX_RETURN_IF_ERROR(MakeFolders(world, folder));
     }
     PHX_RETURN_IF_ERROR(world.WriteFile(kPvesm, {false, {"", 0, 0, 0755}}));
     PHX_RETURN_IF_ERROR(world.WriteFile("/proc/sys/kernel/hostname", {false, {node + "\n", 0, 0, 0644}}));
     nlohmann::json members = {{"nodename", node}, {"version", 1}};
-    if (!cluster.empty()) members["cluster"] = {{"name", cluster}, {"version", 1}, {"nodes", 1}, {"quorate", 1}};
+    if (!cluster.empty())
+      members["cluster"] = {{"name", cluster}, {"version", 1}, {"nodes", 1}, {"quorate", 1}};
     return world.WriteFile("/etc/pve/.members", {false, {members.dump(), 0, kWwwData, 0440}});
   });
 }
@@ -212,7 +221,9 @@ absl::StatusOr<ProxmoxState> ProxmoxSim::Observe(const Question& question) {
 
 absl::StatusOr<StorageConfig> ProxmoxSim::ReadStorages() { return reading_.ReadStorages(); }
 
-absl::StatusOr<std::vector<std::string>> ProxmoxSim::UsersOf(const std::string& id) { return reading_.UsersOf(id); }
+absl::StatusOr<std::vector<std::string>> ProxmoxSim::UsersOf(const std::string& id) {
+  return reading_.UsersOf(id);
+}
 
 absl::StatusOr<bool> ProxmoxSim::IsMounted(const std::string& path) { return reading_.IsMounted(path); }
 
@@ -239,7 +250,8 @@ absl::StatusOr<ToolReport> ProxmoxSim::RunTool(const std::string& operation, con
   // A refusal takes back what the body did, as pvesm takes its section back.
   PHX_RETURN_IF_ERROR(machine_->Change([&](World& world) { return body(world, answer); }));
   if (answer.fault == "lie") return FailedPrecondition("{} {} failed (planned lie)", operation, object);
-  if (answer.fault == "folders") return FailedPrecondition("{} {} failed half-way (planned fault)", operation, object);
+  if (answer.fault == "folders")
+    return FailedPrecondition("{} {} failed half-way (planned fault)", operation, object);
   return answer.report;
 }
 
@@ -247,16 +259,20 @@ absl::StatusOr<ToolReport> ProxmoxSim::Add(const NewStorage& storage, const Chil
   return RunTool("proxmox.add", storage.id, on_child, [&](World& world, Answer& answer) -> absl::Status {
     PHX_RETURN_IF_ERROR(CheckQuorum(world));
     PHX_ASSIGN_OR_RETURN(StorageConfig config, ReadConfig(world));
-    if (config.entries.count(storage.id) != 0) return AlreadyExists("storage ID '{}' already defined", storage.id);
+    if (config.entries.count(storage.id) != 0)
+      return AlreadyExists("storage ID '{}' already defined", storage.id);
     const Definition definition = Normal({storage.type, storage.content, storage.options});
-    StorageEntry entry{storage.id, storage.type, {}, storage.nodes, storage.disabled, definition.options, false};
+    StorageEntry entry{storage.id,       storage.type,       {},   storage.nodes,
+                       storage.disabled, definition.options, false};
     PHX_RETURN_IF_ERROR(CheckEntry(entry));
     Words content = storage.content.value_or(FindType(storage.type)->default_content);
     if (answer.fault == "partial" && content.size() > 1) content.erase(content.begin());
     PHX_RETURN_IF_ERROR(TakeContent(content, entry, answer.report.warnings));
-    if (storage.type == kNfs || storage.type == kCifs) entry.options.emplace("path", PathOf(entry.id, definition));
+    if (storage.type == kNfs || storage.type == kCifs)
+      entry.options.emplace("path", PathOf(entry.id, definition));
     PHX_ASSIGN_OR_RETURN(const std::string node, NodeOf(world));
-    if (!entry.disabled && IsMember(entry, node)) PHX_RETURN_IF_ERROR(Activate(world, entry, /*whole=*/false));
+    if (!entry.disabled && IsMember(entry, node))
+      PHX_RETURN_IF_ERROR(Activate(world, entry, /*whole=*/false));
     if (answer.fault == "folders") return absl::OkStatus();
     if (entry.type == kZfspool) {
       // The mount point is noted once, at add.
@@ -291,8 +307,10 @@ absl::StatusOr<ToolReport> ProxmoxSim::Set(const StorageChange& change, const Ch
     }
     for (const std::string& name : change.remove) {
       const OptionRule* rule = FindOption(type, name);
-      if (rule == nullptr && name != "nodes" && name != "disable") return FailedPrecondition("no such option '{}'", name);
-      if (rule != nullptr && rule->fixed) return FailedPrecondition("unable to delete fixed option '{}'", name);
+      if (rule == nullptr && name != "nodes" && name != "disable")
+        return FailedPrecondition("no such option '{}'", name);
+      if (rule != nullptr && rule->fixed)
+        return FailedPrecondition("unable to delete fixed option '{}'", name);
       if (name == "nodes") entry.nodes.clear();
       if (name == "disable") entry.disabled = false;
       entry.options.erase(name);
@@ -314,32 +332,31 @@ absl::StatusOr<ToolReport> ProxmoxSim::Remove(const std::string& id, const Child
 
 absl::StatusOr<StatusReport> ProxmoxSim::Status() {
   StatusReport report;
-  PHX_ASSIGN_OR_RETURN(const ToolReport tool, RunTool("proxmox.status", "all", nullptr,
-                                                      [&](World& world, Answer&) -> absl::Status {
-    PHX_ASSIGN_OR_RETURN(const StorageConfig config, ReadConfig(world));
-    PHX_ASSIGN_OR_RETURN(const std::string node, NodeOf(world));
-    for (const auto& [id, entry] : config.entries) {
-      StorageStatus& status = report.storages[id];
-      status.type = entry.type;
-      if (entry.implicit) {
-        status.state = "active";
-      } else if (entry.disabled || !IsMember(entry, node)) {
-        status.state = "disabled";
-      } else {
-        const absl::Status active = Activate(world, entry, /*whole=*/true);
-        status.state = active.ok() ? "active" : "inactive";
-        if (!active.ok()) report.warnings.push_back(Message(active));
-      }
-    }
-    return absl::OkStatus();
-  }));
+  PHX_ASSIGN_OR_RETURN(const ToolReport tool,
+                       RunTool("proxmox.status", "all", nullptr, [&](World& world, Answer&) -> absl::Status {
+                         PHX_ASSIGN_OR_RETURN(const StorageConfig config, ReadConfig(world));
+                         PHX_ASSIGN_OR_RETURN(const std::string node, NodeOf(world));
+                         for (const auto& [id, entry] : config.entries) {
+                           StorageStatus& status = report.storages[id];
+                           status.type = entry.type;
+                           if (entry.implicit) {
+                             status.state = "active";
+                           } else if (entry.disabled || !IsMember(entry, node)) {
+                             status.state = "disabled";
+                           } else {
+                             const absl::Status active = Activate(world, entry, /*whole=*/true);
+                             status.state = active.ok() ? "active" : "inactive";
+                             if (!active.ok()) report.warnings.push_back(Message(active));
+                           }
+                         }
+                         return absl::OkStatus();
+                       }));
   return report;
 }
 
 absl::Status ProxmoxSim::Unmount(const std::string& path, const ChildObserver& on_child) {
-  return RunTool("proxmox.unmount", path, on_child, [&](World& world, Answer&) -> absl::Status {
-           return world.Delete(kSimMount, path);
-         })
+  return RunTool("proxmox.unmount", path, on_child,
+                 [&](World& world, Answer&) -> absl::Status { return world.Delete(kSimMount, path); })
       .status();
 }
 

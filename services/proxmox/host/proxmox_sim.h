@@ -1,5 +1,5 @@
-// The simulated node's Proxmox VE, over the node's simulated machine: the same files, written as the genuine pvesm writes
-// them (comments lost, lists in any order), the same refusals.
+// The simulated node's Proxmox VE, over the node's simulated machine: the same files, written as the genuine
+// pvesm writes them (comments lost, lists in any order), the same refusals.
 #pragma once
 
 #include <memory>
@@ -11,22 +11,27 @@
 
 namespace phoenix::proxmox {
 
-// Kinds of the simulated world that are read here. The zfs domain's: pools, and datasets that say where they are mounted
-// ("mounted": path or ""). Any other mount by its path: {"source": "10.0.0.5:/srv", "type": "nfs4"}; nfs and cifs entries
-// make such ones.
+// Kinds of the simulated world that are read here. The zfs domain's: pools, and datasets that say where they
+// are mounted
+// ("mounted": path or ""). Any other mount by its path: {"source": "10.0.0.5:/srv", "type": "nfs4"}; nfs and
+// cifs entries make such ones.
 inline constexpr char kSimPool[] = "zfs.pool";
 inline constexpr char kSimDataset[] = "zfs.dataset";
 inline constexpr char kSimMount[] = "mount";
 
-// Planned faults: "proxmox.add", "proxmox.set", "proxmox.remove", "proxmox.status", "proxmox.unmount", and each with
-// ":ID". Besides the machine's effects there are "folders" (an add that makes its folders and then fails) and "partial"
-// (an add that drops one of the contents it was given), and "locked" (somebody holds the lock; nothing happens).
+// Planned faults: "proxmox.add", "proxmox.set", "proxmox.remove", "proxmox.status", "proxmox.unmount", and
+// each with
+// ":ID". Besides the machine's effects there are "folders" (an add that makes its folders and then fails) and
+// "partial" (an add that drops one of the contents it was given), and "locked" (somebody holds the lock;
+// nothing happens).
 class ProxmoxSim final : public ProxmoxHost {
  public:
   explicit ProxmoxSim(std::shared_ptr<kit::Machine> machine);
 
-  // Installs Proxmox VE on a simulated machine, as node `node` of `cluster` ("" for none). OK when it is there already.
-  static absl::Status Install(kit::Machine& machine, const std::string& node, const std::string& cluster = "");
+  // Installs Proxmox VE on a simulated machine, as node `node` of `cluster` ("" for none). OK when it is
+  // there already.
+  static absl::Status Install(kit::Machine& machine, const std::string& node,
+                              const std::string& cluster = "");
 
   absl::StatusOr<ProxmoxState> Observe(const Question& question) override;
   absl::StatusOr<StorageConfig> ReadStorages() override;
@@ -42,7 +47,8 @@ class ProxmoxSim final : public ProxmoxHost {
 
  private:
   struct Answer;
-  // Runs a tool in the world: faults first, then `body`, whose refusal is the answer's error, not the transaction's.
+  // Runs a tool in the world: faults first, then `body`, whose refusal is the answer's error, not the
+  // transaction's.
   absl::StatusOr<ToolReport> RunTool(const std::string& operation, const std::string& object,
                                      const ChildObserver& on_child,
                                      const std::function<absl::Status(kit::World&, Answer&)>& body);

@@ -56,11 +56,13 @@ class Writer {
 
 }  // namespace
 
-std::string WriteStorageConfig(const StorageConfig& config, const std::set<std::string>& bare, uint64_t seed) {
+std::string WriteStorageConfig(const StorageConfig& config, const std::set<std::string>& bare,
+                               uint64_t seed) {
   Writer writer(seed);
   std::vector<std::string> newcomers;
   for (const auto& [id, entry] : config.entries) {
-    if (std::find(config.order.begin(), config.order.end(), id) == config.order.end()) newcomers.push_back(id);
+    if (std::find(config.order.begin(), config.order.end(), id) == config.order.end())
+      newcomers.push_back(id);
   }
   std::string text;
   for (const std::string& id : config.order) {

@@ -1,7 +1,6 @@
 // storage.cfg, read as the genuine tools read it.
-#include <openssl/evp.h>
-
 #include <fmt/format.h>
+#include <openssl/evp.h>
 
 #include <algorithm>
 #include <cctype>
@@ -31,10 +30,12 @@ struct Header {
 std::optional<Header> ParseHeader(std::string_view line) {
   while (!line.empty() && IsBlank(line.back())) line.remove_suffix(1);
   // The type reaches to the last colon that leaves an id of one word behind it.
-  for (size_t colon = line.rfind(':'); colon != std::string_view::npos && colon > 0; colon = line.rfind(':', colon - 1)) {
+  for (size_t colon = line.rfind(':'); colon != std::string_view::npos && colon > 0;
+       colon = line.rfind(':', colon - 1)) {
     const std::string_view type = line.substr(0, colon);
     const std::string_view id = Trim(line.substr(colon + 1));
-    if (id.empty() || std::any_of(id.begin(), id.end(), IsBlank) || std::any_of(type.begin(), type.end(), IsBlank)) {
+    if (id.empty() || std::any_of(id.begin(), id.end(), IsBlank) ||
+        std::any_of(type.begin(), type.end(), IsBlank)) {
       continue;
     }
     Header header{std::string(type), std::string(id)};
@@ -94,7 +95,9 @@ class Reader {
     return false;
   }
 
-  void Lose(std::string_view what) { config_.lost.push_back(fmt::format("line {} ({}): {}", number_, what, Trim(line_))); }
+  void Lose(std::string_view what) {
+    config_.lost.push_back(fmt::format("line {} ({}): {}", number_, what, Trim(line_)));
+  }
 
   void Section(const Header& header) {
     const TypeRule* type = FindType(header.type);
@@ -106,8 +109,10 @@ class Reader {
     while (Next() && !line_.empty()) {
       const auto property = ParseProperty(line_);
       if (!property) {
-        // A line of blanks alone, or one that begins in the first column: a header without an empty line before it.
-        if (!Trim(line_).empty()) Lose("ignored: it follows section '" + header.id + "' without an empty line");
+        // A line of blanks alone, or one that begins in the first column: a header without an empty line
+        // before it.
+        if (!Trim(line_).empty())
+          Lose("ignored: it follows section '" + header.id + "' without an empty line");
         continue;
       }
       if (skipped) {
@@ -125,8 +130,8 @@ class Reader {
     const auto duplicate = std::find(config_.order.begin(), config_.order.end(), header.id);
     if (duplicate != config_.order.end()) {
       config_.order.erase(duplicate);
-      config_.lost.push_back(fmt::format("line {} (an earlier section of the same id '{}' counts for nothing)", header_line,
-                                         header.id));
+      config_.lost.push_back(fmt::format(
+          "line {} (an earlier section of the same id '{}' counts for nothing)", header_line, header.id));
     }
     config_.order.push_back(header.id);
     config_.entries[header.id] = std::move(entry);
@@ -173,7 +178,8 @@ class Reader {
     return property.value;
   }
 
-  void Fill(const TypeRule& type, const std::map<std::string, std::string>& values, StorageEntry& entry, int line) {
+  void Fill(const TypeRule& type, const std::map<std::string, std::string>& values, StorageEntry& entry,
+            int line) {
     const auto path = values.find("path");
     bool content_named = false;
     for (const auto& [key, value] : values) {
@@ -186,9 +192,11 @@ class Reader {
         for (const auto& word : SplitList(value)) {
           if (type.content.count(word) != 0) entry.content.insert(word);
         }
-        // A word that this type cannot hold is dropped with a warning; when none is left the section fails as a whole.
+        // A word that this type cannot hold is dropped with a warning; when none is left the section fails as
+        // a whole.
         if (entry.content.empty() && type.managed && type.content.count("none") == 0) {
-          Break(entry.id, line, fmt::format("none of its contents ({}) is possible for type {}", value, entry.type));
+          Break(entry.id, line,
+                fmt::format("none of its contents ({}) is possible for type {}", value, entry.type));
         }
       } else {
         const OptionRule* rule = FindOption(type, key);
@@ -203,7 +211,8 @@ class Reader {
       }
     }
     if (entry.type == kDir && path != values.end() && !IsDirectoryPath(path->second)) {
-      Break(entry.id, line, fmt::format("its path '{}' is not one that a dir storage may have", path->second));
+      Break(entry.id, line,
+            fmt::format("its path '{}' is not one that a dir storage may have", path->second));
     }
   }
 
@@ -223,8 +232,13 @@ class Reader {
       found->second.nodes.clear();
       return;
     }
-    StorageEntry entry{local, std::string(kDir), {"backup", "images", "iso", "rootdir", "snippets", "vztmpl"}, {}, false,
-                       {{"path", std::string(kLocalPath)}, {"prune-backups", "keep-all=1"}}, true};
+    StorageEntry entry{local,
+                       std::string(kDir),
+                       {"backup", "images", "iso", "rootdir", "snippets", "vztmpl"},
+                       {},
+                       false,
+                       {{"path", std::string(kLocalPath)}, {"prune-backups", "keep-all=1"}},
+                       true};
     config_.entries[local] = std::move(entry);
   }
 

@@ -17,13 +17,15 @@ using ::testing::UnorderedElementsAre;
 
 TEST(StorageConfigParse, ReadsWhatPvesmWrites) {
   const auto config = ParseStorageConfig(
-      "zfspool: tg\n\tpool tank/guests\n\tcontent rootdir,images\n\tmountpoint /tank/guests\n\tnodes pve2,pve1\n"
+      "zfspool: tg\n\tpool tank/guests\n\tcontent rootdir,images\n\tmountpoint /tank/guests\n\tnodes "
+      "pve2,pve1\n"
       "\tsparse 1\n\n"
       "dir: d8\n\tpath /srv/plain\n\tcontent iso,backup\n\tcontent-dirs backup=b,iso=media/iso\n"
       "\tprune-backups keep-weekly=2,keep-last=3\n\n"
       "nfs: n6\n\tdisable\n\texport /srv/nfs/a\n\tpath /mnt/custom\n\tserver 127.0.0.1\n\tcontent images\n"
       "\toptions vers=3\n\n"
-      "cifs: c1\n\tpath /mnt/pve/c1\n\tserver 127.0.0.1\n\tshare media\n\tcontent iso,backup\n\tusername smbu\n\n");
+      "cifs: c1\n\tpath /mnt/pve/c1\n\tserver 127.0.0.1\n\tshare media\n\tcontent iso,backup\n\tusername "
+      "smbu\n\n");
   EXPECT_THAT(config.lost, IsEmpty());
   EXPECT_THAT(config.broken, IsEmpty());
   EXPECT_THAT(config.order, ElementsAre("tg", "d8", "n6", "c1"));
@@ -31,8 +33,8 @@ TEST(StorageConfigParse, ReadsWhatPvesmWrites) {
   EXPECT_EQ(tg.type, "zfspool");
   EXPECT_THAT(tg.content, ElementsAre("images", "rootdir"));
   EXPECT_THAT(tg.nodes, ElementsAre("pve1", "pve2"));
-  EXPECT_THAT(tg.options,
-              ElementsAre(Pair("mountpoint", "/tank/guests"), Pair("pool", "tank/guests"), Pair("sparse", "1")));
+  EXPECT_THAT(tg.options, ElementsAre(Pair("mountpoint", "/tank/guests"), Pair("pool", "tank/guests"),
+                                      Pair("sparse", "1")));
   EXPECT_EQ(config.entries.at("d8").options.at("prune-backups"), "keep-last=3,keep-weekly=2");
   EXPECT_TRUE(config.entries.at("n6").disabled);
   EXPECT_EQ(config.entries.at("c1").options.at("username"), "smbu");
@@ -66,7 +68,8 @@ TEST(StorageConfigParse, LocalOfAnotherTypeOrPathIsOverriddenAndItsNodesIgnored)
 }
 
 TEST(StorageConfigParse, AnyBlanksCarriageReturnsAndAMissingLastNewlineAreFine) {
-  const auto config = ParseStorageConfig("zfspool:   a1  \r\n  pool   tank/x \r\n \t content\timages ; rootdir");
+  const auto config =
+      ParseStorageConfig("zfspool:   a1  \r\n  pool   tank/x \r\n \t content\timages ; rootdir");
   EXPECT_EQ(config.entries.at("a1").options.at("pool"), "tank/x");
   EXPECT_THAT(config.entries.at("a1").content, ElementsAre("images", "rootdir"));
   EXPECT_THAT(config.lost, IsEmpty());
@@ -102,7 +105,8 @@ TEST(StorageConfigParse, IdsDifferByCase) {
 }
 
 TEST(StorageConfigParse, BareWordsAreBooleans) {
-  const auto config = ParseStorageConfig("zfspool: x1\n\tpool tank\n\tsparse\n\nzfspool: x2\n\tpool tank\n\tsparse no\n");
+  const auto config =
+      ParseStorageConfig("zfspool: x1\n\tpool tank\n\tsparse\n\nzfspool: x2\n\tpool tank\n\tsparse no\n");
   EXPECT_EQ(config.entries.at("x1").options.at("sparse"), "1");
   EXPECT_EQ(config.entries.at("x2").options.at("sparse"), "0");
   // For anything else a value is needed: a pool without one is a missing pool.
@@ -111,7 +115,8 @@ TEST(StorageConfigParse, BareWordsAreBooleans) {
 
 TEST(StorageConfigParse, CommentsUnknownTypesAndPropertiesAreNamedAsLost) {
   const auto config = ParseStorageConfig(
-      "# mine\nzfspool: x1\n\tpool tank\n  # inside\n\tcolour red\n\nnosuch: y1\n\tthing 1\n\n1bad: z\n\tpath /z\n\nnonsense\n");
+      "# mine\nzfspool: x1\n\tpool tank\n  # inside\n\tcolour red\n\nnosuch: y1\n\tthing 1\n\n1bad: "
+      "z\n\tpath /z\n\nnonsense\n");
   EXPECT_THAT(config.lost, ElementsAre(HasSubstr("# mine"), HasSubstr("# inside"), HasSubstr("colour red"),
                                        HasSubstr("nosuch: y1"), HasSubstr("thing 1"), HasSubstr("1bad: z"),
                                        HasSubstr("path /z"), HasSubstr("nonsense")));
@@ -120,7 +125,8 @@ TEST(StorageConfigParse, CommentsUnknownTypesAndPropertiesAreNamedAsLost) {
 }
 
 TEST(StorageConfigParse, AnUnknownContentWordDropsItsLineAndTheDefaultTakesItsPlace) {
-  const auto config = ParseStorageConfig("dir: x1\n\tpath /x\n\tcontent iso,films\n\nnfs: n1\n\tserver s\n\texport /e\n");
+  const auto config =
+      ParseStorageConfig("dir: x1\n\tpath /x\n\tcontent iso,films\n\nnfs: n1\n\tserver s\n\texport /e\n");
   EXPECT_THAT(config.entries.at("x1").content, ElementsAre("images", "rootdir"));
   EXPECT_THAT(config.entries.at("n1").content, ElementsAre("images"));
 }
@@ -141,7 +147,8 @@ TEST(StorageConfigParse, AMissingRequiredOptionIsFatalForTheWholeCluster) {
 }
 
 TEST(StorageConfigParse, TypesThatPhoenixDoesNotManageKeepAllTheirOptions) {
-  const auto config = ParseStorageConfig("pbs: b1\n\tserver s\n\tdatastore d\n\tfingerprint aa:bb\n\tcontent backup\n");
+  const auto config =
+      ParseStorageConfig("pbs: b1\n\tserver s\n\tdatastore d\n\tfingerprint aa:bb\n\tcontent backup\n");
   EXPECT_EQ(config.entries.at("b1").options.at("fingerprint"), "aa:bb");
   EXPECT_THAT(config.lost, IsEmpty());
 }
@@ -175,11 +182,13 @@ TEST(SimStorageConfig, WhatIsWrittenReadsTheSameInWhateverOrder) {
 
 TEST(SimStorageConfig, KeysComeInTheGenuineOrder) {
   const auto config = ParseStorageConfig(
-      "nfs: n6\n\toptions vers=3\n\tserver 127.0.0.1\n\tcontent images\n\tpath /mnt/custom\n\tdisable\n\texport /srv/nfs/a\n");
+      "nfs: n6\n\toptions vers=3\n\tserver 127.0.0.1\n\tcontent images\n\tpath "
+      "/mnt/custom\n\tdisable\n\texport /srv/nfs/a\n");
   EXPECT_THAT(WriteStorageConfig(config, {}, 1),
               HasSubstr("nfs: n6\n\tdisable\n\texport /srv/nfs/a\n\tpath /mnt/custom\n\tserver 127.0.0.1\n"
                         "\tcontent images\n\toptions vers=3\n\n"));
-  EXPECT_THAT(WriteStorageConfig(config, {"n6"}, 1), ::testing::Not(HasSubstr("\tcontent images\n\toptions")));
+  EXPECT_THAT(WriteStorageConfig(config, {"n6"}, 1),
+              ::testing::Not(HasSubstr("\tcontent images\n\toptions")));
 }
 
 }  // namespace

@@ -19,8 +19,8 @@ PlanSurroundings SurroundingsOf(const kit::PlanInput& input, const ProxmoxSpec& 
   PlanSurroundings surroundings{{}, input.disturbed_keys, input.removed_keys, spec.partial || input.local};
   for (const auto& [key, entry] : input.ledger) {
     if (kit::KindOf(key) != "storage") continue;
-    surroundings.owned[std::string(kit::NameOf(key))] = {entry.created,
-                                                         entry.created && LedgerSaysEntryCreated(entry.fields)};
+    surroundings.owned[std::string(kit::NameOf(key))] = {
+        entry.created, entry.created && LedgerSaysEntryCreated(entry.fields)};
   }
   return surroundings;
 }
@@ -42,7 +42,8 @@ Question QuestionOf(const ProxmoxSpec& spec) {
 
 // What the plan stands on, without what moves by itself: not the digest, which changes with every rewrite.
 std::string FingerprintText(const ProxmoxState& state) {
-  std::string text = fmt::format("node {}\ncluster {}\ninstalled {}\n", state.node, state.cluster, state.installed);
+  std::string text =
+      fmt::format("node {}\ncluster {}\ninstalled {}\n", state.node, state.cluster, state.installed);
   for (const auto& [id, entry] : state.config.entries) {
     if (!entry.implicit) text += CanonicalText(entry) + "\n";
   }
@@ -69,20 +70,25 @@ kit::Step Render(const StorageStep& typed, const ProxmoxState& state) {
       } else {
         step.action = "add storage";
         step.undo = "remove the entry and the empty folders that came with it";
-        step.commands = {ToText(AddCommand(
-            {typed.id, typed.definition.type, typed.definition.content, {typed.node}, typed.definition.options, false}))};
+        step.commands = {ToText(AddCommand({typed.id,
+                                            typed.definition.type,
+                                            typed.definition.content,
+                                            {typed.node},
+                                            typed.definition.options,
+                                            false}))};
       }
       if (typed.definition.type == kNfs || typed.definition.type == kCifs) {
         step.step_class = kit::StepClass::kLossy;
-        step.remainder = "the server may keep empty folders (dump, images …) that Proxmox VE makes on its share";
+        step.remainder =
+            "the server may keep empty folders (dump, images …) that Proxmox VE makes on its share";
       }
       break;
     }
     case StorageAction::kSet:
       step.action = "change storage";
       step.undo = "put the former values back";
-      step.commands = {ToText(SetCommand({typed.id, typed.definition.content, std::nullopt, typed.definition.options, {},
-                                          ""}))};
+      step.commands = {ToText(
+          SetCommand({typed.id, typed.definition.content, std::nullopt, typed.definition.options, {}, ""}))};
       step.provides = {key};
       break;
     case StorageAction::kRemove:
@@ -171,7 +177,8 @@ absl::Status ProxmoxDomain::Do(const kit::Step& step, const kit::StepContext& co
   return status;
 }
 
-absl::StatusOr<kit::ProbeResult> ProxmoxDomain::ProbeStep(const kit::Step& step, const kit::StepContext& context) {
+absl::StatusOr<kit::ProbeResult> ProxmoxDomain::ProbeStep(const kit::Step& step,
+                                                          const kit::StepContext& context) {
   PHX_ASSIGN_OR_RETURN(const StorageStep typed, FromPayload(step.payload));
   PHX_ASSIGN_OR_RETURN(const Captured before, ParseCaptured(context.captured));
   const absl::MutexLock lock(&change_mutex_);
@@ -185,7 +192,8 @@ absl::Status ProxmoxDomain::Undo(const kit::Step& step, const kit::StepContext& 
   return changes_.Undo(typed, before, context.on_child);
 }
 
-std::vector<std::string> ProxmoxDomain::RemainingCommands(const kit::Step& step, const kit::StepContext& context) {
+std::vector<std::string> ProxmoxDomain::RemainingCommands(const kit::Step& step,
+                                                          const kit::StepContext& context) {
   const auto typed = FromPayload(step.payload);
   const auto before = ParseCaptured(context.captured);
   if (!typed.ok() || !before.ok()) return {};
@@ -193,7 +201,8 @@ std::vector<std::string> ProxmoxDomain::RemainingCommands(const kit::Step& step,
   return changes_.RemainingCommands(*typed, *before);
 }
 
-absl::StatusOr<kit::LedgerChange> ProxmoxDomain::LedgerOf(const kit::Step& step, const kit::StepContext& /*context*/) {
+absl::StatusOr<kit::LedgerChange> ProxmoxDomain::LedgerOf(const kit::Step& step,
+                                                          const kit::StepContext& /*context*/) {
   PHX_ASSIGN_OR_RETURN(const StorageStep typed, FromPayload(step.payload));
   const std::string key = kit::Key("storage", typed.id);
   if (typed.action == StorageAction::kRemove) return kit::LedgerChange{{}, {key}};
@@ -209,14 +218,16 @@ void ProxmoxDomain::Remember(const std::string& run_id, const std::string& step,
   if (warnings.empty()) return;
   const absl::MutexLock lock(&warnings_mutex_);
   auto& lines = warnings_[run_id];
-  for (const std::string& warning : warnings) lines.push_back(fmt::format("{}: pvesm said: {}", step, warning));
+  for (const std::string& warning : warnings)
+    lines.push_back(fmt::format("{}: pvesm said: {}", step, warning));
 }
 
 absl::StatusOr<kit::VerifyReport> ProxmoxDomain::Verify(const kit::VerifyInput& input) {
   kit::VerifyReport report;
   {
     const absl::MutexLock lock(&warnings_mutex_);
-    for (const auto& [run, lines] : warnings_) report.probes.insert(report.probes.end(), lines.begin(), lines.end());
+    for (const auto& [run, lines] : warnings_)
+      report.probes.insert(report.probes.end(), lines.begin(), lines.end());
   }
   std::vector<StorageStep> kept;
   for (const kit::Step& step : input.applied) {
@@ -227,15 +238,18 @@ absl::StatusOr<kit::VerifyReport> ProxmoxDomain::Verify(const kit::VerifyInput& 
   PHX_ASSIGN_OR_RETURN(const StorageConfig config, host_.ReadStorages());
   // One call for all: each costs seconds.
   PHX_ASSIGN_OR_RETURN(const StatusReport status, host_.Status());
-  const std::string said = status.warnings.empty() ? "" : fmt::format(" (pvesm said: {})", status.warnings.front());
+  const std::string said =
+      status.warnings.empty() ? "" : fmt::format(" (pvesm said: {})", status.warnings.front());
   for (const StorageStep& step : kept) {
     const auto entry = config.entries.find(step.id);
     if (entry == config.entries.end() || !IsMember(entry->second, step.node) ||
         !Compare(entry->second, step.definition).empty()) {
-      return FailedPrecondition("storage '{}' is not in {} as declared any more", step.id, kStorageConfigPath);
+      return FailedPrecondition("storage '{}' is not in {} as declared any more", step.id,
+                                kStorageConfigPath);
     }
     if (entry->second.disabled) {
-      report.not_probed.push_back(fmt::format("storage:{}: switched off by somebody else, so its state is unknown", step.id));
+      report.not_probed.push_back(
+          fmt::format("storage:{}: switched off by somebody else, so its state is unknown", step.id));
       continue;
     }
     const auto found = status.storages.find(step.id);
@@ -243,7 +257,8 @@ absl::StatusOr<kit::VerifyReport> ProxmoxDomain::Verify(const kit::VerifyInput& 
     if (state != "active") {
       std::string why = said;
       for (const auto& warning : status.warnings) {
-        if (warning.find("'" + step.id + "'") != std::string::npos) why = fmt::format(" (pvesm said: {})", warning);
+        if (warning.find("'" + step.id + "'") != std::string::npos)
+          why = fmt::format(" (pvesm said: {})", warning);
       }
       return FailedPrecondition("storage '{}' is {} instead of active{}", step.id, state, why);
     }

@@ -1,4 +1,5 @@
-// The Proxmox domain as the kit drives it: renders the planner's steps, does, probes and undoes them through the host.
+// The Proxmox domain as the kit drives it: renders the planner's steps, does, probes and undoes them through
+// the host.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -48,7 +49,8 @@ class ProxmoxDomain final : public kit::Domain {
   absl::Mutex change_mutex_;
   StorageChanges changes_ ABSL_GUARDED_BY(change_mutex_);
   absl::Mutex warnings_mutex_;
-  // What the tool said while it succeeded, by run and step; told by Verify(). Lost in a crash: it is for people only.
+  // What the tool said while it succeeded, by run and step; told by Verify(). Lost in a crash: it is for
+  // people only.
   std::map<std::string, std::vector<std::string>> warnings_ ABSL_GUARDED_BY(warnings_mutex_);
 };
 

@@ -81,8 +81,9 @@ TEST_F(ProxmoxDomainTest, AnUnmountedClusterFileSystemIsRefusedAndNotTakenForAnE
 
 // Trap 8: each run of the scripts removed every storage that it did not know.
 TEST_F(ProxmoxDomainTest, Trap8StoragesThatAreNotDeclaredAreNeverTouched) {
-  WriteConfig("pbs: vault\n\tdatastore main\n\tserver 10.0.0.9\n\tcontent backup\n\n"
-              "rbd: ceph\n\tpool rbd\n\tcontent images\n\n");
+  WriteConfig(
+      "pbs: vault\n\tdatastore main\n\tserver 10.0.0.9\n\tcontent backup\n\n"
+      "rbd: ceph\n\tpool rbd\n\tcontent images\n\n");
   ASSERT_TRUE(Carry(SeedSpec()).ok()) << last_;
   const auto config = host_.ReadStorages();
   ASSERT_TRUE(config.ok());
@@ -104,11 +105,13 @@ TEST_F(ProxmoxDomainTest, Trap11AnIdThatBeginsWithAnotherIsAnotherStorage) {
 
 // Trap 13: existing objects were never compared.
 TEST_F(ProxmoxDomainTest, Trap13AnExistingEntryOfAnotherPoolPathOrTypeIsAnErrorThatNamesTheField) {
-  WriteConfig("zfspool: vm\n\tpool quickOS/old\n\tcontent images\n\ndir: bk\n\tpath /srv/old\n\tcontent backup\n\n"
-              "dir: iso\n\tpath /srv/iso\n\tcontent iso\n\n");
+  WriteConfig(
+      "zfspool: vm\n\tpool quickOS/old\n\tcontent images\n\ndir: bk\n\tpath /srv/old\n\tcontent backup\n\n"
+      "dir: iso\n\tpath /srv/iso\n\tcontent iso\n\n");
   const std::string before = Text();
-  const auto status = Plan(Spec({Zfs("vm", "quickOS/vm-disks", {"images"}),
-                                 Dir("bk", "/fastData/shared-backups", {"backup"}), Zfs("iso", "quickOS/iso", {"images"})}));
+  const auto status =
+      Plan(Spec({Zfs("vm", "quickOS/vm-disks", {"images"}), Dir("bk", "/fastData/shared-backups", {"backup"}),
+                 Zfs("iso", "quickOS/iso", {"images"})}));
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(ViolationsOf(status), ElementsAre(Field(&FieldViolation::field, "here.vm.pool"),
                                                 Field(&FieldViolation::field, "here.bk.path"),
@@ -192,7 +195,8 @@ TEST_F(ProxmoxDomainTest, AnotherNodesEntryIsExtendedAndUndoTakesOnlyThisNodeOut
 
 TEST_F(ProxmoxDomainTest, AnotherNodesEntryWithOtherContentsIsAConflict) {
   WriteConfig("zfspool: vm\n\tpool quickOS/vm-disks\n\tcontent rootdir\n\tnodes pve9\n\n");
-  EXPECT_EQ(Plan(Spec({Zfs("vm", "quickOS/vm-disks", {"images"})})).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(Plan(Spec({Zfs("vm", "quickOS/vm-disks", {"images"})})).code(),
+            absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(Message(last_), HasSubstr("one definition"));
 }
 

@@ -19,7 +19,8 @@ constexpr char kOlder[] =
 ProxmoxSpec Mixed() {
   auto old = Zfs("old", "quickOS/vm-disks", {"images"});
   old.options["sparse"] = "1";
-  return Spec({Zfs("new", "quickOS/lxc-disks", {"rootdir"}), old, Dir("bk", "/fastData/shared-backups", {"iso", "backup"}),
+  return Spec({Zfs("new", "quickOS/lxc-disks", {"rootdir"}), old,
+               Dir("bk", "/fastData/shared-backups", {"iso", "backup"}),
                Dir("share", "/quickOS/shared-prod-data", {"vztmpl", "snippets"}),
                Zfs("far", "fastData/shared-bulk-data", {"images"}), Nfs("media", "10.0.0.5", "/srv/media")});
 }
@@ -71,7 +72,8 @@ TEST_F(ProxmoxUndoTest, AnyFaultOfAnyStepLeadsBackToTheOldState) {
       ASSERT_TRUE(machine_->PlanFault(operation, effect).ok());
       const bool failed = !driver_->Apply().ok();
       // The kit probes whatever the tool says: a lie that did everything is a success.
-      EXPECT_TRUE(failed || std::string_view(effect) == "lie" || std::string_view(effect) == "partial" || !adds)
+      EXPECT_TRUE(failed || std::string_view(effect) == "lie" || std::string_view(effect) == "partial" ||
+                  !adds)
           << operation << effect;
       failures += failed ? 1 : 0;
       ASSERT_TRUE(Undo().ok()) << operation << effect << ": " << last_;
@@ -97,7 +99,8 @@ TEST_F(ProxmoxUndoTest, UndoingARemovalBringsTheWholeEntryBack) {
 }
 
 TEST_F(ProxmoxUndoTest, FoldersThatTheEntryBroughtGoAndFoldersWithFilesStay) {
-  ASSERT_TRUE(Carry(Spec({Dir("share", "/quickOS/shared-prod-data", {"vztmpl", "iso", "backup"})})).ok()) << last_;
+  ASSERT_TRUE(Carry(Spec({Dir("share", "/quickOS/shared-prod-data", {"vztmpl", "iso", "backup"})})).ok())
+      << last_;
   ASSERT_TRUE(*host_.files().ReadDirectory("/quickOS/shared-prod-data/template/iso"));
   WriteFile("/quickOS/shared-prod-data/dump/vzdump-lxc-101.tar.zst", "a backup");
   ASSERT_TRUE(Undo().ok()) << last_;
@@ -107,9 +110,11 @@ TEST_F(ProxmoxUndoTest, FoldersThatTheEntryBroughtGoAndFoldersWithFilesStay) {
 
 TEST_F(ProxmoxUndoTest, FoldersThatWereThereBeforeStay) {
   WriteFile("/quickOS/shared-prod-data/dump", "");
-  machine_->Change([](kit::World& world) {
-    return world.WriteFile("/quickOS/shared-prod-data/dump", {true, {"", 0, 0, 0750}});
-  }).IgnoreError();
+  machine_
+      ->Change([](kit::World& world) {
+        return world.WriteFile("/quickOS/shared-prod-data/dump", {true, {"", 0, 0, 0750}});
+      })
+      .IgnoreError();
   const std::string before = Dump();
   ASSERT_TRUE(Carry(Spec({Dir("share", "/quickOS/shared-prod-data", {"backup", "iso"})})).ok()) << last_;
   ASSERT_TRUE(Undo().ok()) << last_;
@@ -144,7 +149,9 @@ TEST_F(ProxmoxUndoTest, AChangeThatSomebodyMadeOverOursIsNotTakenBack) {
 TEST_F(ProxmoxUndoTest, AChangeOfOtherFieldsByOthersSurvivesOurUndo) {
   ASSERT_TRUE(Carry(Spec({Zfs("old", "quickOS/vm-disks", {"images"})})).ok()) << last_;
   auto config = *host_.ReadStorages();
-  ASSERT_TRUE(host_.Set({"old", std::nullopt, std::nullopt, {{"blocksize", "16k"}}, {}, config.digest}, nullptr).ok());
+  ASSERT_TRUE(
+      host_.Set({"old", std::nullopt, std::nullopt, {{"blocksize", "16k"}}, {}, config.digest}, nullptr)
+          .ok());
   ASSERT_TRUE(Undo().ok()) << last_;
   const auto entry = host_.ReadStorages()->entries.at("old");
   EXPECT_THAT(entry.content, ElementsAre("images", "rootdir"));
@@ -153,7 +160,9 @@ TEST_F(ProxmoxUndoTest, AChangeOfOtherFieldsByOthersSurvivesOurUndo) {
 
 TEST_F(ProxmoxUndoTest, AnEntryThatAppearedBetweenPrepareAndDoStopsTheRun) {
   ASSERT_TRUE(Plan(Spec({Zfs("new", "quickOS/lxc-disks", {"rootdir"})})).ok()) << last_;
-  ASSERT_TRUE(host_.Add({"new", "zfspool", Words{"rootdir"}, {}, {{"pool", "quickOS/lxc-disks"}}, false}, nullptr).ok());
+  ASSERT_TRUE(
+      host_.Add({"new", "zfspool", Words{"rootdir"}, {}, {{"pool", "quickOS/lxc-disks"}}, false}, nullptr)
+          .ok());
   EXPECT_EQ((last_ = driver_->Apply()).code(), absl::StatusCode::kAborted) << last_;
   ASSERT_TRUE(Undo().ok()) << last_;
   EXPECT_EQ(host_.ReadStorages()->entries.count("new"), 1u);
@@ -162,7 +171,9 @@ TEST_F(ProxmoxUndoTest, AnEntryThatAppearedBetweenPrepareAndDoStopsTheRun) {
 TEST_F(ProxmoxUndoTest, ADifferentEntryOfOurIdThatAppearedIsLeftAlone) {
   ASSERT_TRUE(Plan(Spec({Zfs("new", "quickOS/lxc-disks", {"rootdir"})})).ok()) << last_;
   ASSERT_TRUE(
-      host_.Add({"new", "zfspool", Words{"images"}, {"pve9"}, {{"pool", "quickOS/lxc-disks"}}, false}, nullptr).ok());
+      host_
+          .Add({"new", "zfspool", Words{"images"}, {"pve9"}, {{"pool", "quickOS/lxc-disks"}}, false}, nullptr)
+          .ok());
   EXPECT_EQ((last_ = driver_->Apply()).code(), absl::StatusCode::kAborted) << last_;
   EXPECT_THAT(Message(last_), HasSubstr("another one"));
   EXPECT_THAT(host_.ReadStorages()->entries.at("new").nodes, ElementsAre("pve9"));
@@ -183,7 +194,8 @@ TEST_F(ProxmoxUndoTest, ALockThatSomebodyHoldsForAWhileIsWaitedFor) {
   ASSERT_TRUE(Carry(Spec({Zfs("new", "quickOS/lxc-disks", {"rootdir"})})).ok()) << last_;
   ASSERT_TRUE(Undo().ok()) << last_;
   ASSERT_TRUE(machine_->PlanFault("proxmox.add:new", "locked", 3).ok());
-  EXPECT_EQ(Carry(Spec({Zfs("new", "quickOS/lxc-disks", {"rootdir"})})).code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(Carry(Spec({Zfs("new", "quickOS/lxc-disks", {"rootdir"})})).code(),
+            absl::StatusCode::kUnavailable);
   EXPECT_THAT(Message(last_), HasSubstr("holds the lock"));
   ASSERT_TRUE(Undo().ok()) << last_;
   EXPECT_EQ(Dump(), before);
@@ -198,11 +210,13 @@ TEST_F(ProxmoxUndoTest, TheRemainingCommandsAreWhatAPersonWouldType) {
   };
   EXPECT_THAT(commands("new", R"({"member":false,"folders":[]})"), ElementsAre("pvesm remove new"));
   EXPECT_THAT(commands("far", R"({"member":false,"folders":[]})"), ElementsAre("pvesm set far --nodes pve9"));
-  EXPECT_THAT(commands("media", R"({"member":false,"folders":["/mnt"],"mounted":false})"),
-              ElementsAre("pvesm remove media", "umount /mnt/pve/media", "rmdir /mnt/pve/media", "rmdir /mnt/pve"));
-  EXPECT_THAT(commands("old", R"({"member":true,"folders":[],"type":"zfspool","content":["images","rootdir"],)"
-                              R"("options":{"sparse":null}})"),
-              ElementsAre("pvesm set old --content images,rootdir --delete sparse"));
+  EXPECT_THAT(
+      commands("media", R"({"member":false,"folders":["/mnt"],"mounted":false})"),
+      ElementsAre("pvesm remove media", "umount /mnt/pve/media", "rmdir /mnt/pve/media", "rmdir /mnt/pve"));
+  EXPECT_THAT(
+      commands("old", R"({"member":true,"folders":[],"type":"zfspool","content":["images","rootdir"],)"
+                      R"("options":{"sparse":null}})"),
+      ElementsAre("pvesm set old --content images,rootdir --delete sparse"));
 }
 
 }  // namespace

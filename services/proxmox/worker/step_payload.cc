@@ -11,9 +11,12 @@ using nlohmann::json;
 
 std::string_view ToText(StorageAction action) {
   switch (action) {
-    case StorageAction::kAdd: return "add";
-    case StorageAction::kSet: return "set";
-    case StorageAction::kRemove: return "remove";
+    case StorageAction::kAdd:
+      return "add";
+    case StorageAction::kSet:
+      return "set";
+    case StorageAction::kRemove:
+      return "remove";
   }
   return "";
 }

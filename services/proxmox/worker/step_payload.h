@@ -18,11 +18,11 @@ absl::StatusOr<StorageStep> FromPayload(std::string_view payload);
 
 // What undoing a step needs, and what must not change between Prepare and the step.
 struct Captured {
-  bool member = false;  // this node has the entry
-  Words folders;        // of those that the entry's activation may make, the ones that are there
+  bool member = false;   // this node has the entry
+  Words folders;         // of those that the entry's activation may make, the ones that are there
   bool mounted = false;  // nfs, cifs: something is mounted at the entry's path
-  // kSet: the fields to change as they are; nullopt for an option that is not set. The type tells the entry from
-  // another one of the same id.
+  // kSet: the fields to change as they are; nullopt for an option that is not set. The type tells the entry
+  // from another one of the same id.
   std::string type;
   std::optional<Words> content;
   std::map<std::string, std::optional<std::string>> options;
@@ -34,7 +34,8 @@ struct Captured {
 std::string ToJson(const Captured& captured);
 absl::StatusOr<Captured> ParseCaptured(std::string_view json);
 
-// What the ledger keeps of an entry: the last applied fields, and whether Phoenix made the entry or joined another's.
+// What the ledger keeps of an entry: the last applied fields, and whether Phoenix made the entry or joined
+// another's.
 std::string LedgerFields(const StorageStep& step);
 bool LedgerSaysEntryCreated(std::string_view fields);
 

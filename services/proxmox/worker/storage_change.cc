@@ -14,7 +14,8 @@
 namespace phoenix::proxmox {
 namespace {
 
-// Another tool may rewrite the file between our reading and our change, or hold its lock; each time is decided anew.
+// Another tool may rewrite the file between our reading and our change, or hold its lock; each time is
+// decided anew.
 constexpr int kTries = 3;
 
 using Entry = std::optional<StorageEntry>;
@@ -28,8 +29,8 @@ Entry Find(const StorageConfig& config, const std::string& id) {
 std::string Describe(const std::vector<Difference>& differences) {
   std::string text;
   for (const Difference& difference : differences) {
-    text += fmt::format("{}{} '{}' instead of '{}'", text.empty() ? "" : ", ", difference.field, difference.found,
-                        difference.wanted);
+    text += fmt::format("{}{} '{}' instead of '{}'", text.empty() ? "" : ", ", difference.field,
+                        difference.found, difference.wanted);
   }
   return text;
 }
@@ -38,7 +39,8 @@ bool IsNetwork(const Definition& definition) { return definition.type == kNfs ||
 
 // Nothing happened, and trying again may succeed. The tool has waited 10 s for a held lock already.
 bool IsWorthAnotherTry(const absl::Status& status) {
-  if (status.code() == absl::StatusCode::kAborted || status.code() == absl::StatusCode::kAlreadyExists) return true;
+  if (status.code() == absl::StatusCode::kAborted || status.code() == absl::StatusCode::kAlreadyExists)
+    return true;
   const auto reason = ReasonOf(status);
   return reason && reason->reason == kStorageLocked;
 }
@@ -47,8 +49,8 @@ bool IsWorthAnotherTry(const absl::Status& status) {
 absl::Status CheckUnchanged(const StorageEntry& entry, const Definition& definition) {
   const auto differences = Compare(entry, definition);
   if (!differences.empty()) {
-    return FailedPrecondition("storage '{}' was changed by somebody else since ({}); Phoenix leaves it alone", entry.id,
-                              Describe(differences));
+    return FailedPrecondition("storage '{}' was changed by somebody else since ({}); Phoenix leaves it alone",
+                              entry.id, Describe(differences));
   }
   const auto foreign = ForeignOptions(entry, definition);
   if (foreign.empty()) return absl::OkStatus();
@@ -122,12 +124,15 @@ absl::StatusOr<Captured> StorageChanges::Capture(const StorageStep& step) {
   return captured;
 }
 
-absl::Status StorageChanges::Do(const StorageStep& step, const Captured& before, const ChildObserver& on_child,
-                                std::vector<std::string>& warnings) {
+absl::Status StorageChanges::Do(const StorageStep& step, const Captured& before,
+                                const ChildObserver& on_child, std::vector<std::string>& warnings) {
   switch (step.action) {
-    case StorageAction::kAdd: return Join(step, on_child, warnings);
-    case StorageAction::kSet: return SetFields(step, before, /*back=*/false, on_child, warnings);
-    case StorageAction::kRemove: return Leave(step, step.definition, on_child);
+    case StorageAction::kAdd:
+      return Join(step, on_child, warnings);
+    case StorageAction::kSet:
+      return SetFields(step, before, /*back=*/false, on_child, warnings);
+    case StorageAction::kRemove:
+      return Leave(step, step.definition, on_child);
   }
   return Internal("unknown action");
 }
@@ -140,13 +145,18 @@ absl::Status StorageChanges::Join(const StorageStep& step, const ChildObserver& 
     const Entry entry = Find(config, step.id);
     absl::StatusOr<ToolReport> report;
     if (!entry) {
-      report = host_.Add({step.id, step.definition.type, step.definition.content, {step.node}, step.definition.options, false},
+      report = host_.Add({step.id,
+                          step.definition.type,
+                          step.definition.content,
+                          {step.node},
+                          step.definition.options,
+                          false},
                          on_child);
     } else {
       const auto differences = Compare(*entry, step.definition);
       if (!differences.empty()) {
-        return Aborted("storage '{}' is there by now and is another one ({}); Phoenix leaves it alone", step.id,
-                       Describe(differences));
+        return Aborted("storage '{}' is there by now and is another one ({}); Phoenix leaves it alone",
+                       step.id, Describe(differences));
       }
       if (IsMember(*entry, step.node)) return absl::OkStatus();
       StorageChange change{step.id, std::nullopt, entry->nodes, {}, {}, config.digest};
@@ -178,7 +188,8 @@ absl::Status StorageChanges::Join(const StorageStep& step, const ChildObserver& 
   return last;
 }
 
-absl::Status StorageChanges::Leave(const StorageStep& step, const Definition& definition, const ChildObserver& on_child) {
+absl::Status StorageChanges::Leave(const StorageStep& step, const Definition& definition,
+                                   const ChildObserver& on_child) {
   absl::Status last;
   for (int attempt = 0; attempt < kTries; ++attempt) {
     PHX_ASSIGN_OR_RETURN(const StorageConfig config, host_.ReadStorages());
@@ -190,8 +201,9 @@ absl::Status StorageChanges::Leave(const StorageStep& step, const Definition& de
     if (rest.empty()) PHX_RETURN_IF_ERROR(CheckUnchanged(*entry, definition));
     PHX_ASSIGN_OR_RETURN(const auto users, host_.UsersOf(step.id));
     if (!users.empty()) {
-      return FailedPrecondition("storage '{}' is in use by {}: it stays until those volumes are moved or removed", step.id,
-                                fmt::format("{}", fmt::join(users, ", ")));
+      return FailedPrecondition(
+          "storage '{}' is in use by {}: it stays until those volumes are moved or removed", step.id,
+          fmt::format("{}", fmt::join(users, ", ")));
     }
     absl::StatusOr<ToolReport> report;
     if (!rest.empty()) {
@@ -201,9 +213,10 @@ absl::Status StorageChanges::Leave(const StorageStep& step, const Definition& de
       // remove takes no digest, so what was compared a moment ago is the best there is.
       report = host_.Remove(step.id, on_child);
     } else {
-      return FailedPrecondition("this node is the last one of storage '{}', which Phoenix did not create; take it away "
-                                "yourself (`pvesm remove {}`) or give it to another node",
-                                step.id, step.id);
+      return FailedPrecondition(
+          "this node is the last one of storage '{}', which Phoenix did not create; take it away "
+          "yourself (`pvesm remove {}`) or give it to another node",
+          step.id, step.id);
     }
     last = report.status();
     if (IsWorthAnotherTry(last)) continue;
@@ -228,8 +241,9 @@ absl::Status StorageChanges::SetFields(const StorageStep& step, const Captured& 
     const bool is_before = EqualsBefore(*entry, step, before);
     if (back ? is_before : is_after) return absl::OkStatus();
     if (back ? !is_after : !is_before) {
-      return FailedPrecondition("storage '{}' was changed by somebody else since ({}); Phoenix leaves it alone", step.id,
-                                Describe(Compare(*entry, step.definition)));
+      return FailedPrecondition(
+          "storage '{}' was changed by somebody else since ({}); Phoenix leaves it alone", step.id,
+          Describe(Compare(*entry, step.definition)));
     }
     StorageChange change{step.id, std::nullopt, std::nullopt, {}, {}, config.digest};
     if (back) {
@@ -256,12 +270,14 @@ absl::Status StorageChanges::SetFields(const StorageStep& step, const Captured& 
     }
     if (!last.ok()) return last;
     return FailedPrecondition("pvesm said that storage '{}' was changed, but {} says otherwise ({})", step.id,
-                              kStorageConfigPath, now ? Describe(Compare(*now, step.definition)) : "it is gone");
+                              kStorageConfigPath,
+                              now ? Describe(Compare(*now, step.definition)) : "it is gone");
   }
   return last;
 }
 
-absl::Status StorageChanges::AddBack(const StorageStep& step, const StorageEntry& entry, const ChildObserver& on_child) {
+absl::Status StorageChanges::AddBack(const StorageStep& step, const StorageEntry& entry,
+                                     const ChildObserver& on_child) {
   absl::Status last;
   for (int attempt = 0; attempt < kTries; ++attempt) {
     PHX_ASSIGN_OR_RETURN(const StorageConfig config, host_.ReadStorages());
@@ -270,21 +286,24 @@ absl::Status StorageChanges::AddBack(const StorageStep& step, const StorageEntry
     if (now) {
       const auto differences = Compare(*now, DefinitionOf(entry));
       if (!differences.empty()) {
-        return FailedPrecondition("storage '{}' was made anew by somebody else since ({}); Phoenix leaves it alone", step.id,
-                                  Describe(differences));
+        return FailedPrecondition(
+            "storage '{}' was made anew by somebody else since ({}); Phoenix leaves it alone", step.id,
+            Describe(differences));
       }
       if (IsMember(*now, step.node)) return absl::OkStatus();
       StorageChange change{step.id, std::nullopt, now->nodes, {}, {}, config.digest};
       change.nodes->insert(step.node);
       report = host_.Set(change, on_child);
     } else {
-      report = host_.Add({entry.id, entry.type, entry.content, entry.nodes, entry.options, entry.disabled}, on_child);
+      report = host_.Add({entry.id, entry.type, entry.content, entry.nodes, entry.options, entry.disabled},
+                         on_child);
     }
     last = report.status();
     if (IsWorthAnotherTry(last)) continue;
     PHX_ASSIGN_OR_RETURN(const StorageConfig after, host_.ReadStorages());
     const Entry found = Find(after, step.id);
-    if (found && IsMember(*found, step.node) && Compare(*found, DefinitionOf(entry)).empty()) return absl::OkStatus();
+    if (found && IsMember(*found, step.node) && Compare(*found, DefinitionOf(entry)).empty())
+      return absl::OkStatus();
     if (!last.ok()) return last;
     return FailedPrecondition("pvesm said that storage '{}' was added, but {} does not hold it so", step.id,
                               kStorageConfigPath);
@@ -293,7 +312,8 @@ absl::Status StorageChanges::AddBack(const StorageStep& step, const StorageEntry
 }
 
 // Folders that came with the entry and hold nothing but such folders, children first.
-absl::StatusOr<std::vector<std::string>> StorageChanges::Leftovers(const StorageStep& step, const Captured& before) {
+absl::StatusOr<std::vector<std::string>> StorageChanges::Leftovers(const StorageStep& step,
+                                                                   const Captured& before) {
   std::vector<std::string> leftovers;
   PHX_ASSIGN_OR_RETURN(const Words present, PresentFolders(step));
   // By path, so that children come after their parents; walked backwards.
@@ -316,7 +336,8 @@ absl::StatusOr<std::vector<std::string>> StorageChanges::Leftovers(const Storage
   return leftovers;
 }
 
-absl::Status StorageChanges::Tidy(const StorageStep& step, const Captured& before, const ChildObserver& on_child) {
+absl::Status StorageChanges::Tidy(const StorageStep& step, const Captured& before,
+                                  const ChildObserver& on_child) {
   if (step.action == StorageAction::kAdd && IsNetwork(step.definition) && !before.mounted) {
     // Removing the entry leaves the mount; without the entry nothing uses it any more.
     PHX_RETURN_IF_ERROR(host_.Unmount(PathOf(step.id, step.definition), on_child));
@@ -334,11 +355,13 @@ absl::StatusOr<kit::ProbeResult> StorageChanges::ProbeGone(const StorageStep& st
   if (step.action == StorageAction::kAdd && IsNetwork(step.definition) && !before.mounted) {
     const std::string path = PathOf(step.id, step.definition);
     PHX_ASSIGN_OR_RETURN(const bool mounted, host_.IsMounted(path));
-    if (mounted) return kit::ProbeResult{kit::Probe::kPartial, fmt::format("no entry, but a mount at {}", path)};
+    if (mounted)
+      return kit::ProbeResult{kit::Probe::kPartial, fmt::format("no entry, but a mount at {}", path)};
   }
   PHX_ASSIGN_OR_RETURN(const auto leftovers, Leftovers(step, before));
   if (!leftovers.empty()) {
-    return kit::ProbeResult{kit::Probe::kPartial, fmt::format("not set, but its folder {} is there", leftovers.front())};
+    return kit::ProbeResult{kit::Probe::kPartial,
+                            fmt::format("not set, but its folder {} is there", leftovers.front())};
   }
   return kit::ProbeResult{kit::Probe::kNotDone, ""};
 }
@@ -370,7 +393,8 @@ absl::StatusOr<kit::ProbeResult> StorageChanges::Probe(const StorageStep& step, 
   return Internal("unknown action");
 }
 
-absl::Status StorageChanges::Undo(const StorageStep& step, const Captured& before, const ChildObserver& on_child) {
+absl::Status StorageChanges::Undo(const StorageStep& step, const Captured& before,
+                                  const ChildObserver& on_child) {
   std::vector<std::string> ignored;
   switch (step.action) {
     case StorageAction::kAdd:
@@ -426,8 +450,8 @@ std::vector<std::string> StorageChanges::RemainingCommands(const StorageStep& st
         if (!IsMember(*entry, step.node)) set_nodes(nodes);
       } else if (before.entry) {
         const StorageEntry& former = *before.entry;
-        commands.push_back(ToText(AddCommand({former.id, former.type, former.content, former.nodes, former.options,
-                                              former.disabled})));
+        commands.push_back(ToText(AddCommand(
+            {former.id, former.type, former.content, former.nodes, former.options, former.disabled})));
       }
       return commands;
   }

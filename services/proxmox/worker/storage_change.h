@@ -1,5 +1,5 @@
-// Doing, probing and undoing one typed step on the host. The rules of membership are here: what an add, a change or a
-// removal means is decided on the entries read right before, never on what the plan remembers.
+// Doing, probing and undoing one typed step on the host. The rules of membership are here: what an add, a
+// change or a removal means is decided on the entries read right before, never on what the plan remembers.
 #pragma once
 
 #include <absl/status/status.h>
@@ -31,10 +31,11 @@ class StorageChanges {
   std::vector<std::string> RemainingCommands(const StorageStep& step, const Captured& before);
 
  private:
-  absl::Status Join(const StorageStep& step, const ChildObserver& on_child, std::vector<std::string>& warnings);
+  absl::Status Join(const StorageStep& step, const ChildObserver& on_child,
+                    std::vector<std::string>& warnings);
   absl::Status Leave(const StorageStep& step, const Definition& definition, const ChildObserver& on_child);
-  absl::Status SetFields(const StorageStep& step, const Captured& before, bool back, const ChildObserver& on_child,
-                         std::vector<std::string>& warnings);
+  absl::Status SetFields(const StorageStep& step, const Captured& before, bool back,
+                         const ChildObserver& on_child, std::vector<std::string>& warnings);
   absl::Status AddBack(const StorageStep& step, const StorageEntry& entry, const ChildObserver& on_child);
   absl::StatusOr<Words> PresentFolders(const StorageStep& step);
   absl::StatusOr<std::vector<std::string>> Leftovers(const StorageStep& step, const Captured& before);

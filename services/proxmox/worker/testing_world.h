@@ -57,13 +57,15 @@ class SimWorld {
         machine_(*kit::Machine::Open(directory_)),
         host_(machine_),
         // The spec travels beside the bytes, since this room knows no protobuf.
-        domain_(host_, [this](std::string_view, std::string_view) -> absl::StatusOr<ProxmoxSpec> { return wanted_; }),
+        domain_(
+            host_,
+            [this](std::string_view, std::string_view) -> absl::StatusOr<ProxmoxSpec> { return wanted_; }),
         driver_(std::make_unique<testing::StepDriver>(domain_)) {
     EXPECT_TRUE(ProxmoxSim::Install(*machine_, "pve1").ok());
     for (const char* dataset :
-         {"quickOS/vm-disks", "quickOS/lxc-disks", "quickOS/shared-prod-data", "quickOS/shared-prod-data-sync",
-          "fastData/shared-test-data", "fastData/shared-test-data-sync", "fastData/shared-backups",
-          "fastData/shared-bulk-data"}) {
+         {"quickOS/vm-disks", "quickOS/lxc-disks", "quickOS/shared-prod-data",
+          "quickOS/shared-prod-data-sync", "fastData/shared-test-data", "fastData/shared-test-data-sync",
+          "fastData/shared-backups", "fastData/shared-bulk-data"}) {
       Mount(dataset);
     }
   }
@@ -72,7 +74,8 @@ class SimWorld {
   void Mount(const std::string& dataset) {
     const std::string path = "/" + dataset;
     Change([&](kit::World& world) -> absl::Status {
-      PHX_RETURN_IF_ERROR(world.Put(kSimPool, dataset.substr(0, dataset.find('/')), nlohmann::json::object()));
+      PHX_RETURN_IF_ERROR(
+          world.Put(kSimPool, dataset.substr(0, dataset.find('/')), nlohmann::json::object()));
       PHX_RETURN_IF_ERROR(world.Put(kSimDataset, dataset, {{"mounted", path}}));
       PHX_RETURN_IF_ERROR(world.WriteFile(path.substr(0, path.find('/', 1)), {true, {"", 0, 0, 0755}}));
       return world.WriteFile(path, {true, {"", 0, 0, 0755}});
@@ -82,7 +85,9 @@ class SimWorld {
     Change([&](kit::World& world) { return world.Put(kSimDataset, path.substr(1), {{"mounted", ""}}); });
   }
   void WriteConfig(const std::string& text) { WriteFile(kStorageConfigPath, text); }
-  void WriteGuest(const std::string& name, const std::string& text) { WriteFile("/etc/pve/nodes/pve1/" + name, text); }
+  void WriteGuest(const std::string& name, const std::string& text) {
+    WriteFile("/etc/pve/nodes/pve1/" + name, text);
+  }
   void WriteFile(const std::string& path, const std::string& text) {
     Change([&](kit::World& world) { return world.WriteFile(path, {false, {text, 0, 33, 0640}}); });
   }
@@ -157,12 +162,15 @@ class SimWorld {
   static std::string MakeDirectory() {
     // In memory where there is such a folder: hundreds of runs would otherwise wait for the disk.
     const std::filesystem::path memory = "/dev/shm";
-    const auto parent = std::filesystem::is_directory(memory) ? memory : std::filesystem::temp_directory_path();
+    const auto parent =
+        std::filesystem::is_directory(memory) ? memory : std::filesystem::temp_directory_path();
     std::string pattern = (parent / "phoenix-proxmox-XXXXXX").string();
     EXPECT_NE(::mkdtemp(pattern.data()), nullptr);
     return pattern;
   }
-  void Change(const std::function<absl::Status(kit::World&)>& body) { EXPECT_TRUE(machine_->Change(body).ok()); }
+  void Change(const std::function<absl::Status(kit::World&)>& body) {
+    EXPECT_TRUE(machine_->Change(body).ok());
+  }
 
   const std::string directory_;
   ProxmoxSpec wanted_;

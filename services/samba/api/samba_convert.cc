@@ -15,9 +15,12 @@ constexpr size_t kEtagLength = 16;
 absl::StatusOr<bool> IsAbsent(v1::Presence presence) {
   switch (presence) {
     case v1::PRESENCE_UNSPECIFIED:
-    case v1::PRESENCE_PRESENT: return false;
-    case v1::PRESENCE_ABSENT: return true;
-    default: return InvalidArgument("presence {} is unknown to this version", static_cast<int>(presence));
+    case v1::PRESENCE_PRESENT:
+      return false;
+    case v1::PRESENCE_ABSENT:
+      return true;
+    default:
+      return InvalidArgument("presence {} is unknown to this version", static_cast<int>(presence));
   }
 }
 
@@ -41,8 +44,8 @@ bool IsOn(const Parameters& parameters, const std::string& name, bool by_default
 
 absl::StatusOr<SambaSpec> ParseSpec(std::string_view type, std::string_view bytes) {
   if (type != v1::SambaSpec::descriptor()->full_name()) {
-    return InvalidArgument("the samba service takes specs of type {}, not '{}'", v1::SambaSpec::descriptor()->full_name(),
-                           type);
+    return InvalidArgument("the samba service takes specs of type {}, not '{}'",
+                           v1::SambaSpec::descriptor()->full_name(), type);
   }
   v1::SambaSpec proto;
   if (!proto.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
@@ -55,9 +58,15 @@ absl::StatusOr<SambaSpec> ToSpec(const v1::SambaSpec& proto) {
   SambaSpec spec;
   for (const auto& share : proto.shares()) {
     PHX_ASSIGN_OR_RETURN(const bool absent, IsAbsent(share.presence()));
-    spec.shares.push_back({share.name(), share.path(), {share.valid_users().begin(), share.valid_users().end()},
-                           share.browseable(), share.read_only(), share.guest_ok(),
-                           {share.options().begin(), share.options().end()}, absent, share.origin()});
+    spec.shares.push_back({share.name(),
+                           share.path(),
+                           {share.valid_users().begin(), share.valid_users().end()},
+                           share.browseable(),
+                           share.read_only(),
+                           share.guest_ok(),
+                           {share.options().begin(), share.options().end()},
+                           absent,
+                           share.origin()});
   }
   for (const auto& user : proto.users()) {
     PHX_ASSIGN_OR_RETURN(const bool absent, IsAbsent(user.presence()));
@@ -139,7 +148,9 @@ absl::StatusOr<ShareSpec> ToShareSpec(const v1::Share& share) {
   return spec;
 }
 
-absl::StatusOr<std::string> ParseShareName(std::string_view name) { return Strip(name, kShares, "shares/SHARE"); }
+absl::StatusOr<std::string> ParseShareName(std::string_view name) {
+  return Strip(name, kShares, "shares/SHARE");
+}
 absl::StatusOr<std::string> ParseUserName(std::string_view name) { return Strip(name, kUsers, "users/USER"); }
 
 }  // namespace phoenix::samba

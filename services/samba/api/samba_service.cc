@@ -33,8 +33,9 @@ absl::Status Merge(const v1::Share& from, const google::protobuf::FieldMask& mas
   for (const std::string& path : mask.paths()) {
     const auto* field = v1::Share::descriptor()->FindFieldByName(path);
     if (field == nullptr || path == "name" || path == "managed" || path == "etag") {
-      return WithViolations(InvalidArgument("'{}' cannot be updated", path),
-                            {{"update_mask", "may name path, valid_users, browseable, read_only, guest_ok and options"}});
+      return WithViolations(
+          InvalidArgument("'{}' cannot be updated", path),
+          {{"update_mask", "may name path, valid_users, browseable, read_only, guest_ok and options"}});
     }
     if (path == "path") into.set_path(from.path());
     if (path == "valid_users") *into.mutable_valid_users() = from.valid_users();
@@ -76,12 +77,13 @@ grpc::ServerUnaryReactor* SambaService::ListShares(grpc::CallbackServerContext* 
                                                    v1::ListSharesResponse* response) {
   return typed_.Read(context, "ListShares", [=, this](const Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const auto shares, ReadShares());
-    return kit::FillPage(*request, *response, shares, [&](const v1::Share& share) { *response->add_shares() = share; });
+    return kit::FillPage(*request, *response, shares,
+                         [&](const v1::Share& share) { *response->add_shares() = share; });
   });
 }
 
-grpc::ServerUnaryReactor* SambaService::GetShare(grpc::CallbackServerContext* context, const v1::GetShareRequest* request,
-                                                 v1::Share* response) {
+grpc::ServerUnaryReactor* SambaService::GetShare(grpc::CallbackServerContext* context,
+                                                 const v1::GetShareRequest* request, v1::Share* response) {
   return typed_.Read(context, "GetShare", [=, this](const Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(*response, ReadShare(request->name()));
     return absl::OkStatus();
@@ -89,7 +91,8 @@ grpc::ServerUnaryReactor* SambaService::GetShare(grpc::CallbackServerContext* co
 }
 
 grpc::ServerUnaryReactor* SambaService::CreateShare(grpc::CallbackServerContext* context,
-                                                    const v1::CreateShareRequest* request, v1::Share* response) {
+                                                    const v1::CreateShareRequest* request,
+                                                    v1::Share* response) {
   return typed_.Change(context, "CreateShare", [=, this](const Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const ShareSpec share, ToShareSpec(request->share()));
     PHX_ASSIGN_OR_RETURN(const kit::Plan plan, typed_.Apply(Partial(share), *request));
@@ -102,7 +105,8 @@ grpc::ServerUnaryReactor* SambaService::CreateShare(grpc::CallbackServerContext*
 }
 
 grpc::ServerUnaryReactor* SambaService::UpdateShare(grpc::CallbackServerContext* context,
-                                                    const v1::UpdateShareRequest* request, v1::Share* response) {
+                                                    const v1::UpdateShareRequest* request,
+                                                    v1::Share* response) {
   return typed_.Change(context, "UpdateShare", [=, this](const Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(v1::Share wanted, ReadShare(request->share().name()));
     PHX_RETURN_IF_ERROR(kit::CheckEtag(request->share().etag(), wanted.etag(), wanted.name()));
@@ -117,7 +121,8 @@ grpc::ServerUnaryReactor* SambaService::UpdateShare(grpc::CallbackServerContext*
 }
 
 grpc::ServerUnaryReactor* SambaService::DeleteShare(grpc::CallbackServerContext* context,
-                                                    const v1::DeleteShareRequest* request, v1::Share* response) {
+                                                    const v1::DeleteShareRequest* request,
+                                                    v1::Share* response) {
   return typed_.Change(context, "DeleteShare", [=, this](const Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(*response, ReadShare(request->name()));
     PHX_RETURN_IF_ERROR(kit::CheckEtag(request->etag(), response->etag(), request->name()));
@@ -152,16 +157,18 @@ absl::StatusOr<v1::User> SambaService::ReadUser(const std::string& name) {
   return NotFound("there is no Samba user '{}'", wanted);
 }
 
-grpc::ServerUnaryReactor* SambaService::ListUsers(grpc::CallbackServerContext* context, const v1::ListUsersRequest* request,
+grpc::ServerUnaryReactor* SambaService::ListUsers(grpc::CallbackServerContext* context,
+                                                  const v1::ListUsersRequest* request,
                                                   v1::ListUsersResponse* response) {
   return typed_.Read(context, "ListUsers", [=, this](const Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const auto users, ReadUsers());
-    return kit::FillPage(*request, *response, users, [&](const v1::User& user) { *response->add_users() = user; });
+    return kit::FillPage(*request, *response, users,
+                         [&](const v1::User& user) { *response->add_users() = user; });
   });
 }
 
-grpc::ServerUnaryReactor* SambaService::GetUser(grpc::CallbackServerContext* context, const v1::GetUserRequest* request,
-                                                v1::User* response) {
+grpc::ServerUnaryReactor* SambaService::GetUser(grpc::CallbackServerContext* context,
+                                                const v1::GetUserRequest* request, v1::User* response) {
   return typed_.Read(context, "GetUser", [=, this](const Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(*response, ReadUser(request->name()));
     return absl::OkStatus();
@@ -172,7 +179,8 @@ template <class Request>
 absl::Status SambaService::PutUser(const Request& request, v1::User& response) {
   PHX_ASSIGN_OR_RETURN(const std::string name, ParseUserName(request.user().name()));
   if (request.user().password().empty()) {
-    return WithViolations(InvalidArgument("user '{}' needs a password", name), {{"user.password", "must not be empty"}});
+    return WithViolations(InvalidArgument("user '{}' needs a password", name),
+                          {{"user.password", "must not be empty"}});
   }
   const UserSpec user{.name = name, .password_secret = "password", .absent = false, .origin = "user"};
   Secrets secrets;
@@ -200,7 +208,8 @@ grpc::ServerUnaryReactor* SambaService::UpdateUser(grpc::CallbackServerContext* 
     PHX_RETURN_IF_ERROR(ReadUser(request->user().name()).status());
     for (const std::string& path : request->update_mask().paths()) {
       if (path == "password") continue;
-      return WithViolations(InvalidArgument("'{}' cannot be updated", path), {{"update_mask", "may name password"}});
+      return WithViolations(InvalidArgument("'{}' cannot be updated", path),
+                            {{"update_mask", "may name password"}});
     }
     return PutUser(*request, *response);
   });

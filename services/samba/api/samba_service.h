@@ -16,7 +16,7 @@ class SambaService final : public v1::SambaService::CallbackService {
   SambaService(SambaHost& host, Files& files, kit::Participant& participant, kit::Dispatcher& dispatcher)
       : host_(host), files_(files), typed_(participant, dispatcher, v1::SambaService::service_full_name()) {}
 
-#define PHX_SAMBA_RPC(Name, Request, Response)                                                           \
+#define PHX_SAMBA_RPC(Name, Request, Response)                                                     \
   grpc::ServerUnaryReactor* Name(grpc::CallbackServerContext* context, const v1::Request* request, \
                                  v1::Response* response) override
   PHX_SAMBA_RPC(ListShares, ListSharesRequest, ListSharesResponse);

@@ -18,7 +18,8 @@ class Md4 {
     for (int i = 0; i < 8; ++i) message += static_cast<char>(bits >> (8 * i) & 0xFF);
     for (size_t at = 0; at < message.size(); at += 64) Block(std::string_view(message).substr(at, 64));
     std::array<uint8_t, 16> digest{};
-    for (size_t i = 0; i < digest.size(); ++i) digest[i] = static_cast<uint8_t>(state_[i / 4] >> (8 * (i % 4)) & 0xFF);
+    for (size_t i = 0; i < digest.size(); ++i)
+      digest[i] = static_cast<uint8_t>(state_[i / 4] >> (8 * (i % 4)) & 0xFF);
     volatile char* bytes = message.data();
     for (size_t i = 0; i < message.size(); ++i) bytes[i] = 0;
     return digest;
@@ -27,11 +28,13 @@ class Md4 {
  private:
   void Block(std::string_view block) {
     std::array<uint32_t, 16> words{};
-    for (size_t i = 0; i < 64; ++i) words[i / 4] |= static_cast<uint32_t>(static_cast<uint8_t>(block[i])) << (8 * (i % 4));
+    for (size_t i = 0; i < 64; ++i)
+      words[i / 4] |= static_cast<uint32_t>(static_cast<uint8_t>(block[i])) << (8 * (i % 4));
     constexpr std::array<std::array<int, 4>, 3> kShifts = {{{3, 7, 11, 19}, {3, 5, 9, 13}, {3, 9, 11, 15}}};
-    constexpr std::array<std::array<int, 16>, 3> kOrder = {{{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15},
-                                                            {0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15},
-                                                            {0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15}}};
+    constexpr std::array<std::array<int, 16>, 3> kOrder = {
+        {{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15},
+         {0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15},
+         {0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15}}};
     constexpr std::array<uint32_t, 3> kAdd = {0, 0x5A827999, 0x6ED9EBA1};
     auto [a, b, c, d] = state_;
     for (size_t round = 0; round < 3; ++round) {
@@ -39,8 +42,8 @@ class Md4 {
         const uint32_t mixed = round == 0   ? (b & c) | (~b & d)
                                : round == 1 ? (b & c) | (b & d) | (c & d)
                                             : b ^ c ^ d;
-        const uint32_t next = std::rotl(a + mixed + words[static_cast<size_t>(kOrder[round][i])] + kAdd[round],
-                                        kShifts[round][i % 4]);
+        const uint32_t next = std::rotl(
+            a + mixed + words[static_cast<size_t>(kOrder[round][i])] + kAdd[round], kShifts[round][i % 4]);
         a = d;
         d = c;
         c = b;

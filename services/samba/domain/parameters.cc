@@ -30,20 +30,25 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 13> kSynonym
 // All mean the opposite of "read only".
 constexpr std::array<std::string_view, 3> kInverted = {"writable", "writeable", "writeok"};
 
-constexpr std::array<std::string_view, 9> kBooleans = {"browseable",   "read only",      "guest ok",
-                                                       "guest only",   "available",      "oplocks",
-                                                       "ea support",   "inherit acls",   "inherit permissions"};
+constexpr std::array<std::string_view, 9> kBooleans = {"browseable", "read only",    "guest ok",
+                                                       "guest only", "available",    "oplocks",
+                                                       "ea support", "inherit acls", "inherit permissions"};
 
 // Whoever may write these may run programs as root, or reach files beyond the share.
-constexpr std::array<std::string_view, 18> kRefused = {
-    "configfile",      "copy",              "dfreecommand",       "include",      "lppausecommand", "lpqcommand",
-    "lpresumecommand", "lprmcommand",       "magicoutput",        "magicscript",  "postexec",       "preexec",
-    "printcommand",    "queuepausecommand", "queueresumecommand", "rootpostexec", "rootpreexec",    "path"};
+constexpr std::array<std::string_view, 18> kRefused = {"configfile",         "copy",
+                                                       "dfreecommand",       "include",
+                                                       "lppausecommand",     "lpqcommand",
+                                                       "lpresumecommand",    "lprmcommand",
+                                                       "magicoutput",        "magicscript",
+                                                       "postexec",           "preexec",
+                                                       "printcommand",       "queuepausecommand",
+                                                       "queueresumecommand", "rootpostexec",
+                                                       "rootpreexec",        "path"};
 
 constexpr std::array<std::string_view, 12> kGlobals = {
-    "workgroup",      "netbios name",       "server string",      "server min protocol", "server max protocol",
-    "server signing", "server smb encrypt", "map to guest",       "log level",           "max log size",
-    "deadtime",       "disable netbios"};
+    "workgroup",           "netbios name",   "server string",      "server min protocol",
+    "server max protocol", "server signing", "server smb encrypt", "map to guest",
+    "log level",           "max log size",   "deadtime",           "disable netbios"};
 
 char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
@@ -85,8 +90,11 @@ std::optional<std::string> Octal(std::string_view text) {
 bool IsUtf8(std::string_view text) {
   for (size_t i = 0; i < text.size();) {
     const auto byte = static_cast<uint8_t>(text[i]);
-    const size_t more = byte < 0x80 ? 0 : byte >= 0xC2 && byte < 0xE0 ? 1 : byte >= 0xE0 && byte < 0xF0 ? 2
-                        : byte >= 0xF0 && byte < 0xF5 ? 3 : text.size();
+    const size_t more = byte < 0x80                   ? 0
+                        : byte >= 0xC2 && byte < 0xE0 ? 1
+                        : byte >= 0xE0 && byte < 0xF0 ? 2
+                        : byte >= 0xF0 && byte < 0xF5 ? 3
+                                                      : text.size();
     if (i + more >= text.size()) return false;
     uint32_t code = more == 0 ? byte : byte & (0x3Fu >> more);
     for (size_t k = 1; k <= more; ++k) {
@@ -134,7 +142,8 @@ std::optional<Parameter> Canonical(std::string_view name, std::string_view value
     if (squeezed == Squeezed(known)) parameter.name = known;
   }
   if (parameter.name.empty()) {
-    for (const std::string& word : Words(Lowered(name))) parameter.name += (parameter.name.empty() ? "" : " ") + word;
+    for (const std::string& word : Words(Lowered(name)))
+      parameter.name += (parameter.name.empty() ? "" : " ") + word;
   }
   if (std::find(kBooleans.begin(), kBooleans.end(), parameter.name) != kBooleans.end()) {
     if (const auto boolean = ParseBool(value)) parameter.value = *boolean ? "Yes" : "No";

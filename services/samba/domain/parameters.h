@@ -1,4 +1,5 @@
-// Names and values of smb.conf(5) parameters: synonyms, inverted synonyms, and when two spellings mean the same.
+// Names and values of smb.conf(5) parameters: synonyms, inverted synonyms, and when two spellings mean the
+// same.
 #pragma once
 
 #include <map>
@@ -23,16 +24,17 @@ struct Parameter {
   friend bool operator==(const Parameter&, const Parameter&) = default;
 };
 
-// The parameter under its canonical name, which is the one that testparm prints: "browsable" becomes "browseable",
-// "write ok=yes" becomes "read only=No". Booleans become Yes or No. Names that nobody knows only lose case and
-// doubled blanks. nullopt when the value of an inverted synonym is no boolean.
+// The parameter under its canonical name, which is the one that testparm prints: "browsable" becomes
+// "browseable", "write ok=yes" becomes "read only=No". Booleans become Yes or No. Names that nobody knows
+// only lose case and doubled blanks. nullopt when the value of an inverted synonym is no boolean.
 std::optional<Parameter> Canonical(std::string_view name, std::string_view value);
 
-// True when Samba reads both spellings as one value: booleans, octal masks, lists with other separators, case of words.
+// True when Samba reads both spellings as one value: booleans, octal masks, lists with other separators, case
+// of words.
 bool MeansTheSame(std::string_view a, std::string_view b);
 
-// Why the parameter may not be written by us, or "": it would run programs, read other files, move the share, or break
-// out of its line.
+// Why the parameter may not be written by us, or "": it would run programs, read other files, move the share,
+// or break out of its line.
 std::string WhyRefused(std::string_view name, std::string_view value);
 
 // True for the global parameters that a spec may set.

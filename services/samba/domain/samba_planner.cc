@@ -25,9 +25,11 @@ class Planner {
     for (const ShareSpec& share : spec_.shares) share.absent ? UnwantShare(share) : WantShare(share);
     if (!spec_.partial) Orphans();
     if (touches_own_ && !state_.own_is_ours) {
-      Report("samba", fmt::format("{} was changed by hand and holds what Phoenix would lose: move settings of your own "
-                                  "into {}, then delete the file or put Phoenix's text back", q_.paths.own_file,
-                                  q_.paths.smb_conf));
+      Report(
+          "samba",
+          fmt::format("{} was changed by hand and holds what Phoenix would lose: move settings of your own "
+                      "into {}, then delete the file or put Phoenix's text back",
+                      q_.paths.own_file, q_.paths.smb_conf));
     }
     return std::move(plan_);
   }
@@ -39,7 +41,8 @@ class Planner {
            std::any_of(spec_.users.begin(), spec_.users.end(), present);
   }
   bool WantsConfig() const {
-    return std::any_of(spec_.shares.begin(), spec_.shares.end(), [](const auto& share) { return !share.absent; }) ||
+    return std::any_of(spec_.shares.begin(), spec_.shares.end(),
+                       [](const auto& share) { return !share.absent; }) ||
            (WantsAnything() && !spec_.globals.empty());
   }
 
@@ -55,7 +58,9 @@ class Planner {
   }
 
   kit::Requirement NeedPackage() const { return {Key("package", "samba"), state_.installed}; }
-  kit::Requirement NeedOwnFile() const { return {Key("file", q_.paths.own_file), state_.own_text.has_value()}; }
+  kit::Requirement NeedOwnFile() const {
+    return {Key("file", q_.paths.own_file), state_.own_text.has_value()};
+  }
   kit::Requirement NeedInclude() const { return {Key("include", q_.paths.smb_conf), state_.included}; }
   kit::Requirement NeedAccount(const std::string& name) const {
     return {Key("user", name), state_.accounts.count(name) > 0};
@@ -68,13 +73,15 @@ class Planner {
     if (!WantsConfig()) return;
     if (state_.installed && !state_.smb_conf) {
       Report("samba", fmt::format("Samba is installed, but {} is missing: put the package's one back "
-                                  "(/usr/share/samba/smb.conf)", q_.paths.smb_conf));
+                                  "(/usr/share/samba/smb.conf)",
+                                  q_.paths.smb_conf));
     }
     if (!state_.own_text) {
       plan_.steps.push_back({MakeOwnFile{}, {{"file", "", "written by Phoenix"}}, {NeedPackage()}});
     }
     if (!state_.included) {
-      plan_.steps.push_back({IncludeOwnFile{}, {{"include", "", q_.paths.own_file}}, {NeedPackage(), NeedOwnFile()}});
+      plan_.steps.push_back(
+          {IncludeOwnFile{}, {{"include", "", q_.paths.own_file}}, {NeedPackage(), NeedOwnFile()}});
     }
   }
 
@@ -90,15 +97,16 @@ class Planner {
   void WantUser(const UserSpec& user) {
     if (state_.accounts.count(user.name) == 0) {
       plan_.steps.push_back({AddAccount{user.name, PathsOf(user.name)},
-                             {{"account", "", "system account, no login shell"}}, {}});
+                             {{"account", "", "system account, no login shell"}},
+                             {}});
     }
     const auto entry = state_.entries.find(user.name);
     const bool there = entry != state_.entries.end();
     const auto wanted = q_.secrets.find(user.password_secret);
     if (user.password_secret.empty() || wanted == q_.secrets.end()) {
       if (!there) {
-        Report(user.origin, fmt::format("the user '{}' needs a password: the secret '{}' was not given", user.name,
-                                        user.password_secret));
+        Report(user.origin, fmt::format("the user '{}' needs a password: the secret '{}' was not given",
+                                        user.name, user.password_secret));
       } else {
         Tell(false, user.name, "password: not compared, its secret was not given");
       }
@@ -109,27 +117,33 @@ class Planner {
       return;
     }
     if (there && !state_.passdb_restorable) {
-      Report(user.origin, fmt::format("the password of '{}' would change, but passdb is no tdb file: the former one "
-                                      "could not be put back; change it by hand", user.name));
+      Report(user.origin,
+             fmt::format("the password of '{}' would change, but passdb is no tdb file: the former one "
+                         "could not be put back; change it by hand",
+                         user.name));
       return;
     }
     const SetPassword step{user.name, user.password_secret, wanted->second, !there,
                            !there || Created(Key("passdb", user.name))};
     const std::string before = there ? fmt::format("(set {})", TimeText(entry->second.last_set)) : "";
-    plan_.steps.push_back({step, {{"password", before, "(new value)"}}, {NeedPackage(), NeedAccount(user.name)}});
+    plan_.steps.push_back(
+        {step, {{"password", before, "(new value)"}}, {NeedPackage(), NeedAccount(user.name)}});
   }
 
   void RemoveUser(const UserSpec& user) {
     if (state_.entries.count(user.name) > 0) {
       if (!Created(Key("passdb", user.name))) {
-        return Report(user.origin, fmt::format("the Samba user '{}' was not created by Phoenix, so Phoenix does not "
-                                               "remove it", user.name));
+        return Report(user.origin,
+                      fmt::format("the Samba user '{}' was not created by Phoenix, so Phoenix does not "
+                                  "remove it",
+                                  user.name));
       }
       if (!state_.passdb_restorable) {
-        return Report(user.origin, fmt::format("'{}' could not be put back: passdb is no tdb file", user.name));
+        return Report(user.origin,
+                      fmt::format("'{}' could not be put back: passdb is no tdb file", user.name));
       }
-      plan_.steps.push_back({RemoveEntry{user.name}, {{"password", "(set)", ""}},
-                             {NeedPackage(), NeedAccount(user.name)}});
+      plan_.steps.push_back(
+          {RemoveEntry{user.name}, {{"password", "(set)", ""}}, {NeedPackage(), NeedAccount(user.name)}});
     }
     const auto account = state_.accounts.find(user.name);
     if (account == state_.accounts.end()) return;
@@ -138,11 +152,14 @@ class Planner {
       return Tell(false, user.name, "the system account stays: Phoenix did not create it");
     }
     if (fact->second.identity != std::to_string(account->second.uid)) {
-      return Report(user.origin, fmt::format("the account '{}' has uid {}, Phoenix created it with {}: somebody made it "
-                                             "anew", user.name, account->second.uid, fact->second.identity));
+      return Report(user.origin,
+                    fmt::format("the account '{}' has uid {}, Phoenix created it with {}: somebody made it "
+                                "anew",
+                                user.name, account->second.uid, fact->second.identity));
     }
     plan_.steps.push_back({RemoveAccount{user.name, fact->second.identity},
-                           {{"account", fmt::format("uid {}", account->second.uid), ""}}, {NeedAccount(user.name)}});
+                           {{"account", fmt::format("uid {}", account->second.uid), ""}},
+                           {NeedAccount(user.name)}});
   }
 
   void Globals() {
@@ -170,9 +187,11 @@ class Planner {
 
   void NoteOverridden(const std::string& name, const std::string& value) {
     const auto effective = state_.live.globals.find(name);
-    if (!state_.included || effective == state_.live.globals.end() || MeansTheSame(effective->second, value)) return;
-    Tell(true, "globals", fmt::format("{} sets '{}' to '{}' after the include of {}, which says '{}'", q_.paths.smb_conf,
-                                      name, effective->second, q_.paths.own_file, value));
+    if (!state_.included || effective == state_.live.globals.end() || MeansTheSame(effective->second, value))
+      return;
+    Tell(true, "globals",
+         fmt::format("{} sets '{}' to '{}' after the include of {}, which says '{}'", q_.paths.smb_conf, name,
+                     effective->second, q_.paths.own_file, value));
   }
 
   bool PathGoes(const std::string& path) const {
@@ -183,18 +202,20 @@ class Planner {
 
   void WantShare(const ShareSpec& share) {
     if (state_.others.shares.count(ShareKey(share.name)) > 0) {
-      return Report(share.origin, fmt::format("the share [{}] is defined beside {} as well, in {} or the registry: remove "
-                                              "it there, or give this one another name", share.name, q_.paths.own_file,
-                                              q_.paths.smb_conf));
+      return Report(share.origin,
+                    fmt::format("the share [{}] is defined beside {} as well, in {} or the registry: remove "
+                                "it there, or give this one another name",
+                                share.name, q_.paths.own_file, q_.paths.smb_conf));
     }
     if (PathGoes(share.path)) {
-      return Report(share.origin, fmt::format("the share [{}] is wanted, but {} goes away in this run", share.name,
-                                              share.path));
+      return Report(share.origin, fmt::format("the share [{}] is wanted, but {} goes away in this run",
+                                              share.name, share.path));
     }
     const Section wanted = SectionOf(share);
     const Section* own = state_.own.Find(share.name);
     std::vector<kit::FieldDiff> diffs;
-    if (own == nullptr || own->name != wanted.name) diffs.push_back({"share", own == nullptr ? "" : own->name, wanted.name});
+    if (own == nullptr || own->name != wanted.name)
+      diffs.push_back({"share", own == nullptr ? "" : own->name, wanted.name});
     std::set<std::string> names;
     for (const auto& [name, value] : wanted.parameters) names.insert(name);
     if (own != nullptr) {
@@ -203,7 +224,8 @@ class Planner {
     for (const std::string& name : names) {
       const auto before = own == nullptr ? std::string() : ValueOf(own->parameters, name);
       const auto after = ValueOf(wanted.parameters, name);
-      const bool same_presence = own != nullptr && own->parameters.count(name) == wanted.parameters.count(name);
+      const bool same_presence =
+          own != nullptr && own->parameters.count(name) == wanted.parameters.count(name);
       if (same_presence && MeansTheSame(before, after)) continue;
       diffs.push_back({name, before, after});
     }
@@ -212,8 +234,11 @@ class Planner {
     plan_.own_after.Put(wanted);
     SetShare step{wanted, own == nullptr || Created(Key("share", own->name)), "", "", false};
     ChooseProbe(share, step);
-    std::vector<kit::Requirement> needs = {NeedPackage(), NeedOwnFile(), NeedInclude(),
-                                           {Key("path", share.path), state_.directories.count(share.path) > 0}};
+    std::vector<kit::Requirement> needs = {
+        NeedPackage(),
+        NeedOwnFile(),
+        NeedInclude(),
+        {Key("path", share.path), state_.directories.count(share.path) > 0}};
     for (const std::string& user : share.valid_users) {
       if (IsGroup(user)) {
         needs.push_back({Key("group", user.substr(1)), state_.groups.count(user.substr(1)) > 0});
@@ -235,17 +260,19 @@ class Planner {
     if (!state_.installed || !state_.included) return;
     const auto live = state_.live.shares.find(ShareKey(share.name));
     if (live == state_.live.shares.end()) {
-      return Tell(true, share.name, fmt::format("Samba does not see this share, although {} holds it",
-                                                q_.paths.own_file));
+      return Tell(true, share.name,
+                  fmt::format("Samba does not see this share, although {} holds it", q_.paths.own_file));
     }
     const std::string difference = Difference(own.parameters, live->second.parameters, state_.live.globals);
-    if (!difference.empty()) Tell(true, share.name, "Samba reads this share otherwise than it is written: " + difference);
+    if (!difference.empty())
+      Tell(true, share.name, "Samba reads this share otherwise than it is written: " + difference);
   }
 
   void ChooseProbe(const ShareSpec& share, SetShare& step) const {
     for (const std::string& name : share.valid_users) {
       for (const UserSpec& user : spec_.users) {
-        if (user.absent || user.name != name || user.password_secret.empty() || !step.probe_user.empty()) continue;
+        if (user.absent || user.name != name || user.password_secret.empty() || !step.probe_user.empty())
+          continue;
         step.probe_user = name;
         step.probe_secret = user.password_secret;
       }
@@ -258,14 +285,15 @@ class Planner {
     const Section* own = state_.own.Find(share.name);
     if (own == nullptr) {
       if (state_.others.shares.count(ShareKey(share.name)) > 0) {
-        Report(share.origin, fmt::format("the share [{}] is defined beside {}, so Phoenix does not remove it", share.name,
-                                         q_.paths.own_file));
+        Report(share.origin, fmt::format("the share [{}] is defined beside {}, so Phoenix does not remove it",
+                                         share.name, q_.paths.own_file));
       }
       return;
     }
     if (!Created(Key("share", own->name))) {
-      return Report(share.origin, fmt::format("the share [{}] was not created by Phoenix, so Phoenix does not remove it",
-                                              share.name));
+      return Report(share.origin,
+                    fmt::format("the share [{}] was not created by Phoenix, so Phoenix does not remove it",
+                                share.name));
     }
     touches_own_ = true;
     plan_.own_after.Remove(share.name);
@@ -284,20 +312,22 @@ class Planner {
 
   void Orphans() {
     for (const auto& [key, section] : state_.own.shares) {
-      const bool declared = std::any_of(spec_.shares.begin(), spec_.shares.end(), [&key = key](const ShareSpec& share) {
-        return ShareKey(share.name) == key;
-      });
+      const bool declared =
+          std::any_of(spec_.shares.begin(), spec_.shares.end(),
+                      [&key = key](const ShareSpec& share) { return ShareKey(share.name) == key; });
       if (declared) continue;
       const std::string users = ValueOf(section.parameters, "valid users");
       const std::string path = ValueOf(section.parameters, "path");
       Tell(true, section.name,
-           fmt::format("orphaned: the share [{}] is no longer declared, but still gives {} access to {}", section.name,
-                       users.empty() ? "everybody" : users, path));
-      if (PathGoes(path)) Tell(true, section.name, fmt::format("{} goes away in this run, the share stays", path));
+           fmt::format("orphaned: the share [{}] is no longer declared, but still gives {} access to {}",
+                       section.name, users.empty() ? "everybody" : users, path));
+      if (PathGoes(path))
+        Tell(true, section.name, fmt::format("{} goes away in this run, the share stays", path));
     }
     for (const auto& [name, value] : state_.own.globals) {
       if (spec_.globals.count(name) > 0) continue;
-      Tell(true, "globals", fmt::format("orphaned: '{} = {}' is no longer declared, but still holds", name, value));
+      Tell(true, "globals",
+           fmt::format("orphaned: '{} = {}' is no longer declared, but still holds", name, value));
     }
     std::set<std::string> users;
     for (const auto& [key, fact] : q_.ledger) {
@@ -308,7 +338,8 @@ class Planner {
     }
     for (const UserSpec& user : spec_.users) users.erase(user.name);
     for (const std::string& name : users) {
-      Tell(true, name, fmt::format("orphaned: the user {} is no longer declared, but can still log in", name));
+      Tell(true, name,
+           fmt::format("orphaned: the user {} is no longer declared, but can still log in", name));
     }
   }
 
@@ -327,8 +358,8 @@ std::string TimeText(int64_t seconds) {
   const auto when = static_cast<std::time_t>(seconds);
   std::tm parts{};
   ::gmtime_r(&when, &parts);
-  return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02} UTC", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday,
-                     parts.tm_hour, parts.tm_min, parts.tm_sec);
+  return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02} UTC", parts.tm_year + 1900, parts.tm_mon + 1,
+                     parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec);
 }
 
 }  // namespace phoenix::samba

@@ -29,9 +29,9 @@ struct LedgerFact {
 struct PlanQuestion {
   SambaSpec spec;  // canonical, see Canonicalise()
   SambaState state;
-  std::map<std::string, LedgerFact> ledger;     // by key
-  std::map<std::string, std::string> secrets;   // name -> mac of its NT hash; missing ones were not given
-  std::vector<std::string> removed_keys;        // what other participants take away
+  std::map<std::string, LedgerFact> ledger;    // by key
+  std::map<std::string, std::string> secrets;  // name -> mac of its NT hash; missing ones were not given
+  std::vector<std::string> removed_keys;       // what other participants take away
   SambaPaths paths;
 };
 

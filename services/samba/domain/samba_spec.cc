@@ -13,7 +13,8 @@ constexpr size_t kLongestAccount = 32;
 constexpr size_t kLongestShare = 80;
 
 // smbd gives these a meaning of its own.
-const std::set<std::string_view> kReservedShares = {"global", "homes", "printers", "print$", "ipc$", "admin$"};
+const std::set<std::string_view> kReservedShares = {"global", "homes", "printers",
+                                                    "print$", "ipc$",  "admin$"};
 
 class Checker {
  public:
@@ -47,7 +48,8 @@ class Checker {
       Report(place, fmt::format("the share name '{}' has a meaning of its own for Samba", share.name));
     }
     if (!share_names_.insert(ShareKey(share.name)).second) {
-      Report(place, fmt::format("the share '{}' is declared twice (upper and lower case are the same)", share.name));
+      Report(place,
+             fmt::format("the share '{}' is declared twice (upper and lower case are the same)", share.name));
     }
     if (share.absent) return;
     FoldOptions(share);
@@ -58,15 +60,17 @@ class Checker {
       }
     }
     if (share.valid_users.empty() && !share.guest_ok) {
-      Report(place, fmt::format("the share '{}' names no valid users: it would be open to everybody who can log in",
-                                share.name));
+      Report(place,
+             fmt::format("the share '{}' names no valid users: it would be open to everybody who can log in",
+                         share.name));
     }
   }
 
   void CheckPath(const ShareSpec& share) {
     const std::string& path = share.path;
-    if (path.size() < 2 || path.front() != '/' || path.back() == '/' || path.find("//") != std::string::npos ||
-        (path + "/").find("/../") != std::string::npos || (path + "/").find("/./") != std::string::npos) {
+    if (path.size() < 2 || path.front() != '/' || path.back() == '/' ||
+        path.find("//") != std::string::npos || (path + "/").find("/../") != std::string::npos ||
+        (path + "/").find("/./") != std::string::npos) {
       return Report(share.origin, fmt::format("'{}' is no absolute path below /", path));
     }
     // smbd replaces %-sequences, and takes quotation marks and a backslash at the end away.
@@ -112,10 +116,11 @@ class Checker {
         }
       }
       if (share.valid_users.empty()) share.valid_users = users;
-      if (share.valid_users != users) Report(share.origin, "the options name other valid users than the share");
+      if (share.valid_users != users)
+        Report(share.origin, "the options name other valid users than the share");
       return true;
     }
-    bool* field = option.name == "browseable" ? &share.browseable
+    bool* field = option.name == "browseable"  ? &share.browseable
                   : option.name == "read only" ? &share.read_only
                   : option.name == "guest ok"  ? &share.guest_ok
                                                : nullptr;
@@ -124,21 +129,25 @@ class Checker {
     if (!value) {
       Report(share.origin, fmt::format("the option '{}' is yes or no, not '{}'", option.name, option.value));
     } else if (*value != *field) {
-      Report(share.origin, fmt::format("the option '{} = {}' contradicts the share", option.name, option.value));
+      Report(share.origin,
+             fmt::format("the option '{} = {}' contradicts the share", option.name, option.value));
     }
     return true;
   }
 
   void CheckUser(const UserSpec& user) {
-    if (!IsAccountName(user.name)) Report(user.origin, fmt::format("'{}' is no name for an account", user.name));
+    if (!IsAccountName(user.name))
+      Report(user.origin, fmt::format("'{}' is no name for an account", user.name));
     if (user.name == "root") Report(user.origin, "root is not for file sharing");
     if (!user_names_.insert(user.name).second) {
       Report(user.origin, fmt::format("the user '{}' is declared twice", user.name));
     }
     if (!user.absent) return;
     for (const ShareSpec& share : spec_.shares) {
-      if (share.absent || std::count(share.valid_users.begin(), share.valid_users.end(), user.name) == 0) continue;
-      Report(user.origin, fmt::format("the user '{}' shall go, but the share '{}' names it", user.name, share.name));
+      if (share.absent || std::count(share.valid_users.begin(), share.valid_users.end(), user.name) == 0)
+        continue;
+      Report(user.origin,
+             fmt::format("the user '{}' shall go, but the share '{}' names it", user.name, share.name));
     }
   }
 

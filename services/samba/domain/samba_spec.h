@@ -39,8 +39,10 @@ struct SambaSpec {
   friend bool operator==(const SambaSpec&, const SambaSpec&) = default;
 };
 
-// Brings names of parameters into their canonical form and folds those of `options` that have a field of their own
-// ("browsable", "writable", "public", "valid users") into it. Answers everything that is wrong with the spec by itself.
+// Brings names of parameters into their canonical form and folds those of `options` that have a field of
+// their own
+// ("browsable", "writable", "public", "valid users") into it. Answers everything that is wrong with the spec
+// by itself.
 std::vector<FieldViolation> Canonicalise(SambaSpec& spec);
 
 // True for "@staff".

@@ -24,8 +24,8 @@ struct Account {
   friend bool operator==(const Account&, const Account&) = default;
 };
 
-// An entry of passdb. `mac` is HMAC-SHA256(node key, NT hash): it tells whether the password is a given one, and nothing
-// about it without the node key.
+// An entry of passdb. `mac` is HMAC-SHA256(node key, NT hash): it tells whether the password is a given one,
+// and nothing about it without the node key.
 struct SambaEntry {
   int64_t last_set = 0;  // seconds since 1970
   std::string mac;
@@ -48,7 +48,8 @@ struct SambaState {
   OwnFile own;
   // True when Render(own) is the text of the file: then it can be written without loss.
   bool own_is_ours = true;
-  // The configuration as smbd reads it, and as it would be without our file. Empty where Samba is not installed.
+  // The configuration as smbd reads it, and as it would be without our file. Empty where Samba is not
+  // installed.
   ConfigDump live;
   ConfigDump others;
   std::map<std::string, Account> accounts;  // the named ones

@@ -68,8 +68,8 @@ struct RemoveShare {
   friend bool operator==(const RemoveShare&, const RemoveShare&) = default;
 };
 
-using SambaStep = std::variant<MakeOwnFile, IncludeOwnFile, AddAccount, RemoveAccount, SetPassword, RemoveEntry,
-                               SetGlobals, SetShare, RemoveShare>;
+using SambaStep = std::variant<MakeOwnFile, IncludeOwnFile, AddAccount, RemoveAccount, SetPassword,
+                               RemoveEntry, SetGlobals, SetShare, RemoveShare>;
 
 // A typed step with what the plan says about it.
 struct PlannedStep {

@@ -9,10 +9,12 @@ namespace phoenix::samba {
 namespace {
 
 constexpr std::string_view kHeader =
-    "# Written by Phoenix. Settings of your own belong into smb.conf: after a change of this file by hand Phoenix\n"
+    "# Written by Phoenix. Settings of your own belong into smb.conf: after a change of this file by hand "
+    "Phoenix\n"
     "# refuses to change it any further.\n";
 constexpr std::string_view kFooter =
-    "\n# What follows the include line in smb.conf belongs to [global], not to the last share above.\n[global]\n";
+    "\n# What follows the include line in smb.conf belongs to [global], not to the last share "
+    "above.\n[global]\n";
 
 std::string_view Trimmed(std::string_view text) {
   constexpr std::string_view kBlanks = " \t\r";
@@ -21,7 +23,8 @@ std::string_view Trimmed(std::string_view text) {
   return text;
 }
 
-// A line as the parser of Samba sees it: continued ones are one. `begin` and `end` are its bytes, the newline included.
+// A line as the parser of Samba sees it: continued ones are one. `begin` and `end` are its bytes, the newline
+// included.
 struct Line {
   size_t begin = 0;
   size_t end = 0;
@@ -56,7 +59,8 @@ std::vector<Line> LinesOf(std::string_view text) {
 // The name between the brackets.
 std::string SectionName(const Line& line) {
   const auto close = line.text.find(']');
-  return std::string(Trimmed(std::string_view(line.text).substr(1, close == std::string::npos ? close : close - 1)));
+  return std::string(
+      Trimmed(std::string_view(line.text).substr(1, close == std::string::npos ? close : close - 1)));
 }
 
 bool IsIncludeOf(const Line& line, std::string_view path) {
@@ -114,7 +118,8 @@ absl::StatusOr<OwnFile> ParseOwnFile(std::string_view text) {
     if (IsComment(line)) continue;
     if (IsSection(line)) {
       const std::string name = SectionName(line);
-      if (line.text.back() != ']' || name.empty()) return FailedPrecondition("broken section header: {}", line.text);
+      if (line.text.back() != ']' || name.empty())
+        return FailedPrecondition("broken section header: {}", line.text);
       section = nullptr;
       if (ShareKey(name) == "global") continue;
       if (file.Find(name) != nullptr) return FailedPrecondition("the share [{}] stands twice", name);
@@ -126,7 +131,8 @@ absl::StatusOr<OwnFile> ParseOwnFile(std::string_view text) {
     if (equals == std::string::npos) return FailedPrecondition("no parameter and no section: {}", line.text);
     const std::string name(Trimmed(std::string_view(line.text).substr(0, equals)));
     const std::string value(Trimmed(std::string_view(line.text).substr(equals + 1)));
-    if (!IsOneLine(name) || !IsOneLine(value)) return FailedPrecondition("not UTF-8, or control characters in it");
+    if (!IsOneLine(name) || !IsOneLine(value))
+      return FailedPrecondition("not UTF-8, or control characters in it");
     (section == nullptr ? file.globals : section->parameters)[name] = value;
   }
   return file;

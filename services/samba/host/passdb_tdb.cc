@@ -52,7 +52,8 @@ const Library* Load() {
     auto loaded = std::make_unique<Library>();
     const bool bound = Bind(handle, "tdb_open", loaded->open) && Bind(handle, "tdb_close", loaded->close) &&
                        Bind(handle, "tdb_fetch", loaded->fetch) && Bind(handle, "tdb_store", loaded->store) &&
-                       Bind(handle, "tdb_firstkey", loaded->first_key) && Bind(handle, "tdb_nextkey", loaded->next_key) &&
+                       Bind(handle, "tdb_firstkey", loaded->first_key) &&
+                       Bind(handle, "tdb_nextkey", loaded->next_key) &&
                        Bind(handle, "tdb_transaction_start", loaded->begin) &&
                        Bind(handle, "tdb_transaction_commit", loaded->commit) &&
                        Bind(handle, "tdb_transaction_cancel", loaded->cancel);
@@ -84,7 +85,8 @@ class Open {
  public:
   static absl::StatusOr<std::unique_ptr<Open>> File(const std::string& path, int flags) {
     const Library* library = Load();
-    if (library == nullptr) return FailedPrecondition("libtdb.so.1, which comes with Samba, cannot be loaded");
+    if (library == nullptr)
+      return FailedPrecondition("libtdb.so.1, which comes with Samba, cannot be loaded");
     TdbContext* context = library->open(path.c_str(), 0, 0, flags | O_CLOEXEC, 0600);
     if (context == nullptr) return ErrnoStatus(errno, path);
     return std::unique_ptr<Open>(new Open(*library, context));
@@ -93,7 +95,9 @@ class Open {
   Open(const Open&) = delete;
   Open& operator=(const Open&) = delete;
 
-  std::optional<std::string> Fetch(const std::string& key) { return Take(library_.fetch(context_, Bytes(key))); }
+  std::optional<std::string> Fetch(const std::string& key) {
+    return Take(library_.fetch(context_, Bytes(key)));
+  }
 
   // The key of the record that names `name` as the owner of a RID.
   std::optional<std::string> FindRidKey(const std::string& name) {
@@ -157,7 +161,8 @@ absl::Status WriteRecords(const std::string& database, const std::string& name, 
   const std::string owner = name + '\0';
   const auto there = open->Fetch(rid_key);
   if (there && *there != owner) {
-    return FailedPrecondition("the RID of {} belongs to another account meanwhile; its entry is not put back", name);
+    return FailedPrecondition("the RID of {} belongs to another account meanwhile; its entry is not put back",
+                              name);
   }
   return open->Store(UserKey(name), user, rid_key, owner);
 }

@@ -30,7 +30,10 @@ std::string FirstLine(const std::string& text) { return text.substr(0, text.find
 }  // namespace
 
 SambaCli::SambaCli(CommandRunner& runner, Files& files, std::string private_directory, SambaPaths paths)
-    : runner_(runner), files_(files), private_directory_(std::move(private_directory)), paths_(std::move(paths)) {}
+    : runner_(runner),
+      files_(files),
+      private_directory_(std::move(private_directory)),
+      paths_(std::move(paths)) {}
 
 absl::Status SambaCli::Run(const Command& command, const ChildObserver& observer) {
   PHX_ASSIGN_OR_RETURN(const auto result, runner_.Run(command, observer));
@@ -65,7 +68,8 @@ absl::StatusOr<std::optional<uint32_t>> SambaCli::FindGroup(const std::string& n
   return std::optional(gid);
 }
 
-absl::Status SambaCli::AddAccount(const std::string& name, const std::string& comment, const ChildObserver& observer) {
+absl::Status SambaCli::AddAccount(const std::string& name, const std::string& comment,
+                                  const ChildObserver& observer) {
   PHX_ASSIGN_OR_RETURN(const auto group, FindGroup(name));
   return Run(AddAccountCommand(name, comment, group.has_value()), observer);
 }
@@ -86,7 +90,8 @@ absl::Status SambaCli::RemoveGroup(const std::string& name, const ChildObserver&
   return Run(RemoveGroupCommand(name), observer);
 }
 
-absl::StatusOr<std::optional<std::string>> SambaCli::FindFileOf(uint32_t uid, const std::vector<std::string>& paths) {
+absl::StatusOr<std::optional<std::string>> SambaCli::FindFileOf(uint32_t uid,
+                                                                const std::vector<std::string>& paths) {
   std::vector<std::string> there;
   for (const std::string& path : paths) {
     PHX_ASSIGN_OR_RETURN(const auto directory, files_.ReadDirectory(path));
@@ -111,11 +116,13 @@ absl::StatusOr<std::map<std::string, PassdbEntry>> SambaCli::ReadPassdb() {
   return entries;
 }
 
-absl::Status SambaCli::AddEntry(const std::string& name, const Secret& password, const ChildObserver& observer) {
+absl::Status SambaCli::AddEntry(const std::string& name, const Secret& password,
+                                const ChildObserver& observer) {
   return Run(SetPasswordCommand(name, password, /*add=*/true), observer);
 }
 
-absl::Status SambaCli::SetPassword(const std::string& name, const Secret& password, const ChildObserver& observer) {
+absl::Status SambaCli::SetPassword(const std::string& name, const Secret& password,
+                                   const ChildObserver& observer) {
   return Run(SetPasswordCommand(name, password, /*add=*/false), observer);
 }
 
@@ -126,7 +133,8 @@ absl::Status SambaCli::RemoveEntry(const std::string& name, const ChildObserver&
 absl::StatusOr<std::string> SambaCli::PassdbFile() {
   PHX_ASSIGN_OR_RETURN(const auto config, ReadConfig());
   const std::string path = PassdbPath(config.dump.globals);
-  if (path.empty()) return FailedPrecondition("passdb is no tdb file, so an entry cannot be set aside and put back");
+  if (path.empty())
+    return FailedPrecondition("passdb is no tdb file, so an entry cannot be set aside and put back");
   return path;
 }
 
@@ -151,7 +159,8 @@ absl::StatusOr<CheckedConfig> SambaCli::CheckConfig(const std::string& own_text)
   PHX_ASSIGN_OR_RETURN(const auto smb_conf, files_.Read(paths_.smb_conf));
   if (!smb_conf) return NotFound("{} is not there", paths_.smb_conf);
   absl::MutexLock lock(&staging_mutex_);
-  const std::string own = private_directory_ + "/staged-own.conf", whole = private_directory_ + "/staged-smb.conf";
+  const std::string own = private_directory_ + "/staged-own.conf",
+                    whole = private_directory_ + "/staged-smb.conf";
   PHX_RETURN_IF_ERROR(files_.MakeDirectory(private_directory_, {0, 0, 0700}));
   PHX_RETURN_IF_ERROR(files_.Replace(own, {own_text, 0, 0, 0600}));
   PHX_RETURN_IF_ERROR(
@@ -162,7 +171,8 @@ absl::StatusOr<CheckedConfig> SambaCli::CheckConfig(const std::string& own_text)
   return checked;
 }
 
-absl::Status SambaCli::PutFile(const std::string& /*change*/, const std::string& path, const FileState& file) {
+absl::Status SambaCli::PutFile(const std::string& /*change*/, const std::string& path,
+                               const FileState& file) {
   return files_.Replace(path, file);
 }
 

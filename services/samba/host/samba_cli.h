@@ -18,22 +18,26 @@ namespace phoenix::samba {
 
 class SambaCli final : public SambaHost {
  public:
-  // `private_directory`: below the daemon's state directory; made with mode 0700 when needed. Texts are staged there for
-  // testparm. `runner` and `files` outlive this.
+  // `private_directory`: below the daemon's state directory; made with mode 0700 when needed. Texts are
+  // staged there for testparm. `runner` and `files` outlive this.
   SambaCli(CommandRunner& runner, Files& files, std::string private_directory, SambaPaths paths = {});
 
   absl::StatusOr<std::string> Version() override;
   absl::StatusOr<std::optional<Account>> FindAccount(const std::string& name) override;
   absl::StatusOr<std::optional<uint32_t>> FindGroup(const std::string& name) override;
-  absl::Status AddAccount(const std::string& name, const std::string& comment, const ChildObserver& observer) override;
+  absl::Status AddAccount(const std::string& name, const std::string& comment,
+                          const ChildObserver& observer) override;
   absl::Status RestoreAccount(const Account& account, const ChildObserver& observer) override;
   absl::Status AddGroup(const std::string& name, uint32_t gid, const ChildObserver& observer) override;
   absl::Status RemoveAccount(const std::string& name, const ChildObserver& observer) override;
   absl::Status RemoveGroup(const std::string& name, const ChildObserver& observer) override;
-  absl::StatusOr<std::optional<std::string>> FindFileOf(uint32_t uid, const std::vector<std::string>& paths) override;
+  absl::StatusOr<std::optional<std::string>> FindFileOf(uint32_t uid,
+                                                        const std::vector<std::string>& paths) override;
   absl::StatusOr<std::map<std::string, PassdbEntry>> ReadPassdb() override;
-  absl::Status AddEntry(const std::string& name, const Secret& password, const ChildObserver& observer) override;
-  absl::Status SetPassword(const std::string& name, const Secret& password, const ChildObserver& observer) override;
+  absl::Status AddEntry(const std::string& name, const Secret& password,
+                        const ChildObserver& observer) override;
+  absl::Status SetPassword(const std::string& name, const Secret& password,
+                           const ChildObserver& observer) override;
   absl::Status RemoveEntry(const std::string& name, const ChildObserver& observer) override;
   absl::StatusOr<Secret> ExportEntry(const std::string& name) override;
   absl::Status ImportEntry(const std::string& name, const Secret& exported) override;

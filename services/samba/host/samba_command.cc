@@ -40,7 +40,8 @@ Command AccountCommand(const std::string& name) { return Make("/usr/bin/getent",
 Command GroupCommand(const std::string& name) { return Make("/usr/bin/getent", {"group", name}); }
 
 Command AddAccountCommand(const std::string& name, const std::string& comment, bool group_exists) {
-  // -M: no home. No ranges in /etc/subuid: the account runs no containers, and on a hypervisor the ranges are scarce.
+  // -M: no home. No ranges in /etc/subuid: the account runs no containers, and on a hypervisor the ranges are
+  // scarce.
   std::vector<std::string> args = {"-M", "-K", "SUB_UID_COUNT=0", "-K", "SUB_GID_COUNT=0"};
   if (group_exists) {
     args.insert(args.end(), {"-N", "-g", name});  // -N: no group of its own, since -g names one
@@ -53,9 +54,9 @@ Command AddAccountCommand(const std::string& name, const std::string& comment, b
 
 Command RestoreAccountCommand(const Account& account) {
   return AccountTool("/usr/sbin/useradd",
-                     {"-M", "-K", "SUB_UID_COUNT=0", "-K", "SUB_GID_COUNT=0", "-N", "-u", std::to_string(account.uid), "-g",
-                      std::to_string(account.gid), "-d", account.home, "-s", account.shell, "-c", account.comment,
-                      account.name});
+                     {"-M", "-K", "SUB_UID_COUNT=0", "-K", "SUB_GID_COUNT=0", "-N", "-u",
+                      std::to_string(account.uid), "-g", std::to_string(account.gid), "-d", account.home,
+                      "-s", account.shell, "-c", account.comment, account.name});
 }
 
 Command RemoveAccountCommand(const std::string& name) { return AccountTool("/usr/sbin/userdel", {name}); }

@@ -1,5 +1,5 @@
-// The commands of Samba and of the account tools, as values. Pure. Absolute paths, never a shell; a secret travels on
-// standard input only.
+// The commands of Samba and of the account tools, as values. Pure. Absolute paths, never a shell; a secret
+// travels on standard input only.
 #pragma once
 
 #include <cstdint>

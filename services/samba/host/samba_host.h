@@ -1,5 +1,6 @@
-// A node's accounts, passdb and Samba configuration behind an interface. Two hosts: SambaCli (the machine) and SambaSim
-// (a simulated one). Both pass tests/contract/samba_host_contract.h. Plain files go through Files, beside it.
+// A node's accounts, passdb and Samba configuration behind an interface. Two hosts: SambaCli (the machine)
+// and SambaSim (a simulated one). Both pass tests/contract/samba_host_contract.h. Plain files go through
+// Files, beside it.
 #pragma once
 
 #include <absl/status/status.h>
@@ -53,7 +54,8 @@ class SambaHost {
   // The group's gid.
   virtual absl::StatusOr<std::optional<uint32_t>> FindGroup(const std::string& name) = 0;
   // Without home, password and login shell, in a group of its own name, which is created unless it is there.
-  virtual absl::Status AddAccount(const std::string& name, const std::string& comment, const ChildObserver& observer) = 0;
+  virtual absl::Status AddAccount(const std::string& name, const std::string& comment,
+                                  const ChildObserver& observer) = 0;
   // Exactly this account, as it was.
   virtual absl::Status RestoreAccount(const Account& account, const ChildObserver& observer) = 0;
   virtual absl::Status AddGroup(const std::string& name, uint32_t gid, const ChildObserver& observer) = 0;
@@ -61,16 +63,19 @@ class SambaHost {
   virtual absl::Status RemoveAccount(const std::string& name, const ChildObserver& observer) = 0;
   virtual absl::Status RemoveGroup(const std::string& name, const ChildObserver& observer) = 0;
   // One file or directory below the paths (each on its own file system only) that the uid owns.
-  virtual absl::StatusOr<std::optional<std::string>> FindFileOf(uint32_t uid, const std::vector<std::string>& paths) = 0;
+  virtual absl::StatusOr<std::optional<std::string>> FindFileOf(uint32_t uid,
+                                                                const std::vector<std::string>& paths) = 0;
 
   // --- passdb
   virtual absl::StatusOr<std::map<std::string, PassdbEntry>> ReadPassdb() = 0;
   // The account must exist.
-  virtual absl::Status AddEntry(const std::string& name, const Secret& password, const ChildObserver& observer) = 0;
-  virtual absl::Status SetPassword(const std::string& name, const Secret& password, const ChildObserver& observer) = 0;
+  virtual absl::Status AddEntry(const std::string& name, const Secret& password,
+                                const ChildObserver& observer) = 0;
+  virtual absl::Status SetPassword(const std::string& name, const Secret& password,
+                                   const ChildObserver& observer) = 0;
   virtual absl::Status RemoveEntry(const std::string& name, const ChildObserver& observer) = 0;
-  // The whole entry, every field, as bytes that only ImportEntry() understands. FAILED_PRECONDITION where passdb is no
-  // tdb file.
+  // The whole entry, every field, as bytes that only ImportEntry() understands. FAILED_PRECONDITION where
+  // passdb is no tdb file.
   virtual absl::StatusOr<Secret> ExportEntry(const std::string& name) = 0;
   // Puts it back, over what is there or where there is none.
   virtual absl::Status ImportEntry(const std::string& name, const Secret& exported) = 0;
@@ -80,15 +85,15 @@ class SambaHost {
   virtual absl::StatusOr<CheckedConfig> ReadConfig() = 0;
   // What it would read if our file had this text and smb.conf included it. Changes nothing.
   virtual absl::StatusOr<CheckedConfig> CheckConfig(const std::string& own_text) = 0;
-  // Puts a file in place in one step: ours, or smb.conf. `change` names what it is for ("set-share:data"), for planned
-  // faults.
+  // Puts a file in place in one step: ours, or smb.conf. `change` names what it is for ("set-share:data"),
+  // for planned faults.
   virtual absl::Status PutFile(const std::string& change, const std::string& path, const FileState& file) = 0;
   // smbd reads its configuration anew; OK where it does not run. Never a restart: sessions go on.
   virtual absl::Status Reload(const ChildObserver& observer) = 0;
 
   // --- probing
-  // A login by the loopback address. FAILED_PRECONDITION where there is no client to probe with; PERMISSION_DENIED and
-  // the like where the login or the write fails. Leaves nothing behind.
+  // A login by the loopback address. FAILED_PRECONDITION where there is no client to probe with;
+  // PERMISSION_DENIED and the like where the login or the write fails. Leaves nothing behind.
   virtual absl::Status TryLogin(const LoginProbe& probe, const Secret& password) = 0;
 };
 

@@ -37,10 +37,16 @@ std::optional<Number> ToNumber(std::string_view text, int base = 10) {
   return number;
 }
 
-// Beginnings of what testparm says about a configuration that is not as its author thinks. Its exit code is 0 for most.
-constexpr std::array<std::string_view, 8> kComplaints = {
-    "Unknown parameter encountered", "Global parameter ",        "set_variable_helper", "Ignoring badly formed line",
-    "Invalid combination",           "ERROR:",                   "params.c:",           "Badly formed"};
+// Beginnings of what testparm says about a configuration that is not as its author thinks. Its exit code is 0
+// for most.
+constexpr std::array<std::string_view, 8> kComplaints = {"Unknown parameter encountered",
+                                                         "Global parameter ",
+                                                         "set_variable_helper",
+                                                         "Ignoring badly formed line",
+                                                         "Invalid combination",
+                                                         "ERROR:",
+                                                         "params.c:",
+                                                         "Badly formed"};
 
 bool IsComplaint(std::string_view line) {
   return std::any_of(kComplaints.begin(), kComplaints.end(),
@@ -89,7 +95,8 @@ CheckedConfig ParseTestparm(const CommandResult& result) {
     if (IsComplaint(line)) config.problems.emplace_back(line);
   }
   if (!config.loads && config.problems.empty()) {
-    config.problems.emplace_back(result.err.empty() ? "testparm fails and does not say why" : Trimmed(result.err));
+    config.problems.emplace_back(result.err.empty() ? "testparm fails and does not say why"
+                                                    : Trimmed(result.err));
   }
   Parameters* parameters = nullptr;
   for (const std::string_view raw : Split(result.out, '\n')) {
@@ -122,7 +129,8 @@ absl::Status ParseLogin(const CommandResult& result) {
   std::string words;
   for (const std::string& text : {result.out, result.err}) {
     for (const std::string_view line : Split(text, '\n')) {
-      if (line.find("NT_STATUS_") != std::string_view::npos) words += (words.empty() ? "" : "; ") + std::string(Trimmed(line));
+      if (line.find("NT_STATUS_") != std::string_view::npos)
+        words += (words.empty() ? "" : "; ") + std::string(Trimmed(line));
     }
   }
   if (words.empty()) words = fmt::format("smbclient failed with exit code {}", result.exit_code);
@@ -133,7 +141,8 @@ absl::Status ParseLogin(const CommandResult& result) {
   if (has("LOGON_FAILURE") || has("ACCESS_DENIED") || has("ACCOUNT_DISABLED") || has("NT_STATUS_ACCOUNT")) {
     return PermissionDenied("{}", words);
   }
-  if (has("BAD_NETWORK_NAME") || has("OBJECT_NAME_NOT_FOUND") || has("OBJECT_PATH_NOT_FOUND")) return NotFound("{}", words);
+  if (has("BAD_NETWORK_NAME") || has("OBJECT_NAME_NOT_FOUND") || has("OBJECT_PATH_NOT_FOUND"))
+    return NotFound("{}", words);
   return Internal("{}", words);
 }
 

@@ -25,30 +25,39 @@ absl::Status Exit(std::string_view command, int code, std::string_view words) {
 }
 
 // Runs `body` unless a fault is planned for the operation or for it on this object.
-absl::Status Faulty(kit::World& world, const std::string& operation, const std::string& object, absl::Status& answer,
-                    const std::function<absl::Status()>& body) {
+absl::Status Faulty(kit::World& world, const std::string& operation, const std::string& object,
+                    absl::Status& answer, const std::function<absl::Status()>& body) {
   PHX_ASSIGN_OR_RETURN(auto fault, world.TakeFault(operation + ":" + object));
   if (!fault) {
     PHX_ASSIGN_OR_RETURN(fault, world.TakeFault(operation));
   }
   if (fault && *fault == "nothing") return absl::OkStatus();
-  // The transaction must stay, so that the fault is used up: the failure is the answer, not the transaction's end.
+  // The transaction must stay, so that the fault is used up: the failure is the answer, not the transaction's
+  // end.
   if (fault && *fault == "fail") {
     answer = Internal("{} {}: planned fault", operation, object);
     return absl::OkStatus();
   }
   answer = body();
-  if (fault && *fault == "lie" && answer.ok()) answer = Internal("{} {}: planned fault after its effect", operation, object);
+  if (fault && *fault == "lie" && answer.ok())
+    answer = Internal("{} {}: planned fault after its effect", operation, object);
   return absl::OkStatus();
 }
 
 json ToJson(const Account& account) {
-  return {{"uid", account.uid}, {"gid", account.gid}, {"comment", account.comment}, {"home", account.home},
+  return {{"uid", account.uid},
+          {"gid", account.gid},
+          {"comment", account.comment},
+          {"home", account.home},
           {"shell", account.shell}};
 }
 
 Account ToAccount(const std::string& name, const json& value) {
-  return {name, value.value("uid", 0u), value.value("gid", 0u), value.value("comment", ""), value.value("home", ""),
+  return {name,
+          value.value("uid", 0u),
+          value.value("gid", 0u),
+          value.value("comment", ""),
+          value.value("home", ""),
           value.value("shell", "")};
 }
 
@@ -85,11 +94,12 @@ absl::StatusOr<CheckedConfig> Testparm(kit::World& world, const SambaPaths& path
   const auto smb_conf = ReadText(world, paths.smb_conf);
   if (!smb_conf.ok()) return CheckedConfig{false, {"Error loading services."}, {}};
   const bool add = own_text && !Includes(*smb_conf, paths.own_file);
-  return SimTestparm(add ? AddInclude(*smb_conf, paths.own_file) : *smb_conf, [&](const std::string& path) -> std::optional<std::string> {
-    if (own_text && path == paths.own_file) return own_text;
-    const auto text = ReadText(world, path);
-    return text.ok() ? std::optional(*text) : std::nullopt;
-  });
+  return SimTestparm(add ? AddInclude(*smb_conf, paths.own_file) : *smb_conf,
+                     [&](const std::string& path) -> std::optional<std::string> {
+                       if (own_text && path == paths.own_file) return own_text;
+                       const auto text = ReadText(world, path);
+                       return text.ok() ? std::optional(*text) : std::nullopt;
+                     });
 }
 
 }  // namespace
@@ -181,7 +191,8 @@ absl::Status SambaSim::RemoveGroup(const std::string& name, const ChildObserver&
   return machine_->Change([&](kit::World& world) { return world.Delete("group", name); });
 }
 
-absl::StatusOr<std::optional<std::string>> SambaSim::FindFileOf(uint32_t uid, const std::vector<std::string>& paths) {
+absl::StatusOr<std::optional<std::string>> SambaSim::FindFileOf(uint32_t uid,
+                                                                const std::vector<std::string>& paths) {
   std::optional<std::string> found;
   PHX_RETURN_IF_ERROR(machine_->Look([&](kit::World& world) -> absl::Status {
     for (const std::string& path : paths) {
@@ -228,7 +239,8 @@ absl::Status SambaSim::AddEntry(const std::string& name, const Secret& password,
   return answer;
 }
 
-absl::Status SambaSim::SetPassword(const std::string& name, const Secret& password, const ChildObserver& observer) {
+absl::Status SambaSim::SetPassword(const std::string& name, const Secret& password,
+                                   const ChildObserver& observer) {
   bool there = false;
   PHX_RETURN_IF_ERROR(machine_->Look([&](kit::World& world) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const auto entry, world.Get("passdb", name));
@@ -326,14 +338,16 @@ absl::Status SambaSim::TryLogin(const LoginProbe& probe, const Secret& password)
     PHX_ASSIGN_OR_RETURN(const bool active, node::IsActive(world, "smbd.service"));
     return Faulty(world, "samba.login", probe.share, answer, [&]() -> absl::Status {
       if (!client) return FailedPrecondition("smbclient is not installed");
-      if (!active) return Unavailable("do_connect: Connection to 127.0.0.1 failed (Error NT_STATUS_CONNECTION_REFUSED)");
+      if (!active)
+        return Unavailable("do_connect: Connection to 127.0.0.1 failed (Error NT_STATUS_CONNECTION_REFUSED)");
       PHX_ASSIGN_OR_RETURN(const auto entry, world.Get("passdb", probe.user));
       if (!entry || entry->value("nt", "") != NtHash(password).Reveal()) {
         return PermissionDenied("session setup failed: NT_STATUS_LOGON_FAILURE");
       }
       PHX_ASSIGN_OR_RETURN(const auto config, Testparm(world, paths_, std::nullopt));
       const auto share = config.dump.shares.find(ShareKey(probe.share));
-      if (share == config.dump.shares.end()) return NotFound("tree connect failed: NT_STATUS_BAD_NETWORK_NAME");
+      if (share == config.dump.shares.end())
+        return NotFound("tree connect failed: NT_STATUS_BAD_NETWORK_NAME");
       const auto value = [&](const std::string& name) {
         const auto found = share->second.parameters.find(name);
         return found != share->second.parameters.end() ? found->second : config.dump.globals.at(name);
@@ -343,7 +357,8 @@ absl::Status SambaSim::TryLogin(const LoginProbe& probe, const Secret& password)
         return PermissionDenied("tree connect failed: NT_STATUS_ACCESS_DENIED");
       }
       PHX_ASSIGN_OR_RETURN(const auto directory, world.ReadFile(value("path")));
-      if (!directory || !directory->directory) return NotFound("tree connect failed: NT_STATUS_BAD_NETWORK_NAME");
+      if (!directory || !directory->directory)
+        return NotFound("tree connect failed: NT_STATUS_BAD_NETWORK_NAME");
       if (!probe.write.empty() && value("read only") == "Yes") {
         return PermissionDenied("NT_STATUS_ACCESS_DENIED opening remote file \\{}", probe.write);
       }

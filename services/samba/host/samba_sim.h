@@ -1,8 +1,9 @@
-// The simulated Samba over the machine that a node's daemons share. Kinds it owns: "user", "group", "passdb". smb.conf
-// and our file are files of the machine; whether Samba is installed and smbd runs is the node's to say.
-// Faults, each also with ":OBJECT": "samba.useradd", "samba.userdel", "samba.smbpasswd", "samba.pdbedit", "samba.import",
-// "samba.check", "samba.reload", "samba.login", and by what a change of our file is for: "samba.set-share",
-// "samba.remove-share", "samba.set-globals", "samba.make-file", "samba.include", "samba.restore".
+// The simulated Samba over the machine that a node's daemons share. Kinds it owns: "user", "group", "passdb".
+// smb.conf and our file are files of the machine; whether Samba is installed and smbd runs is the node's to
+// say. Faults, each also with ":OBJECT": "samba.useradd", "samba.userdel", "samba.smbpasswd",
+// "samba.pdbedit", "samba.import", "samba.check", "samba.reload", "samba.login", and by what a change of our
+// file is for: "samba.set-share", "samba.remove-share", "samba.set-globals", "samba.make-file",
+// "samba.include", "samba.restore".
 #pragma once
 
 #include <map>
@@ -25,15 +26,19 @@ class SambaSim final : public SambaHost {
   absl::StatusOr<std::string> Version() override;
   absl::StatusOr<std::optional<Account>> FindAccount(const std::string& name) override;
   absl::StatusOr<std::optional<uint32_t>> FindGroup(const std::string& name) override;
-  absl::Status AddAccount(const std::string& name, const std::string& comment, const ChildObserver& observer) override;
+  absl::Status AddAccount(const std::string& name, const std::string& comment,
+                          const ChildObserver& observer) override;
   absl::Status RestoreAccount(const Account& account, const ChildObserver& observer) override;
   absl::Status AddGroup(const std::string& name, uint32_t gid, const ChildObserver& observer) override;
   absl::Status RemoveAccount(const std::string& name, const ChildObserver& observer) override;
   absl::Status RemoveGroup(const std::string& name, const ChildObserver& observer) override;
-  absl::StatusOr<std::optional<std::string>> FindFileOf(uint32_t uid, const std::vector<std::string>& paths) override;
+  absl::StatusOr<std::optional<std::string>> FindFileOf(uint32_t uid,
+                                                        const std::vector<std::string>& paths) override;
   absl::StatusOr<std::map<std::string, PassdbEntry>> ReadPassdb() override;
-  absl::Status AddEntry(const std::string& name, const Secret& password, const ChildObserver& observer) override;
-  absl::Status SetPassword(const std::string& name, const Secret& password, const ChildObserver& observer) override;
+  absl::Status AddEntry(const std::string& name, const Secret& password,
+                        const ChildObserver& observer) override;
+  absl::Status SetPassword(const std::string& name, const Secret& password,
+                           const ChildObserver& observer) override;
   absl::Status RemoveEntry(const std::string& name, const ChildObserver& observer) override;
   absl::StatusOr<Secret> ExportEntry(const std::string& name) override;
   absl::Status ImportEntry(const std::string& name, const Secret& exported) override;

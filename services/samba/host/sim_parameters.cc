@@ -8,15 +8,42 @@ namespace {
 
 using Kind = SimParameter::Kind;
 
-constexpr std::array<std::string_view, 36> kGlobals = {
-    "workgroup",        "netbios name",        "server string",      "server min protocol",  "server max protocol",
-    "server signing",   "map to guest",        "log level",          "log file",             "max log size",
-    "logging",          "deadtime",            "disable netbios",    "panic action",         "server role",
-    "obey pam restrictions", "unix password sync", "passwd program", "passwd chat",          "pam password change",
-    "usershare allow guests", "usershare path", "usershare max shares", "security",          "interfaces",
-    "bind interfaces only", "passdb backend",  "private dir",        "registry shares",      "dns proxy",
-    "wins support",     "load printers",       "realm",              "guest account",        "unix charset",
-    "socket options"};
+constexpr std::array<std::string_view, 36> kGlobals = {"workgroup",
+                                                       "netbios name",
+                                                       "server string",
+                                                       "server min protocol",
+                                                       "server max protocol",
+                                                       "server signing",
+                                                       "map to guest",
+                                                       "log level",
+                                                       "log file",
+                                                       "max log size",
+                                                       "logging",
+                                                       "deadtime",
+                                                       "disable netbios",
+                                                       "panic action",
+                                                       "server role",
+                                                       "obey pam restrictions",
+                                                       "unix password sync",
+                                                       "passwd program",
+                                                       "passwd chat",
+                                                       "pam password change",
+                                                       "usershare allow guests",
+                                                       "usershare path",
+                                                       "usershare max shares",
+                                                       "security",
+                                                       "interfaces",
+                                                       "bind interfaces only",
+                                                       "passdb backend",
+                                                       "private dir",
+                                                       "registry shares",
+                                                       "dns proxy",
+                                                       "wins support",
+                                                       "load printers",
+                                                       "realm",
+                                                       "guest account",
+                                                       "unix charset",
+                                                       "socket options"};
 
 }  // namespace
 
@@ -156,7 +183,8 @@ const std::vector<SimParameter>& ShareParameters() {
       {"volume", "", Kind::kText},
       {"volume serial number", "-1", Kind::kNumber},
       {"wide links", "No", Kind::kBool},
-      {"write list", "", Kind::kList},  };
+      {"write list", "", Kind::kList},
+  };
   return *parameters;
 }
 
@@ -173,9 +201,9 @@ bool IsKnownGlobal(std::string_view name) {
 }
 
 Parameters GlobalDefaults() {
-  return {{"workgroup", "WORKGROUP"},       {"server min protocol", "SMB2_02"},
-          {"passdb backend", "tdbsam"},     {"private dir", "/var/lib/samba/private"},
-          {"registry shares", "No"},        {"map to guest", "Never"},
+  return {{"workgroup", "WORKGROUP"},     {"server min protocol", "SMB2_02"},
+          {"passdb backend", "tdbsam"},   {"private dir", "/var/lib/samba/private"},
+          {"registry shares", "No"},      {"map to guest", "Never"},
           {"server max protocol", "SMB3"}};
 }
 

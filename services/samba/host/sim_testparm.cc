@@ -34,7 +34,8 @@ std::string Words(const std::string& text) {
 class Reader {
  public:
   explicit Reader(const ReadText& read) : read_(read) {
-    for (const SimParameter& parameter : ShareParameters()) defaults_[parameter.name] = parameter.default_value;
+    for (const SimParameter& parameter : ShareParameters())
+      defaults_[parameter.name] = parameter.default_value;
     globals_ = GlobalDefaults();
   }
 
@@ -86,7 +87,8 @@ class Reader {
     return true;
   }
 
-  // Stays in force after the end of an included text: the include line continues in whatever section that ended in.
+  // Stays in force after the end of an included text: the include line continues in whatever section that
+  // ended in.
   void Enter(const std::string& name) {
     current_ = ShareKey(name);
     if (current_ == "global") return;
@@ -126,7 +128,8 @@ class Reader {
       if (!boolean) return Refuse(value, "boolean");
       value = *boolean ? "Yes" : "No";
     } else if (parameter->kind == SimParameter::Kind::kOctal) {
-      if (value.empty() || value.find_first_not_of("01234567") != std::string::npos) return Refuse(value, "an octal mode");
+      if (value.empty() || value.find_first_not_of("01234567") != std::string::npos)
+        return Refuse(value, "an octal mode");
       value = fmt::format("{:04o}", std::stoul(value, nullptr, 8));
     } else if (parameter->kind == SimParameter::Kind::kList) {
       value = Words(value);
@@ -150,6 +153,8 @@ class Reader {
 
 }  // namespace
 
-CheckedConfig SimTestparm(const std::string& smb_conf, const ReadText& read) { return Reader(read).Run(smb_conf); }
+CheckedConfig SimTestparm(const std::string& smb_conf, const ReadText& read) {
+  return Reader(read).Run(smb_conf);
+}
 
 }  // namespace phoenix::samba

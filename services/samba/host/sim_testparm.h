@@ -1,5 +1,5 @@
-// What testparm does, for the simulated host: it reads a configuration with its includes as smbd would, prints what it
-// understood, and says little about what it did not (facts-safety S1).
+// What testparm does, for the simulated host: it reads a configuration with its includes as smbd would,
+// prints what it understood, and says little about what it did not (facts-safety S1).
 #pragma once
 
 #include <functional>

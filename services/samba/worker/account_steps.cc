@@ -22,14 +22,21 @@ Json Parsed(const std::string& captured) {
 std::string SealedName(const std::string& user) { return "passdb-" + user; }
 
 Json AccountJson(const Account& account) {
-  return {{"uid", account.uid}, {"gid", account.gid}, {"comment", account.comment}, {"home", account.home},
+  return {{"uid", account.uid},
+          {"gid", account.gid},
+          {"comment", account.comment},
+          {"home", account.home},
           {"shell", account.shell}};
 }
 
 Account FormerAccount(const std::string& name, const Json& captured) {
   const Json account = captured.value("account", Json::object());
-  return {name, account.value("uid", 0u), account.value("gid", 0u), account.value("comment", ""),
-          account.value("home", ""), account.value("shell", "")};
+  return {name,
+          account.value("uid", 0u),
+          account.value("gid", 0u),
+          account.value("comment", ""),
+          account.value("home", ""),
+          account.value("shell", "")};
 }
 
 }  // namespace
@@ -59,10 +66,12 @@ absl::StatusOr<kit::ProbeResult> SambaDomain::ProbeOf(const AddAccount& step, co
   PHX_ASSIGN_OR_RETURN(const auto group, host_.FindGroup(step.name));
   if (!account) {
     const bool as_before = group.has_value() == Parsed(context.captured).value("group", false);
-    return ProbeResult{as_before ? Probe::kNotDone : Probe::kPartial, as_before ? "" : "only the group is there"};
+    return ProbeResult{as_before ? Probe::kNotDone : Probe::kPartial,
+                       as_before ? "" : "only the group is there"};
   }
   if (account->comment != AccountComment(context.run_id)) {
-    return ProbeResult{Probe::kForeign, fmt::format("the account {} is not ours: '{}'", step.name, account->comment)};
+    return ProbeResult{Probe::kForeign,
+                       fmt::format("the account {} is not ours: '{}'", step.name, account->comment)};
   }
   if (!group) return ProbeResult{Probe::kPartial, "the account is there, its group is not"};
   return ProbeResult{Probe::kDone, ""};
@@ -75,12 +84,13 @@ absl::Status SambaDomain::UndoStep(const AddAccount& step, const Context& contex
   if (account) {
     // The comment alone tells: the run's id is in it, and no other account has it.
     if (account->comment != AccountComment(context.run_id)) {
-      return FailedPrecondition("the account {} is not the one that this run created ('{}'); it stays", step.name,
-                                account->comment);
+      return FailedPrecondition("the account {} is not the one that this run created ('{}'); it stays",
+                                step.name, account->comment);
     }
     PHX_ASSIGN_OR_RETURN(const auto owned, host_.FindFileOf(account->uid, step.paths));
     if (owned) {
-      return FailedPrecondition("the account {} owns {}, which would belong to nobody; it stays", step.name, *owned);
+      return FailedPrecondition("the account {} owns {}, which would belong to nobody; it stays", step.name,
+                                *owned);
     }
     PHX_RETURN_IF_ERROR(host_.RemoveAccount(step.name, context.on_child));
   }
@@ -115,7 +125,8 @@ absl::StatusOr<kit::ProbeResult> SambaDomain::ProbeOf(const RemoveAccount& step,
     PHX_ASSIGN_OR_RETURN(const auto group, host_.FindGroup(step.name));
     return ProbeResult{Probe::kDone, group ? "its group stays: somebody else is in it" : ""};
   }
-  if (*account != FormerAccount(step.name, captured)) return ProbeResult{Probe::kForeign, "it is another account"};
+  if (*account != FormerAccount(step.name, captured))
+    return ProbeResult{Probe::kForeign, "it is another account"};
   PHX_ASSIGN_OR_RETURN(const auto group, host_.FindGroup(step.name));
   const bool as_before = group.has_value() == captured.value("group", false);
   return ProbeResult{as_before ? Probe::kNotDone : Probe::kPartial, as_before ? "" : "its group is missing"};
@@ -137,7 +148,8 @@ absl::Status SambaDomain::UndoStep(const RemoveAccount& step, const Context& con
 
 // --- passdb
 
-absl::StatusOr<SambaEntry> SambaDomain::EntryNow(const std::string& name, const Secret& node_key, bool& there) {
+absl::StatusOr<SambaEntry> SambaDomain::EntryNow(const std::string& name, const Secret& node_key,
+                                                 bool& there) {
   PHX_ASSIGN_OR_RETURN(const auto entries, host_.ReadPassdb());
   const auto found = entries.find(name);
   there = found != entries.end();
@@ -162,7 +174,8 @@ absl::Status SambaDomain::DoStep(const SetPassword& step, const Context& context
   const auto none = Secrets();
   const Secrets& secrets = context.secrets == nullptr ? none : *context.secrets;
   const auto password = secrets.find(step.secret);
-  if (password == secrets.end()) return FailedPrecondition("the secret '{}' is not at hand any more", step.secret);
+  if (password == secrets.end())
+    return FailedPrecondition("the secret '{}' is not at hand any more", step.secret);
   if (MacOf(context.node_key, NtHash(password->second)) != step.mac) {
     return Aborted("the secret '{}' is not the one that was planned with", step.secret);
   }
@@ -196,10 +209,12 @@ absl::Status SambaDomain::UndoStep(const SetPassword& step, const Context& conte
     return absl::OkStatus();
   }
   if (!there || entry.mac != step.mac) {
-    return FailedPrecondition("somebody else changed the password of the Samba user {}; it stays as it is", step.name);
+    return FailedPrecondition("somebody else changed the password of the Samba user {}; it stays as it is",
+                              step.name);
   }
   if (step.add) return host_.RemoveEntry(step.name, context.on_child);
-  PHX_ASSIGN_OR_RETURN(const auto former, sealed_.Get(context.run_id, SealedName(step.name), context.node_key));
+  PHX_ASSIGN_OR_RETURN(const auto former,
+                       sealed_.Get(context.run_id, SealedName(step.name), context.node_key));
   if (!former) return DataLoss("the sealed former password of the Samba user {} is not there", step.name);
   return host_.ImportEntry(step.name, *former);
 }
@@ -228,16 +243,19 @@ absl::StatusOr<kit::ProbeResult> SambaDomain::ProbeOf(const RemoveEntry& step, c
   PHX_ASSIGN_OR_RETURN(const SambaEntry entry, EntryNow(step.name, context.node_key, there));
   if (!there) return ProbeResult{Probe::kDone, ""};
   const bool former = entry.last_set == Parsed(context.captured).value("last_set", int64_t{0});
-  return ProbeResult{former ? Probe::kNotDone : Probe::kForeign, former ? "" : "somebody else set a password"};
+  return ProbeResult{former ? Probe::kNotDone : Probe::kForeign,
+                     former ? "" : "somebody else set a password"};
 }
 
 absl::Status SambaDomain::UndoStep(const RemoveEntry& step, const Context& context) {
   absl::MutexLock lock(&accounts_mutex_);
   bool there = false;
   PHX_ASSIGN_OR_RETURN(const SambaEntry entry, EntryNow(step.name, context.node_key, there));
-  if (there && entry.last_set == Parsed(context.captured).value("last_set", int64_t{0})) return absl::OkStatus();
+  if (there && entry.last_set == Parsed(context.captured).value("last_set", int64_t{0}))
+    return absl::OkStatus();
   if (there) return FailedPrecondition("somebody made the Samba user {} anew; it stays", step.name);
-  PHX_ASSIGN_OR_RETURN(const auto former, sealed_.Get(context.run_id, SealedName(step.name), context.node_key));
+  PHX_ASSIGN_OR_RETURN(const auto former,
+                       sealed_.Get(context.run_id, SealedName(step.name), context.node_key));
   if (!former) return DataLoss("the sealed entry of the Samba user {} is not there", step.name);
   return host_.ImportEntry(step.name, *former);
 }

@@ -81,7 +81,8 @@ absl::Status SambaDomain::CheckText(const std::string& text,
     if (!checked.loads) return FailedPrecondition("testparm does not load the new {}", paths_.own_file);
   }
   const std::string difference = differs(checked.dump);
-  if (!difference.empty()) return FailedPrecondition("Samba would read {} otherwise: {}", paths_.own_file, difference);
+  if (!difference.empty())
+    return FailedPrecondition("Samba would read {} otherwise: {}", paths_.own_file, difference);
   return absl::OkStatus();
 }
 
@@ -92,7 +93,8 @@ absl::Status SambaDomain::ChangeOwn(const std::string& change, const ChildObserv
   if (!former) return NotFound("{} is not there", paths_.own_file);
   auto own = ParseOwnFile(former->content);
   if (!own.ok() || Render(*own) != former->content) {
-    return FailedPrecondition("{} was changed by hand: writing it anew would lose something", paths_.own_file);
+    return FailedPrecondition("{} was changed by hand: writing it anew would lose something",
+                              paths_.own_file);
   }
   PHX_RETURN_IF_ERROR(edit(*own));
   FileState next = *former;
@@ -146,7 +148,8 @@ absl::Status SambaDomain::UndoStep(const MakeOwnFile&, const Context&) {
   PHX_ASSIGN_OR_RETURN(const auto file, files_.Read(paths_.own_file));
   if (!file) return absl::OkStatus();
   if (file->content != Render(OwnFile())) {
-    return FailedPrecondition("{} holds shares or parameters that this run did not put there; it stays", paths_.own_file);
+    return FailedPrecondition("{} holds shares or parameters that this run did not put there; it stays",
+                              paths_.own_file);
   }
   return files_.Remove(paths_.own_file);
 }
@@ -156,7 +159,8 @@ absl::Status SambaDomain::UndoStep(const MakeOwnFile&, const Context&) {
 absl::StatusOr<std::string> SambaDomain::CaptureOf(const IncludeOwnFile&) {
   PHX_ASSIGN_OR_RETURN(const auto file, files_.Read(paths_.smb_conf));
   if (!file) return NotFound("{} is not there", paths_.smb_conf);
-  return Json{{"digest", Sha256Hex(file->content)}, {"included", Includes(file->content, paths_.own_file)}}.dump();
+  return Json{{"digest", Sha256Hex(file->content)}, {"included", Includes(file->content, paths_.own_file)}}
+      .dump();
 }
 
 absl::Status SambaDomain::DoStep(const IncludeOwnFile&, const Context& context) {
@@ -202,7 +206,8 @@ absl::Status SambaDomain::DoStep(const SetGlobals& step, const Context& context)
   return ChangeOwn(
       "set-globals", context.on_child,
       [&](OwnFile& own) -> absl::Status {
-        if (own.globals != former && own.globals != step.parameters) return ForeignChange("[global] of " + paths_.own_file);
+        if (own.globals != former && own.globals != step.parameters)
+          return ForeignChange("[global] of " + paths_.own_file);
         own.globals = step.parameters;
         return absl::OkStatus();
       },
@@ -229,7 +234,8 @@ absl::Status SambaDomain::UndoStep(const SetGlobals& step, const Context& contex
   return ChangeOwn(
       "restore", context.on_child,
       [&](OwnFile& own) -> absl::Status {
-        if (own.globals != former && own.globals != step.parameters) return ForeignChange("[global] of " + paths_.own_file);
+        if (own.globals != former && own.globals != step.parameters)
+          return ForeignChange("[global] of " + paths_.own_file);
         own.globals = former;
         return absl::OkStatus();
       },
@@ -244,8 +250,12 @@ absl::StatusOr<std::string> SambaDomain::CaptureShare(const std::string& name) {
   return Json{{"section", section == nullptr ? Json() : ToJson(*section)}}.dump();
 }
 
-absl::StatusOr<std::string> SambaDomain::CaptureOf(const SetShare& step) { return CaptureShare(step.section.name); }
-absl::StatusOr<std::string> SambaDomain::CaptureOf(const RemoveShare& step) { return CaptureShare(step.name); }
+absl::StatusOr<std::string> SambaDomain::CaptureOf(const SetShare& step) {
+  return CaptureShare(step.section.name);
+}
+absl::StatusOr<std::string> SambaDomain::CaptureOf(const RemoveShare& step) {
+  return CaptureShare(step.name);
+}
 
 absl::Status SambaDomain::DoStep(const SetShare& step, const Context& context) {
   absl::MutexLock lock(&config_mutex_);
@@ -255,7 +265,8 @@ absl::Status SambaDomain::DoStep(const SetShare& step, const Context& context) {
       "set-share:" + name, context.on_child,
       [&](OwnFile& own) -> absl::Status {
         const Section* now = own.Find(name);
-        if (!IsFormer(now, former) && !SameSection(now, step.section)) return ForeignChange("the share " + name);
+        if (!IsFormer(now, former) && !SameSection(now, step.section))
+          return ForeignChange("the share " + name);
         own.Put(step.section);
         return absl::OkStatus();
       },
@@ -287,12 +298,15 @@ absl::Status SambaDomain::UndoStep(const SetShare& step, const Context& context)
       "restore", context.on_child,
       [&](OwnFile& own) -> absl::Status {
         const Section* now = own.Find(name);
-        if (!IsFormer(now, former) && !SameSection(now, step.section)) return ForeignChange("the share " + name);
+        if (!IsFormer(now, former) && !SameSection(now, step.section))
+          return ForeignChange("the share " + name);
         own.Remove(name);
         if (former) own.Put(*former);
         return absl::OkStatus();
       },
-      [&](const ConfigDump& dump) { return former ? ShareDiffers(dump, *former) : ShareIsThere(dump, name); });
+      [&](const ConfigDump& dump) {
+        return former ? ShareDiffers(dump, *former) : ShareIsThere(dump, name);
+      });
 }
 
 absl::Status SambaDomain::DoStep(const RemoveShare& step, const Context& context) {

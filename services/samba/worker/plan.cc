@@ -16,7 +16,8 @@ constexpr char kPort[] = "445";  // SMB over TCP; the NetBIOS ports are for clie
 
 absl::Status Wrong(const std::vector<FieldViolation>& violations) {
   std::string text = "the Samba part of the configuration cannot be brought about:";
-  for (const auto& violation : violations) text += fmt::format("\n  {}: {}", violation.field, violation.description);
+  for (const auto& violation : violations)
+    text += fmt::format("\n  {}: {}", violation.field, violation.description);
   return WithViolations(WithReason(InvalidArgument("{}", text), {"INVALID_SAMBA_SPEC", {}}), violations);
 }
 
@@ -50,7 +51,8 @@ std::string Fingerprint(const SambaState& state, const std::string& node_text) {
   std::string text = node_text + fmt::format("installed {}\n", state.installed);
   text += "smb.conf " + Sha256Hex(state.smb_conf.value_or("")) + "\n";
   text += "own " + Sha256Hex(state.own_text.value_or("")) + "\n";
-  for (const auto& [name, account] : state.accounts) text += fmt::format("user {} {} {}\n", name, account.uid, account.gid);
+  for (const auto& [name, account] : state.accounts)
+    text += fmt::format("user {} {} {}\n", name, account.uid, account.gid);
   for (const auto& group : state.groups) text += fmt::format("group {}\n", group);
   for (const auto& [name, entry] : state.entries) text += fmt::format("passdb {} {}\n", name, entry.last_set);
   for (const auto& [key, share] : state.others.shares) text += fmt::format("other share {}\n", key);
@@ -66,7 +68,8 @@ void CheckSecret(const std::string& name, const Secret& secret, std::vector<Fiel
   }
 }
 
-std::vector<std::string> NewProblems(const std::vector<std::string>& before, const std::vector<std::string>& after) {
+std::vector<std::string> NewProblems(const std::vector<std::string>& before,
+                                     const std::vector<std::string>& after) {
   std::vector<std::string> fresh;
   for (const std::string& problem : after) {
     if (std::count(before.begin(), before.end(), problem) == 0) fresh.push_back(problem);
@@ -106,7 +109,8 @@ absl::StatusOr<SambaState> SambaDomain::ReadState(const SambaSpec& spec, const k
   }
   if (!state.installed) return state;
   PHX_ASSIGN_OR_RETURN(const auto entries, host_.ReadPassdb());
-  for (const auto& [name, entry] : entries) state.entries[name] = {entry.last_set, MacOf(node_key, entry.nt_hash)};
+  for (const auto& [name, entry] : entries)
+    state.entries[name] = {entry.last_set, MacOf(node_key, entry.nt_hash)};
   if (!state.smb_conf) return state;
   PHX_ASSIGN_OR_RETURN(const auto live, host_.ReadConfig());
   if (!live.loads) {
@@ -138,17 +142,20 @@ absl::Status SambaDomain::CheckAhead(const SambaPlan& plan, const SambaState& st
     for (const std::string& problem : NewProblems(before.problems, after.problems)) {
       violations.push_back({"samba", "testparm: " + problem});
     }
-    if (!after.loads && violations.empty()) violations.push_back({"samba", "testparm does not load the configuration"});
+    if (!after.loads && violations.empty())
+      violations.push_back({"samba", "testparm does not load the configuration"});
   }
   for (const auto& planned : plan.steps) {
     const auto* set = std::get_if<SetShare>(&planned.step);
     if (set == nullptr || !after.loads) continue;
     const auto share = after.dump.shares.find(ShareKey(set->section.name));
     const std::string difference =
-        share == after.dump.shares.end() ? "it does not see it at all"
-                                         : Difference(set->section.parameters, share->second.parameters, after.dump.globals);
+        share == after.dump.shares.end()
+            ? "it does not see it at all"
+            : Difference(set->section.parameters, share->second.parameters, after.dump.globals);
     if (difference.empty()) continue;
-    violations.push_back({"samba.shares." + set->section.name, "Samba would read the share otherwise: " + difference});
+    violations.push_back(
+        {"samba.shares." + set->section.name, "Samba would read the share otherwise: " + difference});
   }
   return violations.empty() ? absl::OkStatus() : Wrong(violations);
 }
@@ -207,15 +214,18 @@ absl::StatusOr<kit::Plan> SambaDomain::MakePlan(const kit::PlanInput& input) {
     }
   }
   plan.notes.insert(plan.notes.end(), samba.notes.begin(), samba.notes.end());
-  for (const auto& [name, account] : question.state.accounts) plan.provided_now.push_back(kit::Key("user", name));
+  for (const auto& [name, account] : question.state.accounts)
+    plan.provided_now.push_back(kit::Key("user", name));
   for (const auto& group : question.state.groups) plan.provided_now.push_back(kit::Key("group", group));
   for (const ShareSpec& share : question.spec.shares) {
     if (share.absent) continue;
-    if (question.state.own.Find(share.name) != nullptr) plan.provided_now.push_back(kit::Key("share", share.name));
+    if (question.state.own.Find(share.name) != nullptr)
+      plan.provided_now.push_back(kit::Key("share", share.name));
     for (const std::string& key : input.disturbed_keys) {
       if (!kit::Satisfies(key, kit::Key("path", share.path))) continue;
-      plan.notes.push_back({false, share.name, fmt::format("clients of the share are interrupted while {} is away",
-                                                           share.path)});
+      plan.notes.push_back(
+          {false, share.name,
+           fmt::format("clients of the share are interrupted while {} is away", share.path)});
     }
   }
   plan.base_fingerprint = Sha256Hex(Fingerprint(question.state, node.fingerprint_text));

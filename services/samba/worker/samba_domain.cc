@@ -36,7 +36,9 @@ struct LedgerWriter {
   void operator()(const IncludeOwnFile&) { Put(Key("include", paths.smb_conf), "", true, Json::object()); }
   void operator()(const AddAccount& step) { Put(Key("user", step.name), uid, true, Json::object()); }
   void operator()(const RemoveAccount& step) { change.remove.push_back(Key("user", step.name)); }
-  void operator()(const SetPassword& step) { Put(Key("passdb", step.name), "", step.created, {{"mac", step.mac}}); }
+  void operator()(const SetPassword& step) {
+    Put(Key("passdb", step.name), "", step.created, {{"mac", step.mac}});
+  }
   void operator()(const RemoveEntry& step) { change.remove.push_back(Key("passdb", step.name)); }
   void operator()(const SetGlobals& step) { Put("globals", "", true, step.parameters); }
   void operator()(const SetShare& step) {
@@ -80,8 +82,8 @@ struct CommandWriter {
 
 }  // namespace
 
-SambaDomain::SambaDomain(SambaHost& host, Files& files, node::NodeSteps& node, SealedStore& sealed, SpecParser parser,
-                         SambaPaths paths)
+SambaDomain::SambaDomain(SambaHost& host, Files& files, node::NodeSteps& node, SealedStore& sealed,
+                         SpecParser parser, SambaPaths paths)
     : host_(host),
       files_(files),
       node_(node),
@@ -113,7 +115,8 @@ absl::StatusOr<std::vector<kit::ObservedField>> SambaDomain::Observe(const std::
     const std::string key = Key("share", section.name);
     if (!wanted(key)) continue;
     const std::string source = own.Find(name) != nullptr ? paths_.own_file : paths_.smb_conf;
-    for (const auto& [parameter, value] : section.parameters) fields.push_back({key, parameter, value, source});
+    for (const auto& [parameter, value] : section.parameters)
+      fields.push_back({key, parameter, value, source});
   }
   PHX_ASSIGN_OR_RETURN(const auto entries, host_.ReadPassdb());
   for (const auto& [name, entry] : entries) {
@@ -137,7 +140,8 @@ absl::Status SambaDomain::Do(const kit::Step& step, const kit::StepContext& cont
   return std::visit([&](const auto& one) { return DoStep(one, context); }, typed);
 }
 
-absl::StatusOr<kit::ProbeResult> SambaDomain::ProbeStep(const kit::Step& step, const kit::StepContext& context) {
+absl::StatusOr<kit::ProbeResult> SambaDomain::ProbeStep(const kit::Step& step,
+                                                        const kit::StepContext& context) {
   if (node::NodeSteps::Owns(step)) return node_.ProbeStep(step, context);
   PHX_ASSIGN_OR_RETURN(const SambaStep typed, ParsePayload(step.payload));
   return std::visit([&](const auto& one) { return ProbeOf(one, context); }, typed);
@@ -149,14 +153,16 @@ absl::Status SambaDomain::Undo(const kit::Step& step, const kit::StepContext& co
   return std::visit([&](const auto& one) { return UndoStep(one, context); }, typed);
 }
 
-std::vector<std::string> SambaDomain::RemainingCommands(const kit::Step& step, const kit::StepContext& context) {
+std::vector<std::string> SambaDomain::RemainingCommands(const kit::Step& step,
+                                                        const kit::StepContext& context) {
   if (node::NodeSteps::Owns(step)) return node_.RemainingCommands(step, context);
   const auto typed = ParsePayload(step.payload);
   if (!typed.ok()) return {};
   return std::visit(CommandWriter{paths_}, *typed);
 }
 
-absl::StatusOr<kit::LedgerChange> SambaDomain::LedgerOf(const kit::Step& step, const kit::StepContext& context) {
+absl::StatusOr<kit::LedgerChange> SambaDomain::LedgerOf(const kit::Step& step,
+                                                        const kit::StepContext& context) {
   if (node::NodeSteps::Owns(step)) return node_.LedgerOf(step, context);
   PHX_ASSIGN_OR_RETURN(const SambaStep typed, ParsePayload(step.payload));
   std::string uid;
@@ -201,7 +207,9 @@ absl::StatusOr<kit::VerifyReport> SambaDomain::Verify(const kit::VerifyInput& in
   return report;
 }
 
-absl::Status SambaDomain::Close(const std::string& run_id, bool /*committed*/) { return sealed_.Forget(run_id); }
+absl::Status SambaDomain::Close(const std::string& run_id, bool /*committed*/) {
+  return sealed_.Forget(run_id);
+}
 
 std::string MacOf(const Secret& node_key, const Secret& nt_hash) {
   return HmacSha256Hex(node_key.Reveal(), "phoenix samba password\n" + nt_hash.Reveal());

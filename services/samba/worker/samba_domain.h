@@ -51,18 +51,20 @@ class SambaDomain final : public kit::Domain {
   using Probed = absl::StatusOr<kit::ProbeResult>;
 
   // plan.cc: reading the state, and the plan.
-  absl::StatusOr<SambaState> ReadState(const SambaSpec& spec, const kit::Ledger& ledger, const Secret& node_key);
+  absl::StatusOr<SambaState> ReadState(const SambaSpec& spec, const kit::Ledger& ledger,
+                                       const Secret& node_key);
   absl::Status CheckAhead(const SambaPlan& plan, const SambaState& state);
 
   // config_steps.cc: our file and smb.conf.
   absl::StatusOr<OwnFile> ReadOwn();
-  // Changes our file by `edit`, reloads, and compares what Samba then reads by `differs` ("" means that it is as wanted).
-  // Otherwise the former text is back and the answer is an error.
+  // Changes our file by `edit`, reloads, and compares what Samba then reads by `differs` ("" means that it is
+  // as wanted). Otherwise the former text is back and the answer is an error.
   absl::Status ChangeOwn(const std::string& change, const ChildObserver& observer,
                          const std::function<absl::Status(OwnFile&)>& edit,
                          const std::function<std::string(const ConfigDump&)>& differs)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(config_mutex_);
-  absl::Status CheckText(const std::string& text, const std::function<std::string(const ConfigDump&)>& differs);
+  absl::Status CheckText(const std::string& text,
+                         const std::function<std::string(const ConfigDump&)>& differs);
   absl::StatusOr<std::string> CaptureOf(const MakeOwnFile& step);
   absl::StatusOr<std::string> CaptureOf(const IncludeOwnFile& step);
   absl::StatusOr<std::string> CaptureOf(const SetGlobals& step);

@@ -37,7 +37,9 @@ class SambaFixture : public ::testing::Test {
     sealed_ = std::make_unique<SealedStore>(std::make_unique<PosixFiles>(), directory_ + "/sealed");
     domain_ = std::make_unique<SambaDomain>(
         *host_, *files_, *node_, *sealed_,
-        [this](std::string_view, std::string_view bytes) -> absl::StatusOr<SambaSpec> { return specs_[std::string(bytes)]; });
+        [this](std::string_view, std::string_view bytes) -> absl::StatusOr<SambaSpec> {
+          return specs_[std::string(bytes)];
+        });
     for (const char* path : {"/quickOS", "/quickOS/data", "/quickOS/sync"}) {
       EXPECT_TRUE(files_->MakeDirectory(path, {}).ok());
     }
@@ -47,7 +49,8 @@ class SambaFixture : public ::testing::Test {
   void Ready() { ASSERT_TRUE(node::SeedReadyNode(*machine_).ok()); }
 
   // The spec as an input of the kit.
-  kit::PlanInput Input(const SambaSpec& spec, const Secrets& secrets = {{"samba/users/heads", Secret("correct horse")}}) {
+  kit::PlanInput Input(const SambaSpec& spec,
+                       const Secrets& secrets = {{"samba/users/heads", Secret("correct horse")}}) {
     const std::string name = "spec " + std::to_string(specs_.size());
     specs_[name] = spec;
     kit::PlanInput input;

@@ -1,5 +1,5 @@
-// The properties that every domain's steps have, over every scenario: done twice is harmless, a failure at any step
-// leaves the machine as it was after undo, undo twice is harmless, the second plan is empty.
+// The properties that every domain's steps have, over every scenario: done twice is harmless, a failure at
+// any step leaves the machine as it was after undo, undo twice is harmless, the second plan is empty.
 #include <algorithm>
 #include <vector>
 
@@ -23,8 +23,11 @@ class SambaProperties : public SambaFixture, public ::testing::WithParamInterfac
     const Secrets old = {{"samba/users/heads", Secret("correct horse")}};
     Scenario scenario{"first setup", false, FirstSpec(), old};
     if (which == 1) {
-      scenario = {"password, share and globals change", true, FirstSpec(),
-                  {{"samba/users/heads", Secret("battery staple")}, {"samba/users/bob", Secret("hunter2 hunter2")}}};
+      scenario = {
+          "password, share and globals change",
+          true,
+          FirstSpec(),
+          {{"samba/users/heads", Secret("battery staple")}, {"samba/users/bob", Secret("hunter2 hunter2")}}};
       scenario.spec.users.push_back({"bob", "samba/users/bob", false, "samba.users[1]"});
       scenario.spec.shares[0].read_only = true;
       scenario.spec.shares[0].valid_users = {"heads", "bob"};
@@ -84,11 +87,13 @@ TEST_P(SambaProperties, AnyToolThatFailsOrLiesLeavesTheMachineAsItWasAfterUndo) 
   const std::string before = Dump();
   const kit::Ledger ledger = driver_->ledger();
   int hits = 0;
-  for (const char* operation : {"samba.make-file", "samba.include", "samba.useradd", "samba.userdel", "samba.smbpasswd",
-                                "samba.pdbedit", "samba.set-globals", "samba.set-share:data", "samba.set-share:sync",
-                                "samba.remove-share:sync", "samba.reload"}) {
+  for (const char* operation :
+       {"samba.make-file", "samba.include", "samba.useradd", "samba.userdel", "samba.smbpasswd",
+        "samba.pdbedit", "samba.set-globals", "samba.set-share:data", "samba.set-share:sync",
+        "samba.remove-share:sync", "samba.reload"}) {
     for (const char* effect : {"fail", "lie", "nothing"}) {
-      // A reload that does nothing is not seen: there is no process in the simulation that would keep the old text.
+      // A reload that does nothing is not seen: there is no process in the simulation that would keep the old
+      // text.
       if (std::string(operation) == "samba.reload" && std::string(effect) == "nothing") continue;
       driver_->ledger() = ledger;
       ASSERT_TRUE(Prepare().ok());
@@ -97,7 +102,8 @@ TEST_P(SambaProperties, AnyToolThatFailsOrLiesLeavesTheMachineAsItWasAfterUndo) 
       hits += applied.ok() ? 0 : 1;
       // Where the scenario has no such operation the fault would hit the undo: that is another test.
       if (applied.ok()) {
-        ASSERT_TRUE(machine_->Change([&](kit::World& world) { return world.TakeFault(operation).status(); }).ok());
+        ASSERT_TRUE(
+            machine_->Change([&](kit::World& world) { return world.TakeFault(operation).status(); }).ok());
       }
       const auto undone = driver_->Undo();
       ASSERT_TRUE(undone.ok()) << operation << " " << effect << ": " << undone;

@@ -19,7 +19,9 @@ constexpr int kTagBytes = 16;
 
 using Cipher = std::unique_ptr<EVP_CIPHER_CTX, decltype(&EVP_CIPHER_CTX_free)>;
 
-const unsigned char* Bytes(std::string_view text) { return reinterpret_cast<const unsigned char*>(text.data()); }
+const unsigned char* Bytes(std::string_view text) {
+  return reinterpret_cast<const unsigned char*>(text.data());
+}
 
 // A key of its own, so that no other use of the node key weakens it.
 std::array<unsigned char, 32> SealKey(const Secret& node_key) {
@@ -42,7 +44,8 @@ absl::Status CheckName(const std::string& name) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> Encrypt(const Secret& node_key, const std::string& label, const std::string& plain) {
+absl::StatusOr<std::string> Encrypt(const Secret& node_key, const std::string& label,
+                                    const std::string& plain) {
   const auto key = SealKey(node_key);
   const std::string iv = RandomBytes(kIvBytes);
   const Cipher cipher(EVP_CIPHER_CTX_new(), &EVP_CIPHER_CTX_free);
@@ -52,7 +55,8 @@ absl::StatusOr<std::string> Encrypt(const Secret& node_key, const std::string& l
   auto* out = reinterpret_cast<unsigned char*>(text.data());
   const bool ok =
       EVP_EncryptInit_ex(cipher.get(), EVP_aes_256_gcm(), nullptr, key.data(), Bytes(iv)) == 1 &&
-      EVP_EncryptUpdate(cipher.get(), nullptr, &labelled, Bytes(label), static_cast<int>(label.size())) == 1 &&
+      EVP_EncryptUpdate(cipher.get(), nullptr, &labelled, Bytes(label), static_cast<int>(label.size())) ==
+          1 &&
       EVP_EncryptUpdate(cipher.get(), out, &written, Bytes(plain), static_cast<int>(plain.size())) == 1 &&
       EVP_EncryptFinal_ex(cipher.get(), out + written, &more) == 1 &&
       EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_GCM_GET_TAG, kTagBytes, tag.data()) == 1;
@@ -76,14 +80,16 @@ absl::StatusOr<Secret> Decrypt(const Secret& node_key, const std::string& label,
   auto* out = reinterpret_cast<unsigned char*>(plain.data());
   const bool ok =
       EVP_DecryptInit_ex(cipher.get(), EVP_aes_256_gcm(), nullptr, key.data(), Bytes(iv)) == 1 &&
-      EVP_DecryptUpdate(cipher.get(), nullptr, &labelled, Bytes(label), static_cast<int>(label.size())) == 1 &&
+      EVP_DecryptUpdate(cipher.get(), nullptr, &labelled, Bytes(label), static_cast<int>(label.size())) ==
+          1 &&
       EVP_DecryptUpdate(cipher.get(), out, &written, Bytes(text), static_cast<int>(text.size())) == 1 &&
       EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_GCM_SET_TAG, kTagBytes, tag.data()) == 1 &&
       EVP_DecryptFinal_ex(cipher.get(), out + written, &more) == 1;
   Secret opened(plain.substr(0, ok ? static_cast<size_t>(written + more) : 0));
   volatile char* wipe = plain.data();
   for (size_t i = 0; i < plain.size(); ++i) wipe[i] = 0;
-  if (!ok) return DataLoss("the sealed file does not open with this node's key, or is not the one it claims to be");
+  if (!ok)
+    return DataLoss("the sealed file does not open with this node's key, or is not the one it claims to be");
   return opened;
 }
 

@@ -1,5 +1,6 @@
-// What an open run needs to put a password back: the former entry of passdb, encrypted with the node key, in a file
-// beside the journal. The one exception to "no secret on disk" (design 3.7): root only, gone with the end of the run.
+// What an open run needs to put a password back: the former entry of passdb, encrypted with the node key, in
+// a file beside the journal. The one exception to "no secret on disk" (design 3.7): root only, gone with the
+// end of the run.
 #pragma once
 
 #include <absl/status/status.h>
@@ -20,10 +21,12 @@ class SealedStore {
   SealedStore(std::unique_ptr<Files> files, std::string directory)
       : files_(std::move(files)), directory_(std::move(directory)) {}
 
-  // Durable when it answers OK. Keeps what is there already under this name: a step that is done twice must not seal what
-  // its first try wrote.
-  absl::Status Put(const std::string& run_id, const std::string& name, const Secret& node_key, const Secret& value);
-  // nullopt when there is none; DATA_LOSS where it does not open with this key, or belongs to another run or name.
+  // Durable when it answers OK. Keeps what is there already under this name: a step that is done twice must
+  // not seal what its first try wrote.
+  absl::Status Put(const std::string& run_id, const std::string& name, const Secret& node_key,
+                   const Secret& value);
+  // nullopt when there is none; DATA_LOSS where it does not open with this key, or belongs to another run or
+  // name.
   absl::StatusOr<std::optional<Secret>> Get(const std::string& run_id, const std::string& name,
                                             const Secret& node_key) const;
   // Removes everything of the run. OK when there is nothing.

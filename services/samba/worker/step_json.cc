@@ -20,11 +20,13 @@ struct Writer {
     return {{kKind, "remove-account"}, {"name", step.name}, {"uid", step.uid}};
   }
   Json operator()(const SetPassword& step) const {
-    return {{kKind, "set-password"}, {"name", step.name},       {"secret", step.secret},
-            {"mac", step.mac},       {"add", step.add}, {"created", step.created}};
+    return {{kKind, "set-password"}, {"name", step.name}, {"secret", step.secret},
+            {"mac", step.mac},       {"add", step.add},   {"created", step.created}};
   }
   Json operator()(const RemoveEntry& step) const { return {{kKind, "remove-entry"}, {"name", step.name}}; }
-  Json operator()(const SetGlobals& step) const { return {{kKind, "set-globals"}, {"parameters", step.parameters}}; }
+  Json operator()(const SetGlobals& step) const {
+    return {{kKind, "set-globals"}, {"parameters", step.parameters}};
+  }
   Json operator()(const SetShare& step) const {
     return {{kKind, "set-share"},
             {"section", ToJson(step.section)},
@@ -54,11 +56,12 @@ absl::StatusOr<SambaStep> ParsePayload(const std::string& payload) {
   const std::string name = json.value("name", "");
   if (kind == "make-own-file") return SambaStep(MakeOwnFile{});
   if (kind == "include-own-file") return SambaStep(IncludeOwnFile{});
-  if (kind == "add-account") return SambaStep(AddAccount{name, json.value("paths", std::vector<std::string>())});
+  if (kind == "add-account")
+    return SambaStep(AddAccount{name, json.value("paths", std::vector<std::string>())});
   if (kind == "remove-account") return SambaStep(RemoveAccount{name, json.value("uid", "")});
   if (kind == "set-password") {
-    return SambaStep(SetPassword{name, json.value("secret", ""), json.value("mac", ""), json.value("add", false),
-                                 json.value("created", false)});
+    return SambaStep(SetPassword{name, json.value("secret", ""), json.value("mac", ""),
+                                 json.value("add", false), json.value("created", false)});
   }
   if (kind == "remove-entry") return SambaStep(RemoveEntry{name});
   if (kind == "set-globals") return SambaStep(SetGlobals{json.value("parameters", Parameters())});

@@ -26,16 +26,17 @@ struct Renderer {
   kit::Step operator()(const IncludeOwnFile&) const {
     kit::Step step = Begin(Key("include", paths.smb_conf), paths.smb_conf, "include Samba file");
     step.undo = "take the line away; everything else in the file stays byte for byte";
-    step.commands = {fmt::format("add 'include = {}' at the end of [global] in {}", paths.own_file, paths.smb_conf),
-                     kReload};
+    step.commands = {
+        fmt::format("add 'include = {}' at the end of [global] in {}", paths.own_file, paths.smb_conf),
+        kReload};
     step.provides = {step.id};
     return step;
   }
   kit::Step operator()(const AddAccount& add) const {
     kit::Step step = Begin(Key("user", add.name), add.name, "create system user");
     step.undo = "remove the account, unless somebody changed it or left files with it";
-    step.commands = {fmt::format("useradd -M -U -d /nonexistent -s /usr/sbin/nologin -c '{}' {}", AccountComment("RUN"),
-                                 add.name)};
+    step.commands = {fmt::format("useradd -M -U -d /nonexistent -s /usr/sbin/nologin -c '{}' {}",
+                                 AccountComment("RUN"), add.name)};
     step.provides = {step.id, Key("group", add.name)};
     return step;
   }
@@ -47,8 +48,10 @@ struct Renderer {
     return step;
   }
   kit::Step operator()(const SetPassword& set) const {
-    kit::Step step = Begin(Key("passdb", set.name), set.name, set.add ? "create Samba user" : "set Samba password");
-    step.undo = set.add ? "remove the Samba user" : "put the former entry back, from a sealed copy on the node";
+    kit::Step step =
+        Begin(Key("passdb", set.name), set.name, set.add ? "create Samba user" : "set Samba password");
+    step.undo =
+        set.add ? "remove the Samba user" : "put the former entry back, from a sealed copy on the node";
     step.commands = {fmt::format("smbpasswd -s {}{} < (secret)", set.add ? "-a " : "", set.name)};
     step.secrets = {set.secret};
     step.provides = {step.id};

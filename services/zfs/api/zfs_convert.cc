@@ -24,14 +24,19 @@ absl::StatusOr<std::string> Strip(std::string_view name, std::string_view prefix
   return std::string(name.substr(prefix.size()));
 }
 
-PropertyMap Properties(const google::protobuf::Map<std::string, std::string>& map) { return {map.begin(), map.end()}; }
+PropertyMap Properties(const google::protobuf::Map<std::string, std::string>& map) {
+  return {map.begin(), map.end()};
+}
 
 absl::StatusOr<Presence> PresenceOf(v1::Presence presence) {
   switch (presence) {
     case v1::PRESENCE_UNSPECIFIED:
-    case v1::PRESENCE_PRESENT: return Presence::kPresent;
-    case v1::PRESENCE_ABSENT: return Presence::kAbsent;
-    default: return InvalidArgument("presence {} is unknown to this version", static_cast<int>(presence));
+    case v1::PRESENCE_PRESENT:
+      return Presence::kPresent;
+    case v1::PRESENCE_ABSENT:
+      return Presence::kAbsent;
+    default:
+      return InvalidArgument("presence {} is unknown to this version", static_cast<int>(presence));
   }
 }
 
@@ -52,7 +57,8 @@ std::string Swap(std::string_view text, char from, char to) {
 
 absl::StatusOr<ZfsSpec> ParseSpec(std::string_view type, std::string_view bytes) {
   if (type != v1::ZfsSpec::descriptor()->full_name()) {
-    return InvalidArgument("the zfs service takes specs of type {}, not '{}'", v1::ZfsSpec::descriptor()->full_name(), type);
+    return InvalidArgument("the zfs service takes specs of type {}, not '{}'",
+                           v1::ZfsSpec::descriptor()->full_name(), type);
   }
   v1::ZfsSpec proto;
   if (!proto.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
@@ -64,13 +70,17 @@ absl::StatusOr<ZfsSpec> ParseSpec(std::string_view type, std::string_view bytes)
 absl::StatusOr<ZfsSpec> ToSpec(const v1::ZfsSpec& proto) {
   ZfsSpec spec;
   for (const auto& pool : proto.pools()) {
-    spec.pools.push_back({pool.name(), pool.raid_level(), {pool.disks().begin(), pool.disks().end()},
-                          Properties(pool.properties()), pool.origin()});
+    spec.pools.push_back({pool.name(),
+                          pool.raid_level(),
+                          {pool.disks().begin(), pool.disks().end()},
+                          Properties(pool.properties()),
+                          pool.origin()});
   }
   for (const auto& dataset : proto.datasets()) {
     PHX_ASSIGN_OR_RETURN(const Presence presence, PresenceOf(dataset.presence()));
-    spec.datasets.push_back({dataset.name(), Properties(dataset.properties()), dataset.owner(), dataset.group(),
-                             dataset.mode(), presence, dataset.origin(), dataset.volume_size_bytes()});
+    spec.datasets.push_back({dataset.name(), Properties(dataset.properties()), dataset.owner(),
+                             dataset.group(), dataset.mode(), presence, dataset.origin(),
+                             dataset.volume_size_bytes()});
   }
   for (const auto& snapshot : proto.snapshots()) {
     PHX_ASSIGN_OR_RETURN(const Presence presence, PresenceOf(snapshot.presence()));
@@ -79,10 +89,17 @@ absl::StatusOr<ZfsSpec> ToSpec(const v1::ZfsSpec& proto) {
   if (proto.has_arc_max_bytes()) spec.arc_max_bytes = proto.arc_max_bytes();
   switch (proto.mode()) {
     case v1::MODE_UNSPECIFIED:
-    case v1::MODE_SAFE: spec.mode = Mode::kSafe; break;
-    case v1::MODE_INTERACTIVE: spec.mode = Mode::kInteractive; break;
-    case v1::MODE_FORCE_DESTRUCTIVE: spec.mode = Mode::kForceDestructive; break;
-    default: return InvalidArgument("mode {} is unknown to this version", static_cast<int>(proto.mode()));
+    case v1::MODE_SAFE:
+      spec.mode = Mode::kSafe;
+      break;
+    case v1::MODE_INTERACTIVE:
+      spec.mode = Mode::kInteractive;
+      break;
+    case v1::MODE_FORCE_DESTRUCTIVE:
+      spec.mode = Mode::kForceDestructive;
+      break;
+    default:
+      return InvalidArgument("mode {} is unknown to this version", static_cast<int>(proto.mode()));
   }
   spec.partial = proto.partial();
   return spec;
@@ -161,7 +178,8 @@ v1::Dataset ToProto(const DatasetState& dataset, bool managed) {
     field.set_value(property.value);
     field.set_source(property.source);
     // Only what somebody set: space in use moves by itself.
-    if (property.local() || property.source == "received") text += fmt::format("\n{}={}", name, property.value);
+    if (property.local() || property.source == "received")
+      text += fmt::format("\n{}={}", name, property.value);
   }
   out.set_mounted(!dataset.mounted_at.empty());
   if (dataset.root) {
@@ -200,7 +218,8 @@ absl::StatusOr<DatasetSpec> ToDatasetSpec(const v1::Dataset& dataset) {
   spec.mode = dataset.mode();
   spec.volume_size_bytes = dataset.volume_size_bytes();
   if (!dataset.type().empty() && dataset.type() != "filesystem" && dataset.type() != "volume") {
-    return WithViolations(InvalidArgument("type is '{}'", dataset.type()), {{"dataset.type", "must be filesystem or volume"}});
+    return WithViolations(InvalidArgument("type is '{}'", dataset.type()),
+                          {{"dataset.type", "must be filesystem or volume"}});
   }
   spec.origin = "dataset";
   return spec;
@@ -208,7 +227,8 @@ absl::StatusOr<DatasetSpec> ToDatasetSpec(const v1::Dataset& dataset) {
 
 absl::StatusOr<std::string> ParsePoolName(std::string_view name) {
   PHX_ASSIGN_OR_RETURN(std::string pool, Strip(name, "pools/", "pools/POOL"));
-  if (const std::string wrong = WrongPoolName(pool); !wrong.empty()) return BadName(name, "pools/POOL", wrong);
+  if (const std::string wrong = WrongPoolName(pool); !wrong.empty())
+    return BadName(name, "pools/POOL", wrong);
   return pool;
 }
 

@@ -25,7 +25,8 @@ v1::Snapshot ToProto(const SnapshotState& snapshot);
 // What a typed create or update wants: the resource as a declared dataset.
 absl::StatusOr<DatasetSpec> ToDatasetSpec(const v1::Dataset& dataset);
 
-// Resource names. "/" of a dataset is "~" in its name: datasets/quickOS~vm-disks. INVALID_ARGUMENT for anything else.
+// Resource names. "/" of a dataset is "~" in its name: datasets/quickOS~vm-disks. INVALID_ARGUMENT for
+// anything else.
 absl::StatusOr<std::string> ParsePoolName(std::string_view name);
 // Answers the path in /dev/disk/by-id.
 absl::StatusOr<std::string> ParseDiskName(std::string_view name);

@@ -45,7 +45,8 @@ absl::StatusOr<v1::Dataset> Masked(const v1::Dataset& from, const google::protob
 
 }  // namespace
 
-grpc::ServerUnaryReactor* ZfsService::ListPools(grpc::CallbackServerContext* context, const v1::ListPoolsRequest* request,
+grpc::ServerUnaryReactor* ZfsService::ListPools(grpc::CallbackServerContext* context,
+                                                const v1::ListPoolsRequest* request,
                                                 v1::ListPoolsResponse* response) {
   return typed_.Read(context, "ListPools", [=, this](const Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const ZfsState state, host_.Observe({.pools = true}));
@@ -58,8 +59,8 @@ grpc::ServerUnaryReactor* ZfsService::ListPools(grpc::CallbackServerContext* con
   });
 }
 
-grpc::ServerUnaryReactor* ZfsService::GetPool(grpc::CallbackServerContext* context, const v1::GetPoolRequest* request,
-                                              v1::Pool* response) {
+grpc::ServerUnaryReactor* ZfsService::GetPool(grpc::CallbackServerContext* context,
+                                              const v1::GetPoolRequest* request, v1::Pool* response) {
   return typed_.Read(context, "GetPool", [=, this](const Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const std::string name, ParsePoolName(request->name()));
     PHX_ASSIGN_OR_RETURN(const ZfsState state, host_.Observe({.pools = true}));
@@ -71,7 +72,8 @@ grpc::ServerUnaryReactor* ZfsService::GetPool(grpc::CallbackServerContext* conte
   });
 }
 
-grpc::ServerUnaryReactor* ZfsService::ListDisks(grpc::CallbackServerContext* context, const v1::ListDisksRequest* request,
+grpc::ServerUnaryReactor* ZfsService::ListDisks(grpc::CallbackServerContext* context,
+                                                const v1::ListDisksRequest* request,
                                                 v1::ListDisksResponse* response) {
   return typed_.Read(context, "ListDisks", [=, this](const Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const ZfsState state, host_.Observe({.pools = true, .disks = {"*"}}));
@@ -82,8 +84,8 @@ grpc::ServerUnaryReactor* ZfsService::ListDisks(grpc::CallbackServerContext* con
   });
 }
 
-grpc::ServerUnaryReactor* ZfsService::GetDisk(grpc::CallbackServerContext* context, const v1::GetDiskRequest* request,
-                                              v1::Disk* response) {
+grpc::ServerUnaryReactor* ZfsService::GetDisk(grpc::CallbackServerContext* context,
+                                              const v1::GetDiskRequest* request, v1::Disk* response) {
   return typed_.Read(context, "GetDisk", [=, this](const Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const std::string path, ParseDiskName(request->name()));
     PHX_ASSIGN_OR_RETURN(const ZfsState state, host_.Observe({.pools = true, .disks = {path}}));
@@ -115,12 +117,14 @@ grpc::ServerUnaryReactor* ZfsService::ListDatasets(grpc::CallbackServerContext* 
     std::vector<const DatasetState*> datasets;
     for (const auto& [name, dataset] : state.datasets) datasets.push_back(&dataset);
     return kit::FillPage(*request, *response, datasets, [&](const DatasetState* dataset) {
-      *response->add_datasets() = ToProto(*dataset, kit::IsCreated(ledger, kit::Key("dataset", dataset->name)));
+      *response->add_datasets() =
+          ToProto(*dataset, kit::IsCreated(ledger, kit::Key("dataset", dataset->name)));
     });
   });
 }
 
-grpc::ServerUnaryReactor* ZfsService::GetDataset(grpc::CallbackServerContext* context, const v1::GetDatasetRequest* request,
+grpc::ServerUnaryReactor* ZfsService::GetDataset(grpc::CallbackServerContext* context,
+                                                 const v1::GetDatasetRequest* request,
                                                  v1::Dataset* response) {
   return typed_.Read(context, "GetDataset", [=, this](const Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const std::string name, ParseDatasetName(request->name()));
@@ -130,7 +134,8 @@ grpc::ServerUnaryReactor* ZfsService::GetDataset(grpc::CallbackServerContext* co
 }
 
 grpc::ServerUnaryReactor* ZfsService::CreateDataset(grpc::CallbackServerContext* context,
-                                                    const v1::CreateDatasetRequest* request, v1::Dataset* response) {
+                                                    const v1::CreateDatasetRequest* request,
+                                                    v1::Dataset* response) {
   return typed_.Change(context, "CreateDataset", [=, this](const Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const DatasetSpec dataset, ToDatasetSpec(request->dataset()));
     if (request->request_id().empty() && ReadDataset(dataset.name).ok()) {
@@ -145,7 +150,8 @@ grpc::ServerUnaryReactor* ZfsService::CreateDataset(grpc::CallbackServerContext*
 }
 
 grpc::ServerUnaryReactor* ZfsService::UpdateDataset(grpc::CallbackServerContext* context,
-                                                    const v1::UpdateDatasetRequest* request, v1::Dataset* response) {
+                                                    const v1::UpdateDatasetRequest* request,
+                                                    v1::Dataset* response) {
   return typed_.Change(context, "UpdateDataset", [=, this](const Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const std::string name, ParseDatasetName(request->dataset().name()));
     PHX_ASSIGN_OR_RETURN(const v1::Dataset now, ReadDataset(name));
@@ -159,7 +165,8 @@ grpc::ServerUnaryReactor* ZfsService::UpdateDataset(grpc::CallbackServerContext*
 }
 
 grpc::ServerUnaryReactor* ZfsService::DeleteDataset(grpc::CallbackServerContext* context,
-                                                    const v1::DeleteDatasetRequest* request, v1::Dataset* response) {
+                                                    const v1::DeleteDatasetRequest* request,
+                                                    v1::Dataset* response) {
   return typed_.Change(context, "DeleteDataset", [=, this](const Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const std::string name, ParseDatasetName(request->name()));
     PHX_ASSIGN_OR_RETURN(*response, ReadDataset(name));
@@ -189,13 +196,15 @@ grpc::ServerUnaryReactor* ZfsService::ListSnapshots(grpc::CallbackServerContext*
     PHX_ASSIGN_OR_RETURN(const ZfsState state, host_.Observe(wanted));
     std::vector<const SnapshotState*> snapshots;
     for (const auto& [name, snapshot] : state.snapshots) snapshots.push_back(&snapshot);
-    return kit::FillPage(*request, *response, snapshots,
-                         [&](const SnapshotState* snapshot) { *response->add_snapshots() = ToProto(*snapshot); });
+    return kit::FillPage(*request, *response, snapshots, [&](const SnapshotState* snapshot) {
+      *response->add_snapshots() = ToProto(*snapshot);
+    });
   });
 }
 
 grpc::ServerUnaryReactor* ZfsService::CreateSnapshot(grpc::CallbackServerContext* context,
-                                                     const v1::CreateSnapshotRequest* request, v1::Snapshot* response) {
+                                                     const v1::CreateSnapshotRequest* request,
+                                                     v1::Snapshot* response) {
   return typed_.Change(context, "CreateSnapshot", [=, this](const Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const std::string name, ParseSnapshotName(request->snapshot().name()));
     if (request->request_id().empty() && ReadSnapshot(name).ok()) {
@@ -210,11 +219,13 @@ grpc::ServerUnaryReactor* ZfsService::CreateSnapshot(grpc::CallbackServerContext
 }
 
 grpc::ServerUnaryReactor* ZfsService::DeleteSnapshot(grpc::CallbackServerContext* context,
-                                                     const v1::DeleteSnapshotRequest* request, v1::Snapshot* response) {
+                                                     const v1::DeleteSnapshotRequest* request,
+                                                     v1::Snapshot* response) {
   return typed_.Change(context, "DeleteSnapshot", [=, this](const Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const std::string name, ParseSnapshotName(request->name()));
     PHX_ASSIGN_OR_RETURN(*response, ReadSnapshot(name));
-    return typed_.Apply(Partial(SnapshotSpec{.name = name, .presence = Presence::kAbsent}), *request).status();
+    return typed_.Apply(Partial(SnapshotSpec{.name = name, .presence = Presence::kAbsent}), *request)
+        .status();
   });
 }
 

@@ -15,7 +15,7 @@ class ZfsService final : public v1::ZfsService::CallbackService {
   ZfsService(ZfsHost& host, kit::Participant& participant, kit::Dispatcher& dispatcher)
       : host_(host), typed_(participant, dispatcher, v1::ZfsService::service_full_name()) {}
 
-#define PHX_ZFS_RPC(Name, Request, Response)                                                             \
+#define PHX_ZFS_RPC(Name, Request, Response)                                                       \
   grpc::ServerUnaryReactor* Name(grpc::CallbackServerContext* context, const v1::Request* request, \
                                  v1::Response* response) override
   PHX_ZFS_RPC(ListPools, ListPoolsRequest, ListPoolsResponse);

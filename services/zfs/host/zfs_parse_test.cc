@@ -153,7 +153,8 @@ TEST(ParseBlockDevices, ReadsTheTree) {
   EXPECT_FALSE(ParseBlockDevices("lsblk: failed").ok());
 }
 
-// A partition that is not led back to its disk makes every pool look as if it had other members than declared.
+// A partition that is not led back to its disk makes every pool look as if it had other members than
+// declared.
 TEST(ParseBlockDevices, ReadsTheFlatListThatColumnsWithoutNameGive) {
   const auto devices = ParseBlockDevices(R"({"blockdevices": [
     {"path": "/dev/nvme0n1", "pkname": null, "type": "disk", "size": 2199023255552, "serial": "S1A", "mountpoints": [null]},
