@@ -130,13 +130,14 @@ class PhoenixLab:
         return results
 
     def break_last_samba_step(self, node):
-        """From now on testparm on `node` refuses the last share of the configuration, as a broken Samba would.
-        Answers what takes it back."""
-        share = json.loads(CONFIG.read_text())["samba"]["shares"][-1]["name"]
+        """From now on testparm on `node` refuses the last share once it is live, though it let it pass as a draft: the
+        step fails after everything else is done. Answers what takes it back."""
+        share = json.loads(self.head.run("cat /root/config.json").stdout)["samba"]["shares"][-1]["name"]
         node.run("cp /usr/bin/testparm /run/testparm.real; cat > /run/testparm.broken; chmod 755 /run/testparm.broken; "
                  "mount --bind /run/testparm.broken /usr/bin/testparm", input=f"""#!/bin/sh
 out=$(/run/testparm.real "$@" 2>/run/testparm.err); code=$?
-if printf '%s\\n' "$out" | grep -q '^\\[{share}\\]'; then
+case " $* " in *' /'*) staged=yes ;; *) staged=no ;; esac
+if [ $staged = no ] && printf '%s\\n' "$out" | grep -q '^\\[{share}\\]'; then
   echo 'ERROR: broken on purpose' >&2
   exit 1
 fi
