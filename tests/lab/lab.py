@@ -17,6 +17,7 @@ Everything listens on loopback only; processes are ended by their id. DIR keeps 
 consoles (hv1/console.log) and lab.json, by which a later command finds the nodes.
 """
 import argparse
+import atexit
 import json
 import os
 import subprocess
@@ -70,7 +71,8 @@ class Lab:
     """A set of nodes hv1, hv2 ... on one network 10.77.0.0/24 of their own."""
 
     def __init__(self, directory, nodes=2, image="full", payload=None, disks=DEFAULT_DISKS,
-                 forward=(), memory_mib=2048, cpus=2, images=None, boot=True):
+                 forward=(), memory_mib=2048, cpus=2, images=None, boot=True, outlive=False):
+        """`outlive`: the nodes go on when this process ends, until somebody calls close()."""
         self.directory = Path(directory).resolve()
         if (self.directory / "lab.json").exists():
             raise LabError(f"{self.directory} already holds a lab: end it with 'down' first")
@@ -90,6 +92,8 @@ class Lab:
                 self.directory / name, name, number, image_of(name, image), shared,
                 payload=payload, disks=disks, forward=forward)
         self.save()
+        if not outlive:
+            atexit.register(self.close)
         if boot:
             try:
                 self.boot()
@@ -187,7 +191,7 @@ def main(arguments):
             began = time.monotonic()
             lab = Lab(options.dir, nodes=options.nodes, image=options.image,
                       payload=options.payload, disks=options.disks, forward=options.forward,
-                      memory_mib=options.memory, cpus=options.cpus)
+                      memory_mib=options.memory, cpus=options.cpus, outlive=True)
             for name, node in lab.nodes.items():
                 forwards = " ".join(f"{guest}->127.0.0.1:{host}"
                                     for guest, host in node.forwards.items())

@@ -5,6 +5,7 @@ and come back; the fingerprint sees a change and is equal again once it is undon
     sudo tests/lab/test_lab_smoke.py        a few minutes where there is no KVM
 """
 import os
+import signal
 import sys
 import tempfile
 import unittest
@@ -141,4 +142,5 @@ class LabSmoke(unittest.TestCase):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no node stays behind
     unittest.main(verbosity=2)
