@@ -34,7 +34,9 @@ absl::StatusOr<std::string> Listing(const Command& command, const absl::StatusOr
       said.find("no datasets available") != std::string::npos) {
     return std::string();
   }
-  if (ParseMissing(result->err)) return result->out;
+  // Nothing said is nothing missing: a tool that was killed says nothing either.
+  const auto missing = ParseMissing(result->err);
+  if (missing && !missing->empty()) return result->out;
   return ExitStatus(command, *result);
 }
 
