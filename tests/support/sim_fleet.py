@@ -1,6 +1,7 @@
 """A fleet of simulated nodes as real processes on this machine: four daemons a node over one simulated machine, one
 orchestrator over all of them, unix sockets in between. Used by the system tier and by `./dev demo --sim`."""
 
+import ast
 import json
 import os
 import shutil
@@ -134,6 +135,21 @@ class SimFleet:
 
     def dumps(self):
         return {node: self.dump(node) for node in self.nodes}
+
+
+def meaning(dump):
+    """A simulated world in which storage.cfg is compared by what it says: Proxmox's tools write it anew, lists in any
+    order, the implicit `local` spelled out."""
+    lines = []
+    for line in dump.split("\n"):
+        if not line.startswith("file /etc/pve/storage.cfg "):
+            lines.append(line)
+            continue
+        text = ast.literal_eval(line[line.index(" b'") + 1:]).decode()
+        for section in text.split("\n\n"):
+            if section.strip() and not section.startswith("dir: local\n"):
+                lines.append("storage " + " ".join(sorted(",".join(sorted(word.split(","))) for word in section.split())))
+    return "\n".join(sorted(lines))
 
 
 def write_secrets(path, password):

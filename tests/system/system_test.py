@@ -1,6 +1,5 @@
 """The main job on simulated nodes, as a user does it: plan, setup, again, a failure on one node, crashes."""
 
-import ast
 import json
 import os
 import subprocess
@@ -9,25 +8,10 @@ import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests", "support"))
-from sim_fleet import SimFleet, write_secrets  # noqa: E402
+from sim_fleet import SimFleet, meaning, write_secrets  # noqa: E402
 
 BUILD = os.environ.get("PHOENIX_BUILD", os.path.join(ROOT, "build", "asan"))
 CONFIG = os.path.join(ROOT, "deploy", "examples", "phoenix_hypervisor_config.json")
-
-
-def meaning(dump):
-    """A simulated world in which storage.cfg is compared by what it says: Proxmox's tools write it anew, lists in any
-    order, the implicit `local` spelled out."""
-    lines = []
-    for line in dump.split("\n"):
-        if not line.startswith("file /etc/pve/storage.cfg "):
-            lines.append(line)
-            continue
-        text = ast.literal_eval(line[line.index(" b'") + 1:]).decode()
-        for section in text.split("\n\n"):
-            if section.strip() and not section.startswith("dir: local\n"):
-                lines.append("storage " + " ".join(sorted(",".join(sorted(word.split(","))) for word in section.split())))
-    return "\n".join(sorted(lines))
 
 
 class SystemTest(unittest.TestCase):
