@@ -135,6 +135,18 @@ TEST(Lint, PlaintextPasswordsAnywhereWithoutTheirValue) {
   EXPECT_THAT(Render(result.findings.lints), Not(HasSubstr("hunter2")));
 }
 
+TEST(Lint, ASecretThatStandsWhereSomethingElseBelongsIsNotShown) {
+  const auto result =
+      Load(R"({"zfs": {"datasets": [{"name": "tank/a", "properties": {"org:password": "hunter2ä"}}]},
+                               "proxmox_storage_ids": {"api_token": "hunter2", "tank_a": 5}})");
+  EXPECT_THAT(Labels(result.findings.errors),
+              testing::UnorderedElementsAre("invalid-property@$.zfs.datasets[0].properties[\"org:password\"]",
+                                            "wrong-type@$.proxmox_storage_ids.tank_a"));
+  EXPECT_THAT(PathsOf(result.findings.lints, "storage-id-unmatched"),
+              ElementsAre("$.proxmox_storage_ids.api_token"));
+  EXPECT_THAT(Render(result.findings.errors) + Render(result.findings.lints), Not(HasSubstr("hunter2")));
+}
+
 TEST(Lint, AnErrorAtASecretHidesItsValue) {
   const auto result =
       Load(R"({"zfs": {"datasets": [{"name": "tank/a", "properties": {"org:password": ["hunter2"]}}]},

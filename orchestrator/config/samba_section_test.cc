@@ -81,6 +81,13 @@ TEST(SambaShares, ABadListOfUsersDoesNotFallBackOnTheSambaUser) {
   EXPECT_THAT(Only(LoadShare(R"("valid_users": ["-x"])")).valid_users, IsEmpty());
 }
 
+TEST(SambaShares, AreBrowsableAndWritableAndClosedToGuestsUnlessTheFileSaysOtherwise) {
+  const auto result = LoadShare("");
+  EXPECT_TRUE(Only(result).browsable);
+  EXPECT_FALSE(Only(result).read_only);
+  EXPECT_FALSE(Only(result).guest_ok);
+}
+
 // The scripts read browsable through jq's //, which turned false into true.
 TEST(SambaShares, BrowsableFalseIsHonoured) {
   EXPECT_FALSE(Only(LoadShare(R"("browsable": false)")).browsable);

@@ -283,7 +283,7 @@ class Item {
 
   std::nullopt_t Refuse(std::string rule, std::string message, std::string allowed) {
     findings_.Error(std::move(rule), origin_, fmt::format("property {}: {}", Quoted(name_), message),
-                    Quoted(given_), std::move(allowed));
+                    IsSecretKey(name_) ? "a value that is not shown" : Quoted(given_), std::move(allowed));
     return std::nullopt;
   }
 
