@@ -71,6 +71,10 @@ void CollectDevices(const json& list, const std::string& disk, std::vector<Block
   for (const auto& entry : list) {
     BlockDevice device{.path = StringOf(entry, "path"), .type = StringOf(entry, "type")};
     device.disk = disk.empty() ? device.path : disk;
+    // Without the column NAME lsblk prints a flat list in which only PKNAME tells what belongs to what.
+    if (const std::string parent = StringOf(entry, "pkname"); disk.empty() && !parent.empty()) {
+      device.disk = parent[0] == '/' ? parent : "/dev/" + parent;
+    }
     // Numbers since util-linux 2.33, strings before.
     const auto size = entry.find("size");
     if (size != entry.end())
@@ -307,6 +311,15 @@ absl::StatusOr<std::vector<BlockDevice>> ParseBlockDevices(std::string_view text
     return Internal("lsblk printed no list of devices");
   std::vector<BlockDevice> devices;
   CollectDevices(parsed["blockdevices"], "", devices);
+  // A parent may have a parent of its own (a volume on a partition): up to the whole disk.
+  for (auto& device : devices) {
+    for (size_t depth = 0; depth < devices.size(); ++depth) {
+      const auto parent = std::find_if(devices.begin(), devices.end(),
+                                       [&](const BlockDevice& other) { return other.path == device.disk; });
+      if (parent == devices.end() || parent->disk == device.disk) break;
+      device.disk = parent->disk;
+    }
+  }
   return devices;
 }
 

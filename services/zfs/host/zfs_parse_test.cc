@@ -153,6 +153,18 @@ TEST(ParseBlockDevices, ReadsTheTree) {
   EXPECT_FALSE(ParseBlockDevices("lsblk: failed").ok());
 }
 
+// A partition that is not led back to its disk makes every pool look as if it had other members than
+// declared.
+TEST(ParseBlockDevices, ReadsTheFlatListThatColumnsWithoutNameGive) {
+  const auto devices = ParseBlockDevices(R"({"blockdevices": [
+    {"path": "/dev/nvme0n1", "pkname": null, "type": "disk", "size": 2199023255552, "serial": "S1A", "mountpoints": [null]},
+    {"path": "/dev/nvme0n1p1", "pkname": "nvme0n1", "type": "part", "size": 2199012769792, "mountpoints": [null]},
+    {"path": "/dev/mapper/vg-root", "pkname": "nvme0n1p1", "type": "lvm", "size": 8388608, "mountpoints": ["/"]}]})");
+  ASSERT_TRUE(devices.ok()) << devices.status();
+  EXPECT_EQ(DiskOfMember(*devices, "/dev/nvme0n1p1"), "/dev/nvme0n1");
+  EXPECT_EQ(DiskOfMember(*devices, "/dev/mapper/vg-root"), "/dev/nvme0n1");
+}
+
 TEST(ParseSignatures, ReadsAllAndNone) {
   const auto signatures = ParseSignatures(Transcript("wipefs.txt"));
   ASSERT_TRUE(signatures.ok()) << signatures.status();
