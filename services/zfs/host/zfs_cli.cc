@@ -210,52 +210,73 @@ absl::Status ZfsCli::AddDisks(const ObserveRequest& request, const std::vector<B
       if (std::any_of(pool.other_disks.begin(), pool.other_disks.end(), member)) disk.member_of = name;
     }
     disk.in_use = UseOf(parts);
-    if (disk.member_of.empty()) to_probe[path] = parts;
+    if (!disk.in_use.empty()) {
+      // Refused anyway, and its ends are somebody's file system: it is not probed.
+      disk.findings.push_back({disk.device_path, disk.in_use});
+    } else if (disk.member_of.empty()) {
+      to_probe[path] = parts;
+    }
     state.disks[path] = std::move(disk);
   }
-  std::vector<Command> commands;
-  std::vector<std::string> all_devices;
+  std::vector<std::string> signed_devices, labelled_devices;
+  std::map<std::string, std::optional<uint64_t>> first_bytes;
   for (const auto& [path, parts] : to_probe) {
+    const DiskState& disk = state.disks[path];
+    PHX_ASSIGN_OR_RETURN(first_bytes[path],
+                         FirstByteAtEdges(disk.device_path, disk.size_bytes, kDiskEdgeBytes));
     for (const BlockDevice* part : parts) {
-      if (part->type == "disk" || part->type == "part") all_devices.push_back(part->path);
+      if (part->type != "disk" && part->type != "part") continue;
+      signed_devices.push_back(part->path);
+      // ZFS keeps its labels in the first and last 512 KiB of a device: where a whole disk has zeroes there,
+      // none is to be read, and zdb is by far the slowest of the probes.
+      if (first_bytes[path] || parts.size() > 1) labelled_devices.push_back(part->path);
     }
   }
-  for (const auto& device : all_devices) commands.push_back(ReadLabel(device));
-  for (const auto& device : all_devices) commands.push_back(ProbeDevice(device));
-  if (!all_devices.empty()) commands.push_back(ListSignatures(all_devices));
-  if (look_for_exported || !all_devices.empty()) commands.push_back(ListExportedPools());
+  return Probe(to_probe, first_bytes, signed_devices, labelled_devices, look_for_exported, state);
+}
+
+absl::Status ZfsCli::Probe(const std::map<std::string, std::vector<const BlockDevice*>>& disks,
+                           const std::map<std::string, std::optional<uint64_t>>& first_bytes,
+                           const std::vector<std::string>& signed_devices,
+                           const std::vector<std::string>& labelled_devices, bool look_for_exported,
+                           ZfsState& state) {
+  std::vector<Command> commands;
+  for (const auto& device : labelled_devices) commands.push_back(ReadLabel(device));
+  for (const auto& device : signed_devices) commands.push_back(ProbeDevice(device));
+  if (!signed_devices.empty()) commands.push_back(ListSignatures(signed_devices));
+  if (look_for_exported || !signed_devices.empty()) commands.push_back(ListExportedPools());
   if (commands.empty()) return absl::OkStatus();
   const auto results = RunAll(commands);
 
   DiskProbes probes;
-  for (size_t i = 0; i < all_devices.size(); ++i) {
-    if (!results[i].ok()) return Annotate(results[i].status(), all_devices[i]);
-    if (const auto label = ParseLabel(results[i]->out)) probes.labels[all_devices[i]] = *label;
-    const auto& low_level = results[all_devices.size() + i];
-    if (!low_level.ok()) return Annotate(low_level.status(), all_devices[i]);
-    // 2: nothing found; 8: more than one thing found.
-    if (low_level->exit_code == 0) probes.low_level[all_devices[i]] = ParseProbe(low_level->out);
-    if (low_level->exit_code == 8) probes.low_level[all_devices[i]] = {{"AMBIVALENT", "1"}};
-    if (low_level->exit_code != 0 && low_level->exit_code != 2 && low_level->exit_code != 8) {
-      return ExitStatus(commands[all_devices.size() + i], *low_level);
-    }
+  size_t index = 0;
+  for (const auto& device : labelled_devices) {
+    const auto& result = results[index++];
+    if (!result.ok()) return Annotate(result.status(), device);
+    if (const auto label = ParseLabel(result->out)) probes.labels[device] = *label;
   }
-  if (!all_devices.empty()) {
-    const size_t index = 2 * all_devices.size();
-    if (!results[index].ok()) return results[index].status();
-    PHX_RETURN_IF_ERROR(ExitStatus(commands[index], *results[index]));
-    PHX_ASSIGN_OR_RETURN(probes.signatures, ParseSignatures(results[index]->out));
+  for (const auto& device : signed_devices) {
+    const Command& command = commands[index];
+    const auto& result = results[index++];
+    if (!result.ok()) return Annotate(result.status(), device);
+    // 2: nothing found; 8: more than one thing found.
+    if (result->exit_code == 0) probes.low_level[device] = ParseProbe(result->out);
+    if (result->exit_code == 8) probes.low_level[device] = {{"AMBIVALENT", "1"}};
+    if (result->exit_code != 0 && result->exit_code != 2 && result->exit_code != 8)
+      return ExitStatus(command, *result);
+  }
+  if (!signed_devices.empty()) {
+    const Command& command = commands[index];
+    const auto& result = results[index++];
+    if (!result.ok()) return result.status();
+    PHX_RETURN_IF_ERROR(ExitStatus(command, *result));
+    PHX_ASSIGN_OR_RETURN(probes.signatures, ParseSignatures(result->out));
   }
   PHX_ASSIGN_OR_RETURN(const std::string import, Listing(commands.back(), results.back()));
   PHX_ASSIGN_OR_RETURN(state.exported, ParseImport(import));
-  for (const auto& [path, parts] : to_probe) {
+  for (const auto& [path, parts] : disks) {
     DiskState& disk = state.disks[path];
-    probes.first_byte.reset();
-    // A disk in use is refused anyway, and its ends are somebody's file system.
-    if (disk.in_use.empty()) {
-      PHX_ASSIGN_OR_RETURN(probes.first_byte,
-                           FirstByteAtEdges(disk.device_path, disk.size_bytes, kDiskEdgeBytes));
-    }
+    probes.first_byte = first_bytes.at(path);
     disk.findings = Findings(parts, probes);
     AddExported(parts, path, state.exported, disk.findings);
   }

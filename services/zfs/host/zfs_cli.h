@@ -1,6 +1,8 @@
 // The real ZFS: runs zfs, zpool and the probes, reads the kernel's tables.
 #pragma once
 
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +29,12 @@ class ZfsCli final : public ZfsHost {
   absl::Status AddMounts(const ObserveRequest& request, const std::vector<Mount>& mounts, ZfsState& state);
   absl::Status AddDisks(const ObserveRequest& request, const std::vector<BlockDevice>& devices,
                         bool look_for_exported, ZfsState& state);
+  // Fills the findings of `disks`, and the exported pools.
+  absl::Status Probe(const std::map<std::string, std::vector<const BlockDevice*>>& disks,
+                     const std::map<std::string, std::optional<uint64_t>>& first_bytes,
+                     const std::vector<std::string>& signed_devices,
+                     const std::vector<std::string>& labelled_devices, bool look_for_exported,
+                     ZfsState& state);
   absl::Status AddArc(const std::vector<Mount>& mounts, ZfsState& state);
   absl::Status AddNames(const ObserveRequest& request, ZfsState& state);
 

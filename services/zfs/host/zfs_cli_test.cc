@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -103,6 +104,53 @@ TEST_F(Cli, MountsAreThoseOfTheFirstProcess) {
   EXPECT_EQ(state->datasets.at("quickOS/vm-disks").mounted_at, "/quickOS/vm-disks");
   EXPECT_TRUE(state->datasets.at("quickOS/vm-disks").root.has_value());
   EXPECT_EQ(state->datasets.at("quickOS/received").mounted_at, "");
+}
+
+TEST_F(Cli, ABlankDiskIsProvenBlankWithoutZdb) {
+  const std::string disk = std::filesystem::canonical(root_) / "disk";
+  std::ofstream(disk).close();
+  std::filesystem::resize_file(disk, uint64_t{64} << 20);
+  runner_.Answer("lsblk", {0, R"({"blockdevices": [{"path": ")" + disk + R"(", "pkname": null, "type": "disk",
+                              "size": 67108864, "serial": "S9", "mountpoints": [null]}]})",
+                           ""});
+  runner_.Answer("blkid", {2, "", ""});
+  runner_.Answer("zdb", {1, Transcript("zdb-l-none.txt"), ""});
+  ObserveRequest request;
+  request.disks = {disk, disk + "-none"};
+  const auto count = [&](const std::string& program) {
+    return std::count_if(runner_.ran().begin(), runner_.ran().end(),
+                         [&](const std::string& text) { return text.starts_with(program + " "); });
+  };
+  auto state = host_.Observe(request);
+  ASSERT_TRUE(state.ok()) << state.status();
+  ASSERT_EQ(state->disks.size(), 1u) << "a path without a disk is simply not there";
+  EXPECT_TRUE(state->disks.at(disk).findings.empty());
+  EXPECT_EQ(count("zdb"), 0);
+  EXPECT_EQ(count("wipefs") + count("blkid"), 2);
+  // One byte at the very end, without any signature.
+  std::fstream(disk, std::ios::in | std::ios::out | std::ios::binary).seekp(67108863).put('x');
+  state = host_.Observe(request);
+  ASSERT_TRUE(state.ok()) << state.status();
+  ASSERT_EQ(state->disks.at(disk).findings.size(), 1u);
+  EXPECT_THAT(state->disks.at(disk).findings[0].what, HasSubstr("byte 67108863"));
+  EXPECT_EQ(count("zdb"), 1);
+  // A probe that fails proves nothing.
+  runner_.Answer("wipefs", {1, "", "wipefs: error: probing initialization failed: Input/output error\n"});
+  EXPECT_FALSE(host_.Observe(request).ok());
+}
+
+TEST_F(Cli, ADiskInUseIsNotProbedButNeverBlank) {
+  const std::string disk = std::filesystem::canonical(root_) / "disk";
+  std::ofstream(disk).close();
+  runner_.Answer("lsblk", {0, R"({"blockdevices": [{"path": ")" + disk + R"(", "pkname": null, "type": "disk",
+                              "size": 67108864, "serial": "S9", "mountpoints": ["[SWAP]"]}]})",
+                           ""});
+  ObserveRequest request;
+  request.disks = {disk};
+  const auto state = host_.Observe(request);
+  ASSERT_TRUE(state.ok()) << state.status();
+  EXPECT_THAT(state->disks.at(disk).in_use, HasSubstr("[SWAP]"));
+  EXPECT_EQ(state->disks.at(disk).findings.size(), 1u);
 }
 
 // Trap 12: a tool that fails read as "absent".

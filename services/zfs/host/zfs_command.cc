@@ -21,7 +21,7 @@ Command Zpool(std::vector<std::string> args) {
   return Make(kZpool, std::move(args), std::chrono::seconds(600));
 }
 Command Tool(std::string program, std::vector<std::string> args) {
-  return Command{.program = std::move(program), .args = std::move(args), .limit = std::chrono::seconds(60)};
+  return Command{.program = std::move(program), .args = std::move(args), .limit = std::chrono::seconds(300)};
 }
 
 void AddProperties(std::vector<std::string>& args, const char* flag, const PropertyMap& properties) {
