@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/host/files.h"
@@ -40,7 +41,8 @@ class NfsHostContract : public ::testing::TestWithParam<MakeNfsBench> {
   }
   NfsHost& host() { return bench_->host(); }
 
-  static ExportEntry Entry(const std::string& path, std::vector<std::string> options = {"rw", "sync", "no_subtree_check"}) {
+  static ExportEntry Entry(const std::string& path,
+                           std::vector<std::string> options = {"rw", "sync", "no_subtree_check"}) {
     return {path, {{"192.0.2.0/24", options}, {"198.51.100.7", options}}};
   }
   absl::Status Set(const ExportEntry& entry) { return host().SetEntry({entry.path, entry, false}, nullptr); }
@@ -51,7 +53,8 @@ class NfsHostContract : public ::testing::TestWithParam<MakeNfsBench> {
   std::string OwnText() { return bench_->files().Read(kOwnFile).value().value_or(FileState{}).content; }
   void WriteForeign(const std::string& name, const std::string& text) {
     ASSERT_TRUE(bench_->files().MakeDirectory(kExportsDirectory, {}).ok());
-    ASSERT_TRUE(bench_->files().Replace(std::string(kExportsDirectory) + "/" + name, {text, 0, 0, 0644}).ok());
+    ASSERT_TRUE(
+        bench_->files().Replace(std::string(kExportsDirectory) + "/" + name, {text, 0, 0, 0644}).ok());
   }
 
   std::unique_ptr<NfsBench> bench_;
@@ -103,7 +106,8 @@ TEST_P(NfsHostContract, ChangesOnePathAndLeavesTheOthers) {
   ASSERT_TRUE(Set(Entry(other_)).ok());
   ASSERT_TRUE(Set(Entry(path_)).ok());
   const auto before = Live(other_);
-  const ExportEntry changed = Entry(path_, {"ro", "insecure", "no_root_squash", "no_subtree_check", "fsid=77"});
+  const ExportEntry changed =
+      Entry(path_, {"ro", "insecure", "no_root_squash", "no_subtree_check", "fsid=77"});
   ASSERT_TRUE(Set(changed).ok());
   EXPECT_THAT(DifferencesOf(changed, Seen().live), ::testing::IsEmpty());
   EXPECT_EQ(Live(other_), before);
@@ -114,7 +118,8 @@ TEST_P(NfsHostContract, EveryOptionMeansInTheTableWhatItMeansHere) {
   for (const std::vector<std::string>& options : std::vector<std::vector<std::string>>{
            {},
            {"rw", "async", "no_wdelay", "nohide", "crossmnt", "insecure", "no_root_squash", "all_squash"},
-           {"subtree_check", "no_auth_nlm", "no_acl", "nordirplus", "pnfs", "anonuid=7", "anongid=8", "fsid=root"},
+           {"subtree_check", "no_auth_nlm", "no_acl", "nordirplus", "pnfs", "anonuid=7", "anongid=8",
+            "fsid=root"},
            {"insecure_locks", "fsid=1f0c7c8e-2222-3333-4444-555555555555", "mp", "sec=sys:krb5"},
            {"rw", "mountpoint=/", "sec=krb5:krb5i", "ro", "sec=sys", "rw", "no_root_squash"},
            {"ro", "refer=/x@192.0.2.1", "sec=none"},
@@ -128,8 +133,8 @@ TEST_P(NfsHostContract, EveryOptionMeansInTheTableWhatItMeansHere) {
 TEST_P(NfsHostContract, EveryKindOfClientIsFoundInTheTable) {
   ASSERT_TRUE(host().MakeOwnFile().ok());
   ExportEntry entry{path_, {}};
-  for (const char* client : {"*", "*.example", "192.0.2.0/24", "198.51.100.7", "2001:db8::/32", "2001:db9::7", "@trusted",
-                             "localhost"}) {
+  for (const char* client : {"*", "*.example", "192.0.2.0/24", "198.51.100.7", "2001:db8::/32", "2001:db9::7",
+                             "@trusted", "localhost"}) {
     entry.clients.push_back({client, {"ro", "no_subtree_check"}});
   }
   const absl::Status set = Set(entry);
@@ -174,8 +179,8 @@ TEST_P(NfsHostContract, N2_ABadOptionTakesTheLaterLinesAndTheFormerFileComesBack
 TEST_P(NfsHostContract, FilesOfOthersAreReadAndLeft) {
   WriteForeign("phoenix-contract.exports",
                "# comment \"\n" + path_ + " -sync,ro 192.0.2.1 192.0.2.2(rw) # more\n\"" + path_ +
-                   "/x\\040y\" \\\n  *(ro)\n" + path_ + "/z 192.0.2.0/24 (rw)\n" + path_ + "/bad 192.0.2.1(noatime)\n" +
-                   path_ + "/late 192.0.2.1(ro)\n");
+                   "/x\\040y\" \\\n  *(ro)\n" + path_ + "/z 192.0.2.0/24 (rw)\n" + path_ +
+                   "/bad 192.0.2.1(noatime)\n" + path_ + "/late 192.0.2.1(ro)\n");
   WriteForeign(".hidden.exports", path_ + "/hidden 192.0.2.1(ro)\n");
   WriteForeign("phoenix-contract.conf", path_ + "/conf 192.0.2.1(ro)\n");
   bench_->RunExportfs();
@@ -245,6 +250,22 @@ TEST_P(NfsHostContract, ExportsMadeByHandAreNotCut) {
   EXPECT_EQ(host().PutLive({}, nullptr).code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(Live(other_), ::testing::SizeIs(1));
   EXPECT_THAT(Seen().own, ::testing::IsEmpty());
+}
+
+TEST_P(NfsHostContract, EntriesSetAtTheSameTimeAreAllThere) {
+  ASSERT_TRUE(host().MakeOwnFile().ok());
+  std::vector<std::thread> threads;
+  std::vector<absl::Status> answers(4);
+  for (size_t i = 0; i < answers.size(); ++i) {
+    const std::string path = bench_->MakeDirectory("t" + std::to_string(i));
+    threads.emplace_back([&, i, path] { answers[i] = Set(Entry(path)); });
+  }
+  for (auto& thread : threads) thread.join();
+  for (const auto& answer : answers) EXPECT_TRUE(answer.ok()) << answer;
+  const NfsState state = Seen();
+  EXPECT_EQ(state.own.size(), answers.size());
+  for (const auto& [path, entry] : state.own)
+    EXPECT_THAT(DifferencesOf(entry, state.live), ::testing::IsEmpty());
 }
 
 TEST_P(NfsHostContract, OwnerAndModeOfOurFileAreKept) {

@@ -1,6 +1,6 @@
 // The contract on the node's real NFS server. Run as root on a machine that may be changed: it owns
-// /etc/exports.d/phoenix.exports and takes everything back at the end, entries of others stay. The program's argument is
-// phoenix-launch.
+// /etc/exports.d/phoenix.exports and takes everything back at the end, entries of others stay. The program's
+// argument is phoenix-launch.
 #include <unistd.h>
 
 #include <cstdio>

@@ -55,7 +55,8 @@ v1::Export NewExport(const std::string& path, const std::string& source) {
 
 absl::StatusOr<NfsSpec> ParseSpec(std::string_view type, std::string_view bytes) {
   const std::string& accepted = v1::NfsSpec::descriptor()->full_name();
-  if (type != accepted) return InvalidArgument("the nfs service takes specs of type {}, not «{}»", accepted, type);
+  if (type != accepted)
+    return InvalidArgument("the nfs service takes specs of type {}, not «{}»", accepted, type);
   v1::NfsSpec proto;
   if (!proto.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     return InvalidArgument("the spec's content is no message of type {}", accepted);
@@ -67,7 +68,8 @@ absl::StatusOr<NfsSpec> ToSpec(const v1::NfsSpec& proto) {
   NfsSpec spec;
   spec.partial = proto.partial();
   for (const v1::ExportSpec& one : proto.exports()) {
-    ExportSpec wanted{one.path(), ToClients(one.clients()), Presence::kPresent, one.origin(), one.mount_point()};
+    ExportSpec wanted{one.path(), ToClients(one.clients()), Presence::kPresent, one.origin(),
+                      one.mount_point()};
     // Errors name a place even where the sender named none.
     if (wanted.origin.empty()) wanted.origin = fmt::format("exports[{}]", spec.exports.size());
     PHX_ASSIGN_OR_RETURN(wanted.presence, ToPresence(one.presence(), wanted.origin));
@@ -82,7 +84,8 @@ v1::NfsSpec ToProto(const NfsSpec& spec) {
   for (const ExportSpec& wanted : spec.exports) {
     v1::ExportSpec& one = *proto.add_exports();
     one.set_path(wanted.path);
-    for (const ClientSpec& client : wanted.clients) FillClient(client.client, client.options, *one.add_clients());
+    for (const ClientSpec& client : wanted.clients)
+      FillClient(client.client, client.options, *one.add_clients());
     one.set_presence(wanted.presence == Presence::kAbsent ? v1::PRESENCE_ABSENT : v1::PRESENCE_PRESENT);
     one.set_origin(wanted.origin);
     one.set_mount_point(wanted.mount_point);
@@ -98,7 +101,8 @@ std::vector<v1::Export> ToExports(const NfsState& state) {
   };
   for (const auto& [path, entry] : state.own) {
     v1::Export& resource = at(path, kOwnFile);
-    for (const ClientEntry& client : entry.clients) FillClient(client.client, client.options, *resource.add_clients());
+    for (const ClientEntry& client : entry.clients)
+      FillClient(client.client, client.options, *resource.add_clients());
     resource.set_managed(true);
     resource.set_active(DifferencesOf(entry, state.live).empty());
   }
@@ -138,7 +142,8 @@ std::string EtagOf(const v1::Export& resource) {
   std::string text = fmt::format("{} {}\n", resource.path().size(), resource.path());
   for (const v1::ClientSpec& client : resource.clients()) {
     text += fmt::format("client {} {}\n", client.client().size(), client.client());
-    for (const std::string& option : client.options()) text += fmt::format("option {} {}\n", option.size(), option);
+    for (const std::string& option : client.options())
+      text += fmt::format("option {} {}\n", option.size(), option);
   }
   return Sha256Hex(text).substr(0, kEtagLength);
 }

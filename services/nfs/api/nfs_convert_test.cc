@@ -21,7 +21,8 @@ TEST(ExportName, IsOneNameForOnePath) {
     ASSERT_TRUE(back.ok()) << path;
     EXPECT_EQ(*back, path);
   }
-  for (const char* name : {"", "exports/", "exports/a/b", "shares/a", "exports/%41", "exports/a%", "exports/a%2", "a"}) {
+  for (const char* name :
+       {"", "exports/", "exports/a/b", "shares/a", "exports/%41", "exports/a%", "exports/a%2", "a"}) {
     EXPECT_FALSE(PathOfExportName(name).ok()) << name;
   }
 }
@@ -72,7 +73,8 @@ TEST(NfsConvert, WhatIsNotUnderstoodIsRefused) {
 TEST(NfsConvert, ExportsOfEverySourceAreListed) {
   NfsState state;
   state.own["/a"] = {"/a", {{"10.0.0.0/24", {"rw"}}}};
-  state.foreign = {{"/etc/exports", 1, "/b", "x", {"ro"}, false}, {"/etc/exports", 1, "/b", "", {"ro"}, true}};
+  state.foreign = {{"/etc/exports", 1, "/b", "x", {"ro"}, false},
+                   {"/etc/exports", 1, "/b", "", {"ro"}, true}};
   state.live = {{"/a", "10.0.0.0/24", {"rw"}}, {"/b", "x", {"ro"}}, {"/c", "y", {"rw"}}};
   const auto exports = ToExports(state);
   ASSERT_THAT(exports, SizeIs(3));

@@ -28,7 +28,8 @@ std::string ExportName(std::string_view path) {
 
 absl::StatusOr<std::string> PathOfExportName(std::string_view name) {
   std::string path = "/";
-  std::string_view rest = name.starts_with(kCollection) ? name.substr(kCollection.size()) : std::string_view();
+  std::string_view rest =
+      name.starts_with(kCollection) ? name.substr(kCollection.size()) : std::string_view();
   while (!rest.empty()) {
     if (rest.starts_with("%7E") || rest.starts_with("%25")) {
       path += rest[1] == '7' ? '~' : '%';
@@ -40,7 +41,8 @@ absl::StatusOr<std::string> PathOfExportName(std::string_view name) {
   }
   // One name for one export: what would be another spelling of it is refused.
   if (path == "/" || ExportName(path) != name) {
-    return InvalidArgument("«{}» is no name of an export: exports/ and the path with ~ for /, without the first one", name);
+    return InvalidArgument(
+        "«{}» is no name of an export: exports/ and the path with ~ for /, without the first one", name);
   }
   return path;
 }

@@ -101,7 +101,8 @@ absl::StatusOr<Client> ParseClient(std::string_view text) {
     client.kind = Client::Kind::kAddress;
     if (slash != std::string_view::npos) {
       const auto prefix = ParsePrefix(text.substr(slash + 1), address->ipv6);
-      if (!prefix) return InvalidArgument("«{}» is no network: ADDRESS/PREFIX, for example 10.0.0.0/24", text);
+      if (!prefix)
+        return InvalidArgument("«{}» is no network: ADDRESS/PREFIX, for example 10.0.0.0/24", text);
       // A network of one address is that address; exportfs would keep them apart.
       if (*prefix != client.prefix) client.kind = Client::Kind::kNetwork;
       client.prefix = *prefix;
@@ -114,9 +115,11 @@ absl::StatusOr<Client> ParseClient(std::string_view text) {
   }
   const bool pattern = text.find_first_of("*?") != std::string_view::npos;
   if (!IsName(text, pattern)) {
-    return InvalidArgument("«{}» is no client: an address, ADDRESS/PREFIX, a host name, @NETGROUP or *", text);
+    return InvalidArgument("«{}» is no client: an address, ADDRESS/PREFIX, a host name, @NETGROUP or *",
+                           text);
   }
-  // 10.0.0 or 10.0.0.256 is a slip of the pen, not a name; exportfs would resolve it, or drop the entry in silence.
+  // 10.0.0 or 10.0.0.256 is a slip of the pen, not a name; exportfs would resolve it, or drop the entry in
+  // silence.
   if (!pattern && text.find_first_not_of("0123456789.") == std::string_view::npos) {
     return InvalidArgument("«{}» is no address", text);
   }

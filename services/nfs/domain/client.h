@@ -13,8 +13,8 @@ namespace phoenix::nfs {
 struct Client {
   enum class Kind { kAddress, kNetwork, kHost, kPattern, kNetgroup, kEveryone };
   Kind kind = Kind::kHost;
-  // As we write it: an address as inet_ntop prints it, a network with its host bits cleared and a prefix length, a name
-  // in lower case.
+  // As we write it: an address as inet_ntop prints it, a network with its host bits cleared and a prefix
+  // length, a name in lower case.
   std::string text;
   // For addresses and networks.
   bool ipv6 = false;

@@ -32,9 +32,10 @@ TEST(Client, IsWrittenInOneWayOnly) {
 
 // N3: a blank, a parenthesis, a quote in a client would make two clients, or swallow the next line.
 TEST(Client, RefusesWhatExportfsWouldMisread) {
-  for (const char* text : {"", "10.0.0.0/24 ", " 10.0.0.1", "10.0.0.0/24(rw)", "a\"b", "a#b", "-rw", "10.0.0.1,10.0.0.2",
-                           "10.0.0.0/33", "10.0.0.0/255.0.255.0", "fd00::/129", "[fd00::1]", "10.0.0", "10.0.0.256",
-                           "@", "gss/krb5", "a/24", "host\nname", ".lan"}) {
+  for (const char* text :
+       {"", "10.0.0.0/24 ", " 10.0.0.1", "10.0.0.0/24(rw)", "a\"b", "a#b", "-rw", "10.0.0.1,10.0.0.2",
+        "10.0.0.0/33", "10.0.0.0/255.0.255.0", "fd00::/129", "[fd00::1]", "10.0.0", "10.0.0.256", "@",
+        "gss/krb5", "a/24", "host\nname", ".lan"}) {
     EXPECT_THAT(Canonical(text), HasSubstr("error: ")) << "«" << text << "»";
   }
 }

@@ -7,7 +7,8 @@
 
 namespace phoenix::nfs {
 
-// A client and what it may do, both as an exports(5) file has them. The order of options matters where sec= is used.
+// A client and what it may do, both as an exports(5) file has them. The order of options matters where sec=
+// is used.
 struct ClientEntry {
   std::string client;
   std::vector<std::string> options;

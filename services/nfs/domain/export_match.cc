@@ -29,7 +29,8 @@ bool IsHost(const std::string& client) {
 }
 
 // Takes from `live` what stands for (client, options); false when there is nothing.
-bool Take(std::vector<LiveExport>& live, const std::string& client, const std::vector<std::string>& wanted, bool renamed) {
+bool Take(std::vector<LiveExport>& live, const std::string& client, const std::vector<std::string>& wanted,
+          bool renamed) {
   const auto found = std::find_if(live.begin(), live.end(), [&](const LiveExport& one) {
     const bool same = renamed ? IsHost(one.client) : SameClient(one.client, client);
     return same && TableSays(one.options, wanted);
@@ -39,7 +40,8 @@ bool Take(std::vector<LiveExport>& live, const std::string& client, const std::v
   return true;
 }
 
-// Takes from `live` what the entry says; answers the clients for which there is nothing. Literal matches come first.
+// Takes from `live` what the entry says; answers the clients for which there is nothing. Literal matches come
+// first.
 std::vector<const ClientEntry*> TakeAll(const ExportEntry& entry, std::vector<LiveExport>& live) {
   std::vector<const ClientEntry*> unmatched;
   for (const ClientEntry& client : entry.clients) {
@@ -47,7 +49,8 @@ std::vector<const ClientEntry*> TakeAll(const ExportEntry& entry, std::vector<Li
   }
   std::vector<const ClientEntry*> missing;
   for (const ClientEntry* client : unmatched) {
-    if (!MayBeRenamed(client->client) || !Take(live, client->client, client->options, true)) missing.push_back(client);
+    if (!MayBeRenamed(client->client) || !Take(live, client->client, client->options, true))
+      missing.push_back(client);
   }
   return missing;
 }
@@ -72,14 +75,16 @@ std::vector<std::string> DifferencesOf(const ExportEntry& entry, const std::vect
   std::vector<LiveExport> rest = LiveOf(live, entry.path);
   std::vector<std::string> differences;
   for (const ClientEntry* client : TakeAll(entry, rest)) {
-    const auto other = std::find_if(rest.begin(), rest.end(),
-                                    [&](const LiveExport& one) { return SameClient(one.client, client->client); });
+    const auto other = std::find_if(rest.begin(), rest.end(), [&](const LiveExport& one) {
+      return SameClient(one.client, client->client);
+    });
     if (other == rest.end()) {
       differences.push_back(fmt::format("{} is not exported to {}", entry.path, client->client));
       continue;
     }
-    differences.push_back(fmt::format("{} is exported to {} with {} instead of {}", entry.path, client->client,
-                                      TableText(Meaning(other->options)), TableText(Meaning(client->options))));
+    differences.push_back(fmt::format("{} is exported to {} with {} instead of {}", entry.path,
+                                      client->client, TableText(Meaning(other->options)),
+                                      TableText(Meaning(client->options))));
     rest.erase(other);
   }
   for (const LiveExport& one : rest) {
@@ -90,7 +95,8 @@ std::vector<std::string> DifferencesOf(const ExportEntry& entry, const std::vect
 
 std::vector<LiveExport> ByHand(const NfsState& state) {
   std::vector<LiveExport> rest = state.live;
-  // Literal matches first: what is left of the table under other names is then matched with what is left of the files.
+  // Literal matches first: what is left of the table under other names is then matched with what is left of
+  // the files.
   std::vector<std::pair<std::string, std::string>> unmatched;
   const auto explain = [&](const std::string& path, const std::string& client) {
     const auto found = std::find_if(rest.begin(), rest.end(), [&](const LiveExport& one) {

@@ -13,18 +13,22 @@ namespace phoenix::nfs {
 // The entries of one path.
 std::vector<LiveExport> LiveOf(const std::vector<LiveExport>& live, const std::string& path);
 
-// What the table lacks, has in excess or has otherwise of `entry`'s path, one line each; empty when it is as the entry
-// says. The table calls hosts, and addresses that have a name, by their canonical names: those are told by their options.
+// What the table lacks, has in excess or has otherwise of `entry`'s path, one line each; empty when it is as
+// the entry says. The table calls hosts, and addresses that have a name, by their canonical names: those are
+// told by their options.
 std::vector<std::string> DifferencesOf(const ExportEntry& entry, const std::vector<LiveExport>& live);
 
-// The entries of `path` in the table that `entry` does not say, in these words; all of them where there is no entry.
+// The entries of `path` in the table that `entry` does not say, in these words; all of them where there is no
+// entry.
 std::vector<LiveExport> NotSaidBy(const std::optional<ExportEntry>& entry, const std::string& path,
                                   const std::vector<LiveExport>& live);
 
-// Entries of the table that no file explains: exported by hand with exportfs, so that the next `exportfs -r` cuts them.
+// Entries of the table that no file explains: exported by hand with exportfs, so that the next `exportfs -r`
+// cuts them.
 std::vector<LiveExport> ByHand(const NfsState& state);
 
-// Entries of files that are not in the table, though exportfs would put them there: whoever runs it next does.
+// Entries of files that are not in the table, though exportfs would put them there: whoever runs it next
+// does.
 std::vector<ForeignExport> Pending(const NfsState& state);
 
 // For the eyes and for fingerprints: "/path client(options)", options as TableText() has them.

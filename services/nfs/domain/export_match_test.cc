@@ -19,7 +19,8 @@ LiveExport Live(std::string path, std::string client, std::string_view options) 
 
 TEST(DifferencesOf, TheTableSaysTheSameInOtherWords) {
   const ExportEntry entry{"/a", {{"10.0.0.0/24", {"rw", "sync"}}, {"@grp", {"ro"}}}};
-  EXPECT_THAT(DifferencesOf(entry, {Live("/a", "@grp", "ro"), Live("/b", "*", "rw"), Live("/a", "10.0.0.0/24", "rw")}),
+  EXPECT_THAT(DifferencesOf(
+                  entry, {Live("/a", "@grp", "ro"), Live("/b", "*", "rw"), Live("/a", "10.0.0.0/24", "rw")}),
               IsEmpty());
 }
 
@@ -33,8 +34,10 @@ TEST(DifferencesOf, NamesEveryDifference) {
 // Measured: an address with a name in /etc/hosts stands in the table by that name.
 TEST(DifferencesOf, HostsAndAddressesMayStandThereByTheirCanonicalNames) {
   const ExportEntry entry{"/a", {{"192.168.1.5", {"rw"}}, {"box", {"ro"}}}};
-  EXPECT_THAT(DifferencesOf(entry, {Live("/a", "n1.example", "rw"), Live("/a", "box.example", "ro")}), IsEmpty());
-  EXPECT_THAT(DifferencesOf(entry, {Live("/a", "n1.example", "rw"), Live("/a", "box.example", "rw")}), SizeIs(2));
+  EXPECT_THAT(DifferencesOf(entry, {Live("/a", "n1.example", "rw"), Live("/a", "box.example", "ro")}),
+              IsEmpty());
+  EXPECT_THAT(DifferencesOf(entry, {Live("/a", "n1.example", "rw"), Live("/a", "box.example", "rw")}),
+              SizeIs(2));
   EXPECT_THAT(DifferencesOf({"/a", {{"10.0.0.0/24", {"rw"}}}}, {Live("/a", "n1.example", "rw")}), SizeIs(2));
 }
 
@@ -51,7 +54,8 @@ TEST(ByHand, IsWhatNoFileExplains) {
 
 TEST(Pending, IsWhatTheNextExportfsWouldPutLive) {
   NfsState state;
-  state.foreign = {{"/etc/exports", 1, "/b", "10.0.0.0/8", {"rw"}, false}, {"/etc/exports", 2, "/c", "*", {}, true}};
+  state.foreign = {{"/etc/exports", 1, "/b", "10.0.0.0/8", {"rw"}, false},
+                   {"/etc/exports", 2, "/c", "*", {}, true}};
   EXPECT_THAT(Pending(state), ElementsAre(state.foreign[0]));
   state.live = {Live("/b", "10.0.0.0/8", "rw")};
   EXPECT_THAT(Pending(state), IsEmpty());

@@ -15,8 +15,8 @@ namespace {
 struct Switch {
   std::string_view word;
   // One of the two is set.
-  bool FlavourFlags::*flavour_flag;
-  bool ExportOptions::*flag;
+  bool FlavourFlags::* flavour_flag;
+  bool ExportOptions::* flag;
   bool value;
 };
 
@@ -52,12 +52,14 @@ constexpr std::array<Switch, 27> kSwitches = {{
 
 // Words that belong on the client's side and that configurations in use contain all the same.
 constexpr std::array<std::string_view, 24> kMountOptions = {
-    "noatime", "atime", "relatime", "nodiratime", "defaults", "soft", "hard", "intr",  "nointr", "nolock", "lock",  "bg",
-    "fg",      "tcp",   "udp",      "noauto",     "auto",     "user", "exec", "noexec", "suid",  "nosuid", "nodev", "_netdev"};
-constexpr std::array<std::string_view, 8> kMountValues = {"vers", "nfsvers", "rsize", "wsize",
-                                                         "timeo", "retrans", "proto", "actimeo"};
+    "noatime", "atime",  "relatime", "nodiratime", "defaults", "soft",   "hard",  "intr",
+    "nointr",  "nolock", "lock",     "bg",         "fg",       "tcp",    "udp",   "noauto",
+    "auto",    "user",   "exec",     "noexec",     "suid",     "nosuid", "nodev", "_netdev"};
+constexpr std::array<std::string_view, 8> kMountValues = {"vers",  "nfsvers", "rsize", "wsize",
+                                                          "timeo", "retrans", "proto", "actimeo"};
 
-constexpr std::array<std::string_view, 7> kFlavours = {"sys", "krb5", "krb5i", "krb5p", "none", "null", "unix"};
+constexpr std::array<std::string_view, 7> kFlavours = {"sys",  "krb5", "krb5i", "krb5p",
+                                                       "none", "null", "unix"};
 
 const Switch* FindSwitch(std::string_view word) {
   for (const Switch& one : kSwitches) {
@@ -87,7 +89,8 @@ bool IsUuid(std::string_view text) {
 // The table is written without any escape, so that a value with another character would break it for mountd.
 bool IsPlain(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](unsigned char c) {
-    return std::isalnum(c) || std::string_view("_./:@+-").find(static_cast<char>(c)) != std::string_view::npos;
+    return std::isalnum(c) ||
+           std::string_view("_./:@+-").find(static_cast<char>(c)) != std::string_view::npos;
   });
 }
 
@@ -113,11 +116,13 @@ std::optional<std::string> ProblemOf(std::string_view option) {
   const auto [name, value] = SplitValue(option);
   if (option.empty()) return "an empty option";
   if (Has(kMountOptions, option) || (value && Has(kMountValues, name))) {
-    return fmt::format("«{}» is an option of mounting, not of exporting: exportfs rejects it. Set it where the export is "
-                       "mounted{}",
-                       option, option.ends_with("atime") ? ", or on the dataset" : "");
+    return fmt::format(
+        "«{}» is an option of mounting, not of exporting: exportfs rejects it. Set it where the export is "
+        "mounted{}",
+        option, option.ends_with("atime") ? ", or on the dataset" : "");
   }
-  if (!IsPlain(value.value_or(""))) return fmt::format("«{}» holds a character that the export table cannot carry", option);
+  if (!IsPlain(value.value_or("")))
+    return fmt::format("«{}» holds a character that the export table cannot carry", option);
   if (name == "anonuid" || name == "anongid") {
     // -2 is how other systems write nobody; exportfs takes it and means 4294967294.
     if (!value || !ParseNumber(*value)) return fmt::format("«{}» needs a number", option);
@@ -137,7 +142,8 @@ std::optional<std::string> ProblemOf(std::string_view option) {
   }
   if (name == "sec") {
     for (const auto flavour : SplitFlavours(value.value_or(""))) {
-      if (!Has(kFlavours, flavour)) return fmt::format("«{}» names the unknown security flavour «{}»", option, flavour);
+      if (!Has(kFlavours, flavour))
+        return fmt::format("«{}» names the unknown security flavour «{}»", option, flavour);
     }
     return std::nullopt;
   }
@@ -154,8 +160,9 @@ std::optional<std::string> ContradictionIn(const std::vector<std::string>& optio
     std::string meaning = option;
     if (const Switch* found = FindSwitch(option)) {
       for (const Switch& other : kSwitches) {
-        const bool same = found->flavour_flag != nullptr ? other.flavour_flag == found->flavour_flag
-                                                         : other.flavour_flag == nullptr && other.flag == found->flag;
+        const bool same = found->flavour_flag != nullptr
+                              ? other.flavour_flag == found->flavour_flag
+                              : other.flavour_flag == nullptr && other.flag == found->flag;
         if (!same) continue;
         subject = other.word;  // the first word of the subject names it
         break;
@@ -166,7 +173,8 @@ std::optional<std::string> ContradictionIn(const std::vector<std::string>& optio
     if (first) continue;
     const Switch* earlier = FindSwitch(before->second);
     const std::string earlier_meaning = earlier != nullptr ? (earlier->value ? "on" : "off") : before->second;
-    if (earlier_meaning != meaning) return fmt::format("«{}» and «{}» contradict each other", before->second, option);
+    if (earlier_meaning != meaning)
+      return fmt::format("«{}» and «{}» contradict each other", before->second, option);
   }
   return std::nullopt;
 }
@@ -185,7 +193,9 @@ std::vector<std::string> SplitOptions(std::string_view text) {
   return options;
 }
 
-std::string JoinOptions(const std::vector<std::string>& options) { return fmt::format("{}", fmt::join(options, ",")); }
+std::string JoinOptions(const std::vector<std::string>& options) {
+  return fmt::format("{}", fmt::join(options, ","));
+}
 
 ExportOptions Meaning(const std::vector<std::string>& options) {
   ExportOptions meaning;
@@ -194,7 +204,8 @@ ExportOptions Meaning(const std::vector<std::string>& options) {
     if (const Switch* found = FindSwitch(option)) {
       if (found->flavour_flag != nullptr) {
         meaning.flags.*(found->flavour_flag) = found->value;
-        for (const size_t index : active) meaning.flavours[index].second.*(found->flavour_flag) = found->value;
+        for (const size_t index : active)
+          meaning.flavours[index].second.*(found->flavour_flag) = found->value;
       } else {
         meaning.*(found->flag) = found->value;
       }
@@ -226,8 +237,10 @@ ExportOptions Meaning(const std::vector<std::string>& options) {
 bool TableSays(const std::vector<std::string>& table, const std::vector<std::string>& wanted) {
   ExportOptions there = Meaning(table);
   ExportOptions here = Meaning(wanted);
-  const auto flavours = std::find_if(table.begin(), table.end(), [](const auto& word) { return word.starts_with("sec="); });
-  const bool told = std::any_of(flavours, table.end(), [](const auto& word) { return word == "secure" || word == "insecure"; });
+  const auto flavours =
+      std::find_if(table.begin(), table.end(), [](const auto& word) { return word.starts_with("sec="); });
+  const bool told = std::any_of(flavours, table.end(),
+                                [](const auto& word) { return word == "secure" || word == "insecure"; });
   if (!told) {
     for (ExportOptions* options : {&there, &here}) {
       for (auto& [flavour, flags] : options->flavours) flags.insecure = options->flags.insecure;
@@ -238,9 +251,10 @@ bool TableSays(const std::vector<std::string>& table, const std::vector<std::str
 
 std::string TableText(const ExportOptions& options) {
   std::string text = fmt::format(
-      "{},{},{},{},{},{},{},{},{},{},{}", options.flags.read_only ? "ro" : "rw", options.async ? "async" : "sync",
-      options.wdelay ? "wdelay" : "no_wdelay", options.nohide ? "nohide" : "hide",
-      options.crossmnt ? "crossmnt" : "nocrossmnt", options.flags.insecure ? "insecure" : "secure",
+      "{},{},{},{},{},{},{},{},{},{},{}", options.flags.read_only ? "ro" : "rw",
+      options.async ? "async" : "sync", options.wdelay ? "wdelay" : "no_wdelay",
+      options.nohide ? "nohide" : "hide", options.crossmnt ? "crossmnt" : "nocrossmnt",
+      options.flags.insecure ? "insecure" : "secure",
       options.flags.root_squash ? "root_squash" : "no_root_squash",
       options.flags.all_squash ? "all_squash" : "no_all_squash",
       options.subtree_check ? "subtree_check" : "no_subtree_check",
@@ -248,7 +262,8 @@ std::string TableText(const ExportOptions& options) {
   if (options.nordirplus) text += ",nordirplus";
   text += options.pnfs ? ",pnfs" : ",no_pnfs";
   if (!options.fsid.empty()) text += ",fsid=" + options.fsid;
-  if (options.mount_point) text += options.mount_point->empty() ? ",mountpoint" : ",mountpoint=" + *options.mount_point;
+  if (options.mount_point)
+    text += options.mount_point->empty() ? ",mountpoint" : ",mountpoint=" + *options.mount_point;
   if (!options.refer.empty()) text += ",refer=" + options.refer;
   if (!options.replicas.empty()) text += ",replicas=" + options.replicas;
   text += fmt::format(",anonuid={},anongid={}", options.anonuid, options.anongid);
@@ -256,7 +271,8 @@ std::string TableText(const ExportOptions& options) {
     const auto& [flavour, flags] = options.flavours[i];
     if (i > 0 && options.flavours[i - 1].second == flags) continue;
     text += ",sec=" + flavour;
-    for (size_t next = i + 1; next < options.flavours.size() && options.flavours[next].second == flags; ++next) {
+    for (size_t next = i + 1; next < options.flavours.size() && options.flavours[next].second == flags;
+         ++next) {
       text += ":" + options.flavours[next].first;
     }
     text += fmt::format(",{},{},{},{}", flags.read_only ? "ro" : "rw", flags.insecure ? "insecure" : "secure",

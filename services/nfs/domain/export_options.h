@@ -1,4 +1,5 @@
-// Options of exports(5): which there are, and what a list of them means once every default is filled in. Pure.
+// Options of exports(5): which there are, and what a list of them means once every default is filled in.
+// Pure.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,8 @@ struct FlavourFlags {
   friend bool operator==(const FlavourFlags&, const FlavourFlags&) = default;
 };
 
-// The meaning of an option list, as exportfs computes it. Two lists mean the same exactly when these are equal.
+// The meaning of an option list, as exportfs computes it. Two lists mean the same exactly when these are
+// equal.
 struct ExportOptions {
   FlavourFlags flags;
   bool async = false;
@@ -43,8 +45,8 @@ struct ExportOptions {
   friend bool operator==(const ExportOptions&, const ExportOptions&) = default;
 };
 
-// What is wrong with one option, for people; nullopt when it is fine. exportfs drops the line and every later line of
-// the file for each of these.
+// What is wrong with one option, for people; nullopt when it is fine. exportfs drops the line and every later
+// line of the file for each of these.
 std::optional<std::string> ProblemOf(std::string_view option);
 // What is wrong with a list of single options that are fine: two that contradict each other.
 std::optional<std::string> ContradictionIn(const std::vector<std::string>& options);
@@ -56,8 +58,8 @@ std::string JoinOptions(const std::vector<std::string>& options);
 // Options that ProblemOf() rejects are left out: the table may hold some that came with a later version.
 ExportOptions Meaning(const std::vector<std::string>& options);
 
-// True when an entry of the table means what `wanted` means. A server without its kernel part does not say of single
-// flavours whether they are secure: that is then not compared.
+// True when an entry of the table means what `wanted` means. A server without its kernel part does not say of
+// single flavours whether they are secure: that is then not compared.
 bool TableSays(const std::vector<std::string>& table, const std::vector<std::string>& wanted);
 
 // The same in the words of the table (etab), every default spelled out.

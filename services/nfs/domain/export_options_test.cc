@@ -13,7 +13,8 @@ std::string Table(std::string_view options) { return TableText(Meaning(SplitOpti
 
 TEST(ExportOptions, DefaultsAreWhatExportfsFillsIn) {
   EXPECT_EQ(Table(""),
-            "ro,sync,wdelay,hide,nocrossmnt,secure,root_squash,no_all_squash,no_subtree_check,secure_locks,acl,no_pnfs,"
+            "ro,sync,wdelay,hide,nocrossmnt,secure,root_squash,no_all_squash,no_subtree_check,secure_locks,"
+            "acl,no_pnfs,"
             "anonuid=65534,anongid=65534,sec=sys,ro,secure,root_squash,no_all_squash");
 }
 
@@ -43,12 +44,13 @@ TEST(ExportOptions, MountOptionsAreToldApart) {
 }
 
 TEST(ExportOptions, ValuesAreChecked) {
-  for (const char* good : {"anonuid=0", "fsid=0", "fsid=root", "fsid=1f0c7c8e-2222-3333-4444-555555555555", "sec=krb5:sys",
-                           "mountpoint", "mp=/tank", "refer=/a@10.0.0.1+10.0.0.2:/b@h"}) {
+  for (const char* good : {"anonuid=0", "fsid=0", "fsid=root", "fsid=1f0c7c8e-2222-3333-4444-555555555555",
+                           "sec=krb5:sys", "mountpoint", "mp=/tank", "refer=/a@10.0.0.1+10.0.0.2:/b@h"}) {
     EXPECT_EQ(ProblemOf(good), std::nullopt) << good;
   }
-  for (const char* bad : {"", "anonuid", "anonuid=", "anonuid=-2", "anonuid=1x", "fsid=x", "sec=", "sec=krb6", "sec=sys:",
-                          "mountpoint=tank", "mp=/ta nk", "refer=/a", "fsid=4294967296", "rw)", "rw ro", "RW"}) {
+  for (const char* bad :
+       {"", "anonuid", "anonuid=", "anonuid=-2", "anonuid=1x", "fsid=x", "sec=", "sec=krb6",
+        "sec=sys:", "mountpoint=tank", "mp=/ta nk", "refer=/a", "fsid=4294967296", "rw)", "rw ro", "RW"}) {
     EXPECT_TRUE(ProblemOf(bad).has_value()) << bad;
   }
 }

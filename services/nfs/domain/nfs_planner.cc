@@ -15,7 +15,9 @@
 namespace phoenix::nfs {
 namespace {
 
-bool NamesMountPoint(const std::vector<std::string>& options) { return Meaning(options).mount_point.has_value(); }
+bool NamesMountPoint(const std::vector<std::string>& options) {
+  return Meaning(options).mount_point.has_value();
+}
 
 bool SaysSubtree(const std::vector<std::string>& options) {
   return std::any_of(options.begin(), options.end(), [](const std::string& option) {
@@ -36,20 +38,29 @@ void CheckForeign(const ExportSpec& wanted, const NfsState& state, std::vector<F
     problems.push_back(
         {wanted.origin,
          foreign.file == kZfsFile
-             ? fmt::format("{} is already exported by its dataset's property sharenfs ({}); set sharenfs=off, or leave the "
+             ? fmt::format("{} is already exported by its dataset's property sharenfs ({}); set "
+                           "sharenfs=off, or leave the "
                            "export to ZFS",
                            wanted.path, foreign.file)
-             : fmt::format("{} is already exported by {} line {}; take it out there, or leave it to that file",
-                           wanted.path, foreign.file, foreign.line)});
+             : fmt::format(
+                   "{} is already exported by {} line {}; take it out there, or leave it to that file",
+                   wanted.path, foreign.file, foreign.line)});
   }
 }
 
 absl::Status CheckState(const NfsSpec& spec, const NfsState& state) {
   std::vector<FieldViolation> problems;
   if (!state.own_problem.empty()) {
-    problems.push_back({kOwnFile, fmt::format("{} is not as Phoenix wrote it: {}; move what was added to another file of {} "
-                                              "and put the rest back",
-                                              kOwnFile, state.own_problem, kExportsDirectory)});
+    problems.push_back(
+        {kOwnFile, fmt::format("{} is not as Phoenix wrote it: {}; move what was added to another file of {} "
+                               "and put the rest back",
+                               kOwnFile, state.own_problem, kExportsDirectory)});
+  }
+  if (!state.root_directory.empty() && state.root_directory != "/") {
+    problems.push_back({"/etc/nfs.conf",
+                        fmt::format("nfs.conf sets rootdir={}, so that a path in an exports file is not the "
+                                    "path on the node; Phoenix does not export below it",
+                                    state.root_directory)});
   }
   for (const ExportSpec& wanted : spec.exports) {
     if (wanted.presence == Presence::kPresent) CheckForeign(wanted, state, problems);
@@ -64,7 +75,8 @@ absl::Status CheckByHand(const NfsState& state) {
   const auto by_hand = ByHand(state);
   if (by_hand.empty()) return absl::OkStatus();
   std::string text = fmt::format(
-      "exports were made by hand that stand in no file, and that `exportfs -r` would cut; write them into a file of {}, "
+      "exports were made by hand that stand in no file, and that `exportfs -r` would cut; write them into a "
+      "file of {}, "
       "or end them with `exportfs -u CLIENT:PATH`:",
       kExportsDirectory);
   for (const auto& one : by_hand) text += "\n  " + ToText(one);
@@ -74,24 +86,42 @@ absl::Status CheckByHand(const NfsState& state) {
 void NoteOrphans(const NfsSpec& spec, const NfsState& state, const OwnedPaths& owned, NfsPlan& plan) {
   if (spec.partial) return;
   for (const auto& [path, created] : owned) {
-    const bool declared = std::any_of(spec.exports.begin(), spec.exports.end(),
-                                      [&path = path](const ExportSpec& wanted) { return wanted.path == path; });
+    const bool declared =
+        std::any_of(spec.exports.begin(), spec.exports.end(),
+                    [&path = path](const ExportSpec& wanted) { return wanted.path == path; });
     const auto entry = state.own.find(path);
     if (declared || !created || entry == state.own.end()) continue;
     std::vector<std::string> clients;
     for (const auto& client : entry->second.clients) clients.push_back(client.client);
-    plan.notes.push_back({true, path,
-                          fmt::format("orphaned: {} is no longer declared and stays exported to {}; it goes when it is "
-                                      "declared with \"state\": \"absent\"",
-                                      path, fmt::join(clients, ", "))});
+    plan.notes.push_back(
+        {true, path,
+         fmt::format("orphaned: {} is no longer declared and stays exported to {}; it goes when it is "
+                     "declared with \"state\": \"absent\"",
+                     path, fmt::join(clients, ", "))});
   }
+}
+
+// Who may be cut off where a client loses its export.
+void NoteConnected(const SetExport& step, const NfsState& state, NfsPlan& plan) {
+  if (!step.before || state.connected.empty()) return;
+  const bool takes =
+      std::any_of(step.before->clients.begin(), step.before->clients.end(), [&](const ClientEntry& client) {
+        return !step.after ||
+               std::none_of(step.after->clients.begin(), step.after->clients.end(),
+                            [&](const ClientEntry& kept) { return kept.client == client.client; });
+      });
+  if (!takes) return;
+  plan.notes.push_back({true, step.path,
+                        fmt::format("{} is taken from clients; connected to this server are now: {}",
+                                    step.path, fmt::join(state.connected, ", "))});
 }
 
 // Entries of our file that are not declared now and not live as they say.
 void AddDrifted(const NfsSpec& spec, const NfsState& state, NfsPlan& plan) {
   for (const auto& [path, entry] : state.own) {
-    const bool declared = std::any_of(spec.exports.begin(), spec.exports.end(),
-                                      [&path = path](const ExportSpec& wanted) { return wanted.path == path; });
+    const bool declared =
+        std::any_of(spec.exports.begin(), spec.exports.end(),
+                    [&path = path](const ExportSpec& wanted) { return wanted.path == path; });
     if (!declared && !DifferencesOf(entry, state.live).empty()) plan.put_live.push_back(path);
   }
   std::sort(plan.put_live.begin(), plan.put_live.end());
@@ -142,9 +172,10 @@ absl::StatusOr<NfsPlan> PlanExports(const NfsSpec& spec, const NfsState& state, 
     if (wanted.presence == Presence::kAbsent) {
       const auto ours = owned.find(wanted.path);
       if (state.own.count(wanted.path) > 0 && (ours == owned.end() || !ours->second)) {
-        problems.push_back({wanted.origin, fmt::format("{} was not created by Phoenix, so Phoenix does not remove it; take "
-                                                       "its line out of {} and run `exportfs -r`",
-                                                       wanted.path, kOwnFile)});
+        problems.push_back(
+            {wanted.origin, fmt::format("{} was not created by Phoenix, so Phoenix does not remove it; take "
+                                        "its line out of {} and run `exportfs -r`",
+                                        wanted.path, kOwnFile)});
       }
       continue;
     }
@@ -153,14 +184,16 @@ absl::StatusOr<NfsPlan> PlanExports(const NfsSpec& spec, const NfsState& state, 
       if (auto problem = LengthProblem(client)) problems.push_back({wanted.origin, *problem});
       const auto parsed = ParseClient(client.client);
       if (!parsed.ok()) continue;
-      if (parsed->kind == Client::Kind::kAddress || parsed->kind == Client::Kind::kNetwork) clients.insert(parsed->text);
+      if (parsed->kind == Client::Kind::kAddress || parsed->kind == Client::Kind::kNetwork)
+        clients.insert(parsed->text);
       if (parsed->kind == Client::Kind::kEveryone) clients.insert("0.0.0.0/0");
     }
     wanted_entries.emplace(wanted.path, std::move(entry));
   }
   if (!problems.empty()) {
     std::string text = "the exports are not as they can be:";
-    for (const auto& problem : problems) text += fmt::format("\n  {}: {}", problem.field, problem.description);
+    for (const auto& problem : problems)
+      text += fmt::format("\n  {}: {}", problem.field, problem.description);
     return WithViolations(WithReason(InvalidArgument("{}", text), {"SPEC_INVALID", {}}), problems);
   }
   if (!spec.exports.empty()) {
@@ -178,12 +211,14 @@ absl::StatusOr<NfsPlan> PlanExports(const NfsSpec& spec, const NfsState& state, 
       step.after = wanted_entries.at(wanted.path);
       step.created = existing == state.own.end() || (ours != owned.end() && ours->second);
       if (step.before == step.after) {
-        if (server_runs && !DifferencesOf(*step.after, state.live).empty()) plan.put_live.push_back(wanted.path);
+        if (server_runs && !DifferencesOf(*step.after, state.live).empty())
+          plan.put_live.push_back(wanted.path);
         continue;
       }
     } else if (!step.before) {
       continue;
     }
+    NoteConnected(step, state, plan);
     plan.exports.push_back(std::move(step));
   }
   std::sort(plan.exports.begin(), plan.exports.end(),
@@ -192,16 +227,18 @@ absl::StatusOr<NfsPlan> PlanExports(const NfsSpec& spec, const NfsState& state, 
   if (server_runs) AddDrifted(spec, state, plan);
 
   if (absl::Status status = CheckByHand(state); !status.ok()) return status;
-  const bool adds = std::any_of(plan.exports.begin(), plan.exports.end(), [](const SetExport& step) { return step.after; });
+  const bool adds =
+      std::any_of(plan.exports.begin(), plan.exports.end(), [](const SetExport& step) { return step.after; });
   plan.make_file = adds && !state.own_file;
   plan.make_directory = plan.make_file && !state.directory;
   if (server_runs) {
     for (const ForeignExport& pending : Pending(state)) {
-      plan.notes.push_back({true, pending.path,
-                            fmt::format("{} line {} exports {} to {}, which is not in effect; it will be, since `exportfs "
-                                        "-r` reads every file",
-                                        pending.file, pending.line, pending.path,
-                                        pending.client.empty() ? "*" : pending.client)});
+      plan.notes.push_back(
+          {true, pending.path,
+           fmt::format("{} line {} exports {} to {}, which is not in effect; it will be, since `exportfs "
+                       "-r` reads every file",
+                       pending.file, pending.line, pending.path,
+                       pending.client.empty() ? "*" : pending.client)});
     }
   }
   return plan;

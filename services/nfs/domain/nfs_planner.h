@@ -40,29 +40,32 @@ struct NfsPlan {
   // Our empty file has to be made first, and where `make_directory` says so its directory.
   bool make_file = false;
   bool make_directory = false;
-  // Paths of our file that the server exports otherwise than the file says, or not at all: one `exportfs -r` before
-  // anything else. What is no longer declared is among them when other exports change, since that runs exportfs too.
+  // Paths of our file that the server exports otherwise than the file says, or not at all: one `exportfs -r`
+  // before anything else. What is no longer declared is among them when other exports change, since that runs
+  // exportfs too.
   std::vector<std::string> put_live;
   std::vector<SetExport> exports;  // by path
   std::vector<PlanNote> notes;
-  // Clients that need the server's ports: addresses and networks of the wanted exports, sorted, each once; 0.0.0.0/0 for
-  // everyone, which the firewall takes for both families.
+  // Clients that need the server's ports: addresses and networks of the wanted exports, sorted, each once;
+  // 0.0.0.0/0 for everyone, which the firewall takes for both families.
   std::vector<std::string> clients;
 };
 
-// The mount point to be named in the options of a wanted export: nullopt for none, "" for the path itself. Declared, or
-// what our entry names already (a file system that is not mounted now must not lose its guard), or the ZFS file system
-// that holds the path. A path that is not there yet will be a mount point of its own, since only file systems bring paths.
+// The mount point to be named in the options of a wanted export: nullopt for none, "" for the path itself.
+// Declared, or what our entry names already (a file system that is not mounted now must not lose its guard),
+// or the ZFS file system that holds the path. A path that is not there yet will be a mount point of its own,
+// since only file systems bring paths.
 std::optional<std::string> MountPointFor(const ExportSpec& wanted, const NfsState& state);
 
-// The entry of our file for a wanted export: clients in canonical form and sorted, the options as declared, with
-// `mountpoint` (a file system that is not mounted is then not exported, instead of the directory below it) and
-// no_subtree_check (the default, which exportfs wants said) where nothing else is declared.
+// The entry of our file for a wanted export: clients in canonical form and sorted, the options as declared,
+// with `mountpoint` (a file system that is not mounted is then not exported, instead of the directory below
+// it) and no_subtree_check (the default, which exportfs wants said) where nothing else is declared.
 ExportEntry EntryOf(const ExportSpec& wanted, const std::optional<std::string>& mount_point);
 
-// INVALID_ARGUMENT with every problem of the spec; FAILED_PRECONDITION with every problem of the state: paths that other
-// files export, our file edited by others, exports made by hand that `exportfs -r` would cut.
-// `server_runs`: where it does not, its start reads the files, and no step has to put live what they say already.
+// INVALID_ARGUMENT with every problem of the spec; FAILED_PRECONDITION with every problem of the state: paths
+// that other files export, our file edited by others, exports made by hand that `exportfs -r` would cut.
+// `server_runs`: where it does not, its start reads the files, and no step has to put live what they say
+// already.
 absl::StatusOr<NfsPlan> PlanExports(const NfsSpec& spec, const NfsState& state, const OwnedPaths& owned,
                                     bool server_runs = true);
 

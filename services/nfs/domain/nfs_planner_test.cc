@@ -46,7 +46,8 @@ NfsState With(NfsState state, const ExportEntry& entry) {
 
 std::vector<std::string> Violations(const absl::Status& status) {
   std::vector<std::string> texts;
-  for (const auto& violation : ViolationsOf(status)) texts.push_back(violation.field + ": " + violation.description);
+  for (const auto& violation : ViolationsOf(status))
+    texts.push_back(violation.field + ": " + violation.description);
   return texts;
 }
 
@@ -86,7 +87,8 @@ TEST(NfsPlanner, Trap13_WhatIsThereIsCompared) {
   const auto same = PlanExports({{Wanted("/tank/a")}}, With(Node(), entry), {{"/tank/a", true}});
   ASSERT_TRUE(same.ok()) << same.status();
   EXPECT_THAT(same->exports, IsEmpty());
-  const auto other = PlanExports({{Wanted("/tank/a", {"10.0.0.0/24"}, {"ro"})}}, With(Node(), entry), {{"/tank/a", true}});
+  const auto other =
+      PlanExports({{Wanted("/tank/a", {"10.0.0.0/24"}, {"ro"})}}, With(Node(), entry), {{"/tank/a", true}});
   ASSERT_TRUE(other.ok()) << other.status();
   ASSERT_THAT(other->exports, SizeIs(1));
   EXPECT_EQ(other->exports[0].before, entry);
@@ -109,12 +111,13 @@ TEST(NfsPlanner, WhatIsNotDeclaredIsPutLiveOnlyWhereExportfsRunsAnyway) {
   NfsState state = With(Node(), EntryOf(Wanted("/tank/a"), ""));
   state.live.clear();
   EXPECT_THAT(PlanExports({}, state, {{"/tank/a", true}})->put_live, IsEmpty());
-  EXPECT_THAT(PlanExports({{Wanted("/srv/plain")}}, state, {{"/tank/a", true}})->put_live, ElementsAre("/tank/a"));
+  EXPECT_THAT(PlanExports({{Wanted("/srv/plain")}}, state, {{"/tank/a", true}})->put_live,
+              ElementsAre("/tank/a"));
 }
 
 TEST(NfsPlanner, AnEntryThatTheLedgerDoesNotKnowIsTakenOver) {
-  const auto plan =
-      PlanExports({{Wanted("/tank/a", {"10.0.0.0/24"}, {"ro"})}}, With(Node(), EntryOf(Wanted("/tank/a"), "")), {});
+  const auto plan = PlanExports({{Wanted("/tank/a", {"10.0.0.0/24"}, {"ro"})}},
+                                With(Node(), EntryOf(Wanted("/tank/a"), "")), {});
   ASSERT_TRUE(plan.ok()) << plan.status();
   ASSERT_THAT(plan->exports, SizeIs(1));
   EXPECT_FALSE(plan->exports[0].created);
@@ -132,13 +135,13 @@ TEST(NfsPlanner, Trap9_AZfsBackedExportNamesItsMountPoint) {
   declared.mount_point = "/tank/new";
   ExportSpec own = Wanted("/tank/new");
   own.mount_point = "/tank/new";
-  for (const auto& [what, wanted, expected] : std::vector<MountPointCase>{
-           {"a dataset", Wanted("/tank/a"), ""},
-           {"a directory of a dataset", Wanted("/tank/a/sub"), "/tank/a"},
-           {"a directory of the root disk", Wanted("/srv/plain"), std::nullopt},
-           {"a path that is still to come", Wanted("/tank/new"), ""},
-           {"declared", declared, "/tank/new"},
-           {"declared, the path itself", own, ""}}) {
+  for (const auto& [what, wanted, expected] :
+       std::vector<MountPointCase>{{"a dataset", Wanted("/tank/a"), ""},
+                                   {"a directory of a dataset", Wanted("/tank/a/sub"), "/tank/a"},
+                                   {"a directory of the root disk", Wanted("/srv/plain"), std::nullopt},
+                                   {"a path that is still to come", Wanted("/tank/new"), ""},
+                                   {"declared", declared, "/tank/new"},
+                                   {"declared, the path itself", own, ""}}) {
     EXPECT_EQ(MountPointFor(wanted, Node()), expected) << what;
   }
 }
@@ -230,22 +233,48 @@ TEST(NfsPlanner, OurFileEditedByOthersIsNotOverwritten) {
   EXPECT_THAT(Message(PlanError({{Wanted("/tank/a")}}, state)), HasSubstr("line 4 was changed by others"));
 }
 
+// N7: who is there now is told before an export goes.
+TEST(NfsPlanner, N7_ConnectedClientsAreToldWhereAnExportIsTaken) {
+  ExportSpec absent = Wanted("/tank/a");
+  absent.presence = Presence::kAbsent;
+  NfsState state = With(Node(), EntryOf(Wanted("/tank/a"), ""));
+  state.connected = {"10.0.0.5", "10.0.0.6"};
+  const auto gone = PlanExports({{absent}}, state, {{"/tank/a", true}});
+  ASSERT_TRUE(gone.ok()) << gone.status();
+  ASSERT_THAT(gone->notes, SizeIs(1));
+  EXPECT_THAT(gone->notes[0].text, HasSubstr("10.0.0.5, 10.0.0.6"));
+  const auto kept = PlanExports({{Wanted("/tank/a", {"10.0.0.0/24"}, {"ro"})}}, state, {{"/tank/a", true}});
+  EXPECT_THAT(kept->notes, IsEmpty());
+  const auto other = PlanExports({{Wanted("/tank/a", {"10.9.0.0/24"})}}, state, {{"/tank/a", true}});
+  EXPECT_THAT(other->notes, SizeIs(1));
+}
+
+TEST(NfsPlanner, PathsThatDoNotMeanTheNodesPathsAreRefused) {
+  NfsState state = Node();
+  state.root_directory = "/";
+  EXPECT_TRUE(PlanExports({{Wanted("/tank/a")}}, state, {}).ok());
+  state.root_directory = "/export";
+  EXPECT_THAT(Message(PlanError({{Wanted("/tank/a")}}, state)), HasSubstr("rootdir=/export"));
+}
+
 TEST(NfsPlanner, AllProblemsOfASpecAreToldAtOnce) {
   NfsSpec spec{{Wanted("tank/a"), Wanted("/tank/a/", {"10.0.0.0/24"}), Wanted("/tank/b", {}),
-                Wanted("/tank/c", {"10.0.0.0/24", "10.0.0.4/24"}), Wanted("/tank/d", {"10.0.0.0/24"}, {"rw", "noatime"}),
-                Wanted("/tank/e", {"10.0.0.0/24 "}), Wanted("/tank/f"), Wanted("/tank/f"), Wanted("/"),
-                Wanted("/tank/../etc"), Wanted("/tank/a\nb"), Wanted("/tank/a\\101"), Wanted("/tank/g", {"a", "b"}, {"rw", "ro"})}};
+                Wanted("/tank/c", {"10.0.0.0/24", "10.0.0.4/24"}),
+                Wanted("/tank/d", {"10.0.0.0/24"}, {"rw", "noatime"}), Wanted("/tank/e", {"10.0.0.0/24 "}),
+                Wanted("/tank/f"), Wanted("/tank/f"), Wanted("/"), Wanted("/tank/../etc"),
+                Wanted("/tank/a\nb"), Wanted("/tank/a\\101"), Wanted("/tank/g", {"a", "b"}, {"rw", "ro"})}};
   spec.exports[7].origin = "nfs.exports[7]";
   const absl::Status status = PlanError(spec);
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(
       Violations(status),
-      ElementsAre(HasSubstr("no absolute path"), HasSubstr("not written plainly"), HasSubstr("names no clients"),
-                  HasSubstr("client 10.0.0.0/24 is named twice"), HasSubstr("nfs.exports[/tank/d]: /tank/d: «noatime»"),
+      ElementsAre(HasSubstr("no absolute path"), HasSubstr("not written plainly"),
+                  HasSubstr("names no clients"), HasSubstr("client 10.0.0.0/24 is named twice"),
+                  HasSubstr("nfs.exports[/tank/d]: /tank/d: «noatime»"),
                   HasSubstr("«10.0.0.0/24 » is no network"),
                   HasSubstr("nfs.exports[7]: /tank/f is declared already by nfs.exports[/tank/f]"),
-                  HasSubstr("root file system"), HasSubstr("holds . or .."), HasSubstr("control character"), HasSubstr("holds a backslash"),
-                  HasSubstr("«rw» and «ro» contradict")));
+                  HasSubstr("root file system"), HasSubstr("holds . or .."), HasSubstr("control character"),
+                  HasSubstr("holds a backslash"), HasSubstr("«rw» and «ro» contradict")));
 }
 
 TEST(NfsPlanner, OverlappingClientsMayNotDiffer) {
@@ -257,7 +286,8 @@ TEST(NfsPlanner, OverlappingClientsMayNotDiffer) {
   EXPECT_THAT(Violations(PlanError({{wanted}})), ElementsAre(HasSubstr("overlap and get different options")));
 }
 
-// Measured: mountd reads the table with a buffer of 512 bytes; a longer entry hides itself and every later one.
+// Measured: mountd reads the table with a buffer of 512 bytes; a longer entry hides itself and every later
+// one.
 TEST(NfsPlanner, AnEntryTooLongForTheTableIsRefused) {
   const std::string refer = "refer=/x@" + std::string(300, 'h');
   EXPECT_THAT(Violations(PlanError({{Wanted("/tank/a", {"10.0.0.1"}, {"rw", refer})}})),

@@ -15,10 +15,12 @@ namespace {
 constexpr size_t kLongestPath = 1024;
 constexpr size_t kLongestEntry = 500;
 
-void CheckClients(const ExportSpec& wanted, std::vector<FieldViolation>& problems, std::vector<PlanNote>& notes) {
+void CheckClients(const ExportSpec& wanted, std::vector<FieldViolation>& problems,
+                  std::vector<PlanNote>& notes) {
   std::vector<std::pair<Client, const ClientSpec*>> seen;
   if (wanted.clients.empty()) {
-    problems.push_back({wanted.origin, fmt::format("{} names no clients; everyone is written as *", wanted.path)});
+    problems.push_back(
+        {wanted.origin, fmt::format("{} names no clients; everyone is written as *", wanted.path)});
   }
   for (const ClientSpec& one : wanted.clients) {
     const auto client = ParseClient(one.client);
@@ -29,15 +31,18 @@ void CheckClients(const ExportSpec& wanted, std::vector<FieldViolation>& problem
     for (const auto& [other, spec] : seen) {
       if (!Overlap(*client, other)) continue;
       if (client->text == other.text) {
-        problems.push_back({wanted.origin, fmt::format("{}: client {} is named twice", wanted.path, client->text)});
+        problems.push_back(
+            {wanted.origin, fmt::format("{}: client {} is named twice", wanted.path, client->text)});
       } else if (Meaning(one.options) == Meaning(spec->options)) {
-        notes.push_back({false, wanted.path,
-                         fmt::format("the clients {} and {} overlap; both get the same", other.text, client->text)});
+        notes.push_back(
+            {false, wanted.path,
+             fmt::format("the clients {} and {} overlap; both get the same", other.text, client->text)});
       } else {
-        problems.push_back({wanted.origin,
-                            fmt::format("{}: the clients {} and {} overlap and get different options; which would apply is "
-                                        "the server's choice",
-                                        wanted.path, other.text, client->text)});
+        problems.push_back(
+            {wanted.origin,
+             fmt::format("{}: the clients {} and {} overlap and get different options; which would apply is "
+                         "the server's choice",
+                         wanted.path, other.text, client->text)});
       }
     }
     seen.emplace_back(*client, &one);
@@ -48,7 +53,8 @@ void CheckOptions(const ExportSpec& wanted, std::vector<FieldViolation>& problem
   // The options of an export are usually the same for all its clients: each problem is told once.
   std::set<std::string> told;
   const auto tell = [&](const std::string& problem) {
-    if (told.insert(problem).second) problems.push_back({wanted.origin, fmt::format("{}: {}", wanted.path, problem)});
+    if (told.insert(problem).second)
+      problems.push_back({wanted.origin, fmt::format("{}: {}", wanted.path, problem)});
   };
   for (const ClientSpec& one : wanted.clients) {
     bool fine = true;
@@ -73,7 +79,8 @@ std::optional<std::string> PathProblem(const std::string& path) {
     // The shell of a later reader, and the lines of a file, are no place for these.
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return "the path holds a control character";
     // exportfs decodes \134 to a backslash, and that, with three digits behind it, once more.
-    if (c == '\\') return fmt::format("«{}» holds a backslash, which exportfs may read as something else", path);
+    if (c == '\\')
+      return fmt::format("«{}» holds a backslash, which exportfs may read as something else", path);
   }
   if (path.ends_with('/') || path.find("//") != std::string::npos) {
     return fmt::format("«{}» is not written plainly: no slash at the end, no two in a row", path);
@@ -86,11 +93,12 @@ std::optional<std::string> PathProblem(const std::string& path) {
 }
 
 std::optional<std::string> LengthProblem(const ClientEntry& client) {
-  const size_t length = client.client.size() + 2 +
-                        std::max(TableText(Meaning(client.options)).size(), JoinOptions(client.options).size());
+  const size_t length =
+      client.client.size() + 2 +
+      std::max(TableText(Meaning(client.options)).size(), JoinOptions(client.options).size());
   if (length <= kLongestEntry) return std::nullopt;
-  return fmt::format("client {} and its options take {} bytes in the server's table, which holds {}", client.client, length,
-                     kLongestEntry);
+  return fmt::format("client {} and its options take {} bytes in the server's table, which holds {}",
+                     client.client, length, kLongestEntry);
 }
 
 std::vector<FieldViolation> CheckSpec(const NfsSpec& spec, std::vector<PlanNote>& notes) {
@@ -103,13 +111,15 @@ std::vector<FieldViolation> CheckSpec(const NfsSpec& spec, std::vector<PlanNote>
     }
     const auto [first, is_new] = origins.emplace(wanted.path, wanted.origin);
     if (!is_new) {
-      problems.push_back({wanted.origin, fmt::format("{} is declared already by {}", wanted.path, first->second)});
+      problems.push_back(
+          {wanted.origin, fmt::format("{} is declared already by {}", wanted.path, first->second)});
     }
     if (wanted.presence == Presence::kAbsent) continue;
     if (!wanted.mount_point.empty() &&
         (PathProblem(wanted.mount_point) || ProblemOf("mountpoint=" + wanted.mount_point))) {
-      problems.push_back({wanted.origin, fmt::format("{}: «{}» cannot be named as a mount point in exports(5)", wanted.path,
-                                                     wanted.mount_point)});
+      problems.push_back(
+          {wanted.origin, fmt::format("{}: «{}» cannot be named as a mount point in exports(5)", wanted.path,
+                                      wanted.mount_point)});
     } else if (!wanted.mount_point.empty() && wanted.path != wanted.mount_point &&
                !wanted.path.starts_with(wanted.mount_point + "/")) {
       problems.push_back({wanted.origin, fmt::format("{} does not lie below its mount point {}", wanted.path,

@@ -18,8 +18,8 @@ std::vector<FieldViolation> CheckSpec(const NfsSpec& spec, std::vector<PlanNote>
 // What is wrong with a path to be exported; nullopt when it is fine.
 std::optional<std::string> PathProblem(const std::string& path);
 
-// exportfs and mountd read client and options into 512 bytes, mountd from the table, where every default is spelled out:
-// a longer entry hides itself and every later one.
+// exportfs and mountd read client and options into 512 bytes, mountd from the table, where every default is
+// spelled out: a longer entry hides itself and every later one.
 std::optional<std::string> LengthProblem(const ClientEntry& client);
 
 }  // namespace phoenix::nfs

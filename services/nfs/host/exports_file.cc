@@ -12,7 +12,8 @@ namespace phoenix::nfs {
 namespace {
 
 constexpr char kHeader[] =
-    "# This file belongs to Phoenix, which writes it anew with every change. Lines added here are refused by its next\n"
+    "# This file belongs to Phoenix, which writes it anew with every change. Lines added here are refused by "
+    "its next\n"
     "# plan: exports of your own go to /etc/exports or to another file of this directory.\n";
 
 // exportfs reads a client and its options into a buffer of this size.
@@ -62,7 +63,8 @@ class Characters {
   bool joined_ = false;
 };
 
-// Skips blanks (and line ends, where `lines` says so) and comments; false at the end of the text or of the line.
+// Skips blanks (and line ends, where `lines` says so) and comments; false at the end of the text or of the
+// line.
 bool SkipToWord(Characters& in, bool lines) {
   while (!in.AtEnd()) {
     const char c = in.Peek();
@@ -127,7 +129,9 @@ ClientWord SplitClient(const std::string& word) {
   return split;
 }
 
-void AppendOctal(std::string& text, char c) { text += fmt::format("\\{:03o}", static_cast<unsigned char>(c)); }
+void AppendOctal(std::string& text, char c) {
+  text += fmt::format("\\{:03o}", static_cast<unsigned char>(c));
+}
 
 bool NeedsOctal(char c) {
   const auto code = static_cast<unsigned char>(c);

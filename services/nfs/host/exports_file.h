@@ -21,8 +21,9 @@ struct ParsedExports {
   std::vector<ExportsProblem> problems;
 };
 
-// Reads as exportfs does: quotes anywhere in a word, \ooo, continued lines, comments at the start of a word, default
-// options after a dash, "host (options)" as two clients. What follows a bad line is read on, marked as dropped.
+// Reads as exportfs does: quotes anywhere in a word, \ooo, continued lines, comments at the start of a word,
+// default options after a dash, "host (options)" as two clients. What follows a bad line is read on, marked
+// as dropped.
 ParsedExports ParseExportsFile(std::string_view text);
 
 // Reads the server's table, in the form of etab and in that of `exportfs -s`.
@@ -37,11 +38,12 @@ std::string RenderLine(const ExportEntry& entry);
 // Our whole file. Equal exports give equal bytes.
 std::string RenderOwnFile(const OwnExports& exports);
 
-// Our file's exports, by path. Where the text is not exactly what RenderOwnFile() gives for them, `problem` says so.
+// Our file's exports, by path. Where the text is not exactly what RenderOwnFile() gives for them, `problem`
+// says so.
 OwnExports ParseOwnFile(std::string_view text, std::string* problem);
 
-// Reads a rendered file back and compares; an error means that the renderer and the reader disagree, and that the file
-// must not be put in place.
+// Reads a rendered file back and compares; an error means that the renderer and the reader disagree, and that
+// the file must not be put in place.
 bool ReadsBackAs(std::string_view text, const OwnExports& exports, std::string* difference);
 
 }  // namespace phoenix::nfs

@@ -31,8 +31,8 @@ std::string TestData(const std::string& name) {
 std::vector<std::string> Lines(const std::vector<ForeignExport>& entries) {
   std::vector<std::string> lines;
   for (const auto& entry : entries) {
-    lines.push_back(fmt::format("{}: {} {}({}){}", entry.line, entry.path, entry.client, JoinOptions(entry.options),
-                                entry.dropped ? " dropped" : ""));
+    lines.push_back(fmt::format("{}: {} {}({}){}", entry.line, entry.path, entry.client,
+                                JoinOptions(entry.options), entry.dropped ? " dropped" : ""));
   }
   return lines;
 }
@@ -54,7 +54,8 @@ TEST(ExportsFile, ReadsAsExportfsDoes) {
         return one.path == entry.path && one.client == entry.client;
       });
       ASSERT_NE(found, table.end()) << name << ": " << entry.path << " " << entry.client;
-      EXPECT_TRUE(TableSays(found->options, entry.options)) << name << ": " << entry.path << " " << entry.client;
+      EXPECT_TRUE(TableSays(found->options, entry.options))
+          << name << ": " << entry.path << " " << entry.client;
     }
     EXPECT_EQ(table.size(), live) << name;
   }
@@ -65,8 +66,9 @@ TEST(ExportTable, ReadsTheExportFormat) {
   const auto live = ParseExportTable(TestData("plain.exportfs-s"));
   std::vector<std::string> entries;
   for (const auto& one : live) entries.push_back(one.path + " " + one.client);
-  EXPECT_THAT(entries, ElementsAre("/mnt/a 192.168.1.5", "/mnt/c d fe80::1", "/mnt/b 127.0.0.1", "/mnt/a 10.0.0.0/24",
-                                   "/mnt/c d fd00::/64", "/mnt/b 10.1.0.0/255.255.0.0", "/mnt/c d @grp", "/mnt/c d *"));
+  EXPECT_THAT(entries, ElementsAre("/mnt/a 192.168.1.5", "/mnt/c d fe80::1", "/mnt/b 127.0.0.1",
+                                   "/mnt/a 10.0.0.0/24", "/mnt/c d fd00::/64", "/mnt/b 10.1.0.0/255.255.0.0",
+                                   "/mnt/c d @grp", "/mnt/c d *"));
   EXPECT_EQ(Meaning(live[3].options), Meaning({"rw", "sync", "no_subtree_check", "no_root_squash"}));
 }
 
@@ -83,25 +85,27 @@ TEST(ExportsFile, N3_AnOpenQuoteSwallowsTheNextLines) {
 
 TEST(ExportsFile, N2_WhatFollowsABadLineIsDropped) {
   const auto parsed = ParseExportsFile("/a 10.0.0.1(rw)\n/b 10.0.0.1(rw,noatime)\n/c 10.0.0.1(rw)\n");
-  EXPECT_THAT(Lines(parsed.entries),
-              ElementsAre("1: /a 10.0.0.1(rw)", "2: /b 10.0.0.1(rw,noatime) dropped", "3: /c 10.0.0.1(rw) dropped"));
+  EXPECT_THAT(Lines(parsed.entries), ElementsAre("1: /a 10.0.0.1(rw)", "2: /b 10.0.0.1(rw,noatime) dropped",
+                                                 "3: /c 10.0.0.1(rw) dropped"));
   ASSERT_EQ(parsed.problems.size(), 1u);
   EXPECT_EQ(parsed.problems[0].line, 2);
 }
 
 TEST(ExportsFile, ContinuationsCommentsAndDefaults) {
-  EXPECT_THAT(Lines(ParseExportsFile("# one # two\n\n  /a \\\n \t 10.0.0.1(ro) # three\n/b -rw,async a b(sync)\n/c\n"
-                                     "/d#e *(ro)\n/f h(mp=/x\\040y)")
-                        .entries),
-              ElementsAre("3: /a 10.0.0.1(ro)", "5: /b a(rw,async)", "5: /b b(rw,async,sync)", "6: /c ()",
-                          "7: /d#e *(ro)", "8: /f h(mp=/x y) dropped"));
+  EXPECT_THAT(
+      Lines(ParseExportsFile("# one # two\n\n  /a \\\n \t 10.0.0.1(ro) # three\n/b -rw,async a b(sync)\n/c\n"
+                             "/d#e *(ro)\n/f h(mp=/x\\040y)")
+                .entries),
+      ElementsAre("3: /a 10.0.0.1(ro)", "5: /b a(rw,async)", "5: /b b(rw,async,sync)", "6: /c ()",
+                  "7: /d#e *(ro)", "8: /f h(mp=/x y) dropped"));
 }
 
 TEST(OwnFile, IsOneTextForOneSetOfExports) {
   OwnExports exports;
   exports["/b c"] = {"/b c", {{"10.0.0.0/24", {"rw", "sync"}}, {"@g", {"ro"}}}};
   exports["/a"] = {"/a", {{"*", {"ro"}}}};
-  EXPECT_THAT(RenderOwnFile(exports), ::testing::EndsWith("\n\"/a\" *(ro)\n\"/b\\040c\" 10.0.0.0/24(rw,sync) @g(ro)\n"));
+  EXPECT_THAT(RenderOwnFile(exports),
+              ::testing::EndsWith("\n\"/a\" *(ro)\n\"/b\\040c\" 10.0.0.0/24(rw,sync) @g(ro)\n"));
   std::string problem;
   EXPECT_EQ(ParseOwnFile(RenderOwnFile(exports), &problem), exports);
   EXPECT_EQ(problem, "");
@@ -111,8 +115,9 @@ TEST(OwnFile, AnyOtherByteIsSeen) {
   OwnExports exports;
   exports["/a"] = {"/a", {{"*", {"ro"}}}};
   const std::string text = RenderOwnFile(exports);
-  for (const std::string& changed : {text + "\n", text + "/b *(ro)\n", text.substr(1), "# mine\n" + text, std::string(),
-                                     text.substr(0, text.size() - 1), text + "\"/b\" *(bad)\n"}) {
+  for (const std::string& changed :
+       {text + "\n", text + "/b *(ro)\n", text.substr(1), "# mine\n" + text, std::string(),
+        text.substr(0, text.size() - 1), text + "\"/b\" *(bad)\n"}) {
     std::string problem;
     ParseOwnFile(changed, &problem);
     EXPECT_NE(problem, "") << changed;
@@ -131,10 +136,11 @@ TEST(OwnFile, TheReaderIsAskedBeforeAFileIsPutInPlace) {
 
 // Whatever is exported, rendering and reading it gives the same, and once more the same bytes.
 TEST(OwnFile, ReadsBackAsWritten) {
-  const std::vector<std::string> clients = {"*",      "10.0.0.0/24", "10.0.0.7", "2001:db8::/32", "fe80::1", "box",
-                                            "@group", "*.lan",       "a-b.c_d"};
-  const std::vector<std::string> options = {"rw",         "ro",         "sync",      "async", "no_root_squash", "mountpoint",
-                                            "mp=/tank/x", "anonuid=10", "sec=krb5p", "fsid=0", "crossmnt"};
+  const std::vector<std::string> clients = {"*",   "10.0.0.0/24", "10.0.0.7", "2001:db8::/32", "fe80::1",
+                                            "box", "@group",      "*.lan",    "a-b.c_d"};
+  const std::vector<std::string> options = {
+      "rw",         "ro",         "sync",      "async",  "no_root_squash", "mountpoint",
+      "mp=/tank/x", "anonuid=10", "sec=krb5p", "fsid=0", "crossmnt"};
   const std::string letters = "ab/ \t\"\\#()-,'$*\xc3\xa9\x7f 89%~\n";
   for (unsigned seed = 0; seed < 500; ++seed) {
     std::mt19937 random(seed);
@@ -148,7 +154,8 @@ TEST(OwnFile, ReadsBackAsWritten) {
       for (const auto& client : clients) {
         if (below(3) == 0) continue;
         ClientEntry one{client, {}};
-        for (size_t count = below(5); count > 0; --count) one.options.push_back(options[below(options.size())]);
+        for (size_t count = below(5); count > 0; --count)
+          one.options.push_back(options[below(options.size())]);
         entry.clients.push_back(one);
       }
       if (entry.clients.empty()) entry.clients.push_back({"*", {}});
@@ -156,11 +163,13 @@ TEST(OwnFile, ReadsBackAsWritten) {
                 [](const auto& a, const auto& b) { return a.client < b.client; });
     }
     std::string difference;
-    ASSERT_TRUE(ReadsBackAs(RenderOwnFile(exports), exports, &difference)) << "seed " << seed << ": " << difference;
+    ASSERT_TRUE(ReadsBackAs(RenderOwnFile(exports), exports, &difference))
+        << "seed " << seed << ": " << difference;
   }
 }
 
-// exportfs decodes what it has decoded: such a path cannot be written at all, and the check before the rename sees it.
+// exportfs decodes what it has decoded: such a path cannot be written at all, and the check before the rename
+// sees it.
 TEST(OwnFile, ABackslashBeforeDigitsDoesNotReadBack) {
   OwnExports exports;
   exports["/a\\101"] = {"/a\\101", {{"*", {"ro"}}}};

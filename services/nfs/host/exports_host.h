@@ -1,4 +1,5 @@
-// What the real and the simulated host share: everything about our file, over files and a table behind two calls.
+// What the real and the simulated host share: everything about our file, over files and a table behind two
+// calls.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -26,7 +27,8 @@ class ExportsHost : public NfsHost {
  protected:
   // `exportfs -r`. OK whatever it thinks of the files; its complaints, if any, are answered for messages.
   virtual absl::StatusOr<std::string> Reexport(const ChildObserver& on_child) = 0;
-  // Puts one entry into the table, or takes it out, without a look at the files. A hint, like all that exportfs answers.
+  // Puts one entry into the table, or takes it out, without a look at the files. A hint, like all that
+  // exportfs answers.
   virtual absl::Status ExportByHand(const LiveExport& live, const ChildObserver& on_child) = 0;
   virtual absl::Status UnexportByHand(const LiveExport& live, const ChildObserver& on_child) = 0;
   // The table, in etab's form; "" where there is none.
@@ -38,6 +40,8 @@ class ExportsHost : public NfsHost {
 
  private:
   absl::Status ReadForeign(NfsState& state);
+  absl::Status ReadServerConf(NfsState& state);
+  std::vector<std::string> Connected() const;
   absl::StatusOr<std::vector<LiveExport>> LiveNow();
   absl::Status PutInPlace(const std::string& text, const EntryChange& change, const NfsState& before,
                           const ChildObserver& on_child) ABSL_EXCLUSIVE_LOCKS_REQUIRED(own_file_);

@@ -20,7 +20,8 @@ namespace {
 constexpr int kTimeoutMilliseconds = 15000;
 
 absl::StatusOr<MountFinding> MountAs(int version, const std::string& server, const std::string& path) {
-  const std::unique_ptr<nfs_context, decltype(&nfs_destroy_context)> nfs(nfs_init_context(), &nfs_destroy_context);
+  const std::unique_ptr<nfs_context, decltype(&nfs_destroy_context)> nfs(nfs_init_context(),
+                                                                         &nfs_destroy_context);
   if (!nfs) return ResourceExhausted("libnfs has no memory");
   if (nfs_set_version(nfs.get(), version) != 0) return Unimplemented("libnfs speaks no NFSv{}", version);
   nfs_set_timeout(nfs.get(), kTimeoutMilliseconds);
@@ -80,7 +81,8 @@ absl::StatusOr<std::vector<std::string>> LibnfsProbe::OwnAddresses() {
 }
 
 absl::StatusOr<MountFinding> LibnfsProbe::Mount(const std::string& server, const std::string& path) {
-  // Version 4 first: it needs the one port that is opened to clients. A server that is set to 3 only answers the other.
+  // Version 4 first: it needs the one port that is opened to clients. A server that is set to 3 only answers
+  // the other.
   auto finding = MountAs(4, server, path);
   if (finding.ok()) return finding;
   auto older = MountAs(3, server, path);

@@ -36,12 +36,14 @@ bool Holds(const std::string& mount_point, const std::string& path) {
   return path.starts_with(mount_point + "/");
 }
 
-// Its warnings about subtree_check come in blocks of four lines for every export: only what names a trouble is kept.
+// Its warnings about subtree_check come in blocks of four lines for every export: only what names a trouble
+// is kept.
 std::string Complaints(const std::string& err) {
   std::string kept;
   std::istringstream lines(err);
   for (std::string line; std::getline(lines, line);) {
-    if (!line.starts_with("exportfs: ") || line.find("Neither 'subtree_check'") != std::string::npos) continue;
+    if (!line.starts_with("exportfs: ") || line.find("Neither 'subtree_check'") != std::string::npos)
+      continue;
     if (kept.size() > 500) break;
     kept += (kept.empty() ? "" : "; ") + line.substr(10);
   }
@@ -78,7 +80,8 @@ std::map<std::string, std::string> NfsCli::ToolVersions() {
 
 absl::StatusOr<std::string> NfsCli::Reexport(const ChildObserver& on_child) {
   PHX_ASSIGN_OR_RETURN(const CommandResult result, runner_.Run(ReexportCommand(), on_child));
-  // The exit code says nothing: 1 with a live export, 0 with a dropped one. The table is compared by the caller.
+  // The exit code says nothing: 1 with a live export, 0 with a dropped one. The table is compared by the
+  // caller.
   return Complaints(result.err);
 }
 
@@ -101,7 +104,7 @@ absl::StatusOr<PathState> NfsCli::LookAt(const std::string& path) {
   text << file.rdbuf();
   if (!file) return Unavailable("cannot read /proc/self/mountinfo");
   PathState state = MountOf(text.str(), path);
-  struct stat status {};
+  struct stat status{};
   state.directory = ::lstat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
   return state;
 }

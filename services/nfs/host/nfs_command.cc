@@ -21,10 +21,12 @@ std::string Target(const LiveExport& live) {
 Command ReexportCommand() {
   Command command;
   command.program = "/usr/sbin/exportfs";
-  // -r, not -a: -a would leave entries that no file has any more. Not `systemctl reload nfs-server`: its unit ignores
-  // exportfs's exit code and hides what it says. Never a restart: that throws away every lock and open file.
+  // -r, not -a: -a would leave entries that no file has any more. Not `systemctl reload nfs-server`: its unit
+  // ignores exportfs's exit code and hides what it says. Never a restart: that throws away every lock and
+  // open file.
   command.args = {"-r"};
-  // It looks host names up, one after the other. Killing it is safe: it writes its table aside and renames it.
+  // It looks host names up, one after the other. Killing it is safe: it writes its table aside and renames
+  // it.
   command.limit = std::chrono::seconds(120);
   return command;
 }

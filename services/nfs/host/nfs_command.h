@@ -6,7 +6,8 @@
 
 namespace phoenix::nfs {
 
-// Reads all files anew and brings the server's table to them. The server's threads and their clients' state stay.
+// Reads all files anew and brings the server's table to them. The server's threads and their clients' state
+// stay.
 Command ReexportCommand();
 // Puts one entry into the table, whatever the files say; or takes it out.
 Command ExportCommand(const LiveExport& live);

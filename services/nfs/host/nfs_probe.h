@@ -11,7 +11,8 @@ namespace phoenix::nfs {
 struct MountFinding {
   // "4" or "3": the protocol that answered.
   std::string version;
-  // The server lets root of this client write: of a squashed root that depends on the directory's owner and mode.
+  // The server lets root of this client write: of a squashed root that depends on the directory's owner and
+  // mode.
   bool writable = false;
 };
 
@@ -21,9 +22,10 @@ class NfsProbe {
   virtual ~NfsProbe() = default;
   // The addresses of this node, loopback included, as text.
   virtual absl::StatusOr<std::vector<std::string>> OwnAddresses() = 0;
-  // Mounts `path` from `server`, one of the node's own addresses, so that the server sees that address as its client, asks
-  // what it may do with the top directory, and leaves. It creates nothing: a file, even one removed again, would count as
-  // data that others wrote since the run began, and stand in the way of the file system's undo.
+  // Mounts `path` from `server`, one of the node's own addresses, so that the server sees that address as its
+  // client, asks what it may do with the top directory, and leaves. It creates nothing: a file, even one
+  // removed again, would count as data that others wrote since the run began, and stand in the way of the
+  // file system's undo.
   virtual absl::StatusOr<MountFinding> Mount(const std::string& server, const std::string& path) = 0;
 };
 

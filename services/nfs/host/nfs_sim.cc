@@ -65,13 +65,16 @@ struct Reading {
 
 absl::StatusOr<Reading> ReadAll(kit::World& world) {
   Reading reading;
-  const auto complain = [&](std::string text) { reading.complaints += (reading.complaints.empty() ? "" : "; ") + text; };
+  const auto complain = [&](std::string text) {
+    reading.complaints += (reading.complaints.empty() ? "" : "; ") + text;
+  };
   PHX_ASSIGN_OR_RETURN(const auto names, ExportsFiles(world));
   for (const auto& name : names) {
     PHX_ASSIGN_OR_RETURN(const auto file, world.ReadFile(name));
     if (!file || file->directory) continue;
     const ParsedExports parsed = ParseExportsFile(file->state.content);
-    for (const auto& problem : parsed.problems) complain(fmt::format("{}:{}: {}", name, problem.line, problem.text));
+    for (const auto& problem : parsed.problems)
+      complain(fmt::format("{}:{}: {}", name, problem.line, problem.text));
     for (const ForeignExport& entry : parsed.entries) {
       // A bad line takes every later line of its file with it.
       if (entry.dropped) continue;
@@ -208,7 +211,8 @@ absl::StatusOr<MountFinding> NfsProbeSim::Mount(const std::string& server, const
       // Not mounted, or not there: the server knows no such export.
       const bool mounted = !options.mount_point ||
                            state.mount_point == (options.mount_point->empty() ? path : *options.mount_point);
-      if (!state.directory || !mounted) return Unavailable("NFSv4 mount of {}:{} failed: NFS4ERR_NOENT", server, path);
+      if (!state.directory || !mounted)
+        return Unavailable("NFSv4 mount of {}:{} failed: NFS4ERR_NOENT", server, path);
       finding.writable = !options.flags.read_only && !options.flags.root_squash && !options.flags.all_squash;
       return absl::OkStatus();
     }

@@ -1,10 +1,10 @@
-// The simulated node's NFS server, with nfs-utils' measured manners: exportfs reads the same files, drops what it drops,
-// and its word is not to be relied on.
+// The simulated node's NFS server, with nfs-utils' measured manners: exportfs reads the same files, drops
+// what it drops, and its word is not to be relied on.
 //
-// In the world: "nfs.etab" objects by path and client hold the table; "nfs.address" objects are the node's addresses
-// besides 127.0.0.1. Read of others: the datasets ("zfs.dataset", for what is mounted where) and the packages. Host names
-// resolve, but for those below .invalid.
-// Faults: "nfs.exportfs", "nfs.set-export:PATH", "nfs.make-file", "nfs.mount:PATH".
+// In the world: "nfs.etab" objects by path and client hold the table; "nfs.address" objects are the node's
+// addresses besides 127.0.0.1. Read of others: the datasets ("zfs.dataset", for what is mounted where) and
+// the packages. Host names resolve, but for those below .invalid. Faults: "nfs.exportfs",
+// "nfs.set-export:PATH", "nfs.make-file", "nfs.mount:PATH".
 #pragma once
 
 #include <map>
@@ -20,7 +20,8 @@ namespace phoenix::nfs {
 
 class NfsSim final : public ExportsHost {
  public:
-  NfsSim(std::shared_ptr<kit::Machine> machine, Files& files) : ExportsHost(files), machine_(std::move(machine)) {}
+  NfsSim(std::shared_ptr<kit::Machine> machine, Files& files)
+      : ExportsHost(files), machine_(std::move(machine)) {}
   absl::Status MakeOwnFile() override;
   absl::Status SetEntry(const EntryChange& change, const ChildObserver& on_child) override;
   std::map<std::string, std::string> ToolVersions() override;

@@ -9,7 +9,6 @@
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
 #include "services/kit/plan/keys.h"
-#include "services/nfs/domain/client.h"
 #include "services/nfs/domain/export_match.h"
 #include "services/nfs/domain/export_options.h"
 #include "services/nfs/host/exports_file.h"
@@ -49,7 +48,9 @@ std::vector<LiveExport> Strangers(const SetExport& set, const std::vector<LiveEx
   return ByHand(own_only);
 }
 
-std::string Describe(const std::optional<ExportEntry>& entry) { return entry ? RenderLine(*entry) : "no entry"; }
+std::string Describe(const std::optional<ExportEntry>& entry) {
+  return entry ? RenderLine(*entry) : "no entry";
+}
 
 absl::Status ForeignChange(const std::string& path, std::string_view found) {
   return WithReason(FailedPrecondition("{} was changed by others: {}", path, found),
@@ -57,12 +58,14 @@ absl::Status ForeignChange(const std::string& path, std::string_view found) {
 }
 
 // In an order of our own: the table's changes with every exportfs.
-std::vector<LiveExport> SortedLive(const std::vector<std::string>& paths, const std::vector<LiveExport>& live) {
+std::vector<LiveExport> SortedLive(const std::vector<std::string>& paths,
+                                   const std::vector<LiveExport>& live) {
   std::vector<LiveExport> found;
   for (const std::string& path : paths) {
     for (const LiveExport& one : LiveOf(live, path)) found.push_back(one);
   }
-  std::sort(found.begin(), found.end(), [](const LiveExport& a, const LiveExport& b) { return ToText(a) < ToText(b); });
+  std::sort(found.begin(), found.end(),
+            [](const LiveExport& a, const LiveExport& b) { return ToText(a) < ToText(b); });
   return found;
 }
 
@@ -82,17 +85,20 @@ absl::Status CheckRemovedPaths(const kit::PlanInput& input, const NfsSpec& spec,
     const std::string key = kit::Key("path", path);
     const bool goes = std::any_of(input.removed_keys.begin(), input.removed_keys.end(),
                                   [&](const std::string& removed) { return kit::Satisfies(removed, key); });
-    const bool absent = std::any_of(spec.exports.begin(), spec.exports.end(), [&path = path](const ExportSpec& wanted) {
-      return wanted.path == path && wanted.presence == Presence::kAbsent;
-    });
+    const bool absent =
+        std::any_of(spec.exports.begin(), spec.exports.end(), [&path = path](const ExportSpec& wanted) {
+          return wanted.path == path && wanted.presence == Presence::kAbsent;
+        });
     if (goes && !absent) {
-      problems.push_back({path, fmt::format("{} is exported and would lose its file system; declare the export with "
-                                            "\"state\": \"absent\" as well",
-                                            path)});
+      problems.push_back(
+          {path, fmt::format("{} is exported and would lose its file system; declare the export with "
+                             "\"state\": \"absent\" as well",
+                             path)});
     }
   }
   if (problems.empty()) return absl::OkStatus();
-  return WithViolations(WithReason(FailedPrecondition("{}", problems.front().description), {"PATH_IN_USE", {}}), problems);
+  return WithViolations(
+      WithReason(FailedPrecondition("{}", problems.front().description), {"PATH_IN_USE", {}}), problems);
 }
 
 }  // namespace
@@ -102,8 +108,8 @@ kit::DomainDescription NfsDomain::Describe() { return {"nfs", {kSpecType}, host_
 absl::StatusOr<std::vector<kit::ObservedField>> NfsDomain::Observe(const std::vector<std::string>& keys) {
   PHX_ASSIGN_OR_RETURN(const NfsState state, host_.Observe({}));
   std::vector<kit::ObservedField> fields;
-  const auto add = [&](const std::string& path, const std::string& client, const std::string& options, bool active,
-                       const std::string& source) {
+  const auto add = [&](const std::string& path, const std::string& client, const std::string& options,
+                       bool active, const std::string& source) {
     const std::string key = kit::Key("export", path);
     if (!keys.empty() && std::find(keys.begin(), keys.end(), key) == keys.end()) return;
     fields.push_back({key, "client " + client, options, source});
@@ -111,16 +117,20 @@ absl::StatusOr<std::vector<kit::ObservedField>> NfsDomain::Observe(const std::ve
   };
   for (const auto& [path, entry] : state.own) {
     for (const ClientEntry& client : entry.clients) {
-      const bool active = DifferencesOf({path, {client}}, state.live).empty() || DifferencesOf(entry, state.live).empty();
+      const bool active =
+          DifferencesOf({path, {client}}, state.live).empty() || DifferencesOf(entry, state.live).empty();
       add(path, client.client, JoinOptions(client.options), active, kOwnFile);
     }
   }
   const auto pending = Pending(state);
   for (const ForeignExport& foreign : state.foreign) {
-    const bool active = !foreign.dropped && std::find(pending.begin(), pending.end(), foreign) == pending.end();
-    add(foreign.path, foreign.client.empty() ? "*" : foreign.client, JoinOptions(foreign.options), active, foreign.file);
+    const bool active =
+        !foreign.dropped && std::find(pending.begin(), pending.end(), foreign) == pending.end();
+    add(foreign.path, foreign.client.empty() ? "*" : foreign.client, JoinOptions(foreign.options), active,
+        foreign.file);
   }
-  for (const LiveExport& live : ByHand(state)) add(live.path, live.client, JoinOptions(live.options), true, "by hand");
+  for (const LiveExport& live : ByHand(state))
+    add(live.path, live.client, JoinOptions(live.options), true, "by hand");
   return fields;
 }
 
@@ -138,8 +148,9 @@ absl::StatusOr<kit::Plan> NfsDomain::MakePlan(const kit::PlanInput& input) {
   node::NodeWants wants;
   wants.participant = "nfs";
   wants.partial = spec.partial;
-  const bool serves = std::any_of(spec.exports.begin(), spec.exports.end(),
-                                  [](const ExportSpec& wanted) { return wanted.presence == Presence::kPresent; });
+  const bool serves = std::any_of(spec.exports.begin(), spec.exports.end(), [](const ExportSpec& wanted) {
+    return wanted.presence == Presence::kPresent;
+  });
   if (serves) {
     wants.packages = {kServerPackage};
     wants.units = {kServerUnit};
@@ -165,7 +176,8 @@ absl::StatusOr<kit::Plan> NfsDomain::MakePlan(const kit::PlanInput& input) {
     const std::string key = kit::Key("path", path);
     for (const std::string& disturbed : input.disturbed_keys) {
       if (!kit::Satisfies(disturbed, key)) continue;
-      plan.notes.push_back({true, path, fmt::format("clients of {} will wait while {} is disturbed", path, disturbed)});
+      plan.notes.push_back(
+          {true, path, fmt::format("clients of {} will wait while {} is disturbed", path, disturbed)});
     }
   }
   plan.provided_now.assign(there.begin(), there.end());
@@ -183,7 +195,8 @@ absl::StatusOr<std::string> NfsDomain::Capture(const kit::Step& step, const std:
   if (payload.kind == Kind::kMakeFile) return ToText(FileCapture{state.directory, state.own_file});
   if (payload.kind == Kind::kPutLive) return ToText(LiveCapture{SortedLive(payload.put_live, state.live)});
   const auto entry = OwnEntry(state, payload.set.path);
-  // What our own entry says is left out: it comes live whenever exportfs runs, with another step of this plan too.
+  // What our own entry says is left out: it comes live whenever exportfs runs, with another step of this plan
+  // too.
   return ToText(ExportCapture{entry, Strangers({payload.set.path, entry, std::nullopt}, state.live)});
 }
 
@@ -197,11 +210,13 @@ absl::Status NfsDomain::Do(const kit::Step& step, const kit::StepContext& contex
 
 absl::Status NfsDomain::DoExport(const SetExport& set, const kit::StepContext& context) {
   PHX_ASSIGN_OR_RETURN(const NfsState state, host_.Observe({}));
-  if (const std::string reason = ForeignReason(set, state); !reason.empty()) return ForeignChange(set.path, reason);
+  if (const std::string reason = ForeignReason(set, state); !reason.empty())
+    return ForeignChange(set.path, reason);
   return host_.SetEntry({set.path, set.after, false}, context.on_child);
 }
 
-absl::StatusOr<kit::ProbeResult> NfsDomain::ProbeStep(const kit::Step& step, const kit::StepContext& context) {
+absl::StatusOr<kit::ProbeResult> NfsDomain::ProbeStep(const kit::Step& step,
+                                                      const kit::StepContext& context) {
   if (node::NodeSteps::Owns(step)) return node_.ProbeStep(step, context);
   PHX_ASSIGN_OR_RETURN(const StepPayload payload, FromPayload(step.payload));
   if (payload.kind == Kind::kMakeFile) return ProbeFile(context);
@@ -226,12 +241,14 @@ absl::StatusOr<kit::ProbeResult> NfsDomain::ProbeLive(const std::vector<std::str
 absl::StatusOr<kit::ProbeResult> NfsDomain::ProbeFile(const kit::StepContext& context) {
   PHX_ASSIGN_OR_RETURN(const FileCapture before, FileCaptureFrom(context.captured));
   PHX_ASSIGN_OR_RETURN(const NfsState state, host_.Observe({}));
-  if (state.own_file && !state.own_problem.empty()) return kit::ProbeResult{kit::Probe::kForeign, state.own_problem};
+  if (state.own_file && !state.own_problem.empty())
+    return kit::ProbeResult{kit::Probe::kForeign, state.own_problem};
   if (state.own_file) return kit::ProbeResult{kit::Probe::kDone, ""};
   // Other files in it are others' use of the directory that we made; it is theirs from then on.
   const bool ours = state.directory && !before.directory &&
-                    std::none_of(state.foreign.begin(), state.foreign.end(),
-                                 [](const ForeignExport& one) { return one.file.starts_with(kExportsDirectory); });
+                    std::none_of(state.foreign.begin(), state.foreign.end(), [](const ForeignExport& one) {
+                      return one.file.starts_with(kExportsDirectory);
+                    });
   if (ours) return kit::ProbeResult{kit::Probe::kPartial, "the directory is there, the file is not"};
   return kit::ProbeResult{kit::Probe::kNotDone, ""};
 }
@@ -268,14 +285,16 @@ absl::Status NfsDomain::Undo(const kit::Step& step, const kit::StepContext& cont
 absl::Status NfsDomain::UndoExport(const SetExport& set, const kit::StepContext& context) {
   PHX_ASSIGN_OR_RETURN(const ExportCapture before, ExportCaptureFrom(context.captured));
   PHX_ASSIGN_OR_RETURN(const NfsState state, host_.Observe({}));
-  if (const std::string reason = ForeignReason(set, state); !reason.empty()) return ForeignChange(set.path, reason);
+  if (const std::string reason = ForeignReason(set, state); !reason.empty())
+    return ForeignChange(set.path, reason);
   if (OwnEntry(state, set.path) == before.entry && NotSaidBy(before.entry, set.path, state.live).empty()) {
     return absl::OkStatus();
   }
   return host_.SetEntry({set.path, before.entry, /*restoring=*/true}, context.on_child);
 }
 
-std::vector<std::string> NfsDomain::RemainingCommands(const kit::Step& step, const kit::StepContext& context) {
+std::vector<std::string> NfsDomain::RemainingCommands(const kit::Step& step,
+                                                      const kit::StepContext& context) {
   if (node::NodeSteps::Owns(step)) return node_.RemainingCommands(step, context);
   const auto payload = FromPayload(step.payload);
   if (!payload.ok()) return {};
@@ -284,7 +303,8 @@ std::vector<std::string> NfsDomain::RemainingCommands(const kit::Step& step, con
     const auto before = LiveCaptureFrom(context.captured);
     for (const std::string& path : payload->put_live) {
       const auto live = before.ok() ? LiveOf(before->live, path) : std::vector<LiveExport>();
-      if (live.empty()) commands.push_back(fmt::format("exportfs -u CLIENT:{}  # for every client of it", path));
+      if (live.empty())
+        commands.push_back(fmt::format("exportfs -u CLIENT:{}  # for every client of it", path));
       for (const LiveExport& one : live) commands.push_back(ToText(ExportCommand(one)));
     }
     return commands;
@@ -298,7 +318,8 @@ std::vector<std::string> NfsDomain::RemainingCommands(const kit::Step& step, con
   const SetExport& set = payload->set;
   std::vector<std::string> commands;
   if (set.before) {
-    commands.push_back(fmt::format("# in {} the line of {} must be: {}", kOwnFile, set.path, RenderLine(*set.before)));
+    commands.push_back(
+        fmt::format("# in {} the line of {} must be: {}", kOwnFile, set.path, RenderLine(*set.before)));
   } else {
     commands.push_back(fmt::format("# in {} the line of {} must go", kOwnFile, set.path));
   }
@@ -307,7 +328,8 @@ std::vector<std::string> NfsDomain::RemainingCommands(const kit::Step& step, con
   return commands;
 }
 
-absl::StatusOr<kit::LedgerChange> NfsDomain::LedgerOf(const kit::Step& step, const kit::StepContext& context) {
+absl::StatusOr<kit::LedgerChange> NfsDomain::LedgerOf(const kit::Step& step,
+                                                      const kit::StepContext& context) {
   if (node::NodeSteps::Owns(step)) return node_.LedgerOf(step, context);
   PHX_ASSIGN_OR_RETURN(const StepPayload payload, FromPayload(step.payload));
   kit::LedgerChange change;
@@ -328,60 +350,6 @@ absl::StatusOr<kit::LedgerChange> NfsDomain::LedgerOf(const kit::Step& step, con
   }
   change.put.push_back(std::move(entry));
   return change;
-}
-
-absl::StatusOr<kit::VerifyReport> NfsDomain::Verify(const kit::VerifyInput& input) {
-  kit::VerifyReport report;
-  PHX_ASSIGN_OR_RETURN(const NfsState state, host_.Observe({}));
-  PHX_ASSIGN_OR_RETURN(const auto addresses, probe_.OwnAddresses());
-  for (const kit::Step& step : input.applied) {
-    if (node::NodeSteps::Owns(step)) continue;
-    PHX_ASSIGN_OR_RETURN(const StepPayload payload, FromPayload(step.payload));
-    if (payload.kind == Kind::kSetExport) {
-      PHX_RETURN_IF_ERROR(VerifyExport(payload.set, addresses, state.live, report));
-    }
-    for (const std::string& path : payload.put_live) {
-      const auto entry = OwnEntry(state, path);
-      PHX_RETURN_IF_ERROR(VerifyExport({path, entry, entry}, addresses, state.live, report));
-    }
-  }
-  return report;
-}
-
-absl::Status NfsDomain::VerifyExport(const SetExport& set, const std::vector<std::string>& addresses,
-                                     const std::vector<LiveExport>& live, kit::VerifyReport& report) {
-  const auto wrong = DifferencesOf(set.after.value_or(ExportEntry{set.path, {}}), live);
-  if (!wrong.empty()) return Internal("{}", fmt::join(wrong, "; "));
-  if (!set.after) {
-    report.probes.push_back(fmt::format("{}: exported no more", set.path));
-    return absl::OkStatus();
-  }
-  for (const ClientEntry& client : set.after->clients) {
-    const auto parsed = ParseClient(client.client);
-    if (!parsed.ok()) continue;
-    const ExportOptions options = Meaning(client.options);
-    const auto plain = std::find_if(options.flavours.begin(), options.flavours.end(),
-                                    [](const auto& flavour) { return flavour.first == "sys"; });
-    // Anything but sys wants a ticket that this service has not.
-    if (plain == options.flavours.end()) continue;
-    const auto address = std::find_if(addresses.begin(), addresses.end(),
-                                      [&](const std::string& own) { return Contains(*parsed, own); });
-    if (address == addresses.end()) continue;
-    const auto finding = probe_.Mount(*address, set.path);
-    if (!finding.ok()) return Annotate(finding.status(), set.path);
-    const bool must_write = !plain->second.read_only && !plain->second.root_squash && !plain->second.all_squash;
-    if (must_write && !finding->writable) {
-      return Internal("{} is mounted from {} and its root may not write, though it is exported rw,no_root_squash", set.path,
-                      *address);
-    }
-    report.probes.push_back(fmt::format("{}: NFSv{} mount from {}, {}", set.path, finding->version, *address,
-                                        finding->writable ? "root may write" : "root may read"));
-    return absl::OkStatus();
-  }
-  report.not_probed.push_back(fmt::format(
-      "{}: not probed by a mount: no address of this node is among its clients; the server's table says what was declared",
-      set.path));
-  return absl::OkStatus();
 }
 
 // Nothing that only an open transaction needs.

@@ -1,9 +1,10 @@
 // The NFS exports of a node as the kit's domain: plans, does, probes and undoes.
 //
 // Order: the server's package, then its unit, then our file, then one step for each export (before
-// them `exportfs -r`, where the server's table is not what our file says already). So an export comes live with
-// its step and goes with it; undo meets a running server too, and stopping that comes after. (`exportfs -r` writes its
-// table whether or not the server runs; the server's own start runs it as well, so that either order ends the same.)
+// them `exportfs -r`, where the server's table is not what our file says already). So an export comes live
+// with its step and goes with it; undo meets a running server too, and stopping that comes after. (`exportfs
+// -r` writes its table whether or not the server runs; the server's own start runs it as well, so that either
+// order ends the same.)
 #pragma once
 
 #include <functional>
@@ -44,7 +45,8 @@ class NfsDomain final : public kit::Domain {
   absl::Status Close(const std::string& run_id, bool committed) override;
 
  private:
-  absl::StatusOr<kit::ProbeResult> ProbeLive(const std::vector<std::string>& paths, const kit::StepContext& context);
+  absl::StatusOr<kit::ProbeResult> ProbeLive(const std::vector<std::string>& paths,
+                                             const kit::StepContext& context);
   absl::Status DoExport(const SetExport& set, const kit::StepContext& context);
   absl::StatusOr<kit::ProbeResult> ProbeFile(const kit::StepContext& context);
   absl::StatusOr<kit::ProbeResult> ProbeExport(const SetExport& set, const kit::StepContext& context);

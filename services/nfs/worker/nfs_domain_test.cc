@@ -57,7 +57,9 @@ class NfsDomainTest : public ::testing::Test {
     ASSERT_TRUE(files_->MakeDirectory(kExportsDirectory, {}).ok());
     ASSERT_TRUE(files_->Replace(path, {text, 0, 0, 0644}).ok());
   }
-  std::string Read(const std::string& path) { return files_->Read(path).value().value_or(FileState{}).content; }
+  std::string Read(const std::string& path) {
+    return files_->Read(path).value().value_or(FileState{}).content;
+  }
   std::string Dump() { return machine_->Dump().value(); }
 
   static ExportSpec Wanted(const std::string& path, std::string_view options = "rw,sync,no_subtree_check",
@@ -73,7 +75,8 @@ class NfsDomainTest : public ::testing::Test {
   }
   // The seed's three exports.
   void WantSeed() {
-    spec_.exports = {Wanted("/quickOS/shared-prod-data"), Wanted("/quickOS/shared-prod-data-sync", "rw,sync,no_root_squash"),
+    spec_.exports = {Wanted("/quickOS/shared-prod-data"),
+                     Wanted("/quickOS/shared-prod-data-sync", "rw,sync,no_root_squash"),
                      Wanted("/fastData/shared-bulk-data", "rw,async", {"10.0.0.0/24", "10.1.0.5"})};
   }
   void MountSeed() {
@@ -91,7 +94,9 @@ class NfsDomainTest : public ::testing::Test {
     for (size_t i = 0; i < driver.plan().steps.size(); ++i) ids.push_back(driver.StepAt(i).id);
     return ids;
   }
-  absl::StatusOr<kit::VerifyReport> Verify(const StepDriver& driver) { return domain_->Verify({driver.plan().steps, nullptr}); }
+  absl::StatusOr<kit::VerifyReport> Verify(const StepDriver& driver) {
+    return domain_->Verify({driver.plan().steps, nullptr});
+  }
 
   std::string directory_;
   std::shared_ptr<kit::Machine> machine_;
@@ -109,9 +114,10 @@ TEST_F(NfsDomainTest, TheSeedOnABareNode) {
   // The file systems come from another participant, with its steps.
   StepDriver driver(*domain_, {"path:/quickOS", "path:/fastData"});
   ASSERT_TRUE(driver.Prepare({}, kRun).ok());
-  EXPECT_THAT(Ids(driver), ElementsAre("package:nfs-kernel-server", "unit:nfs-server.service",
-                                       "file:/etc/exports.d/phoenix.exports", "export:/fastData/shared-bulk-data",
-                                       "export:/quickOS/shared-prod-data", "export:/quickOS/shared-prod-data-sync"));
+  EXPECT_THAT(Ids(driver),
+              ElementsAre("package:nfs-kernel-server", "unit:nfs-server.service",
+                          "file:/etc/exports.d/phoenix.exports", "export:/fastData/shared-bulk-data",
+                          "export:/quickOS/shared-prod-data", "export:/quickOS/shared-prod-data-sync"));
   MountSeed();
   const absl::Status applied = driver.Apply();
   ASSERT_TRUE(applied.ok()) << applied;
@@ -167,8 +173,8 @@ TEST_F(NfsDomainTest, UndoOnABareNodeLeavesThePackageOnly) {
   EXPECT_THAT(driver.plan().steps[0].remainder, HasSubstr("nfs-kernel-server"));
 }
 
-// Properties 1, 2 and 3: done twice is done once; failing after any step and undoing, once or twice, gives the node as it
-// was before.
+// Properties 1, 2 and 3: done twice is done once; failing after any step and undoing, once or twice, gives
+// the node as it was before.
 TEST_F(NfsDomainTest, AnyNumberOfStepsUndoneGivesTheNodeAsItWas) {
   Ready();
   Write("/etc/exports.d/mine.exports", "/srv/iso *(ro,no_subtree_check)\n");
@@ -235,7 +241,8 @@ TEST_F(NfsDomainTest, FaultsAtEveryStepLeaveNothingBehind) {
       ASSERT_TRUE(machine_->PlanFault(operation, effect).ok());
       const bool told = driver.Apply().ok();
       // exportfs's word is not asked for: where it has done its work, the step is done.
-      EXPECT_EQ(told, std::string(operation) == "nfs.exportfs" && std::string(effect) == "lie") << operation << effect;
+      EXPECT_EQ(told, std::string(operation) == "nfs.exportfs" && std::string(effect) == "lie")
+          << operation << effect;
       const absl::Status undone = driver.Undo();
       ASSERT_TRUE(undone.ok()) << operation << " " << effect << ": " << undone;
       ASSERT_EQ(Dump(), before) << operation << " " << effect;
@@ -297,8 +304,9 @@ TEST_F(NfsDomainTest, AChangeByOthersIsNeitherDoneOverNorUndone) {
   EXPECT_EQ(domain_->Undo(step, context).code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(domain_->Do(step, context).code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(Dump(), changed);
-  EXPECT_THAT(domain_->RemainingCommands(step, context),
-              ElementsAre(HasSubstr("the line of /quickOS/shared-prod-data must go"), "exportfs -r", "exportfs -s"));
+  EXPECT_THAT(
+      domain_->RemainingCommands(step, context),
+      ElementsAre(HasSubstr("the line of /quickOS/shared-prod-data must go"), "exportfs -r", "exportfs -s"));
 }
 
 TEST_F(NfsDomainTest, AnExportMadeByHandDuringTheRunIsNotCut) {
@@ -431,11 +439,25 @@ TEST_F(NfsDomainTest, AnExportWhosePathGoesMustGoItself) {
   EXPECT_THAT(driver.plan().steps[0].removes, ElementsAre("export:/quickOS/shared-prod-data"));
 }
 
+TEST_F(NfsDomainTest, N7_ConnectedClientsAreReadFromTheKernel) {
+  Ready();
+  for (const char* path : {"/proc", "/proc/fs", "/proc/fs/nfsd", "/proc/fs/nfsd/clients",
+                           "/proc/fs/nfsd/clients/3", "/proc/fs/nfsd/clients/9"}) {
+    ASSERT_TRUE(files_->MakeDirectory(path, {}).ok());
+  }
+  Write("/proc/fs/nfsd/clients/3/info", "clientid: 0x1\naddress: \"10.0.0.5:872\"\nstatus: confirmed\n");
+  Write("/proc/fs/nfsd/clients/9/info", "clientid: 0x2\naddress: \"[fd00::7]:872\"\n");
+  EXPECT_THAT(host_->Observe({})->connected, ElementsAre("10.0.0.5", "[fd00::7]"));
+  const std::string first = domain_->MakePlan({})->base_fingerprint;
+  ASSERT_TRUE(files_->Remove("/proc/fs/nfsd/clients/3/info").ok());
+  EXPECT_EQ(domain_->MakePlan({})->base_fingerprint, first);
+}
+
 TEST_F(NfsDomainTest, VerifyMountsWhereTheNodeIsItsOwnClient) {
   Ready();
   Put("nfs.address", "10.0.0.11", {});
-  spec_.exports = {Wanted("/quickOS/a", "rw,no_root_squash"), Wanted("/quickOS/b", "rw"), Wanted("/quickOS/c", "rw,sec=krb5"),
-                   Wanted("/quickOS/d", "rw", {"192.168.0.0/24"})};
+  spec_.exports = {Wanted("/quickOS/a", "rw,no_root_squash"), Wanted("/quickOS/b", "rw"),
+                   Wanted("/quickOS/c", "rw,sec=krb5"), Wanted("/quickOS/d", "rw", {"192.168.0.0/24"})};
   MountSeed();
   StepDriver driver(*domain_);
   Commit(driver);
@@ -448,7 +470,8 @@ TEST_F(NfsDomainTest, VerifyMountsWhereTheNodeIsItsOwnClient) {
                                               HasSubstr("/quickOS/d: not probed by a mount: ")));
   EXPECT_EQ(Dump(), before);
   ASSERT_TRUE(machine_->PlanFault("nfs.mount:/quickOS/b", "fail").ok());
-  EXPECT_THAT(Message(Verify(driver).status()), HasSubstr("/quickOS/b: NFSv4 mount of 10.0.0.11:/quickOS/b failed"));
+  EXPECT_THAT(Message(Verify(driver).status()),
+              HasSubstr("/quickOS/b: NFSv4 mount of 10.0.0.11:/quickOS/b failed"));
 }
 
 // N6: a file system that is not mounted is not exported, and Verify says so.
@@ -485,7 +508,8 @@ TEST_F(NfsDomainTest, ObserveTellsOursForeignAndHandMade) {
   ASSERT_TRUE(fields.ok());
   std::vector<std::string> lines;
   for (const auto& field : *fields) {
-    if (field.field.starts_with("active")) lines.push_back(field.key + " " + field.field + " " + field.value + " " + field.source);
+    if (field.field.starts_with("active"))
+      lines.push_back(field.key + " " + field.field + " " + field.value + " " + field.source);
   }
   EXPECT_THAT(lines, ElementsAre("export:/quickOS/a active 10.0.0.0/24 yes /etc/exports.d/phoenix.exports",
                                  "export:/srv/iso active * yes /etc/exports",

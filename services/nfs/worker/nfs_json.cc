@@ -95,10 +95,15 @@ absl::StatusOr<std::optional<ExportEntry>> EntryFromJson(const Json& json) {
 
 std::string ToPayload(const StepPayload& payload) {
   if (payload.kind == StepPayload::Kind::kMakeFile) return Json{{"nfs", "file"}}.dump();
-  if (payload.kind == StepPayload::Kind::kPutLive) return Json{{"nfs", "live"}, {"paths", payload.put_live}}.dump();
+  if (payload.kind == StepPayload::Kind::kPutLive)
+    return Json{{"nfs", "live"}, {"paths", payload.put_live}}.dump();
   const SetExport& set = payload.set;
-  return Json{{"nfs", "export"},           {"path", set.path},       {"before", ToJson(set.before)},
-              {"after", ToJson(set.after)}, {"created", set.created}, {"path_there", set.path_there}}
+  return Json{{"nfs", "export"},
+              {"path", set.path},
+              {"before", ToJson(set.before)},
+              {"after", ToJson(set.after)},
+              {"created", set.created},
+              {"path_there", set.path_there}}
       .dump();
 }
 

@@ -43,8 +43,8 @@ struct LiveCapture {
 std::string ToText(const LiveCapture& capture);
 absl::StatusOr<LiveCapture> LiveCaptureFrom(std::string_view text);
 
-// What undo needs of an export: its former entry in our file, and for the comparison right before the step what the
-// server exports of that path besides (nothing, or the step is refused).
+// What undo needs of an export: its former entry in our file, and for the comparison right before the step
+// what the server exports of that path besides (nothing, or the step is refused).
 struct ExportCapture {
   std::optional<ExportEntry> entry;
   std::vector<LiveExport> besides;

@@ -39,7 +39,8 @@ kit::Step RenderMakeFile(bool make_directory) {
   step.id = kit::Key("file", kOwnFile);
   step.resource = kOwnFile;
   step.action = "create exports file";
-  if (make_directory) step.diffs.push_back({"directory", "", std::string(kExportsDirectory) + " root:root 0755"});
+  if (make_directory)
+    step.diffs.push_back({"directory", "", std::string(kExportsDirectory) + " root:root 0755"});
   step.diffs.push_back({"file", "", "root:root 0644, without exports"});
   step.undo = make_directory ? "remove the file, and the directory if it is empty" : "remove the file";
   if (make_directory) step.commands.push_back(fmt::format("install -d -m 0755 {}", kExportsDirectory));
@@ -127,8 +128,9 @@ std::vector<node::FirewallRule> RulesFor(const std::vector<std::string>& clients
 }
 
 std::string Fingerprint(const NfsState& state, const std::string& node_text) {
-  std::string text = fmt::format("nfs state 1\ndirectory {} file {} problem {}\nmountd {}\n", state.directory,
-                                 state.own_file, state.own_problem, state.mountd_port);
+  std::string text =
+      fmt::format("nfs state 1\ndirectory {} file {} problem {}\nmountd {} root {}\n", state.directory,
+                  state.own_file, state.own_problem, state.mountd_port, state.root_directory);
   for (const auto& [path, entry] : state.own) text += "own " + RenderLine(entry) + "\n";
   for (const auto& foreign : state.foreign) {
     text += fmt::format("foreign {} {} {}({}){}\n", foreign.file, QuotePath(foreign.path), foreign.client,
@@ -140,7 +142,8 @@ std::string Fingerprint(const NfsState& state, const std::string& node_text) {
   std::sort(live.begin(), live.end());
   for (const auto& line : live) text += line;
   for (const auto& [path, seen] : state.paths) {
-    text += fmt::format("path {} {} {} {}\n", QuotePath(path), seen.directory, seen.mount_point, seen.file_system);
+    text += fmt::format("path {} {} {} {}\n", QuotePath(path), seen.directory, seen.mount_point,
+                        seen.file_system);
   }
   return Sha256Hex(text + node_text);
 }

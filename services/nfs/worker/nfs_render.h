@@ -24,8 +24,9 @@ kit::Step RenderPutLive(const NfsPlan& plan, const NfsState& state, const std::s
 // `after_live`: the plan puts the file live first.
 kit::Step RenderSetExport(const SetExport& set, const std::set<std::string>& there, bool after_live);
 
-// The ports that a client needs: NFSv4's one; those of NFSv3 as well where mountd is pinned to a port (nfs.conf), since
-// otherwise it takes another one at every start, and opening the portmapper alone would serve nobody. Loopback needs none.
+// The ports that a client needs: NFSv4's one; those of NFSv3 as well where mountd is pinned to a port
+// (nfs.conf), since otherwise it takes another one at every start, and opening the portmapper alone would
+// serve nobody. Loopback needs none.
 std::vector<node::FirewallRule> RulesFor(const std::vector<std::string>& clients, int mountd_port);
 
 // SHA-256 over what a plan was made from.

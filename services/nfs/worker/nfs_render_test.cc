@@ -44,8 +44,9 @@ TEST(RenderSetExport, ShowsWhatEachClientGets) {
   const kit::Step step = RenderSetExport({"/tank/a b", kEntry, after, true, true}, {}, false);
   EXPECT_EQ(step.action, "change export");
   EXPECT_EQ(step.step_class, kit::StepClass::kExact);
-  EXPECT_THAT(step.diffs, ElementsAre(kit::FieldDiff{"client 10.0.0.0/24", "rw,sync", "ro"},
-                                      kit::FieldDiff{"client @g", "ro", ""}, kit::FieldDiff{"client box", "", "rw"}));
+  EXPECT_THAT(step.diffs,
+              ElementsAre(kit::FieldDiff{"client 10.0.0.0/24", "rw,sync", "ro"},
+                          kit::FieldDiff{"client @g", "ro", ""}, kit::FieldDiff{"client box", "", "rw"}));
   EXPECT_EQ(step.undo, "put back: \"/tank/a\\040b\" 10.0.0.0/24(rw,sync) @g(ro)");
 }
 
