@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/host/files.h"
@@ -249,6 +250,22 @@ TEST_P(NfsHostContract, ExportsMadeByHandAreNotCut) {
   EXPECT_EQ(host().PutLive({}, nullptr).code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(Live(other_), ::testing::SizeIs(1));
   EXPECT_THAT(Seen().own, ::testing::IsEmpty());
+}
+
+TEST_P(NfsHostContract, EntriesSetAtTheSameTimeAreAllThere) {
+  ASSERT_TRUE(host().MakeOwnFile().ok());
+  std::vector<std::thread> threads;
+  std::vector<absl::Status> answers(4);
+  for (size_t i = 0; i < answers.size(); ++i) {
+    const std::string path = bench_->MakeDirectory("t" + std::to_string(i));
+    threads.emplace_back([&, i, path] { answers[i] = Set(Entry(path)); });
+  }
+  for (auto& thread : threads) thread.join();
+  for (const auto& answer : answers) EXPECT_TRUE(answer.ok()) << answer;
+  const NfsState state = Seen();
+  EXPECT_EQ(state.own.size(), answers.size());
+  for (const auto& [path, entry] : state.own)
+    EXPECT_THAT(DifferencesOf(entry, state.live), ::testing::IsEmpty());
 }
 
 TEST_P(NfsHostContract, OwnerAndModeOfOurFileAreKept) {

@@ -56,6 +56,12 @@ absl::Status CheckState(const NfsSpec& spec, const NfsState& state) {
                                "and put the rest back",
                                kOwnFile, state.own_problem, kExportsDirectory)});
   }
+  if (!state.root_directory.empty() && state.root_directory != "/") {
+    problems.push_back({"/etc/nfs.conf",
+                        fmt::format("nfs.conf sets rootdir={}, so that a path in an exports file is not the "
+                                    "path on the node; Phoenix does not export below it",
+                                    state.root_directory)});
+  }
   for (const ExportSpec& wanted : spec.exports) {
     if (wanted.presence == Presence::kPresent) CheckForeign(wanted, state, problems);
   }
@@ -93,6 +99,21 @@ void NoteOrphans(const NfsSpec& spec, const NfsState& state, const OwnedPaths& o
                      "declared with \"state\": \"absent\"",
                      path, fmt::join(clients, ", "))});
   }
+}
+
+// Who may be cut off where a client loses its export.
+void NoteConnected(const SetExport& step, const NfsState& state, NfsPlan& plan) {
+  if (!step.before || state.connected.empty()) return;
+  const bool takes =
+      std::any_of(step.before->clients.begin(), step.before->clients.end(), [&](const ClientEntry& client) {
+        return !step.after ||
+               std::none_of(step.after->clients.begin(), step.after->clients.end(),
+                            [&](const ClientEntry& kept) { return kept.client == client.client; });
+      });
+  if (!takes) return;
+  plan.notes.push_back({true, step.path,
+                        fmt::format("{} is taken from clients; connected to this server are now: {}",
+                                    step.path, fmt::join(state.connected, ", "))});
 }
 
 // Entries of our file that are not declared now and not live as they say.
@@ -197,6 +218,7 @@ absl::StatusOr<NfsPlan> PlanExports(const NfsSpec& spec, const NfsState& state, 
     } else if (!step.before) {
       continue;
     }
+    NoteConnected(step, state, plan);
     plan.exports.push_back(std::move(step));
   }
   std::sort(plan.exports.begin(), plan.exports.end(),

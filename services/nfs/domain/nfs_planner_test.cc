@@ -233,6 +233,30 @@ TEST(NfsPlanner, OurFileEditedByOthersIsNotOverwritten) {
   EXPECT_THAT(Message(PlanError({{Wanted("/tank/a")}}, state)), HasSubstr("line 4 was changed by others"));
 }
 
+// N7: who is there now is told before an export goes.
+TEST(NfsPlanner, N7_ConnectedClientsAreToldWhereAnExportIsTaken) {
+  ExportSpec absent = Wanted("/tank/a");
+  absent.presence = Presence::kAbsent;
+  NfsState state = With(Node(), EntryOf(Wanted("/tank/a"), ""));
+  state.connected = {"10.0.0.5", "10.0.0.6"};
+  const auto gone = PlanExports({{absent}}, state, {{"/tank/a", true}});
+  ASSERT_TRUE(gone.ok()) << gone.status();
+  ASSERT_THAT(gone->notes, SizeIs(1));
+  EXPECT_THAT(gone->notes[0].text, HasSubstr("10.0.0.5, 10.0.0.6"));
+  const auto kept = PlanExports({{Wanted("/tank/a", {"10.0.0.0/24"}, {"ro"})}}, state, {{"/tank/a", true}});
+  EXPECT_THAT(kept->notes, IsEmpty());
+  const auto other = PlanExports({{Wanted("/tank/a", {"10.9.0.0/24"})}}, state, {{"/tank/a", true}});
+  EXPECT_THAT(other->notes, SizeIs(1));
+}
+
+TEST(NfsPlanner, PathsThatDoNotMeanTheNodesPathsAreRefused) {
+  NfsState state = Node();
+  state.root_directory = "/";
+  EXPECT_TRUE(PlanExports({{Wanted("/tank/a")}}, state, {}).ok());
+  state.root_directory = "/export";
+  EXPECT_THAT(Message(PlanError({{Wanted("/tank/a")}}, state)), HasSubstr("rootdir=/export"));
+}
+
 TEST(NfsPlanner, AllProblemsOfASpecAreToldAtOnce) {
   NfsSpec spec{{Wanted("tank/a"), Wanted("/tank/a/", {"10.0.0.0/24"}), Wanted("/tank/b", {}),
                 Wanted("/tank/c", {"10.0.0.0/24", "10.0.0.4/24"}),

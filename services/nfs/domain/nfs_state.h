@@ -37,8 +37,12 @@ struct NfsState {
   std::vector<LiveExport> live;
   // The paths that were asked for.
   std::map<std::string, PathState> paths;
-  // Pinned ports of rpc.mountd in nfs.conf; 0 where it takes any.
+  // Addresses of the NFSv4 clients that the server knows now. Moves by itself: for people only.
+  std::vector<std::string> connected;
+  // rpc.mountd's port in nfs.conf; 0 where it takes any.
   int mountd_port = 0;
+  // Where nfs.conf has every exported path begin; empty for /.
+  std::string root_directory;
 };
 
 }  // namespace phoenix::nfs

@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
 #include "services/nfs/domain/export_match.h"
 #include "services/nfs/domain/spec_check.h"
 #include "services/nfs/host/exports_file.h"
+#include "services/nfs/host/server_conf.h"
 
 namespace phoenix::nfs {
 namespace {
@@ -32,30 +34,6 @@ std::vector<LiveExport> LostIn(const std::vector<LiveExport>& before, const std:
 bool IsIn(const std::vector<LiveExport>& live, const LiveExport& one) {
   return std::any_of(live.begin(), live.end(),
                      [&](const LiveExport& other) { return ToText(other) == ToText(one); });
-}
-
-// mountd's port in nfs.conf: "[mountd]" … "port=32767".
-int MountdPortIn(const std::string& text) {
-  int port = 0;
-  std::string section;
-  size_t at = 0;
-  while (at < text.size()) {
-    const size_t end = std::min(text.find('\n', at), text.size());
-    std::string line = text.substr(at, end - at);
-    at = end + 1;
-    line.erase(
-        std::remove_if(line.begin(), line.end(), [](char c) { return c == ' ' || c == '\t' || c == '\r'; }),
-        line.end());
-    if (line.starts_with('[')) section = line;
-    if (section != "[mountd]" || !line.starts_with("port=")) continue;
-    int value = 0;
-    for (const char c : line.substr(5)) {
-      if (c < '0' || c > '9' || value > 65535) break;
-      value = value * 10 + (c - '0');
-    }
-    port = value <= 65535 ? value : 0;
-  }
-  return port;
 }
 
 }  // namespace
@@ -100,11 +78,55 @@ absl::StatusOr<NfsState> ExportsHost::Observe(const std::vector<std::string>& pa
   for (const std::string& path : paths) {
     PHX_ASSIGN_OR_RETURN(state.paths[path], LookAt(path));
   }
-  for (const char* name : {"/etc/nfs.conf", "/etc/nfs.conf.d/local.conf"}) {
-    const auto conf = files_.Read(name);
-    if (conf.ok() && *conf) state.mountd_port = std::max(state.mountd_port, MountdPortIn((*conf)->content));
-  }
+  PHX_RETURN_IF_ERROR(ReadServerConf(state));
+  state.connected = Connected();
   return state;
+}
+
+absl::Status ExportsHost::ReadServerConf(NfsState& state) {
+  // Later files decide, as nfs-utils reads them.
+  std::vector<std::string> names = {"/etc/nfs.conf"};
+  PHX_ASSIGN_OR_RETURN(const auto listed, files_.List("/etc/nfs.conf.d"));
+  for (const std::string& name : listed) {
+    if (!name.starts_with('.') && name.ends_with(".conf")) names.push_back("/etc/nfs.conf.d/" + name);
+  }
+  for (const std::string& name : names) {
+    const auto conf = files_.Read(name);
+    if (!conf.ok()) return Annotate(conf.status(), "read " + name);
+    if (!*conf) continue;
+    if (const auto port = ServerConfValue((*conf)->content, "mountd", "port")) {
+      int number = 0;
+      const auto [end, error] = std::from_chars(port->data(), port->data() + port->size(), number);
+      state.mountd_port =
+          error == std::errc() && end == port->data() + port->size() && number <= 65535 ? number : 0;
+    }
+    if (const auto root = ServerConfValue((*conf)->content, "exports", "rootdir"))
+      state.root_directory = *root;
+  }
+  return absl::OkStatus();
+}
+
+std::vector<std::string> ExportsHost::Connected() const {
+  // One directory for each client; its file "info" has a line: address: "10.0.0.5:872".
+  constexpr char kClients[] = "/proc/fs/nfsd/clients";
+  constexpr std::string_view kField = "address: \"";
+  std::vector<std::string> addresses;
+  const auto clients = files_.List(kClients);
+  if (!clients.ok()) return addresses;
+  for (const std::string& client : *clients) {
+    // A client that leaves meanwhile is none.
+    const auto info = files_.Read(fmt::format("{}/{}/info", kClients, client));
+    if (!info.ok() || !*info) continue;
+    const std::string& text = (*info)->content;
+    const auto begin = text.find(kField);
+    if (begin == std::string::npos) continue;
+    const auto first = begin + kField.size();
+    const auto last = text.rfind(':', text.find('"', first));
+    if (last != std::string::npos && last > first) addresses.push_back(text.substr(first, last - first));
+  }
+  std::sort(addresses.begin(), addresses.end());
+  addresses.erase(std::unique(addresses.begin(), addresses.end()), addresses.end());
+  return addresses;
 }
 
 absl::Status ExportsHost::MakeOwnFile() {

@@ -40,6 +40,8 @@ class ExportsHost : public NfsHost {
 
  private:
   absl::Status ReadForeign(NfsState& state);
+  absl::Status ReadServerConf(NfsState& state);
+  std::vector<std::string> Connected() const;
   absl::StatusOr<std::vector<LiveExport>> LiveNow();
   absl::Status PutInPlace(const std::string& text, const EntryChange& change, const NfsState& before,
                           const ChildObserver& on_child) ABSL_EXCLUSIVE_LOCKS_REQUIRED(own_file_);

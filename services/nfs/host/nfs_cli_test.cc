@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "services/nfs/host/nfs_command.h"
+#include "services/nfs/host/server_conf.h"
 
 namespace phoenix::nfs {
 namespace {
@@ -29,10 +30,26 @@ TEST(MountOf, AMountOverAnotherHidesIt) {
 
 TEST(MountOf, NothingIsKnownWithoutMounts) { EXPECT_EQ(MountOf("", "/a"), PathState{}); }
 
+TEST(ServerConfValue, TheLastValueOfTheSectionCounts) {
+  constexpr char kConf[] =
+      "[mountd]\n# port=1\n manage-gids = y\nPort = 2\n[nfsd]\nport=3\n[MOUNTD]\nport=\"4\" \n[";
+  EXPECT_EQ(ServerConfValue(kConf, "mountd", "port"), "4");
+  EXPECT_EQ(ServerConfValue(kConf, "nfsd", "port"), "3");
+  EXPECT_EQ(ServerConfValue(kConf, "statd", "port"), std::nullopt);
+  EXPECT_EQ(ServerConfValue("", "mountd", "port"), std::nullopt);
+}
+
 // Trap 16: the server is never restarted for an export.
 TEST(NfsCommand, Trap16_OneCommandReexportsAndNothingRestarts) {
   EXPECT_EQ(ReexportCommand().program, "/usr/sbin/exportfs");
   EXPECT_THAT(ReexportCommand().args, ::testing::ElementsAre("-r"));
+}
+
+TEST(NfsCommand, ByHandNamesClientAndPath) {
+  EXPECT_THAT(ExportCommand({"/a b", "10.0.0.0/24", {"rw", "sync"}}).args,
+              ::testing::ElementsAre("-i", "-o", "rw,sync", "10.0.0.0/24:/a b"));
+  EXPECT_THAT(UnexportCommand({"/a", "fd00::/64", {}}).args, ::testing::ElementsAre("-u", "[fd00::]/64:/a"));
+  EXPECT_THAT(UnexportCommand({"/a", "fd00::1", {}}).args, ::testing::ElementsAre("-u", "[fd00::1]:/a"));
 }
 
 }  // namespace

@@ -9,7 +9,6 @@
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
 #include "services/kit/plan/keys.h"
-#include "services/nfs/domain/client.h"
 #include "services/nfs/domain/export_match.h"
 #include "services/nfs/domain/export_options.h"
 #include "services/nfs/host/exports_file.h"
@@ -351,63 +350,6 @@ absl::StatusOr<kit::LedgerChange> NfsDomain::LedgerOf(const kit::Step& step,
   }
   change.put.push_back(std::move(entry));
   return change;
-}
-
-absl::StatusOr<kit::VerifyReport> NfsDomain::Verify(const kit::VerifyInput& input) {
-  kit::VerifyReport report;
-  PHX_ASSIGN_OR_RETURN(const NfsState state, host_.Observe({}));
-  PHX_ASSIGN_OR_RETURN(const auto addresses, probe_.OwnAddresses());
-  for (const kit::Step& step : input.applied) {
-    if (node::NodeSteps::Owns(step)) continue;
-    PHX_ASSIGN_OR_RETURN(const StepPayload payload, FromPayload(step.payload));
-    if (payload.kind == Kind::kSetExport) {
-      PHX_RETURN_IF_ERROR(VerifyExport(payload.set, addresses, state.live, report));
-    }
-    for (const std::string& path : payload.put_live) {
-      const auto entry = OwnEntry(state, path);
-      PHX_RETURN_IF_ERROR(VerifyExport({path, entry, entry}, addresses, state.live, report));
-    }
-  }
-  return report;
-}
-
-absl::Status NfsDomain::VerifyExport(const SetExport& set, const std::vector<std::string>& addresses,
-                                     const std::vector<LiveExport>& live, kit::VerifyReport& report) {
-  const auto wrong = DifferencesOf(set.after.value_or(ExportEntry{set.path, {}}), live);
-  if (!wrong.empty()) return Internal("{}", fmt::join(wrong, "; "));
-  if (!set.after) {
-    report.probes.push_back(fmt::format("{}: exported no more", set.path));
-    return absl::OkStatus();
-  }
-  for (const ClientEntry& client : set.after->clients) {
-    const auto parsed = ParseClient(client.client);
-    if (!parsed.ok()) continue;
-    const ExportOptions options = Meaning(client.options);
-    const auto plain = std::find_if(options.flavours.begin(), options.flavours.end(),
-                                    [](const auto& flavour) { return flavour.first == "sys"; });
-    // Anything but sys wants a ticket that this service has not.
-    if (plain == options.flavours.end()) continue;
-    const auto address = std::find_if(addresses.begin(), addresses.end(),
-                                      [&](const std::string& own) { return Contains(*parsed, own); });
-    if (address == addresses.end()) continue;
-    const auto finding = probe_.Mount(*address, set.path);
-    if (!finding.ok()) return Annotate(finding.status(), set.path);
-    const bool must_write =
-        !plain->second.read_only && !plain->second.root_squash && !plain->second.all_squash;
-    if (must_write && !finding->writable) {
-      return Internal(
-          "{} is mounted from {} and its root may not write, though it is exported rw,no_root_squash",
-          set.path, *address);
-    }
-    report.probes.push_back(fmt::format("{}: NFSv{} mount from {}, {}", set.path, finding->version, *address,
-                                        finding->writable ? "root may write" : "root may read"));
-    return absl::OkStatus();
-  }
-  report.not_probed.push_back(
-      fmt::format("{}: not probed by a mount: no address of this node is among its clients; the server's "
-                  "table says what was declared",
-                  set.path));
-  return absl::OkStatus();
 }
 
 // Nothing that only an open transaction needs.

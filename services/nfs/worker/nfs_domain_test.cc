@@ -439,6 +439,20 @@ TEST_F(NfsDomainTest, AnExportWhosePathGoesMustGoItself) {
   EXPECT_THAT(driver.plan().steps[0].removes, ElementsAre("export:/quickOS/shared-prod-data"));
 }
 
+TEST_F(NfsDomainTest, N7_ConnectedClientsAreReadFromTheKernel) {
+  Ready();
+  for (const char* path : {"/proc", "/proc/fs", "/proc/fs/nfsd", "/proc/fs/nfsd/clients",
+                           "/proc/fs/nfsd/clients/3", "/proc/fs/nfsd/clients/9"}) {
+    ASSERT_TRUE(files_->MakeDirectory(path, {}).ok());
+  }
+  Write("/proc/fs/nfsd/clients/3/info", "clientid: 0x1\naddress: \"10.0.0.5:872\"\nstatus: confirmed\n");
+  Write("/proc/fs/nfsd/clients/9/info", "clientid: 0x2\naddress: \"[fd00::7]:872\"\n");
+  EXPECT_THAT(host_->Observe({})->connected, ElementsAre("10.0.0.5", "[fd00::7]"));
+  const std::string first = domain_->MakePlan({})->base_fingerprint;
+  ASSERT_TRUE(files_->Remove("/proc/fs/nfsd/clients/3/info").ok());
+  EXPECT_EQ(domain_->MakePlan({})->base_fingerprint, first);
+}
+
 TEST_F(NfsDomainTest, VerifyMountsWhereTheNodeIsItsOwnClient) {
   Ready();
   Put("nfs.address", "10.0.0.11", {});

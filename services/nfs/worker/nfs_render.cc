@@ -128,8 +128,9 @@ std::vector<node::FirewallRule> RulesFor(const std::vector<std::string>& clients
 }
 
 std::string Fingerprint(const NfsState& state, const std::string& node_text) {
-  std::string text = fmt::format("nfs state 1\ndirectory {} file {} problem {}\nmountd {}\n", state.directory,
-                                 state.own_file, state.own_problem, state.mountd_port);
+  std::string text =
+      fmt::format("nfs state 1\ndirectory {} file {} problem {}\nmountd {} root {}\n", state.directory,
+                  state.own_file, state.own_problem, state.mountd_port, state.root_directory);
   for (const auto& [path, entry] : state.own) text += "own " + RenderLine(entry) + "\n";
   for (const auto& foreign : state.foreign) {
     text += fmt::format("foreign {} {} {}({}){}\n", foreign.file, QuotePath(foreign.path), foreign.client,
