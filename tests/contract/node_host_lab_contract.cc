@@ -50,8 +50,7 @@ class LabEnvironment {
   std::string package() { return "nfs-kernel-server"; }
   std::string package_unit() { return "nfs-server.service"; }
   void RemovePackage() {
-    Must("/usr/bin/apt-get", {"purge", "--yes", "--quiet", package()},
-         {"DEBIAN_FRONTEND=noninteractive"});
+    Must("/usr/bin/apt-get", {"purge", "--yes", "--quiet", package()}, {"DEBIAN_FRONTEND=noninteractive"});
   }
 
  private:
