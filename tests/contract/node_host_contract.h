@@ -105,12 +105,15 @@ TYPED_TEST_P(NodeHostContract, AUnitIsEnabledForGoodOrForThisBoot) {
   ASSERT_TRUE(this->host().Enable(unit, false, this->observer_).ok());
   EXPECT_EQ(this->Unit(unit).enablement, "enabled");
   EXPECT_TRUE(this->Unit(unit).Enabled());
-  ASSERT_TRUE(this->host().Disable(unit, this->observer_).ok());
   ASSERT_TRUE(this->host().Enable(unit, true, this->observer_).ok());
+  EXPECT_EQ(this->Unit(unit).enablement, "enabled");
+  ASSERT_TRUE(this->host().Disable(unit, false, this->observer_).ok());
   EXPECT_EQ(this->Unit(unit).enablement, "enabled-runtime");
   EXPECT_FALSE(this->Unit(unit).Enabled());
-  ASSERT_TRUE(this->host().Disable(unit, this->observer_).ok());
-  ASSERT_TRUE(this->host().Disable(unit, this->observer_).ok());
+  for (int times = 0; times < 2; ++times) {
+    ASSERT_TRUE(this->host().Disable(unit, true, this->observer_).ok());
+    ASSERT_TRUE(this->host().Disable(unit, false, this->observer_).ok());
+  }
   EXPECT_EQ(this->Unit(unit).enablement, "disabled");
   EXPECT_FALSE(this->Unit(unit).active);
 }

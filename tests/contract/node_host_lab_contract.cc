@@ -67,7 +67,9 @@ class LabEnvironment {
     }
     ~Ufw() {
       // The environment that switched it on is gone by now.
-      if (was_off) EXPECT_EQ(std::system("/usr/sbin/ufw disable && /usr/sbin/ufw delete allow 22/tcp"), 0);
+      if (was_off) {
+        EXPECT_EQ(std::system("/usr/sbin/ufw disable && /usr/sbin/ufw delete allow 22/tcp"), 0);
+      }
     }
     bool active = false;
     bool was_off = false;
@@ -88,7 +90,9 @@ class LabEnvironment {
     command.limit = std::chrono::minutes(15);
     const auto result = runner_.Run(command);
     EXPECT_TRUE(result.ok()) << result.status();
-    if (result.ok()) EXPECT_EQ(result->exit_code, 0) << ToText(command) << "\n" << result->out << result->err;
+    if (result.ok()) {
+      EXPECT_EQ(result->exit_code, 0) << ToText(command) << "\n" << result->out << result->err;
+    }
   }
 
   PosixCommandRunner runner_;

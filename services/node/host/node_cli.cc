@@ -156,11 +156,7 @@ absl::Status NodeCli::WriteRecord(const std::string& package, const InstallRecor
   return files_.Replace(RecordPath(package), {json.dump() + "\n", 0, 0, 0644});
 }
 
-absl::Status NodeCli::RemoveRecord(const std::string& package) {
-  PHX_RETURN_IF_ERROR(files_.Remove(RecordPath(package)));
-  const absl::Status removed = files_.RemoveDirectory(kRecords);
-  return removed.code() == absl::StatusCode::kFailedPrecondition ? absl::OkStatus() : removed;
-}
+absl::Status NodeCli::RemoveRecord(const std::string& package) { return files_.Remove(RecordPath(package)); }
 
 absl::StatusOr<std::vector<std::string>> NodeCli::UnitsOf(const std::vector<std::string>& packages) {
   if (packages.empty()) return std::vector<std::string>();
@@ -201,8 +197,8 @@ absl::Status NodeCli::Enable(const std::string& unit, bool runtime, const ChildO
   return Run(runner_, EnableUnit(unit, runtime), observer);
 }
 
-absl::Status NodeCli::Disable(const std::string& unit, const ChildObserver& observer) {
-  return Run(runner_, DisableUnit(unit), observer);
+absl::Status NodeCli::Disable(const std::string& unit, bool runtime, const ChildObserver& observer) {
+  return Run(runner_, DisableUnit(unit, runtime), observer);
 }
 
 absl::Status NodeCli::Start(const std::string& unit, const ChildObserver& observer) {

@@ -38,7 +38,7 @@ class NodeCli final : public NodeHost {
   absl::StatusOr<std::map<std::string, UnitState>> Units(const std::vector<std::string>& names) override;
   absl::StatusOr<std::vector<std::string>> PulledBy(const std::string& unit) override;
   absl::Status Enable(const std::string& unit, bool runtime, const ChildObserver& observer) override;
-  absl::Status Disable(const std::string& unit, const ChildObserver& observer) override;
+  absl::Status Disable(const std::string& unit, bool runtime, const ChildObserver& observer) override;
   absl::Status Start(const std::string& unit, const ChildObserver& observer) override;
   absl::Status Stop(const std::string& unit, const ChildObserver& observer) override;
   absl::StatusOr<FirewallState> Firewall() override;

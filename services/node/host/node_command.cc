@@ -138,7 +138,9 @@ Command EnableUnit(const std::string& unit, bool runtime) {
   return runtime ? Change({"enable", "--runtime"}, unit) : Change({"enable"}, unit);
 }
 
-Command DisableUnit(const std::string& unit) { return Change({"disable"}, unit); }
+Command DisableUnit(const std::string& unit, bool runtime) {
+  return runtime ? Change({"disable", "--runtime"}, unit) : Change({"disable"}, unit);
+}
 
 Command StartUnit(const std::string& unit) { return Change({"start"}, unit); }
 

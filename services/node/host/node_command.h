@@ -31,7 +31,7 @@ Command SaveIptables(bool ipv6);
 Command StartInstall(const std::string& package, const std::string& run_id, bool finish_first);
 Command ResetFailed(const std::string& unit);
 Command EnableUnit(const std::string& unit, bool runtime);
-Command DisableUnit(const std::string& unit);
+Command DisableUnit(const std::string& unit, bool runtime);
 Command StartUnit(const std::string& unit);
 Command StopUnit(const std::string& unit);
 Command UfwAllow(const FirewallRule& rule, const std::string& comment);

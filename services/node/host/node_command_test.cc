@@ -63,7 +63,10 @@ TEST(Systemctl, TakesNamesThatBeginWithADash) {
   EXPECT_EQ(ToText(StopUnit("-.mount")), "systemctl stop --no-ask-password -- -.mount");
   EXPECT_EQ(ToText(EnableUnit("smbd.service", true)),
             "systemctl enable --runtime --no-ask-password -- smbd.service");
-  EXPECT_EQ(ToText(DisableUnit("smbd.service")), "systemctl disable --no-ask-password -- smbd.service");
+  EXPECT_EQ(ToText(DisableUnit("smbd.service", false)),
+            "systemctl disable --no-ask-password -- smbd.service");
+  EXPECT_EQ(ToText(DisableUnit("smbd.service", true)),
+            "systemctl disable --runtime --no-ask-password -- smbd.service");
 }
 
 }  // namespace

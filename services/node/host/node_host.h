@@ -49,8 +49,9 @@ class NodeHost {
   virtual absl::StatusOr<std::map<std::string, UnitState>> Units(const std::vector<std::string>& names) = 0;
   // Units, targets left out, that starting `unit` starts with it, all levels down, sorted.
   virtual absl::StatusOr<std::vector<std::string>> PulledBy(const std::string& unit) = 0;
+  // For good, or, with `runtime`, until the next boot. The two are apart: disabling one leaves the other.
   virtual absl::Status Enable(const std::string& unit, bool runtime, const ChildObserver& observer) = 0;
-  virtual absl::Status Disable(const std::string& unit, const ChildObserver& observer) = 0;
+  virtual absl::Status Disable(const std::string& unit, bool runtime, const ChildObserver& observer) = 0;
   virtual absl::Status Start(const std::string& unit, const ChildObserver& observer) = 0;
   virtual absl::Status Stop(const std::string& unit, const ChildObserver& observer) = 0;
 

@@ -193,6 +193,8 @@ InstallProgress ToProgress(const UnitProperties& properties) {
   // A oneshot that is queued is not active yet.
   if (const std::string job = Property(properties, "Job"); !job.empty() && job != "0")
     return InstallProgress::kRunning;
+  // Ended and about to be forgotten by systemd.
+  if (active == "inactive") return InstallProgress::kNone;
   if (active == "failed" || Property(properties, "Result") != "success") return InstallProgress::kFailed;
   return InstallProgress::kSucceeded;
 }

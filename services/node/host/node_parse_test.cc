@@ -114,6 +114,8 @@ TEST(ToProgress, FollowsTheUnitFromQueuedToEnded) {
             InstallProgress::kRunning);
   EXPECT_EQ(progress("LoadState=loaded\nActiveState=active\nResult=success\nJob=\n"),
             InstallProgress::kSucceeded);
+  EXPECT_EQ(progress("LoadState=loaded\nActiveState=inactive\nResult=success\nJob=\n"),
+            InstallProgress::kNone);
   EXPECT_EQ(progress("LoadState=loaded\nActiveState=failed\nResult=exit-code\nJob=\n"),
             InstallProgress::kFailed);
 }

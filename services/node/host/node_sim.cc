@@ -280,6 +280,8 @@ absl::StatusOr<std::map<std::string, UnitState>> NodeSim::Units(const std::vecto
         state.exists = true;
         state.masked = unit->second.value("masked", false);
         state.enablement = state.masked ? "masked" : unit->second.value("enablement", "");
+        if (state.enablement == "disabled" && unit->second.value("runtime", false))
+          state.enablement = "enabled-runtime";
         state.active = unit->second.value("active", false);
       }
       units[name] = std::move(state);
@@ -298,17 +300,21 @@ absl::StatusOr<std::vector<std::string>> NodeSim::PulledBy(const std::string& un
 absl::Status NodeSim::Enable(const std::string& unit, bool runtime, const ChildObserver& observer) {
   return Mutate("node.enable", unit, observer, [&](World& world, const std::string&) {
     return SetUnit(world, unit, [&](Json& value) {
-      if (value["enablement"] == "disabled" || value["enablement"] == "enabled-runtime") {
-        value["enablement"] = runtime ? "enabled-runtime" : "enabled";
+      if (runtime) {
+        value["runtime"] = true;
+      } else if (value["enablement"] == "disabled") {
+        value["enablement"] = "enabled";
       }
     });
   });
 }
 
-absl::Status NodeSim::Disable(const std::string& unit, const ChildObserver& observer) {
+absl::Status NodeSim::Disable(const std::string& unit, bool runtime, const ChildObserver& observer) {
   return Mutate("node.disable", unit, observer, [&](World& world, const std::string&) {
     return SetUnit(world, unit, [&](Json& value) {
-      if (value["enablement"] == "enabled" || value["enablement"] == "enabled-runtime") {
+      if (runtime) {
+        value.erase("runtime");
+      } else if (value["enablement"] == "enabled") {
         value["enablement"] = "disabled";
       }
     });

@@ -99,7 +99,7 @@ class NodeStepsTest : public ::testing::Test {
           "nfs-idmapd.service", "nfsdcld.service", "var-lib-nfs-rpc_pipefs.mount"}) {
       ASSERT_TRUE(host_->Stop(unit, nullptr).ok());
     }
-    ASSERT_TRUE(host_->Disable("smbd.service", nullptr).ok());
+    ASSERT_TRUE(host_->Disable("smbd.service", false, nullptr).ok());
   }
 
   void PutUnit(const std::string& name, const std::function<void(nlohmann::json&)>& change) {
@@ -332,7 +332,7 @@ TEST_F(NodeStepsTest, UndoStopsWhatTheUnitPulledUpAndNotWhatRanBefore) {
 
 TEST_F(NodeStepsTest, EnablementForThisBootOnlyComesBackAsSuch) {
   SeedStopped();
-  PutUnit("smbd.service", [](nlohmann::json& unit) { unit["enablement"] = "enabled-runtime"; });
+  ASSERT_TRUE(host_->Enable("smbd.service", /*runtime=*/true, nullptr).ok());
   const std::string before = Dump();
   OnlyNode domain(*host_, Wants());
   testing::StepDriver driver(domain);

@@ -116,9 +116,8 @@ absl::Status NodeSteps::LeaveInstalled(const PackageStep& step, const kit::StepC
   absl::Status first_error;
   for (const UnitState& unit : up) {
     if (unit.active) first_error.Update(host_.Stop(unit.name, context.on_child));
-    if (unit.enablement == "enabled" || unit.enablement == "enabled-runtime") {
-      first_error.Update(host_.Disable(unit.name, context.on_child));
-    }
+    for (const bool runtime : {false, true})
+      first_error.Update(host_.Disable(unit.name, runtime, context.on_child));
   }
   PHX_ASSIGN_OR_RETURN(const auto still_up, UnitsUp(host_, step.brings));
   if (!still_up.empty()) {

@@ -96,10 +96,8 @@ absl::Status NodeSteps::RestoreUnit(const UnitStep& step, const kit::StepContext
     for (const std::string& name : running) first_error.Update(host_.Stop(name, context.on_child));
   }
   if (unit.enablement != before.enablement && unit.Enabled()) {
-    first_error.Update(host_.Disable(step.unit, context.on_child));
-    if (before.enablement == "enabled-runtime") {
-      first_error.Update(host_.Enable(step.unit, /*runtime=*/true, context.on_child));
-    }
+    // What was enabled for this boot only still is, below.
+    first_error.Update(host_.Disable(step.unit, /*runtime=*/false, context.on_child));
   }
   PHX_ASSIGN_OR_RETURN(const UnitState now, Look(host_, step.unit));
   if (now.enablement == before.enablement && now.active == before.active) return absl::OkStatus();
@@ -124,8 +122,6 @@ std::vector<std::string> NodeSteps::CommandsToRestoreUnit(const UnitStep& step,
   }
   if (unit->enablement != before->enablement && unit->Enabled()) {
     commands.push_back("systemctl disable " + step.unit);
-    if (before->enablement == "enabled-runtime")
-      commands.push_back("systemctl enable --runtime " + step.unit);
   }
   return commands;
 }
