@@ -64,6 +64,7 @@ class SambaHost {
   virtual absl::StatusOr<std::optional<std::string>> FindFileOf(uint32_t uid, const std::vector<std::string>& paths) = 0;
 
   // --- passdb
+  // Empty where Samba is not installed.
   virtual absl::StatusOr<std::map<std::string, PassdbEntry>> ReadPassdb() = 0;
   // The account must exist.
   virtual absl::Status AddEntry(const std::string& name, const Secret& password, const ChildObserver& observer) = 0;
