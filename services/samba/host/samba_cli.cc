@@ -108,11 +108,13 @@ absl::StatusOr<std::optional<std::string>> SambaCli::FindFileOf(uint32_t uid,
 
 absl::StatusOr<std::map<std::string, PassdbEntry>> SambaCli::ReadPassdb() {
   const Command command = ListPassdbCommand();
-  PHX_ASSIGN_OR_RETURN(auto result, runner_.Run(command));
-  auto entries = ParsePassdb(result.out);
-  Wipe(result.out);
-  result.out.clear();
-  PHX_RETURN_IF_ERROR(ExitStatus(command, result));
+  auto result = runner_.Run(command);
+  if (absl::IsNotFound(result.status())) return std::map<std::string, PassdbEntry>();
+  PHX_RETURN_IF_ERROR(result.status());
+  auto entries = ParsePassdb(result->out);
+  Wipe(result->out);
+  result->out.clear();
+  PHX_RETURN_IF_ERROR(ExitStatus(command, *result));
   return entries;
 }
 

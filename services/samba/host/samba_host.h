@@ -67,6 +67,7 @@ class SambaHost {
                                                                 const std::vector<std::string>& paths) = 0;
 
   // --- passdb
+  // Empty where Samba is not installed.
   virtual absl::StatusOr<std::map<std::string, PassdbEntry>> ReadPassdb() = 0;
   // The account must exist.
   virtual absl::Status AddEntry(const std::string& name, const Secret& password,

@@ -211,7 +211,8 @@ absl::StatusOr<std::optional<std::string>> SambaSim::FindFileOf(uint32_t uid,
 absl::StatusOr<std::map<std::string, PassdbEntry>> SambaSim::ReadPassdb() {
   std::map<std::string, PassdbEntry> entries;
   PHX_RETURN_IF_ERROR(machine_->Look([&](kit::World& world) -> absl::Status {
-    PHX_RETURN_IF_ERROR(MustBeInstalled(world, "pdbedit"));
+    PHX_ASSIGN_OR_RETURN(const bool installed, node::IsInstalled(world, "samba"));
+    if (!installed) return absl::OkStatus();
     PHX_ASSIGN_OR_RETURN(const auto objects, world.List("passdb"));
     for (const auto& [name, value] : objects) {
       entries[name] = {value.value("last_set", int64_t{0}), Secret(value.value("nt", ""))};
@@ -229,10 +230,11 @@ absl::Status SambaSim::AddEntry(const std::string& name, const Secret& password,
       PHX_ASSIGN_OR_RETURN(const auto account, world.Get("user", name));
       if (!account) return Exit("smbpasswd", 1, fmt::format("Failed to add entry for user {}.", name));
       PHX_ASSIGN_OR_RETURN(const int64_t tick, world.NextNumber());
+      PHX_ASSIGN_OR_RETURN(const auto clock, world.Get("clock", "samba"));
       PHX_ASSIGN_OR_RETURN(const auto there, world.Get("passdb", name));
       json entry = there.value_or(json{{"flags", "[U          ]"}});
       entry["nt"] = NtHash(password).Reveal();
-      entry["last_set"] = kFirstPasswordTime + tick;
+      entry["last_set"] = clock ? clock->value("seconds", int64_t{0}) : kFirstPasswordTime + tick;
       return world.Put("passdb", name, entry);
     });
   }));

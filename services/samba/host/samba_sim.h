@@ -1,9 +1,10 @@
 // The simulated Samba over the machine that a node's daemons share. Kinds it owns: "user", "group", "passdb".
 // smb.conf and our file are files of the machine; whether Samba is installed and smbd runs is the node's to
-// say. Faults, each also with ":OBJECT": "samba.useradd", "samba.userdel", "samba.smbpasswd",
-// "samba.pdbedit", "samba.import", "samba.check", "samba.reload", "samba.login", and by what a change of our
-// file is for: "samba.set-share", "samba.remove-share", "samba.set-globals", "samba.make-file",
-// "samba.include", "samba.restore".
+// say. Passwords are set at a time of their own each, unless ("clock", "samba") says {"seconds": N}. Faults,
+// each also with ":OBJECT": "samba.useradd", "samba.userdel", "samba.smbpasswd", "samba.pdbedit",
+// "samba.import", "samba.check", "samba.reload", "samba.login", and by what a change of our file is for:
+// "samba.set-share", "samba.remove-share", "samba.set-globals", "samba.make-file", "samba.include",
+// "samba.restore".
 #pragma once
 
 #include <map>

@@ -118,6 +118,22 @@ absl::Status SambaDomain::ChangeOwn(const std::string& change, const ChildObserv
   return Annotate(status, "neither changed nor put back");
 }
 
+absl::Status SambaDomain::PutBack(const ChildObserver& observer,
+                                  const std::function<absl::Status(OwnFile&)>& edit) {
+  PHX_ASSIGN_OR_RETURN(const auto now, files_.Read(paths_.own_file));
+  if (!now) return NotFound("{} is not there", paths_.own_file);
+  auto own = ParseOwnFile(now->content);
+  if (!own.ok() || Render(*own) != now->content) {
+    return FailedPrecondition("{} was changed by hand: writing it anew would lose something",
+                              paths_.own_file);
+  }
+  PHX_RETURN_IF_ERROR(edit(*own));
+  FileState next = *now;
+  next.content = Render(*own);
+  if (next.content != now->content) PHX_RETURN_IF_ERROR(host_.PutFile("restore", paths_.own_file, next));
+  return host_.Reload(observer);
+}
+
 // --- our file
 
 absl::StatusOr<std::string> SambaDomain::CaptureOf(const MakeOwnFile&) {
@@ -143,8 +159,9 @@ absl::StatusOr<kit::ProbeResult> SambaDomain::ProbeOf(const MakeOwnFile&, const 
   return ProbeResult{Probe::kForeign, paths_.own_file + " is not as Phoenix writes it"};
 }
 
-absl::Status SambaDomain::UndoStep(const MakeOwnFile&, const Context&) {
+absl::Status SambaDomain::UndoStep(const MakeOwnFile&, const Context& context) {
   absl::MutexLock lock(&config_mutex_);
+  if (Parsed(context.captured).value("present", false)) return absl::OkStatus();
   PHX_ASSIGN_OR_RETURN(const auto file, files_.Read(paths_.own_file));
   if (!file) return absl::OkStatus();
   if (file->content != Render(OwnFile())) {
@@ -231,15 +248,12 @@ absl::Status SambaDomain::UndoStep(const SetGlobals& step, const Context& contex
   const auto former = Parsed(context.captured).value("parameters", Parameters());
   PHX_ASSIGN_OR_RETURN(const auto file, files_.Read(paths_.own_file));
   if (!file && former.empty()) return absl::OkStatus();
-  return ChangeOwn(
-      "restore", context.on_child,
-      [&](OwnFile& own) -> absl::Status {
-        if (own.globals != former && own.globals != step.parameters)
-          return ForeignChange("[global] of " + paths_.own_file);
-        own.globals = former;
-        return absl::OkStatus();
-      },
-      [](const ConfigDump&) { return std::string(); });
+  return PutBack(context.on_child, [&](OwnFile& own) -> absl::Status {
+    if (own.globals != former && own.globals != step.parameters)
+      return ForeignChange("[global] of " + paths_.own_file);
+    own.globals = former;
+    return absl::OkStatus();
+  });
 }
 
 // --- shares
@@ -294,19 +308,13 @@ absl::Status SambaDomain::UndoStep(const SetShare& step, const Context& context)
   const std::string& name = step.section.name;
   PHX_ASSIGN_OR_RETURN(const auto file, files_.Read(paths_.own_file));
   if (!file && !former) return absl::OkStatus();
-  return ChangeOwn(
-      "restore", context.on_child,
-      [&](OwnFile& own) -> absl::Status {
-        const Section* now = own.Find(name);
-        if (!IsFormer(now, former) && !SameSection(now, step.section))
-          return ForeignChange("the share " + name);
-        own.Remove(name);
-        if (former) own.Put(*former);
-        return absl::OkStatus();
-      },
-      [&](const ConfigDump& dump) {
-        return former ? ShareDiffers(dump, *former) : ShareIsThere(dump, name);
-      });
+  return PutBack(context.on_child, [&](OwnFile& own) -> absl::Status {
+    const Section* now = own.Find(name);
+    if (!IsFormer(now, former) && !SameSection(now, step.section)) return ForeignChange("the share " + name);
+    own.Remove(name);
+    if (former) own.Put(*former);
+    return absl::OkStatus();
+  });
 }
 
 absl::Status SambaDomain::DoStep(const RemoveShare& step, const Context& context) {
@@ -339,15 +347,12 @@ absl::Status SambaDomain::UndoStep(const RemoveShare& step, const Context& conte
   absl::MutexLock lock(&config_mutex_);
   const auto former = FormerSection(context.captured);
   if (!former) return absl::OkStatus();
-  return ChangeOwn(
-      "restore", context.on_child,
-      [&](OwnFile& own) -> absl::Status {
-        const Section* now = own.Find(step.name);
-        if (now != nullptr && !SameSection(now, *former)) return ForeignChange("the share " + step.name);
-        own.Put(*former);
-        return absl::OkStatus();
-      },
-      [&](const ConfigDump& dump) { return ShareDiffers(dump, *former); });
+  return PutBack(context.on_child, [&](OwnFile& own) -> absl::Status {
+    const Section* now = own.Find(step.name);
+    if (now != nullptr && !SameSection(now, *former)) return ForeignChange("the share " + step.name);
+    own.Put(*former);
+    return absl::OkStatus();
+  });
 }
 
 }  // namespace phoenix::samba

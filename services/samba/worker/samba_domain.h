@@ -63,6 +63,10 @@ class SambaDomain final : public kit::Domain {
                          const std::function<absl::Status(OwnFile&)>& edit,
                          const std::function<std::string(const ConfigDump&)>& differs)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(config_mutex_);
+  // For undo: writes our file by `edit` and reloads. What Samba then reads is not judged: what others wrote
+  // meanwhile into smb.conf must not keep us from taking ours back.
+  absl::Status PutBack(const ChildObserver& observer, const std::function<absl::Status(OwnFile&)>& edit)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(config_mutex_);
   absl::Status CheckText(const std::string& text,
                          const std::function<std::string(const ConfigDump&)>& differs);
   absl::StatusOr<std::string> CaptureOf(const MakeOwnFile& step);
