@@ -130,19 +130,16 @@ class PhoenixLab:
         return results
 
     def break_last_samba_step(self, node):
-        """From now on testparm on `node` refuses the last share once it is live, though it let it pass as a draft: the
-        step fails after everything else is done. Answers what takes it back."""
+        """From now on smbd on `node` cannot be told to read its configuration again once the last share is in it: the
+        step fails after everything else was done. Answers what takes it back."""
         share = json.loads(self.head.run("cat /root/config.json").stdout)["samba"]["shares"][-1]["name"]
-        node.run("cp /usr/bin/testparm /run/testparm.real; cat > /run/testparm.broken; chmod 755 /run/testparm.broken; "
-                 "mount --bind /run/testparm.broken /usr/bin/testparm", input=f"""#!/bin/sh
-out=$(/run/testparm.real "$@" 2>/run/testparm.err); code=$?
-case " $* " in *' /'*) staged=yes ;; *) staged=no ;; esac
-if [ $staged = no ] && printf '%s\\n' "$out" | grep -q '^\\[{share}\\]'; then
-  echo 'ERROR: broken on purpose' >&2
+        node.run("cp /usr/bin/smbcontrol /run/smbcontrol.real; cat > /run/smbcontrol.broken; "
+                 "chmod 755 /run/smbcontrol.broken; mount --bind /run/smbcontrol.broken /usr/bin/smbcontrol",
+                 input=f"""#!/bin/sh
+if grep -qs '^\\[{share}\\]' /etc/samba/phoenix.conf; then
+  echo 'broken on purpose' >&2
   exit 1
 fi
-cat /run/testparm.err >&2
-printf '%s\\n' "$out"
-exit $code
+exec /run/smbcontrol.real "$@"
 """)
-        return lambda: node.run("umount /usr/bin/testparm; rm /run/testparm.*")
+        return lambda: node.run("umount /usr/bin/smbcontrol; rm /run/smbcontrol.*")
