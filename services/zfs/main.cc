@@ -26,7 +26,7 @@ int main(int argc, char** argv) {
            PHX_RETURN_IF_ERROR(zfs::CheckMountNamespace());
            host = std::make_unique<zfs::ZfsCli>(*on.runner, *on.files);
          }
-         return std::make_shared<zfs::ZfsDomain>(*host, zfs::ParseSpec);
+         return std::make_shared<zfs::ZfsDomain>(*host, zfs::ParseSpec, on.machine ? "" : on.state_directory);
        },
        .make_service = [&](kit::Participant& participant,
                            kit::Dispatcher& dispatcher) -> std::shared_ptr<grpc::Service> {

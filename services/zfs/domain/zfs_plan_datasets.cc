@@ -150,6 +150,9 @@ class DatasetPlanner {
     planned.needs.push_back({"dataset:" + spec_.name, true});
     const bool moves = step.properties.count("mountpoint") != 0 || step.properties.count("canmount") != 0;
     if (moves) Move(planned);
+    if (step.properties.count("readonly") != 0 && planning_.HoldsRecord(spec_.name)) {
+      RefuseRecord(At("properties.readonly"));
+    }
     planned.step = std::move(step);
     planning_.plan.steps.push_back(std::move(planned));
     return moves && !mountpoint_.empty();
@@ -164,6 +167,7 @@ class DatasetPlanner {
       if (name != spec_.name && !follows) continue;
       const std::string after = planning_.mounts.Of(name);
       if (dataset.mounted_at == after) continue;
+      if (planning_.HoldsRecord(name)) RefuseRecord(At("properties.mountpoint"));
       if (!dataset.mounted_at.empty()) planned.removes.push_back("path:" + dataset.mounted_at);
       if (!after.empty()) planned.provides.push_back("path:" + after);
     }
@@ -214,6 +218,7 @@ class DatasetPlanner {
       planning_.Violate(At(), "{} was not created by Phoenix, so Phoenix does not remove it", spec_.name);
       return;
     }
+    if (planning_.HoldsRecord(spec_.name)) RefuseRecord(At());
     for (const auto& [name, dataset] : planning_.seen.datasets) {
       if (name == spec_.name || !IsBelow(name, spec_.name)) continue;
       const auto declared = std::find_if(planning_.spec.datasets.begin(), planning_.spec.datasets.end(),
@@ -231,6 +236,14 @@ class DatasetPlanner {
     if (!seen_->mounted_at.empty()) planned.removes.push_back("path:" + seen_->mounted_at);
     planned.step = DeleteDatasetStep{spec_.name, seen_->guid, seen_->mounted_at};
     planning_.plan.steps.push_back(std::move(planned));
+  }
+
+  void RefuseRecord(const std::string& place) {
+    planning_.Violate(
+        place,
+        "{} lies on this file system: without it no run can be undone. Move it first, with Phoenix's "
+        "services stopped, or leave this as it is",
+        planning_.owned.record_directory);
   }
 
   void AddMountNeeds(PlannedStep& planned) { zfs::AddMountNeeds(planning_, mountpoint_, planned.needs); }

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "base/status/errors.h"
+#include "base/status/status_macros.h"
 #include "services/zfs/domain/zfs_names.h"
 #include "services/zfs/domain/zfs_planning.h"
 #include "services/zfs/domain/zfs_property.h"
@@ -103,6 +104,31 @@ std::string Fingerprint(const ZfsSpec& spec, const ZfsState& seen) {
   return text;
 }
 
+// A record that was lost must not pass for a fresh start: what we created would be taken for found, and an
+// undo that is still due would be forgotten.
+absl::Status CheckRecord(const ZfsState& seen, const Ownership& owned) {
+  if (!owned.blank) return absl::OkStatus();
+  std::set<std::string> marked;
+  for (const auto& [name, dataset] : seen.datasets) {
+    if (!dataset.LocalValue(kRunMark).empty() && !IsAside(name, "kept") && !IsAside(name, "trash")) {
+      marked.insert(PoolOf(name));
+    }
+  }
+  if (marked.empty()) return absl::OkStatus();
+  std::string commands;
+  for (const auto& pool : marked) commands += fmt::format("\n  zfs inherit -r {} {}", kRunMark, pool);
+  return WithReason(
+      FailedPrecondition(
+          "pools {} carry marks of Phoenix's runs, but this node's record of runs is empty. Was {} lost? "
+          "Then "
+          "put it back from a backup. Were the pools made on another node, or shall Phoenix take them as "
+          "found, as nobody's? Then take the marks away:{}",
+          fmt::join(marked, ", "),
+          owned.record_directory.empty() ? "the service's state directory" : owned.record_directory,
+          commands),
+      {"RECORD_LOST", {{"pools", fmt::format("{}", fmt::join(marked, ","))}}});
+}
+
 }  // namespace
 
 std::optional<uint32_t> IdOf(std::string_view name_or_number,
@@ -149,6 +175,18 @@ std::vector<Difference> RootDifferences(const RootWish& root, const std::optiona
 bool Planning::Created(std::string_view kind, std::string_view name, uint64_t guid) const {
   const auto entry = owned.created.find(fmt::format("{}:{}", kind, name));
   return entry != owned.created.end() && entry->second == std::to_string(guid);
+}
+
+bool Planning::HoldsRecord(std::string_view dataset) const {
+  std::string_view holder, deepest;
+  for (const auto& [name, state] : seen.datasets) {
+    const std::string_view at = state.mounted_at;
+    if (at.empty() || at.size() <= deepest.size()) continue;
+    const bool above = at == "/" || owned.record_directory == at ||
+                       owned.record_directory.starts_with(std::string(at) + "/");
+    if (above && !owned.record_directory.empty()) holder = name, deepest = at;
+  }
+  return !holder.empty() && holder == dataset;
 }
 
 MountPoints::MountPoints(const ZfsSpec& spec, const ZfsState& seen) : seen_(seen) {
@@ -338,6 +376,7 @@ ObserveRequest SecondLook(const ZfsSpec& spec, const ZfsState& seen) {
 }
 
 absl::StatusOr<ZfsPlan> MakePlan(const ZfsSpec& spec, const ZfsState& seen, const Ownership& owned) {
+  PHX_RETURN_IF_ERROR(CheckRecord(seen, owned));
   Planning planning(spec, seen, owned);
   CheckSpec(planning);
   PlanPools(planning);

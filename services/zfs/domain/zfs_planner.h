@@ -21,6 +21,10 @@ namespace phoenix::zfs {
 struct Ownership {
   // Key ("dataset:quickOS/a") to native identity (GUID) of what we created.
   std::map<std::string, std::string, std::less<>> created;
+  // The ledger holds nothing at all, not even what was adopted.
+  bool blank = false;
+  // Where this record and the journal lie; "" where that is not on this machine's file systems.
+  std::string record_directory;
 };
 
 enum class Reversal { kExact, kConfig, kLossy, kPointOfNoReturn };
@@ -68,6 +72,7 @@ ObserveRequest FirstLook(const ZfsSpec& spec);
 ObserveRequest SecondLook(const ZfsSpec& spec, const ZfsState& seen);
 
 // INVALID_ARGUMENT with one violation per problem, all at once, each at its place in the configuration.
+// FAILED_PRECONDITION where the node's record is blank although its pools carry marks of runs.
 absl::StatusOr<ZfsPlan> MakePlan(const ZfsSpec& spec, const ZfsState& seen, const Ownership& owned);
 
 // The smallest limit that ZFS honours.

@@ -355,6 +355,43 @@ TEST(PlanDatasets, RemovesOnlyItsOwnAndOnlyWithoutChildren) {
   EXPECT_THAT(Planned(One({.name = "tank/none", .presence = Presence::kAbsent})).steps, IsEmpty());
 }
 
+TEST(Record, ABlankOneOnPoolsThatCarryMarksIsNoFreshStart) {
+  ZfsState seen = Seen();
+  seen.datasets["tank/data"].properties["phoenix:run"] = {"8f14e45f", "local", "-"};
+  const auto lost = MakePlan({}, seen, {.blank = true, .record_directory = "/var/lib/phoenix/zfs"});
+  EXPECT_EQ(lost.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(lost.status().message()),
+              AllOf(HasSubstr("/var/lib/phoenix/zfs"), HasSubstr("zfs inherit -r phoenix:run tank")));
+  EXPECT_TRUE(MakePlan({}, seen, {}).ok());
+  // Inherited marks mark nothing, and what an undo set aside is nobody's any more.
+  seen.datasets["tank/data"].properties["phoenix:run"].source = "inherited from tank";
+  seen.datasets["tank/.phoenix/kept/r/a"] =
+      Dataset("tank/.phoenix/kept/r/a", {{"phoenix:run", {"8f14e45f", "local", "-"}}}, "");
+  EXPECT_TRUE(MakePlan({}, seen, {.blank = true}).ok());
+}
+
+TEST(Record, TheFileSystemThatHoldsItStaysWhereItIs) {
+  Ownership owned{{{"dataset:tank/data", std::to_string(Seen().datasets["tank/data"].guid)}}};
+  owned.record_directory = "/tank/data/phoenix/zfs";
+  EXPECT_THAT(Refusals(One({.name = "tank/data", .presence = Presence::kAbsent}), Seen(), owned),
+              ElementsAre(HasSubstr("no run can be undone")));
+  ZfsState seen = Seen();
+  seen.datasets["tank/data"].properties["mountpoint"] = {"/tank/data", "default", "-"};
+  seen.datasets["tank/data"].properties["readonly"] = {"off", "default", "-"};
+  seen.paths["/srv"] = {DirectoryState{0, 0, 0755}, {}, false};
+  seen.paths["/srv/x"] = {};
+  EXPECT_THAT(Refusals(One({.name = "tank/data", .properties = {{"mountpoint", "/srv/x"}}}), seen, owned),
+              ElementsAre(HasSubstr("no run can be undone")));
+  EXPECT_THAT(Refusals(One({.name = "tank/data", .properties = {{"readonly", "on"}}}), seen, owned),
+              ElementsAre(HasSubstr("no run can be undone")));
+  // Other properties of it, and the moves of others, are fine.
+  EXPECT_EQ(Planned(One({.name = "tank/data", .properties = {{"quota", "1G"}}}), seen, owned).steps.size(),
+            1U);
+  owned.record_directory = "/var/lib/phoenix/zfs";
+  EXPECT_EQ(Planned(One({.name = "tank/data", .properties = {{"readonly", "on"}}}), seen, owned).steps.size(),
+            1U);
+}
+
 // Trap 14: the limit was lost at reboot.
 TEST(Trap14, TheArcLimitIsSetNowAndForTheNextBoot) {
   ZfsSpec spec;

@@ -51,6 +51,8 @@ struct Planning {
   void Warn(const std::string& resource, fmt::format_string<Args...> format, Args&&... args) {
     plan.notes.push_back({true, resource, fmt::format(format, std::forward<Args>(args)...)});
   }
+  // True where the node's record lies on the dataset's file system: without it no undo is possible.
+  bool HoldsRecord(std::string_view dataset) const;
   // True when the ledger says that we created exactly this object.
   bool Created(std::string_view kind, std::string_view name, uint64_t guid) const;
 };

@@ -79,8 +79,8 @@ kit::Step Render(const PlannedStep& planned) {
   return step;
 }
 
-Ownership OwnershipOf(const kit::Ledger& ledger) {
-  Ownership owned;
+Ownership OwnershipOf(const kit::Ledger& ledger, const std::string& record_directory) {
+  Ownership owned{.blank = ledger.empty(), .record_directory = record_directory};
   for (const auto& [key, entry] : ledger) {
     if (entry.created) owned.created.emplace(key, entry.identity);
   }
@@ -120,7 +120,8 @@ absl::StatusOr<kit::Plan> ZfsDomain::MakePlan(const kit::PlanInput& input) {
   PHX_ASSIGN_OR_RETURN(ZfsState seen, host_.Observe(FirstLook(spec)));
   PHX_ASSIGN_OR_RETURN(ZfsState more, host_.Observe(SecondLook(spec, seen)));
   seen.paths = std::move(more.paths);
-  PHX_ASSIGN_OR_RETURN(const ZfsPlan made, phoenix::zfs::MakePlan(spec, seen, OwnershipOf(input.ledger)));
+  PHX_ASSIGN_OR_RETURN(const ZfsPlan made,
+                       phoenix::zfs::MakePlan(spec, seen, OwnershipOf(input.ledger, record_directory_)));
   kit::Plan plan;
   for (const auto& step : made.steps) plan.steps.push_back(Render(step));
   for (const auto& note : made.notes) plan.notes.push_back({note.warning, note.resource, note.text});

@@ -21,7 +21,10 @@ using SpecParser = std::function<absl::StatusOr<ZfsSpec>(std::string_view type, 
 
 class ZfsDomain final : public kit::Domain {
  public:
-  ZfsDomain(ZfsHost& host, SpecParser parser) : host_(host), parser_(std::move(parser)) {}
+  // `record_directory`: where journal and ledger lie, "" where that is on another machine (a simulated one's
+  // daemon).
+  ZfsDomain(ZfsHost& host, SpecParser parser, std::string record_directory = {})
+      : host_(host), parser_(std::move(parser)), record_directory_(std::move(record_directory)) {}
 
   kit::DomainDescription Describe() override;
   absl::StatusOr<std::vector<kit::ObservedField>> Observe(const std::vector<std::string>& keys) override;
@@ -39,6 +42,7 @@ class ZfsDomain final : public kit::Domain {
  private:
   ZfsHost& host_;
   const SpecParser parser_;
+  const std::string record_directory_;
   absl::Mutex containers_;
 };
 
