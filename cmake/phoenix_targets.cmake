@@ -10,6 +10,17 @@ function(phoenix_library name)
   target_include_directories(phoenix_${name} PUBLIC ${PROJECT_SOURCE_DIR})
 endfunction()
 
+# Every program of the TSan preset tells TSan of absl's locks.
+if(PHOENIX_SANITIZE STREQUAL "thread")
+  add_library(phoenix_tsan OBJECT ${PROJECT_SOURCE_DIR}/tests/support/tsan_mutex.cc)
+endif()
+function(phoenix_program name)
+  if(TARGET phoenix_tsan)
+    target_sources(${name} PRIVATE $<TARGET_OBJECTS:phoenix_tsan>)
+    target_link_libraries(${name} PRIVATE ${CMAKE_DL_LIBS})
+  endif()
+endfunction()
+
 # phoenix_binary(phoenix-zfsd SOURCES main.cc DEPS …): an installed program.
 function(phoenix_binary name)
   cmake_parse_arguments(ARG "" "DESTINATION" "SOURCES;DEPS" ${ARGN})
@@ -18,6 +29,7 @@ function(phoenix_binary name)
   endif()
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} phoenix_warnings)
+  phoenix_program(${name})
   install(TARGETS ${name} RUNTIME DESTINATION ${ARG_DESTINATION})
 endfunction()
 
@@ -30,8 +42,19 @@ function(phoenix_test name)
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest GTest::gtest_main phoenix_warnings)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
+  phoenix_program(${name})
   add_test(NAME ${name} COMMAND ${name} --gtest_brief=1)
   set_tests_properties(${name} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT} ENVIRONMENT "${ARG_ENV}")
+endfunction()
+
+# phoenix_lab_test(NAME SOURCES … DEPS …): a GoogleTest program that changes the machine it runs on, so ctest does not run
+# it: tests/lab/test_contracts.py does, as root on a node of the lab. It finds its settings in its environment.
+function(phoenix_lab_test name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest GTest::gtest_main phoenix_warnings)
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lab)
 endfunction()
 
 # phoenix_proto(NAME PROTOS phoenix/x/v1/x.proto … SERVICES … DEPS …): one static target per proto package.
