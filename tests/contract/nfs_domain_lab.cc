@@ -14,6 +14,7 @@
 #include "services/nfs/host/nfs_cli.h"
 #include "services/nfs/worker/nfs_domain.h"
 #include "services/node/host/node_cli.h"
+#include "tests/support/lab_setting.h"
 #include "tests/support/step_driver.h"
 
 namespace phoenix::nfs {
@@ -24,13 +25,14 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-std::string launcher;
-std::string dataset_path;
+std::string DatasetPath() {
+  return "/" + testing::LabSetting("PHOENIX_CONTRACT_DATASET", "PHOENIX_CONTRACT_DATASET-is-not-set");
+}
 
 class NfsDomainLab : public ::testing::Test {
  protected:
   NfsDomainLab()
-      : runner_(launcher),
+      : runner_(testing::Launcher()),
         host_(runner_, files_),
         node_(runner_, files_),
         domain_(host_, probe_, node_,
@@ -53,7 +55,7 @@ class NfsDomainLab : public ::testing::Test {
 };
 
 TEST_F(NfsDomainLab, ExportsAreMadeMountedAndTakenBack) {
-  spec_.exports = {Wanted(dataset_path, {"rw", "no_root_squash"})};
+  spec_.exports = {Wanted(DatasetPath(), {"rw", "no_root_squash"})};
   phoenix::testing::StepDriver driver(domain_);
   const absl::Status prepared = driver.Prepare({}, "7d8a51c8-1111-4222-8333-444455556666");
   ASSERT_TRUE(prepared.ok()) << prepared;
@@ -65,7 +67,7 @@ TEST_F(NfsDomainLab, ExportsAreMadeMountedAndTakenBack) {
   EXPECT_TRUE(report.ok()) << report.status();
   if (report.ok()) {
     EXPECT_THAT(report->probes,
-                ElementsAre(HasSubstr(dataset_path + ": NFSv4 mount from 127.0.0.1, root may write")));
+                ElementsAre(HasSubstr(DatasetPath() + ": NFSv4 mount from 127.0.0.1, root may write")));
     EXPECT_THAT(report->not_probed, IsEmpty());
   }
   // The second plan has nothing to do.
@@ -76,18 +78,18 @@ TEST_F(NfsDomainLab, ExportsAreMadeMountedAndTakenBack) {
   }
   const absl::Status undone = driver.Undo(/*repeat=*/true);
   EXPECT_TRUE(undone.ok()) << undone;
-  EXPECT_FALSE(probe_.Mount("127.0.0.1", dataset_path).ok());
+  EXPECT_FALSE(probe_.Mount("127.0.0.1", DatasetPath()).ok());
 }
 
 TEST_F(NfsDomainLab, ASquashedRootIsMetByTheProbe) {
   for (const auto& [options, writable] : std::vector<std::pair<std::vector<std::string>, bool>>{
            {{"rw"}, false}, {{"ro", "no_root_squash"}, false}, {{"rw", "no_root_squash"}, true}}) {
-    spec_.exports = {Wanted(dataset_path, options)};
+    spec_.exports = {Wanted(DatasetPath(), options)};
     phoenix::testing::StepDriver driver(domain_);
     ASSERT_TRUE(driver.Prepare({}, "7d8a51c8-1111-4222-8333-444455556666").ok());
     const absl::Status applied = driver.Apply();
     EXPECT_TRUE(applied.ok()) << applied;
-    const auto finding = probe_.Mount("127.0.0.1", dataset_path);
+    const auto finding = probe_.Mount("127.0.0.1", DatasetPath());
     EXPECT_TRUE(finding.ok()) << finding.status();
     if (finding.ok()) {
       EXPECT_EQ(finding->writable, writable) << options[0];
@@ -118,14 +120,3 @@ TEST_F(NfsDomainLab, N6_WithoutItsFileSystemThePathIsNotServed) {
 
 }  // namespace
 }  // namespace phoenix::nfs
-
-int main(int argc, char** argv) {
-  ::testing::InitGoogleTest(&argc, argv);
-  if (argc != 3 || ::geteuid() != 0) {
-    std::cerr << "usage, as root: nfs_domain_lab PHOENIX-LAUNCH DATASET-PATH\n";
-    return 2;
-  }
-  phoenix::nfs::launcher = argv[1];
-  phoenix::nfs::dataset_path = argv[2];
-  return RUN_ALL_TESTS();
-}

@@ -1,9 +1,7 @@
 // The contract on the node's real NFS server. Run as root on a machine that may be changed: it owns
-// /etc/exports.d/phoenix.exports and takes everything back at the end, entries of others stay. The program's
-// argument is phoenix-launch.
+// /etc/exports.d/phoenix.exports and takes everything back at the end, entries of others stay.
 #include <unistd.h>
 
-#include <cstdio>
 #include <filesystem>
 #include <iostream>
 
@@ -12,15 +10,14 @@
 #include "services/nfs/host/nfs_cli.h"
 #include "services/nfs/host/nfs_command.h"
 #include "tests/contract/nfs_host_contract.h"
+#include "tests/support/lab_setting.h"
 
 namespace phoenix::nfs {
 namespace {
 
-std::string launcher;
-
 class CliBench final : public NfsBench {
  public:
-  CliBench() : runner_(launcher), host_(runner_, files_) {
+  CliBench() : runner_(testing::Launcher()), host_(runner_, files_) {
     had_directory_ = std::filesystem::exists(kExportsDirectory);
     std::filesystem::create_directories(kPlace);
   }
@@ -56,17 +53,3 @@ INSTANTIATE_TEST_SUITE_P(Cli, NfsHostContract, ::testing::Values(&MakeCli));
 
 }  // namespace
 }  // namespace phoenix::nfs
-
-int main(int argc, char** argv) {
-  ::testing::InitGoogleTest(&argc, argv);
-  if (argc != 2 || ::geteuid() != 0) {
-    std::cerr << "usage, as root: nfs_host_lab_contract PHOENIX-LAUNCH\n";
-    return 2;
-  }
-  if (std::filesystem::exists(phoenix::nfs::kOwnFile)) {
-    std::cerr << phoenix::nfs::kOwnFile << " is there already: this machine is in use\n";
-    return 2;
-  }
-  phoenix::nfs::launcher = argv[1];
-  return RUN_ALL_TESTS();
-}

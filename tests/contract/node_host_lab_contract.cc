@@ -1,15 +1,14 @@
 // The contract on a real node. Run as root in a lab VM: it installs and removes packages, makes a unit and,
-// where it finds none active, switches ufw on for as long as it runs. PHOENIX_LAUNCH names phoenix-launch.
+// where it finds none active, switches ufw on for as long as it runs.
 #include <unistd.h>
 
-#include <cstdio>
-#include <cstdlib>
 #include <memory>
 
 #include "base/host/posix_command_runner.h"
 #include "base/host/posix_files.h"
 #include "services/node/host/node_cli.h"
 #include "tests/contract/node_host_contract.h"
+#include "tests/support/lab_setting.h"
 
 namespace phoenix::node {
 namespace {
@@ -22,10 +21,7 @@ constexpr char kAlias[] = "/usr/local/lib/systemd/system/phoenix-contract-alias.
 
 class LabEnvironment {
  public:
-  LabEnvironment()
-      : runner_(std::getenv("PHOENIX_LAUNCH") ? std::getenv("PHOENIX_LAUNCH")
-                                              : "/usr/libexec/phoenix/phoenix-launch"),
-        host_(runner_, files_, std::chrono::milliseconds(200)) {
+  LabEnvironment() : runner_(testing::Launcher()), host_(runner_, files_, std::chrono::milliseconds(200)) {
     Must("/usr/bin/mkdir", {"-p", kUnits});
     const std::string service = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n";
     Write(kPulled, service);
@@ -104,12 +100,3 @@ INSTANTIATE_TYPED_TEST_SUITE_P(Lab, NodeHostContract, LabEnvironment);
 
 }  // namespace
 }  // namespace phoenix::node
-
-int main(int argc, char** argv) {
-  ::testing::InitGoogleTest(&argc, argv);
-  if (::geteuid() != 0) {
-    std::fputs("node_host_lab_contract: changes the machine it runs on, needs root in a lab VM\n", stderr);
-    return 1;
-  }
-  return RUN_ALL_TESTS();
-}

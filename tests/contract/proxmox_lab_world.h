@@ -1,54 +1,22 @@
-// A real node, or a directory that a stand-in takes for one. Run as root on a lab node, never on one that
-// matters: storages are added and removed.
-//
-//   PHOENIX_LAUNCH           path of phoenix-launch
-//   PHOENIX_CONTRACT_DATASET a mounted dataset for the zfspool cases; they are skipped without it
-//   PHOENIX_CONTRACT_ROOT    a directory taken for the whole machine, for stand-ins that can be run so …
-//   PHOENIX_CONTRACT_PVESM   … and the program that is pvesm there
+// A real node. Run as root on a lab node, never on one that matters: storages are added and removed. The
+// zfspool cases need PHOENIX_CONTRACT_DATASET and are skipped without it.
 #pragma once
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <string>
 
 #include "base/host/posix_command_runner.h"
 #include "base/host/posix_files.h"
 #include "services/proxmox/host/proxmox_cli.h"
 #include "services/proxmox/host/proxmox_command.h"
+#include "tests/support/lab_setting.h"
 
 namespace phoenix::proxmox {
 
-inline std::string Setting(const char* name, const char* otherwise) {
-  const char* value = std::getenv(name);
-  return value == nullptr || *value == '\0' ? otherwise : value;
-}
-
-// Runs another program in pvesm's place.
-class StandInRunner final : public CommandRunner {
- public:
-  explicit StandInRunner(CommandRunner& runner) : runner_(runner) {}
-  absl::StatusOr<CommandResult> Run(const Command& command, const ChildObserver& observer) override {
-    Command other = command;
-    const std::string program = Setting("PHOENIX_CONTRACT_PVESM", "");
-    if (command.program == kPvesm && !program.empty()) {
-      other.program = program;
-      other.environment.push_back("STANDIN_ROOT=" + Setting("PHOENIX_CONTRACT_ROOT", ""));
-    }
-    return runner_.Run(other, observer);
-  }
-
- private:
-  CommandRunner& runner_;
-};
-
 class LabContractWorld {
  public:
-  LabContractWorld()
-      : files_(Setting("PHOENIX_CONTRACT_ROOT", "/")),
-        processes_(Setting("PHOENIX_LAUNCH", "/usr/libexec/phoenix/phoenix-launch")),
-        runner_(processes_),
-        host_(runner_, files_) {
+  LabContractWorld() : runner_(testing::Launcher()), host_(runner_, files_) {
     CleanUp();
     const DirectoryState open{0, 0, 0755};
     EXPECT_TRUE(files_.MakeDirectory("/srv", open).ok());
@@ -71,7 +39,7 @@ class LabContractWorld {
     for (const auto& name : *names) text += Folders(path + "/" + name);
     return text;
   }
-  std::string dataset() { return Setting("PHOENIX_CONTRACT_DATASET", ""); }
+  std::string dataset() { return testing::LabSetting("PHOENIX_CONTRACT_DATASET"); }
 
  private:
   void CleanUp() {
@@ -92,8 +60,7 @@ class LabContractWorld {
   }
 
   PosixFiles files_;
-  PosixCommandRunner processes_;
-  StandInRunner runner_;
+  PosixCommandRunner runner_;
   ProxmoxCli host_;
 };
 

@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -16,6 +15,7 @@
 #include "services/node/host/node_sim.h"
 #include "services/samba/host/samba_cli.h"
 #include "services/samba/worker/samba_domain.h"
+#include "tests/support/lab_setting.h"
 #include "tests/support/step_driver.h"
 
 namespace phoenix::samba {
@@ -26,14 +26,9 @@ using phoenix::testing::StepDriver;
 constexpr char kRun[] = "8f14e45f-ceea-467f-a830-5b2c1d3e4f50";
 constexpr char kSecondRun[] = "0d6f8a2e-0000-4000-8000-000000000002";
 
-std::string Launcher() {
-  const char* path = std::getenv("PHOENIX_LAUNCH");
-  return path == nullptr ? "/usr/libexec/phoenix/phoenix-launch" : path;
-}
-
 class SambaDomainLab : public ::testing::Test {
  protected:
-  SambaDomainLab() : runner_(Launcher()) {
+  SambaDomainLab() : runner_(testing::Launcher()) {
     char name[] = "/var/lib/phxtest-XXXXXX";
     directory_ = ::mkdtemp(name);
     ::chmod(directory_.c_str(), 0755);

@@ -2,25 +2,20 @@
 // runs, and nothing of Phoenix is set up. Not part of the unit tests.
 #include <sys/stat.h>
 
-#include <cstdlib>
 #include <filesystem>
 
 #include "base/host/posix_command_runner.h"
 #include "base/host/posix_files.h"
 #include "services/samba/host/samba_cli.h"
 #include "tests/contract/samba_host_contract.h"
+#include "tests/support/lab_setting.h"
 
 namespace phoenix::samba {
 namespace {
 
-std::string Launcher() {
-  const char* path = std::getenv("PHOENIX_LAUNCH");
-  return path == nullptr ? "/usr/libexec/phoenix/phoenix-launch" : path;
-}
-
 class RealWorld {
  public:
-  RealWorld() : runner_(Launcher()) {
+  RealWorld() : runner_(testing::Launcher()) {
     char name[] = "/var/lib/phxtest-XXXXXX";
     directory_ = ::mkdtemp(name);
     // Users of shares must be able to pass.

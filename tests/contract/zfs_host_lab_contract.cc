@@ -1,10 +1,5 @@
-// The contract on the real ZFS. Run as root on a node that has three blank disks to spare:
-//
-//   PHOENIX_LAUNCH=/usr/libexec/phoenix/phoenix-launch
-//   PHOENIX_LAB_DISKS=/dev/disk/by-id/a,/dev/disk/by-id/b,/dev/disk/by-id/c zfs_host_lab_contract
-//
-// It makes and destroys the pool phxcontract on them and leaves them blank.
-#include <cstdlib>
+// The contract on the real ZFS. Run as root on a node that has three blank disks to spare
+// (PHOENIX_CONTRACT_DISKS). It makes and destroys the pool phxcontract on them and leaves them blank.
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -14,19 +9,15 @@
 #include "services/zfs/host/zfs_cli.h"
 #include "services/zfs/host/zfs_inode.h"
 #include "tests/contract/zfs_host_contract.h"
+#include "tests/support/lab_setting.h"
 
 namespace phoenix::zfs {
 namespace {
 
-std::string Setting(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
-
 class LabNode {
  public:
-  LabNode() : runner_(Setting("PHOENIX_LAUNCH")), host_(runner_, files_) {}
-  static bool Available() { return !Setting("PHOENIX_LAUNCH").empty() && Disks().size() == 3; }
+  LabNode() : runner_(testing::Launcher()), host_(runner_, files_) {}
+  static bool Available() { return Disks().size() == 3; }
   ZfsHost& host() { return host_; }
   std::vector<std::string> disks() { return Disks(); }
   void WriteFile(const std::string& path) {
@@ -42,7 +33,7 @@ class LabNode {
  private:
   static std::vector<std::string> Disks() {
     std::vector<std::string> disks;
-    std::stringstream list(Setting("PHOENIX_LAB_DISKS"));
+    std::stringstream list(testing::LabSetting("PHOENIX_CONTRACT_DISKS"));
     for (std::string disk; std::getline(list, disk, ',');) disks.push_back(disk);
     return disks;
   }
@@ -53,10 +44,7 @@ class LabNode {
 
 INSTANTIATE_TYPED_TEST_SUITE_P(Lab, ZfsHostContract, LabNode);
 
-TEST(MountNamespace, IsTheHosts) {
-  if (!LabNode::Available()) GTEST_SKIP();
-  EXPECT_TRUE(CheckMountNamespace().ok()) << CheckMountNamespace();
-}
+TEST(MountNamespace, IsTheHosts) { EXPECT_TRUE(CheckMountNamespace().ok()) << CheckMountNamespace(); }
 
 }  // namespace
 }  // namespace phoenix::zfs

@@ -17,8 +17,8 @@ CONFIG = ROOT / "deploy" / "examples" / "phoenix_hypervisor_config.json"
 SERVICES = {"zfsd": 7441, "nfsd": 7442, "sambad": 7443, "proxmoxd": 7444}
 
 
-def make_payload(build, directory):
-    """A tar of the installed product, to be unpacked to / of a node."""
+def make_payload(build, directory, extra=()):
+    """A tar of the installed product, to be unpacked to / of a node; the programs `extra` go to /opt/lab."""
     directory = Path(directory)
     tree = directory / "tree"
     subprocess.run(["cmake", "--install", str(build), "--prefix", "/usr", "--strip"], check=True,
@@ -27,6 +27,10 @@ def make_payload(build, directory):
     defaults.mkdir(parents=True)
     (defaults / "phoenix").write_text("".join(
         f"PHOENIX_{name.upper()}_OPTIONS=--listen 0.0.0.0:{port}\n" for name, port in SERVICES.items()))
+    for program in extra:
+        target = tree / "opt" / "lab" / Path(program).name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["strip", "-o", str(target), str(program)], check=True)
     payload = directory / "payload.tar"
     subprocess.run(["tar", "-C", str(tree), "--owner=0", "--group=0", "-cf", str(payload), "."], check=True)
     return payload
@@ -43,7 +47,7 @@ class PhoenixLab:
         try:
             self._make_certificates()
             self.lab.each(lambda node: node.run(
-                "systemctl daemon-reload; systemctl start "
+                "systemd-sysusers && systemctl daemon-reload && systemctl start "
                 + " ".join(f"phoenix-{name}" for name in SERVICES)))
             self.head.run("systemctl start phoenix-orchestratord")
         except BaseException:

@@ -16,7 +16,8 @@ BUILD = Path(os.environ.get("PHOENIX_BUILD", ROOT / "build" / "release"))
 PASSWORD = "correct horse battery"
 
 
-class TwoNodes(unittest.TestCase):
+class Fleet(unittest.TestCase):
+    """A lab with Phoenix on two nodes of `image`, and the seed's configuration on hv1."""
     image = "full"
 
     @classmethod
@@ -36,6 +37,15 @@ class TwoNodes(unittest.TestCase):
     def shell(self, node, script):
         return self.lab[node].run("set -e\n" + script).stdout
 
+    def setup_that_fails_on_hv2(self):
+        restore = self.lab.break_last_samba_step(self.lab["hv2"])
+        done = self.lab.phoenix("setup", check=False)
+        restore()
+        self.assertEqual(done.returncode, 3, done.stdout + done.stderr)
+        self.assertIn("ROLLED_BACK", done.stdout)
+
+
+class TwoNodes(Fleet):
     def test_1_planning_mutates_nothing(self):
         plan = self.lab.plan()
         self.assertGreater(plan["step_count"], 40)
@@ -45,11 +55,7 @@ class TwoNodes(unittest.TestCase):
         self.assert_as_before(self.before)
 
     def test_2_a_failing_last_samba_step_on_one_node_undoes_both(self):
-        restore = self.lab.break_last_samba_step(self.lab["hv2"])
-        done = self.lab.phoenix("setup", check=False)
-        restore()
-        self.assertEqual(done.returncode, 3, done.stdout + done.stderr)
-        self.assertIn("ROLLED_BACK", done.stdout)
+        self.setup_that_fails_on_hv2()
         self.assert_as_before(self.before)
 
     def test_3_setup_brings_both_nodes_to_the_declared_state(self):
@@ -113,27 +119,29 @@ class TwoNodes(unittest.TestCase):
         self.lab.write_config()
 
 
-class FromTheBareNode(TwoNodes):
+class FromTheBareNode(Fleet):
     """hv1 starts without samba, nfs-kernel-server and ufw: their installation is a step, and what it leaves is named."""
     image = "hv1=bare,hv2=full"
 
-    def test_2_a_failing_last_samba_step_on_one_node_undoes_both(self):
+    def test_1_a_run_undone_leaves_what_its_plan_named_and_nothing_else(self):
         plan = self.lab.plan()
         lossy = [step for step in plan["steps"] if step["step"]["step_class"] == "STEP_CLASS_LOSSY"]
         self.assertTrue(lossy)
         self.assertTrue(all(step["node"] == "hv1" and step["step"]["remainder"] for step in lossy))
-        restore = self.lab.break_last_samba_step(self.lab["hv2"])
-        done = self.lab.phoenix("setup", check=False)
-        restore()
-        self.assertEqual(done.returncode, 3, done.stdout + done.stderr)
+        self.setup_that_fails_on_hv2()
         after = self.lab.fingerprints()
         self.assertEqual(difference(self.before["hv2"], after["hv2"]), "")
         # On hv1 only the packages and what they bring may remain, with their units off, as the plan named.
         remainder = [line for line in difference(self.before["hv1"], after["hv1"]).splitlines()
                      if line[:2] in ("+ ", "- ")]
+        self.assertTrue(remainder)
         for line in remainder:
             self.assertRegex(line, r"^[+-] (package|unit|user|group|shadow|file|dir|samba|nfs|testparm|passdb|smb)")
             self.assertNotRegex(line, r"^\+ unit (smbd|nmbd|nfs-server)\S* .*\b(active|enabled)\b")
+
+    def test_2_the_same_setup_then_succeeds(self):
+        self.assertIn("COMMITTED", self.lab.phoenix("setup").stdout)
+        self.assertIn("Plan: 0 steps", self.lab.phoenix("setup").stdout)
 
 
 if __name__ == "__main__":
