@@ -39,7 +39,8 @@ void SimParticipant::Succeed(const SimCall& call) {
   answer.event->step_ids = call.step_ids;
   const bool undo = call.message == ProtocolMessage::kUndo;
   for (size_t i = 0; i < steps_.size(); ++i) {
-    const bool asked = std::find(call.step_ids.begin(), call.step_ids.end(), steps_[i].id) != call.step_ids.end();
+    const bool asked =
+        std::find(call.step_ids.begin(), call.step_ids.end(), steps_[i].id) != call.step_ids.end();
     if (!undo && !asked) continue;
     run::StepResult result{steps_[i].id, run::StepResult::Result::kDone, "", {}};
     if (undo) {
@@ -54,7 +55,8 @@ void SimParticipant::Succeed(const SimCall& call) {
 }
 
 bool SimParticipant::AllDone() const {
-  return std::all_of(durable.rows.begin(), durable.rows.end(), [](RowState row) { return row == RowState::kDone; });
+  return std::all_of(durable.rows.begin(), durable.rows.end(),
+                     [](RowState row) { return row == RowState::kDone; });
 }
 
 bool SimParticipant::BeginUndo(const std::string& by) {
@@ -113,7 +115,8 @@ void SimParticipant::Take(const SimCall& call, int64_t now, int64_t patience) {
         break;
       case ProtocolMessage::kApply:
         for (size_t i = 0; i < steps_.size(); ++i) {
-          if (std::find(call.step_ids.begin(), call.step_ids.end(), steps_[i].id) == call.step_ids.end()) continue;
+          if (std::find(call.step_ids.begin(), call.step_ids.end(), steps_[i].id) == call.step_ids.end())
+            continue;
           errors_[i].clear();
           if (durable.rows[i] == RowState::kIdle) wanted_[i] = true;
         }
@@ -192,7 +195,8 @@ bool SimParticipant::ApplySome(Random& random) {
       continue;
     }
     if (!alive) continue;
-    if (durable.rows[i] == RowState::kIntent || durable.rows[i] == RowState::kUndoIntent) return SettleStep(i);
+    if (durable.rows[i] == RowState::kIntent || durable.rows[i] == RowState::kUndoIntent)
+      return SettleStep(i);
     if (durable.state == S::kPrepared && wanted_[i] && durable.rows[i] == RowState::kIdle && !disk_full) {
       durable.rows[i] = RowState::kIntent;
       Write();
@@ -223,9 +227,11 @@ bool SimParticipant::UndoSome() {
       free = free && durable.rows[later] == RowState::kReverted;
     }
     for (const size_t consumer : steps_[i].undo_after) {
-      const bool undoing = sibling->alive && (sibling->durable.state == S::kUndoing || sibling->durable.state == S::kUndone);
+      const bool undoing =
+          sibling->alive && (sibling->durable.state == S::kUndoing || sibling->durable.state == S::kUndone);
       const RowState row = sibling->durable.rows[consumer];
-      const bool gone = row == RowState::kReverted || (row == RowState::kIdle && sibling->durable.state == S::kUndone) ||
+      const bool gone = row == RowState::kReverted ||
+                        (row == RowState::kIdle && sibling->durable.state == S::kUndone) ||
                         (row == RowState::kIdle && undoing);
       free = free && undoing && gone;
     }
@@ -254,7 +260,8 @@ bool SimParticipant::AnswerSome() {
         break;
       case Answer::kRecorded:
       case Answer::kIgnore:
-        ready = call.message != ProtocolMessage::kUndo || durable.state == S::kUndone;
+        ready = call.message != ProtocolMessage::kUndo || durable.state == S::kUndone ||
+                durable.state == S::kNone;
         break;
       case Answer::kAborted:
       case Answer::kConflict:
@@ -266,7 +273,8 @@ bool SimParticipant::AnswerSome() {
           case ProtocolMessage::kApply:
             ready = true;
             for (size_t s = 0; s < steps_.size(); ++s) {
-              if (std::find(call.step_ids.begin(), call.step_ids.end(), steps_[s].id) == call.step_ids.end()) continue;
+              if (std::find(call.step_ids.begin(), call.step_ids.end(), steps_[s].id) == call.step_ids.end())
+                continue;
               if (durable.rows[s] == RowState::kIntent || wanted_[s]) ready = false;
             }
             break;
@@ -300,7 +308,8 @@ bool SimParticipant::Progress(Random& random, int64_t now) {
     return Write();
   }
   if (durable.deadline && now >= *durable.deadline &&
-      kit::Lookup(durable.state, ProtocolMessage::kDeadline).answer == Answer::kWork && BeginUndo("deadline")) {
+      kit::Lookup(durable.state, ProtocolMessage::kDeadline).answer == Answer::kWork &&
+      BeginUndo("deadline")) {
     return true;
   }
   if (durable.state == S::kInDoubt && sibling != nullptr && sibling->alive && !disk_full) {
@@ -309,7 +318,8 @@ bool SimParticipant::Progress(Random& random, int64_t now) {
       durable.decided_by = "commit";
       return Write();
     }
-    if (sibling->durable.state == S::kUndoing || sibling->durable.state == S::kUndone) return BeginUndo("sibling");
+    if (sibling->durable.state == S::kUndoing || sibling->durable.state == S::kUndone)
+      return BeginUndo("sibling");
   }
   if (AnswerSome()) return true;
   if (ApplySome(random)) return true;
@@ -331,7 +341,8 @@ void SimParticipant::Crash(bool reboot, Random& random) {
 }
 
 bool SimParticipant::FailNext() {
-  if (durable.state == S::kNone || durable.state == S::kUndone || durable.state == S::kCommitted) return false;
+  if (durable.state == S::kNone || durable.state == S::kUndone || durable.state == S::kCommitted)
+    return false;
   fail_next_ = true;
   return true;
 }

@@ -18,8 +18,6 @@ constexpr int64_t kPatience = 6'000;  // moments until a silent orchestrator is 
 constexpr int kLongest = 90'000;
 constexpr int kFaultyPart = 15'000;
 
-run::ParticipantId ConsumerOf(const run::ParticipantId& id) { return {id.node, "nfs"}; }
-
 ProtocolMessage MessageOf(Command::Kind kind) {
   switch (kind) {
     case Command::Kind::kPrepare:
@@ -81,8 +79,9 @@ void World::Build() {
   for (size_t n = 0; n < nodes; ++n) {
     Node node{fmt::format("hv{}", n + 1), {}};
     const size_t datasets = 4 + random_.Below(3);
-    run::PlannedParticipant zfs{.id = {node.name, "zfs"}};
-    run::PlannedParticipant nfs{.id = {node.name, "nfs"}};
+    run::PlannedParticipant zfs, nfs;
+    zfs.id = {node.name, "zfs"};
+    nfs.id = {node.name, "nfs"};
     std::vector<SimStep> zfs_steps(1), nfs_steps;
     kit::Step pool;
     pool.id = zfs_steps[0].id = "pool";
@@ -222,7 +221,8 @@ bool World::Append(Leader& leader, Event event) {
     report_.violation = std::string(folded.message());
     return false;
   }
-  Happen(fmt::format("log #{}: {} {} {}", event.sequence, run::ToText(event.kind), run::ToText(event.who), event.error));
+  Happen(fmt::format("log #{}: {} {} {}", event.sequence, run::ToText(event.kind), run::ToText(event.who),
+                     event.error));
   logged_ = leader.state;
   log_.push_back(std::move(event));
   return true;
@@ -245,7 +245,8 @@ void World::Send(Leader& leader, const Command& command) {
 // True when it did something.
 bool World::Tick(Leader& leader) {
   if (leader.dead || leader.stopped || leader.state.Ended()) return false;
-  if (leader.state.phase == run::Phase::kAwaitingConfirm && confirms_ && !leader.state.confirmed && random_.OneIn(4)) {
+  if (leader.state.phase == run::Phase::kAwaitingConfirm && confirms_ && !leader.state.confirmed &&
+      random_.OneIn(4)) {
     Event confirmed;
     confirmed.kind = Event::Kind::kConfirmed;
     return Append(leader, confirmed);
@@ -282,7 +283,8 @@ void World::Deliver() {
   const SimCall call = calls_[index];
   if (NodeOf(call.who).cut_off) return;
   calls_.erase(calls_.begin() + static_cast<std::ptrdiff_t>(index));
-  const auto who = std::find_if(participants_.begin(), participants_.end(), [&](const auto& p) { return p->id() == call.who; });
+  const auto who = std::find_if(participants_.begin(), participants_.end(),
+                                [&](const auto& p) { return p->id() == call.who; });
   if (!(*who)->alive) {
     leaders_[static_cast<size_t>(call.leader)]->under_way.erase(call.command_key);  // refused: asked again
     return;
@@ -354,7 +356,8 @@ bool World::Inject(Fault fault) {
       if (calls_.empty()) return false;
       Fired(fault);
       // Repeated, and late without bound: calls are delivered in no order.
-      for (size_t copies = 1 + random_.Below(3); copies > 0; --copies) calls_.push_back(calls_[random_.Below(calls_.size())]);
+      for (size_t copies = 1 + random_.Below(3); copies > 0; --copies)
+        calls_.push_back(calls_[random_.Below(calls_.size())]);
       break;
     case Fault::kPartition:
       Fired(fault);
@@ -406,7 +409,8 @@ void World::Check() {
       const auto name = fmt::format("{} {}", run::ToText(participant->id()), participant->steps()[i].id);
       const bool must_be = state == TransactionState::kInDoubt || state == TransactionState::kCommitted;
       if (must_be && !there) report_.violation = "S4: not applied although IN_DOUBT or COMMITTED: " + name;
-      if (state == TransactionState::kUndone && there) report_.violation = "S4: applied although UNDONE: " + name;
+      if (state == TransactionState::kUndone && there)
+        report_.violation = "S4: applied although UNDONE: " + name;
       if (!there) continue;
       for (const size_t before : participant->steps()[i].before) {
         if (!participant->effects[before]) report_.violation = "S6: without what it was built on: " + name;
@@ -416,6 +420,18 @@ void World::Check() {
       }
     }
   }
+  // A clean end is true of every node, and stays true.
+  for (const Event& event : log_) {
+    if (event.kind != Event::Kind::kEnded || event.phase == run::Phase::kQuarantined) continue;
+    const auto wanted =
+        event.phase == run::Phase::kCommitted ? TransactionState::kCommitted : TransactionState::kUndone;
+    for (const auto& participant : participants_) {
+      if (participant->durable.state == wanted) continue;
+      report_.violation =
+          fmt::format("S4: the run ended {}, but {} is {}", run::ToText(event.phase),
+                      run::ToText(participant->id()), kit::ToText(participant->durable.state));
+    }
+  }
   if (committed && undone) report_.violation = "S1: one COMMITTED and another undone";
   if (committed_logged && undone) report_.violation = "S2: COMMITTED is logged and somebody undoes";
   if (undo_logged && committed) report_.violation = "S3: ROLLING_BACK is logged and somebody committed";
@@ -423,9 +439,8 @@ void World::Check() {
 
 bool World::Settled() const {
   const Leader& leader = *leaders_.back();
-  return leader.state.Ended() && std::none_of(participants_.begin(), participants_.end(), [](const auto& participant) {
-           return participant->Open();
-         });
+  return leader.state.Ended() && std::none_of(participants_.begin(), participants_.end(),
+                                              [](const auto& participant) { return participant->Open(); });
 }
 
 Report World::Run() {
@@ -455,7 +470,8 @@ Report World::Run() {
       }
       for (auto& node : nodes_) node.cut_off = node.cut_off && !random_.OneIn(3);
       for (auto& leader : leaders_) leader->stopped = leader->stopped && !random_.OneIn(3);
-      for (auto& participant : participants_) participant->disk_full = participant->disk_full && !random_.OneIn(3);
+      for (auto& participant : participants_)
+        participant->disk_full = participant->disk_full && !random_.OneIn(3);
       // A call without an answer is asked again after a while.
       if (!leaders_.back()->dead) leaders_.back()->under_way.clear();
     }
@@ -491,7 +507,8 @@ Report World::Run() {
   if (report_.violation.empty() && !Settled()) {
     report_.violation = "L1: healed, and the run or a lock never ends";
     for (const auto& participant : participants_) {
-      report_.violation += fmt::format("; {} {}", run::ToText(participant->id()), kit::ToText(participant->durable.state));
+      report_.violation +=
+          fmt::format("; {} {}", run::ToText(participant->id()), kit::ToText(participant->durable.state));
     }
   }
   return std::move(report_);

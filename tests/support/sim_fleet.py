@@ -49,24 +49,24 @@ class SimFleet:
                 self.start_daemon(node, participant)
         self.start_orchestrator()
 
-    def _spawn(self, key, argv):
+    def _spawn(self, key, argv, environment=None):
         log = open(self.path("%s.log" % "-".join(key)), "ab")
-        env = dict(os.environ, ASAN_OPTIONS="detect_leaks=0:abort_on_error=1")
+        env = dict(os.environ, ASAN_OPTIONS="detect_leaks=0:abort_on_error=1", **(environment or {}))
         self.processes[key] = subprocess.Popen(argv, stdout=log, stderr=log, env=env, start_new_session=True)
         log.close()
 
-    def start_daemon(self, node, participant):
+    def start_daemon(self, node, participant, environment=None):
         self._spawn((node, participant), [
             os.path.join(self.build, DAEMONS[participant]), "--node", node, "--sim", self.path(node, "machine"),
             "--state-dir", self.path(node, "state"), "--runtime-dir", self.path(node, "run"),
-            "--launcher", os.path.join(self.build, "base/phoenix-launch")])
+            "--launcher", os.path.join(self.build, "base/phoenix-launch")], environment)
         self._await_socket((node, participant), self.path(node, "run", participant + ".sock"))
 
-    def start_orchestrator(self, *extra):
+    def start_orchestrator(self, *extra, environment=None):
         os.makedirs(self.path("run"), exist_ok=True)
         self._spawn(("orchestrator",), [
             os.path.join(self.build, "orchestrator/phoenix-orchestratord"), "--node", self.nodes[0],
-            "--state-dir", self.path("orchestrator"), "--runtime-dir", self.path("run"), *extra])
+            "--state-dir", self.path("orchestrator"), "--runtime-dir", self.path("run"), *extra], environment)
         self._await_socket(("orchestrator",), self.path("run", "orchestrator.sock"))
 
     def _await_socket(self, key, path):

@@ -71,6 +71,11 @@ class StepDriver {
     return domain_.Close(run_id_, /*committed=*/false);
   }
 
+  // What is there of the step whose undo went wrong.
+  absl::StatusOr<kit::ProbeResult> ProbeLast() {
+    return domain_.ProbeStep(*done_.back(), Context(*done_.back()));
+  }
+
   absl::Status Commit() { return domain_.Close(run_id_, /*committed=*/true); }
 
   const kit::Plan& plan() const { return plan_; }

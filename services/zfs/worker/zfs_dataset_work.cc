@@ -75,7 +75,7 @@ absl::Status Do(const Work& work, const CreateDatasetStep& step) {
 
 absl::StatusOr<ProbeResult> Probe(const Work& work, const CreateDatasetStep& step) {
   PHX_ASSIGN_OR_RETURN(const auto dataset, work.Dataset(step.name));
-  if (!dataset) return ProbeResult{Is::kNotDone, ""};
+  if (!dataset) return ProbeDirectory(work, step.mountpoint);
   if (dataset->LocalValue(kRunMark) != work.run_id) {
     return ProbeResult{Is::kForeign, "it is there, and this run did not make it"};
   }

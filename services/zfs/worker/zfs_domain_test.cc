@@ -164,7 +164,7 @@ TEST(ZfsDomain, ALyingCreateIsFoundDone) {
 
 TEST(ZfsDomain, UndoThatFailsInTheMiddleCanBeRepeated) {
   for (const char* operation : {"zfs.destroy", "zfs.unmount", "zfs.pool_destroy", "zfs.disk_clear",
-                                "zfs.inherit", "zfs.sync", "zfs.rmdir"}) {
+                                "zfs.inherit", "zfs.sync", "zfs.rmdir", "zfs.rmdir:/fastData"}) {
     for (const char* effect : {"fail", "lie"}) {
       SCOPED_TRACE(std::string(operation) + " " + effect);
       TestMachine machine;
@@ -177,6 +177,10 @@ TEST(ZfsDomain, UndoThatFailsInTheMiddleCanBeRepeated) {
       TestMachine::Must(driver.Apply());
       TestMachine::Must(machine.machine().PlanFault(operation, effect));
       EXPECT_FALSE(driver.Undo().ok());
+      // A step whose undo was cut off must not pass for undone: after a crash nobody would go on with it.
+      const auto probe = driver.ProbeLast();
+      TestMachine::Must(probe.status());
+      if (std::string(effect) == "fail") EXPECT_NE(probe->probe, kit::Probe::kNotDone);
       TestMachine::Must(driver.Undo());
       ASSERT_EQ(machine.Dump(), before);
     }

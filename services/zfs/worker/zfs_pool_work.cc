@@ -164,7 +164,11 @@ absl::StatusOr<kit::ProbeResult> Probe(const Work& work, const CreatePoolStep& s
     if (exported.name == step.name) return kit::ProbeResult{kit::Probe::kForeign, "the pool was exported"};
   }
   const auto pool = seen.pools.find(step.name);
-  if (pool == seen.pools.end()) return ProbeDisks(work, step, seen, nullptr);
+  if (pool == seen.pools.end()) {
+    PHX_ASSIGN_OR_RETURN(auto disks, ProbeDisks(work, step, seen, nullptr));
+    if (disks.probe != kit::Probe::kNotDone) return disks;
+    return ProbeDirectory(work, step.mountpoint);
+  }
   const auto root = seen.datasets.find(step.name);
   if (root == seen.datasets.end() || root->second.LocalValue(kRunMark) != work.run_id) {
     return kit::ProbeResult{kit::Probe::kForeign,

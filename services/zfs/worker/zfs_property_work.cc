@@ -93,7 +93,9 @@ absl::StatusOr<ProbeResult> Probe(const Work& work, const SetPropertiesStep& ste
                          : ProbeResult{Is::kPartial, "it is not mounted as it should be"};
   }
   const bool mounted_back = !MovesMount(step) || dataset->mounted_at == work.captured.value("mounted", "");
-  if (captured == step.properties.size() && mounted_back) return ProbeResult{Is::kNotDone, ""};
+  if (captured == step.properties.size() && mounted_back) {
+    return MovesMount(step) ? ProbeDirectory(work, NewMountPoint(step)) : ProbeResult{Is::kNotDone, ""};
+  }
   return ProbeResult{Is::kPartial, fmt::format("{} is not set yet", differing)};
 }
 
@@ -174,7 +176,7 @@ absl::StatusOr<ProbeResult> Probe(const Work& work, const MountStep& step) {
   PHX_ASSIGN_OR_RETURN(const auto dataset, work.Dataset(step.name));
   if (!dataset) return ProbeResult{Is::kForeign, "the dataset is gone"};
   if (dataset->mounted_at == step.mountpoint) return ProbeResult{Is::kDone, ""};
-  if (dataset->mounted_at == work.captured.value("mounted", "")) return ProbeResult{Is::kNotDone, ""};
+  if (dataset->mounted_at == work.captured.value("mounted", "")) return ProbeDirectory(work, step.mountpoint);
   return ProbeResult{Is::kForeign, "it is mounted at " + dataset->mounted_at};
 }
 

@@ -59,6 +59,19 @@ absl::Status RestoreDirectory(const Work& work, const std::string& mountpoint, c
       MakeDirectory{mountpoint, {captured.at("uid"), captured.at("gid"), captured.at("mode")}});
 }
 
+absl::StatusOr<kit::ProbeResult> ProbeDirectory(const Work& work, const std::string& mountpoint) {
+  constexpr kit::Probe kAsCaptured = kit::Probe::kNotDone;
+  if (mountpoint.empty() || !work.captured.contains("directory")) return kit::ProbeResult{kAsCaptured, ""};
+  PHX_ASSIGN_OR_RETURN(const PathState path, work.Path(mountpoint));
+  if (path.mount_point) return kit::ProbeResult{kAsCaptured, ""};
+  const bool was_there = !work.captured["directory"].is_null();
+  // With entries it is somebody else's.
+  if (was_there == path.directory.has_value() || !path.entries.empty())
+    return kit::ProbeResult{kAsCaptured, ""};
+  return kit::ProbeResult{kit::Probe::kPartial, fmt::format("the directory {} is {}", mountpoint,
+                                                            was_there ? "gone" : "still there")};
+}
+
 absl::StatusOr<DirectoryState> ResolveRoot(const Work& work, const RootWish& wish,
                                            const DirectoryState& now) {
   ObserveRequest request;

@@ -65,6 +65,8 @@ bool IsTrashedSnapshot(std::string_view snapshot, std::string_view run_id);
 // The directory at a mount point as JSON, null where there is none; captured so that undo leaves it as it
 // was.
 absl::StatusOr<nlohmann::json> CaptureDirectory(const Work& work, const std::string& mountpoint);
+// kNotDone where the directory is as captured, otherwise kPartial: an undo was cut off before it came to it.
+absl::StatusOr<kit::ProbeResult> ProbeDirectory(const Work& work, const std::string& mountpoint);
 // After a mount is gone: removes the empty directory that it left, or makes the one again that ZFS removed.
 absl::Status RestoreDirectory(const Work& work, const std::string& mountpoint,
                               const nlohmann::json& captured);
