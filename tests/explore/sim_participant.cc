@@ -131,8 +131,8 @@ void SimParticipant::Take(const SimCall& call, int64_t now, int64_t patience) {
         break;
       case ProtocolMessage::kPrepareCommit:
         if (!AllDone()) return Refuse(call, "not all steps are done");
+        // The deadline stays where it is: that it is never heard in doubt is the table's to say.
         durable.state = S::kInDoubt;
-        durable.deadline.reset();
         Write();
         break;
       case ProtocolMessage::kCommit:

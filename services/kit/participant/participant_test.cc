@@ -126,6 +126,23 @@ TEST_F(ParticipantTest, ARunGoesToItsEnd) {
   EXPECT_EQ(*participant_->OpenRun(), "");
 }
 
+TEST_F(ParticipantTest, UndoIsDurableBeforeTheStepIsDone) {
+  int looked = 0;
+  domain_->before_do = [&](const Step& step) {
+    const auto record = journal_->Read("run-1");
+    for (const StepRow& row : (*record)->steps) {
+      if (row.step.id != step.id) continue;
+      EXPECT_EQ(row.state, StepState::kIntent);
+      EXPECT_EQ(row.captured, "absent");
+      ++looked;
+    }
+  };
+  PHX_ASSERT_OK(Prepare("a=1 b=2:a"));
+  PHX_ASSERT_OK(participant_->Apply(Context(), {"a"}));
+  PHX_ASSERT_OK(participant_->Apply(Context(), {"b"}));
+  EXPECT_EQ(looked, 2);
+}
+
 TEST_F(ParticipantTest, EveryCallRepeatedIsHarmless) {
   PHX_ASSERT_OK(Prepare("a=1"));
   PHX_ASSERT_OK(participant_->Prepare([&] {
