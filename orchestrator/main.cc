@@ -71,19 +71,17 @@ absl::StatusOr<Secrets> ReadSecrets(const std::string& path) {
   if (path.empty() || path[0] != '/')
     return InvalidArgument("secrets_file must be an absolute path, not '{}'", path);
   PosixFiles files;
-  PHX_ASSIGN_OR_RETURN(const auto file, files.Read(path));
+  PHX_ASSIGN_OR_RETURN(auto file, files.Read(path));
   if (!file) return NotFound("there is no secrets file {}", path);
   if ((file->mode & 0077) != 0 || file->uid != ::geteuid()) {
     return FailedPrecondition(
         "{} must be owned by the orchestrator's user and have mode 0600, it has {:o}; chmod 600 {}", path,
         file->mode, path);
   }
-  config::SecretsResult loaded = config::LoadSecrets(file->content);
+  const Secret text(std::move(file->content));
+  config::SecretsResult loaded = config::LoadSecrets(text.Reveal());
   if (!loaded.ok()) return InvalidArgument("{}:\n{}", path, config::Render(loaded.findings.errors));
-  Secrets secrets;
-  for (const auto& [name, secret] : loaded.secrets)
-    secrets.emplace(name, Secret(std::string(secret.Reveal())));
-  return secrets;
+  return std::move(loaded.secrets);
 }
 
 absl::StatusOr<std::vector<run::NodeAddress>> ReadFleet(const Flags& flags, const std::string& text) {
