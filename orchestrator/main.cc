@@ -51,8 +51,7 @@ absl::StatusOr<engine::NodeSpecs> MakeSpecs(const std::string& text, const std::
   const config::LoadResult loaded = config::Load(text);
   if (!loaded.ok()) {
     std::vector<FieldViolation> violations;
-    for (const auto& error : loaded.findings.errors)
-      violations.push_back({error.where.path, error.ToString()});
+    for (const auto& error : loaded.findings.errors) violations.push_back({error.where.path, error.Text()});
     return WithViolations(WithReason(loaded.ToStatus(), {"CONFIG_INVALID", {}}), violations);
   }
   engine::NodeSpecs result;
@@ -62,7 +61,7 @@ absl::StatusOr<engine::NodeSpecs> MakeSpecs(const std::string& text, const std::
     result.specs.push_back({spec.participant, spec.type, std::move(spec.content)});
   }
   for (const auto& lint : loaded.findings.lints)
-    result.notes.push_back({true, lint.where.ToString(), lint.ToString()});
+    result.notes.push_back({true, lint.where.ToString(), lint.Text()});
   return result;
 }
 
