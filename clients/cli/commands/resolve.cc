@@ -6,6 +6,7 @@
 
 #include "base/status/errors.h"
 #include "clients/cli/commands/commands.h"
+#include "clients/cpp/peer.h"
 #include "phoenix/participant/v1/participant.grpc.pb.h"
 #include "services/kit/rpc/conventions.h"
 #include "services/kit/rpc/status.h"
@@ -28,8 +29,9 @@ struct Result {
 };
 
 Result ResolveOne(const Session& session, const std::string& participant, const Flags& flags) {
-  const auto stub = part::ParticipantService::NewStub(grpc::CreateChannel(
-      "unix:" + kit::SocketOf(session.runtime_directory, participant), grpc::InsecureChannelCredentials()));
+  const std::string target = "unix:" + kit::SocketOf(session.runtime_directory, participant);
+  const auto stub =
+      part::ParticipantService::NewStub(grpc::CreateChannel(target, grpc::InsecureChannelCredentials()));
   part::ResolveRequest request;
   request.set_run_id(flags.run.rfind("runs/", 0) == 0 ? flags.run.substr(5) : flags.run);
   request.set_object(flags.object);
@@ -41,16 +43,23 @@ Result ResolveOne(const Session& session, const std::string& participant, const 
   if (status.error_code() == grpc::StatusCode::NOT_FOUND) return {kDone, false};
   if (!status.ok()) {
     fmt::print(stderr, "{}: ", participant);
-    return {Fail(session, kit::FromGrpc(status)), true};
+    return {Fail(session, client::Explain({"", participant, target}, kit::FromGrpc(status))), true};
   }
-  std::string state = part::Transaction::State_Name(response.transaction().state());
-  fmt::print("{}: {}\n", participant, state.substr(sizeof "STATE_" - 1));
+  const part::Transaction::State state = response.transaction().state();
+  fmt::print("{}: {}\n", participant, part::Transaction::State_Name(state).substr(sizeof "STATE_" - 1));
+  const bool in_doubt = state == part::Transaction::STATE_IN_DOUBT;
+  if (in_doubt) {
+    fmt::print(
+        "  in doubt: no other service knows the outcome; `phoenix runs show {}` at the orchestrator does,\n"
+        "  then `phoenix resolve {} --commit` or `--undo` here\n",
+        request.run_id(), request.run_id());
+  }
   for (const auto& lifted : response.lifted()) fmt::print("  lifted: {}\n", lifted);
   for (const auto& remaining : response.remaining()) {
     fmt::print("  still quarantined: {}: {}\n", remaining.step_id(), remaining.error());
     for (const auto& command : remaining.remaining_commands()) fmt::print("    by hand: {}\n", command);
   }
-  return {response.remaining().empty() ? kDone : kUnresolved, true};
+  return {response.remaining().empty() && !in_doubt ? kDone : kUnresolved, true};
 }
 
 int Resolve(const Session& session, const Flags& flags) {
