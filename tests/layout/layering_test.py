@@ -67,9 +67,6 @@ EXCEPTIONS = {
     ("services/kit/transaction/journal.h", PARTICIPANT_HEADER),
     ("services/kit/transaction/step_json.h", PARTICIPANT_HEADER),
     ("services/kit/transaction/step_execution.h", PARTICIPANT_HEADER),
-    # Run events hold steps in the journal's JSON form: one form of a step on disk, but the store reaches into the nodes'
-    # side for it.
-    ("orchestrator/store/event_json.cc", "services/kit/transaction/step_json.h"),
     # The pool of threads is nothing of a participant's own.
     ("orchestrator/engine/run_engine.h", "services/kit/participant/workers.h"),
 }
