@@ -4,7 +4,7 @@
 
 #include <cstdlib>
 
-#include "clients/cli/command_line.h"
+#include "clients/cli/commands/command_line.h"
 
 int main(int argc, char** argv) {
   phoenix::cli::Screen screen;

@@ -15,7 +15,7 @@
 #include <string>
 #include <vector>
 
-#include "clients/cli/command_line.h"
+#include "clients/cli/commands/command_line.h"
 
 namespace phoenix::cli {
 namespace {

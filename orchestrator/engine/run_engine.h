@@ -18,7 +18,7 @@
 #include "orchestrator/run/decide.h"
 #include "orchestrator/run/state.h"
 #include "orchestrator/store/run_store.h"
-#include "services/kit/participant/workers.h"
+#include "base/workers.h"
 
 namespace phoenix::engine {
 
@@ -81,8 +81,8 @@ class RunEngine {
   absl::CondVar changed_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::map<std::string, std::shared_ptr<Driver>> drivers_ ABSL_GUARDED_BY(mutex_);
-  kit::Workers calls_{512};
-  kit::Workers driver_threads_{256};
+  Workers calls_{512};
+  Workers driver_threads_{256};
 };
 
 }  // namespace phoenix::engine

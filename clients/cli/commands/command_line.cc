@@ -1,4 +1,4 @@
-#include "clients/cli/command_line.h"
+#include "clients/cli/commands/command_line.h"
 
 #include <CLI/CLI.hpp>
 #include <string>
