@@ -1,6 +1,6 @@
 // The command line against an orchestrator, and a node, that answer what the test wants: exit codes, and what
 // is sent and shown.
-#include "clients/cli/command_line.h"
+#include "clients/cli/commands/command_line.h"
 
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
@@ -74,6 +74,11 @@ class FakeParticipant final : public part::ParticipantService::Service {
                        part::ResolveResponse* response) override {
     asked.push_back(*request);
     *response = answer;
+    return status;
+  }
+  grpc::Status GetTransaction(grpc::ServerContext*, const part::GetTransactionRequest*,
+                              part::Transaction* response) override {
+    *response = answer.transaction();
     return status;
   }
   part::ResolveResponse answer;
@@ -301,6 +306,26 @@ TEST_F(CommandLineTest, ValidateNeedsNoDaemon) {
   EXPECT_EQ(Phoenix({"validate", doubtful}), 0);
   EXPECT_THAT(out_, HasSubstr("0 error(s), 1 warning(s)"));
   EXPECT_EQ(Phoenix({"validate", "--strict", doubtful}), 1);
+}
+
+TEST_F(CommandLineTest, ResolveCommitsAllServicesOfTheNodeOrNone) {
+  FakeParticipant samba;
+  for (const std::string_view name : kit::kParticipants) {
+    Serve(std::string(name), name == "samba" ? samba : participant_);
+  }
+  participant_.answer.mutable_transaction()->set_state(part::Transaction::STATE_IN_DOUBT);
+  samba.answer.mutable_transaction()->set_state(part::Transaction::STATE_PREPARED);
+  EXPECT_EQ(Phoenix({"resolve", "4711", "--commit"}), 1);
+  EXPECT_THAT(errors_, AllOf(HasSubstr("PREPARED in samba"), HasSubstr("phoenix resolve 4711 --undo")));
+  EXPECT_THAT(participant_.asked, IsEmpty()) << "nobody was asked to keep anything";
+  samba.status = grpc::Status(grpc::StatusCode::UNAVAILABLE, "failed to connect to all addresses");
+  EXPECT_EQ(Phoenix({"resolve", "4711", "--commit"}), 1) << "a silent service may not have disarmed";
+  EXPECT_THAT(participant_.asked, IsEmpty());
+  samba.status = kit::ToGrpc(NotFound("the run does not concern it"), "t");
+  Phoenix({"resolve", "4711", "--commit"});
+  EXPECT_THAT(participant_.asked, SizeIs(3));
+  for (const auto& asked : participant_.asked)
+    EXPECT_EQ(asked.decision(), part::ResolveRequest::DECISION_COMMIT);
 }
 
 TEST_F(CommandLineTest, ResolveExitsWith4WhileAnythingIsOpen) {
