@@ -193,9 +193,41 @@ class SystemTest(unittest.TestCase):
         self.assertEqual(self.phoenix("plan", "-f", doubtful).splitlines()[0],
                          "warning: $.nfs (line 2): this key was given before with the same value; keep one")
 
+    def test_resolve_finds_the_services_of_this_node(self):
+        self.setup_run()
+        run = json.loads(self.phoenix("--output", "json", "runs", "list"))["runs"][0]["name"].removeprefix("runs/")
+
+        def resolve(*args):
+            return subprocess.run([os.path.join(BUILD, "clients/phoenix"), "--runtime-dir", self.fleet.path("hv1", "run"),
+                                   "resolve", *args], capture_output=True, text=True)
+        seen = resolve(run)
+        self.assertEqual(seen.returncode, 0, seen.stderr)
+        for participant in self.fleet.participants:
+            self.assertIn(participant + ": COMMITTED", seen.stdout)
+        self.assertEqual(resolve(run, "--undo").returncode, 1)
+        self.assertEqual(resolve("00000000-0000-0000-0000-000000000000").returncode, 1)
+
     def test_a_graceful_stop_exits_with_0(self):
         self.assertEqual(self.fleet.stop("hv1", "zfs"), 0)
         self.assertEqual(self.fleet.stop("orchestrator"), 0)
+
+
+class OneNodeTest(unittest.TestCase):
+    def test_without_a_fleet_file_the_fleet_is_this_very_node(self):
+        fleet = SimFleet(BUILD, nodes=("pve1",))
+        self.addCleanup(fleet.close)
+        # As on a hypervisor: the orchestrator and the services of its node share one folder of sockets.
+        os.symlink(fleet.path("pve1", "run"), fleet.path("run"))
+        secrets = write_secrets(fleet.path("secrets.json"), "correct horse")
+        fleet.start()
+        nodes = fleet.phoenix("nodes", fleet=False)
+        self.assertEqual(nodes.returncode, 0, nodes.stderr)
+        self.assertRegex(nodes.stdout, r"(?m)^pve1 +zfs +up ")
+        done = fleet.phoenix("setup", "-f", CONFIG, "--secrets", secrets, fleet=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("on 1 node(s)", done.stdout)
+        again = fleet.phoenix("setup", "-f", CONFIG, "--secrets", secrets, fleet=False)
+        self.assertIn("Plan: 0 steps", again.stdout)
 
 
 if __name__ == "__main__":
