@@ -1,10 +1,9 @@
-// A value that cannot be printed, compared by accident or left in memory: no operator<<, no formatter, zeroed
-// at the end.
+// A value that cannot be printed, compared by accident or left in memory: no operator<<, no formatter, no
+// conversion; its bytes are wiped when it goes and from whatever it is moved or taken from.
 #pragma once
 
 #include <map>
 #include <string>
-#include <string_view>
 #include <utility>
 
 namespace phoenix {
@@ -12,18 +11,21 @@ namespace phoenix {
 class Secret {
  public:
   Secret() = default;
-  explicit Secret(std::string value) : value_(std::move(value)) {}
+  explicit Secret(std::string value) : value_(std::move(value)) { Wipe(value); }
   Secret(const Secret&) = default;
-  Secret& operator=(const Secret&) = default;
-  ~Secret() {
-    volatile char* bytes = value_.data();
-    for (size_t i = 0; i < value_.size(); ++i) bytes[i] = 0;
-  }
-  // The value, for the one place that hands it to a tool's standard input or to a digest.
+  Secret(Secret&& other) noexcept : value_(std::move(other.value_)) { Wipe(other.value_); }
+  Secret& operator=(const Secret& other);
+  Secret& operator=(Secret&& other) noexcept;
+  ~Secret() { Wipe(value_); }
+  // The value, for the one place that hands it to a tool's standard input or to a digest. Valid as long as
+  // this lives and is not assigned to.
   const std::string& Reveal() const { return value_; }
   bool empty() const { return value_.empty(); }
 
  private:
+  // Overwrites all that `text` holds room for and empties it.
+  static void Wipe(std::string& text) noexcept;
+
   std::string value_;
 };
 

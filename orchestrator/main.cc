@@ -51,8 +51,7 @@ absl::StatusOr<engine::NodeSpecs> MakeSpecs(const std::string& text, const std::
   const config::LoadResult loaded = config::Load(text);
   if (!loaded.ok()) {
     std::vector<FieldViolation> violations;
-    for (const auto& error : loaded.findings.errors)
-      violations.push_back({error.where.path, error.ToString()});
+    for (const auto& error : loaded.findings.errors) violations.push_back({error.where.path, error.Text()});
     return WithViolations(WithReason(loaded.ToStatus(), {"CONFIG_INVALID", {}}), violations);
   }
   engine::NodeSpecs result;
@@ -62,7 +61,7 @@ absl::StatusOr<engine::NodeSpecs> MakeSpecs(const std::string& text, const std::
     result.specs.push_back({spec.participant, spec.type, std::move(spec.content)});
   }
   for (const auto& lint : loaded.findings.lints)
-    result.notes.push_back({true, lint.where.ToString(), lint.ToString()});
+    result.notes.push_back({true, lint.where.ToString(), lint.Text()});
   return result;
 }
 
@@ -71,19 +70,17 @@ absl::StatusOr<Secrets> ReadSecrets(const std::string& path) {
   if (path.empty() || path[0] != '/')
     return InvalidArgument("secrets_file must be an absolute path, not '{}'", path);
   PosixFiles files;
-  PHX_ASSIGN_OR_RETURN(const auto file, files.Read(path));
+  PHX_ASSIGN_OR_RETURN(auto file, files.Read(path));
   if (!file) return NotFound("there is no secrets file {}", path);
   if ((file->mode & 0077) != 0 || file->uid != ::geteuid()) {
     return FailedPrecondition(
         "{} must be owned by the orchestrator's user and have mode 0600, it has {:o}; chmod 600 {}", path,
         file->mode, path);
   }
-  config::SecretsResult loaded = config::LoadSecrets(file->content);
+  const Secret text(std::move(file->content));
+  config::SecretsResult loaded = config::LoadSecrets(text.Reveal());
   if (!loaded.ok()) return InvalidArgument("{}:\n{}", path, config::Render(loaded.findings.errors));
-  Secrets secrets;
-  for (const auto& [name, secret] : loaded.secrets)
-    secrets.emplace(name, Secret(std::string(secret.Reveal())));
-  return secrets;
+  return std::move(loaded.secrets);
 }
 
 absl::StatusOr<std::vector<run::NodeAddress>> ReadFleet(const Flags& flags, const std::string& text) {

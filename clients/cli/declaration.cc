@@ -40,11 +40,12 @@ absl::StatusOr<orchestrator::v1::Declaration> ReadDeclaration(const DeclarationF
     declaration.set_secrets_file(std::filesystem::absolute(files.secrets).lexically_normal());
     return declaration;
   }
-  PHX_ASSIGN_OR_RETURN(const std::string text, ReadText(files.secrets));
-  const config::SecretsResult loaded = config::LoadSecrets(text);
+  PHX_ASSIGN_OR_RETURN(std::string content, ReadText(files.secrets));
+  const Secret text(std::move(content));
+  const config::SecretsResult loaded = config::LoadSecrets(text.Reveal());
   if (!loaded.ok()) return InvalidArgument("{}:\n{}", files.secrets, config::Render(loaded.findings.errors));
   for (const auto& [name, secret] : loaded.secrets) {
-    (*declaration.mutable_secrets())[name] = std::string(secret.Reveal());
+    (*declaration.mutable_secrets())[name] = secret.Reveal();
   }
   return declaration;
 }

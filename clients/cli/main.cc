@@ -1,56 +1,18 @@
 // phoenix: the command line.
+#include <sys/ioctl.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdlib>
 
-#include "clients/cli/commands/commands.h"
-#include "services/kit/rpc/conventions.h"
+#include "clients/cli/commands/command_line.h"
 
 int main(int argc, char** argv) {
-  using namespace phoenix;
-  cli::Session session;
-  session.runtime_directory = kit::kRuntimeDirectory;
-  session.tls_ca = std::string(kit::kPkiDirectory) + "/ca.crt";
-  session.tls_certificate = std::string(kit::kPkiDirectory) + "/client.crt";
-  session.tls_key = std::string(kit::kPkiDirectory) + "/client.key";
-  session.terminal = ::isatty(STDOUT_FILENO) != 0;
-  session.color = session.terminal && std::getenv("NO_COLOR") == nullptr;
-  std::string output = "text";
-  int exit_code = cli::kDone;
-
-  CLI::App app{
-      "Brings the storage of a fleet of Proxmox VE hypervisors to a declared state, as one transaction",
-      "phoenix"};
-  app.set_version_flag("--version", PHOENIX_VERSION);
-  app.require_subcommand(1);
-  app.fallthrough();
-  app.add_option("--server", session.server,
-                 "HOST:PORT of the orchestrator; without it, this machine's unix socket");
-  app.add_option("--runtime-dir", session.runtime_directory, "Folder of the unix sockets")
-      ->capture_default_str();
-  app.add_option("--tls-ca", session.tls_ca, "CA certificate for --server")->capture_default_str();
-  app.add_option("--tls-cert", session.tls_certificate, "Client certificate for --server")
-      ->capture_default_str();
-  app.add_option("--tls-key", session.tls_key, "Its key")->capture_default_str();
-  app.add_option("--tls-name", session.tls_name,
-                 "The name in the server's certificate, where it is not its host name");
-  app.add_option("--output", output, "text or json")
-      ->check(CLI::IsMember({"text", "json"}))
-      ->capture_default_str();
-  app.parse_complete_callback(
-      [&] { session.output = output == "json" ? cli::Output::kJson : cli::Output::kText; });
-  cli::AddValidate(app, session, exit_code);
-  cli::AddPlanAndSetup(app, session, exit_code);
-  cli::AddRuns(app, session, exit_code);
-  cli::AddNodes(app, session, exit_code);
-  cli::AddResolve(app, session, exit_code);
-  cli::AddPki(app, session, exit_code);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    // A wrong command line is an error like any other; --help and --version are not.
-    return app.exit(error) == 0 ? cli::kDone : cli::kError;
+  phoenix::cli::Screen screen;
+  screen.terminal = ::isatty(STDOUT_FILENO) != 0;
+  screen.color = screen.terminal && std::getenv("NO_COLOR") == nullptr;
+  winsize size{};
+  if (screen.terminal && ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
+    screen.columns = size.ws_col;
   }
-  return exit_code;
+  return phoenix::cli::RunCommandLine(argc, argv, screen);
 }

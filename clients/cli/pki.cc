@@ -61,8 +61,11 @@ absl::Status FillCommon(X509* certificate, EVP_PKEY* key, const std::string& com
   X509_gmtime_adj(X509_getm_notAfter(certificate), 86400L * days);
   X509_set_pubkey(certificate, key);
   X509_NAME* subject = X509_get_subject_name(certificate);
-  X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8,
-                             reinterpret_cast<const unsigned char*>(common_name.c_str()), -1, -1, 0);
+  if (X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8,
+                                 reinterpret_cast<const unsigned char*>(common_name.c_str()), -1, -1,
+                                 0) != 1) {
+    return InvalidArgument("'{}' cannot be a certificate's common name: 1 to 64 characters can", common_name);
+  }
   X509_set_issuer_name(certificate, issuer != nullptr ? issuer : subject);
   return absl::OkStatus();
 }

@@ -6,16 +6,30 @@
 
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
+#include "clients/cpp/peer.h"
 #include "services/kit/rpc/conventions.h"
 #include "services/kit/rpc/server.h"
+#include "services/kit/rpc/status.h"
 
 namespace phoenix::cli {
+
+namespace {
+
+std::string TargetOf(const Session& session) {
+  return session.server.empty() ? "unix:" + kit::SocketOf(session.runtime_directory, "orchestrator")
+                                : session.server;
+}
+
+}  // namespace
+
+absl::Status Session::StatusOf(const grpc::Status& status) const {
+  return client::Explain({"", "orchestrator", TargetOf(*this)}, kit::FromGrpc(status));
+}
 
 absl::StatusOr<std::unique_ptr<pb::OrchestratorService::Stub>> Session::Connect() const {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(64 * 1024 * 1024);
-  const std::string target =
-      server.empty() ? "unix:" + kit::SocketOf(runtime_directory, "orchestrator") : server;
+  const std::string target = TargetOf(*this);
   if (target.rfind("unix:", 0) == 0) {
     return pb::OrchestratorService::NewStub(
         grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments));
@@ -43,9 +57,6 @@ int Fail(const Session& session, const absl::Status& status) {
     // Most texts name their violations already.
     if (Message(status).find(violation.description) != std::string::npos) continue;
     fmt::print(stderr, "  {}: {}\n", violation.field, violation.description);
-  }
-  if (status.code() == absl::StatusCode::kUnavailable) {
-    fmt::print(stderr, "  Is the daemon running? `systemctl status phoenix-orchestratord`\n");
   }
   return kError;
 }

@@ -28,8 +28,11 @@ struct Session {
   Output output = Output::kText;
   bool color = false;
   bool terminal = false;
+  int columns = 80;
 
   absl::StatusOr<std::unique_ptr<pb::OrchestratorService::Stub>> Connect() const;
+  // What the orchestrator answered; where it does not answer, who and where that is.
+  absl::Status StatusOf(const grpc::Status& status) const;
 };
 
 // Shows the error on standard error, with its field violations and what to do; answers kError.

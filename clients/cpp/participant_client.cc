@@ -12,8 +12,8 @@ using Stub = pb::ParticipantService::Stub;
 
 class GrpcParticipantClient final : public ParticipantClient {
  public:
-  explicit GrpcParticipantClient(std::shared_ptr<grpc::Channel> channel)
-      : stub_(pb::ParticipantService::NewStub(std::move(channel))) {}
+  GrpcParticipantClient(std::shared_ptr<grpc::Channel> channel, Peer peer)
+      : peer_(std::move(peer)), stub_(pb::ParticipantService::NewStub(std::move(channel))) {}
 
 #define PHX_CALL(Name)                                                                                      \
   absl::Status Name(const pb::Name##Request& request, pb::Name##Response& response, Limit limit) override { \
@@ -36,16 +36,17 @@ class GrpcParticipantClient final : public ParticipantClient {
                     const Request& request, Response& response, Limit limit) {
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + limit);
-    return kit::FromGrpc((stub_.get()->*method)(&context, request, &response));
+    return Explain(peer_, kit::FromGrpc((stub_.get()->*method)(&context, request, &response)));
   }
 
+  const Peer peer_;
   std::unique_ptr<Stub> stub_;
 };
 
 }  // namespace
 
-std::unique_ptr<ParticipantClient> MakeParticipantClient(std::shared_ptr<grpc::Channel> channel) {
-  return std::make_unique<GrpcParticipantClient>(std::move(channel));
+std::unique_ptr<ParticipantClient> MakeParticipantClient(std::shared_ptr<grpc::Channel> channel, Peer peer) {
+  return std::make_unique<GrpcParticipantClient>(std::move(channel), std::move(peer));
 }
 
 }  // namespace phoenix::client

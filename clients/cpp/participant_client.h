@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "clients/cpp/peer.h"
 #include "phoenix/participant/v1/participant.pb.h"
 
 namespace grpc {
@@ -40,6 +41,7 @@ class ParticipantClient {
                               Limit limit) = 0;
 };
 
-std::unique_ptr<ParticipantClient> MakeParticipantClient(std::shared_ptr<grpc::Channel> channel);
+// Errors name `peer` where it does not answer.
+std::unique_ptr<ParticipantClient> MakeParticipantClient(std::shared_ptr<grpc::Channel> channel, Peer peer);
 
 }  // namespace phoenix::client

@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 
+#include "base/workers.h"
 #include "orchestrator/engine/run_engine.h"
 #include "orchestrator/fleet/channels.h"
 #include "phoenix/orchestrator/v1/orchestrator.grpc.pb.h"
@@ -50,7 +51,7 @@ class OrchestratorService final : public orchestrator::v1::OrchestratorService::
   const FleetReader fleet_of_;
   const engine::SecretsReader read_secrets_;
   // Watchers wait for events; each has a thread of its own, so that they cannot starve other calls.
-  kit::Workers watchers_{64};
+  Workers watchers_{64};
 };
 
 }  // namespace phoenix::api

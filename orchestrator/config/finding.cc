@@ -9,12 +9,14 @@ namespace phoenix::config {
 
 std::string Origin::ToString() const { return line > 0 ? fmt::format("{} (line {})", path, line) : path; }
 
-std::string Finding::ToString() const {
-  std::string text = fmt::format("{}: {}", where.ToString(), message);
+std::string Finding::Text() const {
+  std::string text = message;
   if (!found.empty()) text += fmt::format("; found {}", found);
   if (!allowed.empty()) text += fmt::format("; allowed: {}", allowed);
   return text;
 }
+
+std::string Finding::ToString() const { return fmt::format("{}: {}", where.ToString(), Text()); }
 
 void Findings::Error(std::string rule, Origin where, std::string message, std::string found,
                      std::string allowed) {
@@ -39,7 +41,7 @@ void Findings::SortByPlace() {
 
 std::string Render(const std::vector<Finding>& findings) {
   std::string text;
-  for (const Finding& finding : findings) text += finding.ToString() + "\n";
+  for (const Finding& finding : findings) text += (text.empty() ? "" : "\n") + finding.ToString();
   return text;
 }
 

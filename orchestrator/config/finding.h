@@ -28,7 +28,9 @@ struct Finding {
   std::string found;
   std::string allowed;
 
-  // "<where>: <message>; found <found>; allowed: <allowed>".
+  // "<message>; found <found>; allowed: <allowed>": for those who show the place themselves.
+  std::string Text() const;
+  // "<where>: <Text()>".
   std::string ToString() const;
 };
 
@@ -46,7 +48,7 @@ struct Findings {
   void SortByPlace();
 };
 
-// Every finding on its own line, in order.
+// Every finding on its own line, in order; no newline at the end.
 std::string Render(const std::vector<Finding>& findings);
 
 }  // namespace phoenix::config

@@ -69,6 +69,7 @@ TEST(LoadFleet, AllErrorsAtOnce) {
       LoadFleet(R"({"nodes": [{"name": 1, "address": 2}, {}, "x", {"name": "a b", "address": "c d"}]})");
   EXPECT_THAT(result.findings.errors, SizeIs(7));
   EXPECT_FALSE(result.ToStatus().ok());
+  EXPECT_NE(result.ToStatus().message().back(), '\n');
 }
 
 TEST(LoadFleet, AFleetHasNodes) {

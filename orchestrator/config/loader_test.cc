@@ -193,6 +193,7 @@ TEST(RealisticFiles, EveryMistakeIsToldAtOnceInTheOrderOfTheFile) {
                   "mount-option-in-export@$.nfs.exports[0].options[2]", "missing@$.samba.shares[0].path",
                   "missing@$.samba.shares[1].valid_users"));
   EXPECT_EQ(result.ToStatus().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_NE(result.ToStatus().message().back(), '\n');
   for (const Finding& error : result.findings.errors) {
     EXPECT_THAT(std::string(result.ToStatus().message()), HasSubstr(error.ToString()));
   }

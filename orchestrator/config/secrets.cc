@@ -1,11 +1,9 @@
 #include "orchestrator/config/secrets.h"
 
 #include <fmt/format.h>
-#include <string.h>
 
 #include <algorithm>
 #include <optional>
-#include <ostream>
 #include <utility>
 
 #include "orchestrator/config/json_cursor.h"
@@ -71,34 +69,15 @@ void Read(const Cursor& cursor, const std::string& name, SecretsResult& result) 
 
 }  // namespace
 
-Secret& Secret::operator=(const Secret& other) {
-  if (this != &other) {
-    Wipe();
-    bytes_ = other.bytes_;
-  }
-  return *this;
-}
-
-Secret& Secret::operator=(Secret&& other) noexcept {
-  if (this != &other) {
-    Wipe();
-    bytes_ = std::move(other.bytes_);
-  }
-  return *this;
-}
-
-void Secret::Wipe() {
-  // explicit_bzero, because a plain loop before a free may be optimised away.
-  if (!bytes_.empty()) explicit_bzero(bytes_.data(), bytes_.size());
-  bytes_.clear();
-}
-
-std::ostream& operator<<(std::ostream& out, const Secret&) { return out << "<secret>"; }
-
 SecretsResult LoadSecrets(std::string_view json_text) {
   SecretsResult result;
   const std::optional<JsonDocument> document = JsonDocument::Parse(json_text, result.findings);
   if (!document.has_value()) return result;
+  // In a configuration a repeated key is doubtful; of two passwords nobody would be told which one counts.
+  for (const Finding& repeated : std::exchange(result.findings.lints, {})) {
+    result.findings.Error("duplicate-name", repeated.where, "this key was given before", {},
+                          "every secret once");
+  }
   const Cursor root = Cursor::Root(*document, result.findings);
   if (!root.is_object()) {
     result.findings.Error("wrong-type", root.origin(), "a secrets file is an object", {}, "an object");

@@ -18,6 +18,7 @@ using std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kFirstPause{200};
 constexpr std::chrono::milliseconds kLongestPause{5000};
+constexpr absl::Duration kStorePause = absl::Seconds(1);
 
 }  // namespace
 
@@ -29,6 +30,7 @@ struct RunEngine::Driver {
 
   struct Finished {
     std::string key;
+    run::ParticipantId who;
     Answer answer;
   };
   std::deque<Finished> finished;
@@ -75,12 +77,17 @@ absl::Status RunEngine::Start() {
       spdlog::error("run {}: {}", run_id, Message(events.status()));
       continue;
     }
-    PHX_ASSIGN_OR_RETURN(const run::RunState state, run::Fold(*events));
-    if (state.Ended()) continue;
-    spdlog::info("run {} goes on in {}", run_id, run::ToText(state.phase));
+    const auto state = run::Fold(*events);
+    if (!state.ok()) {
+      // One damaged log must not keep the other runs from going on.
+      spdlog::error("run {}: {}", run_id, Message(state.status()));
+      continue;
+    }
+    if (state->Ended()) continue;
+    spdlog::info("run {} goes on in {}", run_id, run::ToText(state->phase));
     Secrets secrets;
-    if (!state.request->secrets_file.empty()) {
-      auto read = read_secrets_(state.request->secrets_file);
+    if (!state->request->secrets_file.empty()) {
+      auto read = read_secrets_(state->request->secrets_file);
       if (read.ok()) secrets = *std::move(read);
     }
     StartDriver(run_id, *std::move(events), secrets);
@@ -129,6 +136,12 @@ bool RunEngine::AppendEvent(Driver& driver, run::Event event) {
   auto stored = store_.Append(driver.run_id, leadership_.epoch, driver.state.head_hash, std::move(event));
   if (!stored.ok()) {
     spdlog::error("run {}: {}", driver.run_id, Message(stored.status()));
+    const auto reason = ReasonOf(stored.status());
+    if (reason && reason->reason == "NOT_LEADER") {
+      StepDown();
+    } else {
+      ReadAgain(driver);
+    }
     return false;
   }
   const absl::Status folded = run::Apply(driver.state, *stored);
@@ -141,6 +154,26 @@ bool RunEngine::AppendEvent(Driver& driver, run::Event event) {
   driver.events.push_back(*std::move(stored));
   changed_.SignalAll();
   return true;
+}
+
+void RunEngine::ReadAgain(Driver& driver) {
+  auto events = store_.Load(driver.run_id);
+  auto state = events.ok() ? run::Fold(*events) : events.status();
+  absl::MutexLock lock(&mutex_);
+  if (!state.ok() || state->head_hash == driver.state.head_hash) {
+    // Nothing new: the store itself is in trouble, and asking it at once again would not help it.
+    if (!stopping_) changed_.WaitWithTimeout(&mutex_, kStorePause);
+    return;
+  }
+  driver.state = *std::move(state);
+  driver.events = *std::move(events);
+  changed_.SignalAll();
+}
+
+void RunEngine::StepDown() {
+  absl::MutexLock lock(&mutex_);
+  stopping_ = true;
+  changed_.SignalAll();
 }
 
 void RunEngine::GiveUp(Driver& driver, const std::string& reason) {
@@ -188,7 +221,7 @@ void RunEngine::StartCall(Driver& driver, const run::Command& command) {
   calls_.Start([this, &driver, command, key, state = driver.state, secrets = driver.secrets] {
     Answer answer = MakeCall(channels_, leadership_, driver.run_id, state, command, secrets);
     absl::MutexLock lock(&mutex_);
-    driver.finished.push_back({key, std::move(answer)});
+    driver.finished.push_back({key, command.who, std::move(answer)});
     driver.under_way.erase(key);
     changed_.SignalAll();
   });
@@ -205,15 +238,19 @@ void RunEngine::TakeAnswers(Driver& driver) {
     }
     const auto now = steady_clock::now();
     if (!finished.answer.event) {
-      bool silent_for_too_long = false;
+      bool silent_for_too_long = false, first_time = false;
       {
         absl::MutexLock lock(&mutex_);
         auto [pause, first] = driver.pauses.try_emplace(finished.key, Driver::Pause{now, now, kFirstPause});
+        first_time = first;
         if (!first) pause->second.length = std::min(pause->second.length * 2, kLongestPause);
         pause->second.until = now + pause->second.length;
         silent_for_too_long = now - pause->second.since > settings_.patience;
       }
-      if (silent_for_too_long) GiveUp(driver, fmt::format("no answer: {}", Message(finished.answer.status)));
+      const std::string problem =
+          fmt::format("{}: {}", run::ToText(finished.who), Message(finished.answer.status));
+      if (first_time) spdlog::warn("run {}: {}; asking again until it answers", driver.run_id, problem);
+      if (silent_for_too_long) GiveUp(driver, problem);
       continue;
     }
     {
@@ -223,10 +260,7 @@ void RunEngine::TakeAnswers(Driver& driver) {
     const auto reason = ReasonOf(finished.answer.status);
     if (reason && reason->reason == "STALE_EPOCH") {
       spdlog::error("run {}: {}", driver.run_id, Message(finished.answer.status));
-      absl::MutexLock lock(&mutex_);
-      // Somebody else leads: this process must not decide anything any more.
-      stopping_ = true;
-      return;
+      return StepDown();
     }
     const run::Event& event = *finished.answer.event;
     const bool undoing = driver.state.phase == run::Phase::kRollingBack;
@@ -301,12 +335,16 @@ absl::StatusOr<std::vector<run::Event>> RunEngine::AwaitEvents(const std::string
         if (static_cast<int64_t>(events.size()) > sequence) {
           return std::vector<run::Event>(events.begin() + sequence, events.end());
         }
-        if (stopping_ || changed_.WaitWithDeadline(&mutex_, deadline)) return std::vector<run::Event>();
+        if (stopping_) return Unavailable("this orchestrator ends; run {} goes on with the next one", run_id);
+        if (changed_.WaitWithDeadline(&mutex_, deadline)) return std::vector<run::Event>();
         continue;
       }
     }
     PHX_ASSIGN_OR_RETURN(const auto events, store_.Load(run_id));
-    if (static_cast<int64_t>(events.size()) <= sequence) return std::vector<run::Event>();
+    if (static_cast<int64_t>(events.size()) <= sequence) {
+      if (events.back().kind == run::Event::Kind::kEnded) return std::vector<run::Event>();
+      return Unavailable("run {} has not ended, and this orchestrator does not drive it", run_id);
+    }
     return std::vector<run::Event>(events.begin() + sequence, events.end());
   }
 }

@@ -14,11 +14,11 @@
 
 #include "base/secret.h"
 #include "base/time/clock.h"
+#include "base/workers.h"
 #include "orchestrator/engine/fleet_planner.h"
 #include "orchestrator/run/decide.h"
 #include "orchestrator/run/state.h"
 #include "orchestrator/store/run_store.h"
-#include "services/kit/participant/workers.h"
 
 namespace phoenix::engine {
 
@@ -54,7 +54,7 @@ class RunEngine {
   absl::StatusOr<RunView> GetRun(const std::string& run_id);
   absl::StatusOr<std::vector<RunView>> ListRuns();
   // The events after `sequence`; waits up to `limit` for the first of them. Empty when the run has ended or
-  // nothing came.
+  // nothing came; UNAVAILABLE where the run goes on without this process.
   absl::StatusOr<std::vector<run::Event>> AwaitEvents(const std::string& run_id, int64_t sequence,
                                                       std::chrono::milliseconds limit);
 
@@ -62,8 +62,11 @@ class RunEngine {
   struct Driver;
   void StartDriver(const std::string& run_id, std::vector<run::Event> events, const Secrets& secrets);
   void Drive(Driver& driver);
-  // False when the run is not ours any more.
+  // False where the store refused it or its fate is unknown: the log was read again, so decide again.
   bool AppendEvent(Driver& driver, run::Event event);
+  void ReadAgain(Driver& driver);
+  // Somebody else leads: this process must not decide anything any more.
+  void StepDown();
   void StartCall(Driver& driver, const run::Command& command);
   void TakeAnswers(Driver& driver);
   void GiveUp(Driver& driver, const std::string& reason);
@@ -81,8 +84,8 @@ class RunEngine {
   absl::CondVar changed_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::map<std::string, std::shared_ptr<Driver>> drivers_ ABSL_GUARDED_BY(mutex_);
-  kit::Workers calls_{512};
-  kit::Workers driver_threads_{256};
+  Workers calls_{512};
+  Workers driver_threads_{256};
 };
 
 }  // namespace phoenix::engine

@@ -48,9 +48,10 @@ absl::StatusOr<std::shared_ptr<client::ParticipantClient>> GrpcChannels::Get(con
   if (client) return client;
   grpc::ChannelArguments arguments = Arguments();
   if (node.address.rfind(kUnix, 0) == 0) {
-    const std::string socket = kit::SocketOf(node.address.substr(sizeof kUnix - 1), participant);
+    const std::string target = kUnix + kit::SocketOf(node.address.substr(sizeof kUnix - 1), participant);
     client = client::MakeParticipantClient(
-        grpc::CreateCustomChannel("unix:" + socket, grpc::InsecureChannelCredentials(), arguments));
+        grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments),
+        {node.name, participant, target});
     return client;
   }
   auto credentials = kit::ClientTls({.ca = tls_.ca, .certificate = tls_.certificate, .key = tls_.key});
@@ -59,8 +60,9 @@ absl::StatusOr<std::shared_ptr<client::ParticipantClient>> GrpcChannels::Get(con
     return Annotate(credentials.status(), fmt::format("node {} is reached over TLS", node.name));
   }
   arguments.SetSslTargetNameOverride(node.name);
-  client = client::MakeParticipantClient(
-      grpc::CreateCustomChannel(TargetOf(node.address, participant), *credentials, arguments));
+  const std::string target = TargetOf(node.address, participant);
+  client = client::MakeParticipantClient(grpc::CreateCustomChannel(target, *credentials, arguments),
+                                         {node.name, participant, target});
   return client;
 }
 

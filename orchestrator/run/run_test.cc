@@ -1,6 +1,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
+
 #include "base/status/errors.h"
 #include "orchestrator/run/decide.h"
 #include "orchestrator/run/fleet_plan.h"
@@ -265,6 +268,177 @@ TEST(Fold, ALogHoldsOneDecisionOnly) {
   Event rolling_back;
   rolling_back.kind = Event::Kind::kRollingBack;
   EXPECT_EQ(log.TryAppend(rolling_back).code(), absl::StatusCode::kDataLoss);
+}
+
+// How many steps of each scope are under way.
+std::map<std::string, int> BusyScopes(const RunState& state) {
+  std::map<std::string, int> busy;
+  for (size_t i = 0; i < state.steps.size(); ++i) {
+    if (state.steps[i].state == StepState::kApplying) ++busy[state.plan->StepAt(i).scope];
+  }
+  return busy;
+}
+
+// Three nodes of one cluster and one of another; each adds two storages and makes something of its own.
+FleetPlan TwoClusters() {
+  std::vector<PlannedParticipant> participants;
+  for (const std::string node : {"a", "b", "c", "x"}) {
+    PlannedParticipant proxmox{.id = {node, "proxmox"}, .plan_digest = "d"};
+    proxmox.steps = {MakeStep("storage1", {}, {"storage:1"}), MakeStep("storage2", {}, {"storage:2"}),
+                     MakeStep("own", {}, {"own:1"})};
+    for (size_t i = 0; i < 2; ++i) proxmox.steps[i].scope = node == "x" ? "cluster:other" : "cluster:lab";
+    participants.push_back(proxmox);
+  }
+  return *MakeFleetPlan(participants, {});
+}
+
+TEST(Decide, AScopeHasOneStepUnderWayAtAnyTimeAndOtherScopesDoNotWaitForIt) {
+  Log log(TwoClusters());
+  log.RunUntil(Phase::kApplying);
+  bool both_at_once = false;
+  while (log.state.phase == Phase::kApplying) {
+    const auto commands = Decide(log.state, 1);
+    ASSERT_FALSE(commands.empty());
+    if (commands[0].kind == Kind::kAppend) {
+      log.Append(commands[0].event);
+      const auto busy = BusyScopes(log.state);
+      for (const auto& [scope, count] : busy) {
+        if (!scope.empty()) EXPECT_EQ(count, 1) << scope;
+      }
+      both_at_once = both_at_once || (busy.contains("cluster:lab") && busy.contains("cluster:other"));
+    } else {
+      log.Answer(commands.back());
+    }
+  }
+  EXPECT_TRUE(both_at_once);
+  EXPECT_EQ(log.state.CountDone(), 12);
+}
+
+TEST(Decide, StepsWithoutAScopeAreAskedForTogether) {
+  FleetPlan plan = TwoClusters();
+  for (auto& participant : plan.participants) {
+    for (auto& step : participant.steps) step.scope.clear();
+  }
+  Log log(plan);
+  log.RunUntil(Phase::kApplying);
+  EXPECT_THAT(Decide(log.state, 1)[0].event.step_ids, ElementsAre("storage1", "storage2", "own"));
+}
+
+// A node's rule of undo: a step goes once what was built on it is gone, in its own participant by the keys,
+// in its siblings by the edges it was given. Undoes what is free, the last ones of the plan first or last.
+std::vector<size_t> UndoAsNodesDo(const FleetPlan& plan, bool eager_from_the_front) {
+  const size_t count = plan.sequence.size();
+  std::vector<bool> gone(count, false);
+  std::vector<size_t> order;
+  const auto position_of = [&](const ParticipantId& who, const std::string& step_id) {
+    for (size_t i = 0; i < count; ++i) {
+      if (plan.OwnerOf(i) == who && plan.StepAt(i).id == step_id) return i;
+    }
+    ADD_FAILURE() << "no step " << step_id << " of " << ToText(who);
+    return count;
+  };
+  const auto free = [&](size_t step) {
+    for (size_t later = 0; later < count; ++later) {
+      const auto& before = plan.sequence[later].before;
+      const bool built_on_it = std::find(before.begin(), before.end(), step) != before.end();
+      if (built_on_it && plan.OwnerOf(later) == plan.OwnerOf(step) && !gone[later]) return false;
+    }
+    const ParticipantId& owner = plan.OwnerOf(step);
+    for (const UndoEdge& edge : UndoEdgesOf(plan, owner)) {
+      if (edge.step_id != plan.StepAt(step).id) continue;
+      if (!gone[position_of({owner.node, edge.sibling}, edge.sibling_step_id)]) return false;
+    }
+    return true;
+  };
+  while (order.size() < count) {
+    const size_t size_before = order.size();
+    for (size_t i = 0; i < count; ++i) {
+      const size_t step = eager_from_the_front ? i : count - 1 - i;
+      if (gone[step] || !free(step)) continue;
+      gone[step] = true;
+      order.push_back(step);
+      break;
+    }
+    if (order.size() == size_before) {
+      ADD_FAILURE() << "the undo waits for itself";
+      break;
+    }
+  }
+  return order;
+}
+
+TEST(FleetPlan, NodesUndoInTheReverseOfTheOrderOverAllParticipants) {
+  // Makes on two nodes, and takes away on a third, where consumers leave first: export, then dataset, then
+  // pool.
+  std::vector<PlannedParticipant> participants = TwoNodes().participants;
+  PlannedParticipant nfs{.id = {"c", "nfs"}, .plan_digest = "d"}, zfs{.id = {"c", "zfs"}, .plan_digest = "d"};
+  const auto removal = [](const std::string& id, const std::string& key, const std::string& need) {
+    kit::Step step{.id = id, .resource = id, .action = "remove", .requires_keys = {{need, true}}};
+    step.removes = {key};
+    return step;
+  };
+  zfs.steps = {removal("pool", "pool:p", "pool:p"), removal("dataset", "path:/p/d", "pool:p")};
+  nfs.steps = {removal("export", "export:/p/d", "path:/p/d")};
+  participants.push_back(nfs);
+  participants.push_back(zfs);
+  const auto plan = MakeFleetPlan(participants, {});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  for (const bool eager_from_the_front : {false, true}) {
+    const std::vector<size_t> order = UndoAsNodesDo(*plan, eager_from_the_front);
+    ASSERT_EQ(order.size(), plan->sequence.size());
+    std::vector<size_t> when(order.size());
+    for (size_t i = 0; i < order.size(); ++i) when[order[i]] = i;
+    for (size_t step = 0; step < order.size(); ++step) {
+      for (const size_t earlier : plan->sequence[step].before) {
+        EXPECT_LT(when[step], when[earlier])
+            << ToText(plan->OwnerOf(earlier)) << ":" << plan->StepAt(earlier).id << " was undone before "
+            << ToText(plan->OwnerOf(step)) << ":" << plan->StepAt(step).id;
+      }
+    }
+  }
+}
+
+TEST(FleetPlan, UndoEdgesNeverCrossNodes) {
+  const FleetPlan plan = TwoNodes();
+  for (const auto& participant : plan.participants) {
+    for (size_t i = 0; i < plan.sequence.size(); ++i) {
+      for (const size_t earlier : plan.sequence[i].before) {
+        EXPECT_EQ(plan.OwnerOf(i).node, plan.OwnerOf(earlier).node);
+      }
+    }
+    EXPECT_EQ(UndoEdgesOf(plan, participant.id).size(), 1u);
+  }
+}
+
+TEST(FleetPlan, ACircleIsRefusedWithTheNamesOfItsSteps) {
+  PlannedParticipant zfs{.id = {"a", "zfs"}, .plan_digest = "d"},
+      samba{.id = {"a", "samba"}, .plan_digest = "d"};
+  zfs.steps = {MakeStep("dataset", {"group:g"}, {"path:/p"})};
+  samba.steps = {MakeStep("user", {"share:s"}, {"group:g"}), MakeStep("share", {"path:/p"}, {"share:s"})};
+  const auto plan = MakeFleetPlan({zfs, samba}, {});
+  ASSERT_EQ(plan.status().code(), absl::StatusCode::kFailedPrecondition);
+  for (const char* name : {"a/zfs: make dataset", "a/samba: make user", "a/samba: make share"}) {
+    EXPECT_THAT(Message(plan.status()), HasSubstr(name));
+  }
+}
+
+TEST(Fold, AnEventThatFollowsAnotherLogIsDataLoss) {
+  Log log;
+  log.RunUntil(Phase::kApplying);
+  std::vector<Event> events = log.events;
+  events.back().prev_hash = "the hash of another event";
+  EXPECT_EQ(Fold(events).status().code(), absl::StatusCode::kDataLoss);
+  events.back().prev_hash = log.events.back().prev_hash;
+  EXPECT_TRUE(Fold(events).ok());
+}
+
+TEST(Fold, NothingFollowsTheEnd) {
+  Log log;
+  log.RunUntil(Phase::kNothingDone);
+  Event again;
+  again.kind = Event::Kind::kPhaseBegan;
+  again.phase = Phase::kApplying;
+  EXPECT_EQ(log.TryAppend(again).code(), absl::StatusCode::kDataLoss);
 }
 
 TEST(Fold, AGapIsDataLoss) {

@@ -4,7 +4,6 @@
 
 #include "base/digest/digest.h"
 #include "base/status/errors.h"
-#include "services/kit/transaction/step_json.h"
 
 namespace phoenix::store {
 namespace {
@@ -31,6 +30,44 @@ std::vector<kit::Note> NotesFrom(const json& list) {
   std::vector<kit::Note> notes;
   for (const auto& note : list) notes.push_back({note.at(0), note.at(1), note.at(2)});
   return notes;
+}
+
+// As the orchestrator knows a step: payload and names of secrets never leave the node.
+json StepJson(const kit::Step& step) {
+  json diffs = json::array(), needs = json::array();
+  for (const auto& diff : step.diffs) diffs.push_back({diff.field, diff.before, diff.after});
+  for (const auto& need : step.requires_keys) needs.push_back({need.key, need.satisfied_now});
+  return {{"id", step.id},
+          {"resource", step.resource},
+          {"action", step.action},
+          {"diffs", std::move(diffs)},
+          {"class", static_cast<int>(step.step_class)},
+          {"undo", step.undo},
+          {"remainder", step.remainder},
+          {"commands", step.commands},
+          {"scope", step.scope},
+          {"requires", std::move(needs)},
+          {"provides", step.provides},
+          {"removes", step.removes},
+          {"disturbs", step.disturbs}};
+}
+
+kit::Step StepFrom(const json& j) {
+  kit::Step step;
+  step.id = j.at("id");
+  step.resource = j.at("resource");
+  step.action = j.at("action");
+  for (const auto& diff : j.at("diffs")) step.diffs.push_back({diff.at(0), diff.at(1), diff.at(2)});
+  step.step_class = static_cast<kit::StepClass>(j.at("class").get<int>());
+  step.undo = j.at("undo");
+  step.remainder = j.at("remainder");
+  j.at("commands").get_to(step.commands);
+  step.scope = j.at("scope");
+  for (const auto& need : j.at("requires")) step.requires_keys.push_back({need.at(0), need.at(1)});
+  j.at("provides").get_to(step.provides);
+  j.at("removes").get_to(step.removes);
+  j.at("disturbs").get_to(step.disturbs);
+  return step;
 }
 
 json RequestJson(const run::Request& request) {
@@ -67,7 +104,7 @@ json PlanJson(const run::FleetPlan& plan) {
   json participants = json::array(), sequence = json::array();
   for (const auto& participant : plan.participants) {
     json steps = json::array();
-    for (const auto& step : participant.steps) steps.push_back(kit::ToJson(step));
+    for (const auto& step : participant.steps) steps.push_back(StepJson(step));
     participants.push_back({{"id", IdJson(participant.id)},
                             {"journal_id", participant.journal_id},
                             {"spec_type", participant.spec_type},
@@ -97,7 +134,7 @@ run::FleetPlan PlanFrom(const json& j) {
     participant.disturbed_keys = p.at("disturbed").get<std::vector<std::string>>();
     participant.removed_keys = p.at("removed").get<std::vector<std::string>>();
     participant.plan_digest = p.at("plan_digest");
-    for (const auto& step : p.at("steps")) participant.steps.push_back(kit::StepFromJson(step));
+    for (const auto& step : p.at("steps")) participant.steps.push_back(StepFrom(step));
     participant.notes = NotesFrom(p.at("notes"));
     plan.participants.push_back(std::move(participant));
   }

@@ -160,12 +160,74 @@ class SystemTest(unittest.TestCase):
         out = self.phoenix("nodes")
         for participant in self.fleet.participants:
             self.assertIn(participant, out)
+        self.assertNotIn("unreachable", out)
+
+    def test_a_silent_service_is_named_with_its_node_its_address_and_what_to_check(self):
         self.fleet.kill("hv2", "nfs")
-        self.assertIn("unreachable", self.phoenix("nodes"))
+        nodes = self.phoenix("nodes")
+        self.assertRegex(nodes, r"(?m)^hv2 +nfs +unreachable")
+        report = json.loads(self.phoenix("--output", "json", "nodes"))
+        errors = {(node["name"], service["name"]): service["error"] for node in report["nodes"]
+                  for service in node["participants"]}
+        silent = errors.pop(("nodes/hv2", "nfs"))
+        self.assertEqual(set(errors.values()), {""})
+        plan = self.fleet.phoenix("plan", "-f", CONFIG, "--secrets", self.secrets)
+        self.assertEqual(plan.returncode, 1)
+        for text in (nodes, silent, plan.stderr):
+            self.assertIn("nfs service of node hv2 does not answer at unix:" + self.fleet.path("hv2", "run", "nfs.sock"), text)
+            self.assertIn("on hv2, `systemctl status phoenix-nfsd`", text)
+            self.assertNotIn("all addresses", text)
+            self.assertNotIn("phoenix-orchestratord", text)
+
+    def test_what_is_wrong_or_doubtful_in_a_file_is_said_once_with_its_place_once(self):
+        wrong = self.fleet.path("wrong.json")
+        with open(wrong, "w", encoding="utf-8") as out:
+            out.write('{"zfs": {"pools": [{"name": "a", "raid_level": "x", "disks": ["b"]}]}}')
+        refused = self.fleet.phoenix("plan", "-f", wrong)
+        self.assertEqual(refused.returncode, 1)
+        self.assertEqual(refused.stderr.count("$.zfs.pools[0].raid_level"), 1, refused.stderr)
+        self.assertFalse(refused.stderr.endswith("\n\n"), refused.stderr)
+        doubtful = self.fleet.path("doubtful.json")
+        with open(doubtful, "w", encoding="utf-8") as out:
+            out.write('{"nfs": {},\n"nfs": {}}')
+        self.assertEqual(self.phoenix("plan", "-f", doubtful).splitlines()[0],
+                         "warning: $.nfs (line 2): this key was given before with the same value; keep one")
+
+    def test_resolve_finds_the_services_of_this_node(self):
+        self.setup_run()
+        run = json.loads(self.phoenix("--output", "json", "runs", "list"))["runs"][0]["name"].removeprefix("runs/")
+
+        def resolve(*args):
+            return subprocess.run([os.path.join(BUILD, "clients/phoenix"), "--runtime-dir", self.fleet.path("hv1", "run"),
+                                   "resolve", *args], capture_output=True, text=True)
+        seen = resolve(run)
+        self.assertEqual(seen.returncode, 0, seen.stderr)
+        for participant in self.fleet.participants:
+            self.assertIn(participant + ": COMMITTED", seen.stdout)
+        self.assertEqual(resolve(run, "--undo").returncode, 1)
+        self.assertEqual(resolve("00000000-0000-0000-0000-000000000000").returncode, 1)
 
     def test_a_graceful_stop_exits_with_0(self):
         self.assertEqual(self.fleet.stop("hv1", "zfs"), 0)
         self.assertEqual(self.fleet.stop("orchestrator"), 0)
+
+
+class OneNodeTest(unittest.TestCase):
+    def test_without_a_fleet_file_the_fleet_is_this_very_node(self):
+        fleet = SimFleet(BUILD, nodes=("pve1",))
+        self.addCleanup(fleet.close)
+        # As on a hypervisor: the orchestrator and the services of its node share one folder of sockets.
+        os.symlink(fleet.path("pve1", "run"), fleet.path("run"))
+        secrets = write_secrets(fleet.path("secrets.json"), "correct horse")
+        fleet.start()
+        nodes = fleet.phoenix("nodes", fleet=False)
+        self.assertEqual(nodes.returncode, 0, nodes.stderr)
+        self.assertRegex(nodes.stdout, r"(?m)^pve1 +zfs +up ")
+        done = fleet.phoenix("setup", "-f", CONFIG, "--secrets", secrets, fleet=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("on 1 node(s)", done.stdout)
+        again = fleet.phoenix("setup", "-f", CONFIG, "--secrets", secrets, fleet=False)
+        self.assertIn("Plan: 0 steps", again.stdout)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@
 #include "clients/cli/commands/commands.h"
 #include "clients/cli/declaration.h"
 #include "clients/cli/render/render.h"
-#include "services/kit/rpc/status.h"
 
 namespace phoenix::cli {
 namespace {
@@ -22,7 +21,7 @@ int Nodes(const Session& session, const std::string& fleet) {
   grpc::ClientContext context;
   pb::ListNodesResponse response;
   const grpc::Status status = (*stub)->ListNodes(&context, request, &response);
-  if (!status.ok()) return Fail(session, kit::FromGrpc(status));
+  if (!status.ok()) return Fail(session, session.StatusOf(status));
   fmt::print("{}", session.output == Output::kJson
                        ? ToJson(response) + "\n"
                        : RenderNodes({response.nodes().begin(), response.nodes().end()}));

@@ -25,12 +25,17 @@ struct Flags {
   int ca_days = 3650;
 };
 
-absl::Status WriteNew(const std::string& path, const std::string& content, uint32_t mode) {
+// Writes BASE.key and BASE.crt, or neither: half a pair would look like a whole one.
+absl::Status WriteNew(const std::string& base, const KeyAndCertificate& pair) {
+  const std::string key = base + ".key", certificate = base + ".crt";
   PosixFiles files;
-  PHX_ASSIGN_OR_RETURN(const auto existing, files.Read(path));
-  if (existing) return AlreadyExists("{} is there already; move it away first", path);
-  PHX_RETURN_IF_ERROR(files.Replace(path, {content, ::geteuid(), ::getegid(), mode}));
-  fmt::print("{}\n", path);
+  for (const std::string& path : {key, certificate}) {
+    PHX_ASSIGN_OR_RETURN(const auto existing, files.Read(path));
+    if (existing) return AlreadyExists("{} is there already; move it away first", path);
+  }
+  PHX_RETURN_IF_ERROR(files.Replace(key, {pair.key, ::geteuid(), ::getegid(), 0600}));
+  PHX_RETURN_IF_ERROR(files.Replace(certificate, {pair.certificate, ::geteuid(), ::getegid(), 0644}));
+  fmt::print("{}\n{}\n", key, certificate);
   return absl::OkStatus();
 }
 
@@ -40,8 +45,7 @@ absl::Status Init(const Flags& flags) {
   std::filesystem::create_directories(directory, error);
   if (error) return Internal("cannot make {}: {}", directory, error.message());
   PHX_ASSIGN_OR_RETURN(const KeyAndCertificate ca, MakeCa(flags.ca_name, flags.ca_days));
-  PHX_RETURN_IF_ERROR(WriteNew(directory + "/ca.key", ca.key, 0600));
-  return WriteNew(directory + "/ca.crt", ca.certificate, 0644);
+  return WriteNew(directory + "/ca", ca);
 }
 
 absl::Status IssueOne(const Flags& flags) {
@@ -53,9 +57,7 @@ absl::Status IssueOne(const Flags& flags) {
   PHX_ASSIGN_OR_RETURN(const KeyAndCertificate issued,
                        Issue({key->content, certificate->content}, flags.names,
                              flags.client ? CertificateUse::kClient : CertificateUse::kNode, flags.days));
-  const std::string base = directory + "/" + (flags.file.empty() ? flags.names[0] : flags.file);
-  PHX_RETURN_IF_ERROR(WriteNew(base + ".key", issued.key, 0600));
-  return WriteNew(base + ".crt", issued.certificate, 0644);
+  return WriteNew(directory + "/" + (flags.file.empty() ? flags.names[0] : flags.file), issued);
 }
 
 }  // namespace
@@ -67,7 +69,7 @@ void AddPki(CLI::App& app, Session& session, int& exit_code) {
   pki->add_option("--dir", flags->directory, "Folder of the CA and of what it issues")->capture_default_str();
   auto* init = pki->add_subcommand("init", "Make a CA: ca.key (keep it off the nodes) and ca.crt");
   init->add_option("--name", flags->ca_name, "The CA's name")->capture_default_str();
-  init->add_option("--days", flags->ca_days, "Validity")->capture_default_str();
+  init->add_option("--days", flags->ca_days, "Validity")->check(CLI::PositiveNumber)->capture_default_str();
   init->callback([&session, &exit_code, flags] {
     const absl::Status status = Init(*flags);
     if (!status.ok()) exit_code = Fail(session, status);
@@ -80,7 +82,7 @@ void AddPki(CLI::App& app, Session& session, int& exit_code) {
       ->required();
   issue->add_flag("--client", flags->client, "For an orchestrator or a person instead (calls only)");
   issue->add_option("--file", flags->file, "File name without ending; the first NAME otherwise");
-  issue->add_option("--days", flags->days, "Validity")->capture_default_str();
+  issue->add_option("--days", flags->days, "Validity")->check(CLI::PositiveNumber)->capture_default_str();
   issue->callback([&session, &exit_code, flags] {
     const absl::Status status = IssueOne(*flags);
     if (!status.ok()) exit_code = Fail(session, status);

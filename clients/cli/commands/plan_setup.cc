@@ -6,7 +6,6 @@
 #include "clients/cli/commands/commands.h"
 #include "clients/cli/declaration.h"
 #include "clients/cli/render/render.h"
-#include "services/kit/rpc/status.h"
 
 namespace phoenix::cli {
 namespace {
@@ -16,14 +15,14 @@ struct Flags {
   bool detailed_exit_code = false;
 };
 
-absl::StatusOr<pb::PlanRunResponse> MakePlan(pb::OrchestratorService::Stub& stub,
+absl::StatusOr<pb::PlanRunResponse> MakePlan(const Session& session, pb::OrchestratorService::Stub& stub,
                                              const pb::Declaration& declaration) {
   grpc::ClientContext context;
   pb::PlanRunRequest request;
   *request.mutable_declaration() = declaration;
   pb::PlanRunResponse response;
   const grpc::Status status = stub.PlanRun(&context, request, &response);
-  if (!status.ok()) return kit::FromGrpc(status);
+  if (!status.ok()) return session.StatusOf(status);
   return response;
 }
 
@@ -43,7 +42,7 @@ int Plan(const Session& session, const Flags& flags) {
   if (!declaration.ok()) return Fail(session, declaration.status());
   const auto stub = session.Connect();
   if (!stub.ok()) return Fail(session, stub.status());
-  const auto plan = MakePlan(**stub, *declaration);
+  const auto plan = MakePlan(session, **stub, *declaration);
   if (!plan.ok()) return Fail(session, plan.status());
   if (session.output == Output::kJson) {
     fmt::print("{}\n", ToJson(*plan));
@@ -58,7 +57,7 @@ int Setup(const Session& session, const Flags& flags) {
   if (!declaration.ok()) return Fail(session, declaration.status());
   const auto stub = session.Connect();
   if (!stub.ok()) return Fail(session, stub.status());
-  const auto plan = MakePlan(**stub, *declaration);
+  const auto plan = MakePlan(session, **stub, *declaration);
   if (!plan.ok()) return Fail(session, plan.status());
   if (session.output == Output::kText) ShowPlan(session, *plan);
   if (plan->step_count() == 0) {
@@ -73,7 +72,7 @@ int Setup(const Session& session, const Flags& flags) {
   request.set_request_id(RandomUuid());
   pb::Run run;
   const grpc::Status created = (*stub)->CreateRun(&context, request, &run);
-  if (!created.ok()) return Fail(session, kit::FromGrpc(created));
+  if (!created.ok()) return Fail(session, session.StatusOf(created));
   return WatchToEnd(session, run.name());
 }
 

@@ -5,7 +5,6 @@
 #include "clients/cli/commands/commands.h"
 #include "clients/cli/render/progress.h"
 #include "clients/cli/render/render.h"
-#include "services/kit/rpc/status.h"
 
 namespace phoenix::cli {
 namespace {
@@ -21,7 +20,7 @@ int List(const Session& session) {
     grpc::ClientContext context;
     pb::ListRunsResponse page;
     const grpc::Status status = (*stub)->ListRuns(&context, request, &page);
-    if (!status.ok()) return Fail(session, kit::FromGrpc(status));
+    if (!status.ok()) return Fail(session, session.StatusOf(status));
     all.mutable_runs()->MergeFrom(page.runs());
     request.set_page_token(page.next_page_token());
   } while (!request.page_token().empty());
@@ -30,7 +29,7 @@ int List(const Session& session) {
   return kDone;
 }
 
-absl::StatusOr<pb::ListRunStepsResponse> AllSteps(pb::OrchestratorService::Stub& stub,
+absl::StatusOr<pb::ListRunStepsResponse> AllSteps(const Session& session, pb::OrchestratorService::Stub& stub,
                                                   const std::string& name) {
   pb::ListRunStepsRequest request;
   request.set_parent(name);
@@ -39,7 +38,7 @@ absl::StatusOr<pb::ListRunStepsResponse> AllSteps(pb::OrchestratorService::Stub&
     grpc::ClientContext context;
     pb::ListRunStepsResponse page;
     const grpc::Status status = stub.ListRunSteps(&context, request, &page);
-    if (!status.ok()) return kit::FromGrpc(status);
+    if (!status.ok()) return session.StatusOf(status);
     all.mutable_steps()->MergeFrom(page.steps());
     all.mutable_notes()->MergeFrom(page.notes());
     request.set_page_token(page.next_page_token());
@@ -55,8 +54,8 @@ int Show(const Session& session, const std::string& name) {
   request.set_name(name);
   pb::Run run;
   const grpc::Status status = (*stub)->GetRun(&context, request, &run);
-  if (!status.ok()) return Fail(session, kit::FromGrpc(status));
-  const auto steps = AllSteps(**stub, name);
+  if (!status.ok()) return Fail(session, session.StatusOf(status));
+  const auto steps = AllSteps(session, **stub, name);
   if (!steps.ok()) return Fail(session, steps.status());
   if (session.output == Output::kJson) {
     fmt::print("{{\"run\": {}, \"plan\": {}}}\n", ToJson(run), ToJson(*steps));
@@ -88,7 +87,7 @@ int WatchToEnd(const Session& session, const std::string& run_name) {
   pb::WatchRunRequest request;
   request.set_name(run_name);
   const auto reader = (*stub)->WatchRun(&context, request);
-  Progress progress(session.terminal, session.color);
+  Progress progress(session.terminal, session.color, session.columns);
   pb::WatchRunResponse event;
   pb::Run run;
   while (reader->Read(&event)) {
@@ -99,7 +98,7 @@ int WatchToEnd(const Session& session, const std::string& run_name) {
   const grpc::Status status = reader->Finish();
   if (!status.ok()) {
     fmt::print(stderr, "The run goes on without this client: phoenix runs watch {}\n", run_name.substr(5));
-    return Fail(session, kit::FromGrpc(status));
+    return Fail(session, session.StatusOf(status));
   }
   if (session.output == Output::kJson) {
     fmt::print("{}\n", ToJson(run));

@@ -47,10 +47,13 @@ void Progress::Show(const pb::WatchRunResponse& event) {
 void Progress::Redraw(const std::string& phase) {
   if (drawn_lines_ > 0) fmt::print("\033[{}A", drawn_lines_);
   drawn_lines_ = 1;
-  fmt::print("\r\033[2K{}\n", color_ ? fmt::format("\033[1m{}\033[0m", phase) : phase);
+  const auto columns = static_cast<size_t>(columns_);
+  const std::string heading = Cut(phase, columns);
+  fmt::print("\r\033[2K{}\n", color_ ? fmt::format("\033[1m{}\033[0m", heading) : heading);
   for (const auto& [name, node] : nodes_) {
-    fmt::print("\r\033[2K  {:<12} [{}] {:>3}/{:<3} {}\n", name, Bar(node.done, node.total), node.done,
-               node.total, node.last.substr(0, 80));
+    const std::string line = fmt::format("  {:<12} [{}] {:>3}/{:<3} {}", name, Bar(node.done, node.total),
+                                         node.done, node.total, node.last);
+    fmt::print("\r\033[2K{}\n", Cut(line, columns));
     ++drawn_lines_;
   }
   std::fflush(stdout);

@@ -10,7 +10,8 @@ namespace phoenix::cli {
 
 class Progress {
  public:
-  Progress(bool terminal, bool color) : terminal_(terminal), color_(color) {}
+  // `columns`: the terminal's width; no line is longer, since a wrapped line could not be redrawn.
+  Progress(bool terminal, bool color, int columns) : terminal_(terminal), color_(color), columns_(columns) {}
   void Show(const orchestrator::v1::WatchRunResponse& event);
   // Leaves the last picture on the screen.
   void End();
@@ -25,6 +26,7 @@ class Progress {
 
   const bool terminal_;
   const bool color_;
+  const int columns_;
   int drawn_lines_ = 0;
   std::map<std::string, NodeProgress> nodes_;
   // State of each step, by "node participant id".

@@ -30,6 +30,16 @@ std::string Sign(const Step& step) {
   return "~";
 }
 
+// Where a note belongs, before its text; a resource that the text names itself is not named twice.
+std::string PlaceOf(const pb::NodeNote& note) {
+  std::string place = note.node().empty() ? "" : fmt::format("{} / {}: ", note.node(), note.participant());
+  const std::string& resource = note.note().resource();
+  const auto kind_end = note.node().empty() ? std::string::npos : resource.find(':');
+  const std::string name = kind_end == std::string::npos ? resource : resource.substr(kind_end + 1);
+  if (!name.empty() && note.note().text().find(name) == std::string::npos) place += resource + ": ";
+  return place;
+}
+
 // The width of UTF-8 text in characters.
 size_t Width(const std::string& text) {
   return static_cast<size_t>(
@@ -86,12 +96,22 @@ std::string RenderPlan(const std::vector<pb::RunStep>& steps, const std::vector<
   }
   for (const auto& note : notes) {
     const bool warning = note.note().severity() == Note::SEVERITY_WARNING;
-    const std::string place =
-        note.node().empty() ? "" : fmt::format("{} / {}: ", note.node(), note.participant());
-    text += fmt::format("{}: {}{}\n", Paint(warning ? "warning" : "note", warning ? "33" : "2", color), place,
-                        note.note().text());
+    text += fmt::format("{}: {}{}\n", Paint(warning ? "warning" : "note", warning ? "33" : "2", color),
+                        PlaceOf(note), note.note().text());
   }
   return text;
+}
+
+std::string Cut(const std::string& text, size_t width) {
+  std::string line = text;
+  std::replace(line.begin(), line.end(), '\n', ' ');
+  if (Width(line) <= width) return line;
+  size_t bytes = 0;
+  for (size_t shown = 0; bytes < line.size(); ++bytes) {
+    const bool starts_character = (line[bytes] & 0xC0) != 0x80;
+    if (starts_character && ++shown >= width) break;
+  }
+  return line.substr(0, bytes) + "…";
 }
 
 std::string RenderTable(const std::vector<std::vector<std::string>>& rows) {
@@ -127,6 +147,7 @@ std::string RenderRuns(const std::vector<pb::Run>& runs) {
 
 std::string RenderNodes(const std::vector<pb::Node>& nodes) {
   std::vector<std::vector<std::string>> rows = {{"NODE", "SERVICE", "STATUS", "BUILD", "TOOLS", "OPEN RUN"}};
+  std::string silent;
   for (const auto& node : nodes) {
     for (const auto& participant : node.participants()) {
       std::string tools;
@@ -134,13 +155,13 @@ std::string RenderNodes(const std::vector<pb::Node>& nodes) {
         tools += fmt::format("{}{} {}", tools.empty() ? "" : ", ", tool, version);
       }
       rows.push_back(
-          {Strip(node.name(), "nodes/"), participant.name(),
-           participant.reachable() ? "up" : "unreachable: " + participant.error(),
+          {Strip(node.name(), "nodes/"), participant.name(), participant.reachable() ? "up" : "unreachable",
            participant.description().build(), tools,
            participant.description().open_run_id().empty() ? "-" : participant.description().open_run_id()});
+      if (!participant.reachable()) silent += participant.error() + "\n";
     }
   }
-  return RenderTable(rows);
+  return RenderTable(rows) + silent;
 }
 
 std::string RenderRun(const pb::Run& run, const std::vector<pb::RunStep>& steps) {

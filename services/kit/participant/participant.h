@@ -18,8 +18,8 @@
 
 #include "base/secret.h"
 #include "base/time/clock.h"
+#include "base/workers.h"
 #include "services/kit/participant/domain.h"
-#include "services/kit/participant/workers.h"
 #include "services/kit/transaction/journal.h"
 #include "services/kit/transaction/step_execution.h"
 

@@ -217,11 +217,10 @@ absl::StatusOr<ResolveAnswer> Participant::Resolve(const std::string& run_id, co
   if (row.state == TransactionState::kNone)
     return NotFound("run {} is not in this participant's journal", run_id);
   if (decision != Decision::kNone) {
-    const TransactionState wanted =
-        decision == Decision::kCommit ? TransactionState::kCommitted : TransactionState::kUndone;
-    const bool already = row.decided_by == "resolve" &&
-                         (row.state == wanted ||
-                          (wanted == TransactionState::kUndone && row.state == TransactionState::kUndoing));
+    // What is wanted may have come about already: a sibling that was resolved takes the others along.
+    const bool already = decision == Decision::kCommit ? row.state == TransactionState::kCommitted
+                                                       : row.state == TransactionState::kUndoing ||
+                                                             row.state == TransactionState::kUndone;
     if (!already && row.state != TransactionState::kInDoubt) {
       return WithReason(
           FailedPrecondition("run {} is {} here: only a transaction in doubt waits for a decision", run_id,

@@ -8,7 +8,7 @@
 #include <thread>
 #include <utility>
 
-namespace phoenix::kit {
+namespace phoenix {
 
 class Workers {
  public:
@@ -46,4 +46,4 @@ class Workers {
   int count_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
-}  // namespace phoenix::kit
+}  // namespace phoenix

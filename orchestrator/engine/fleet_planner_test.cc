@@ -1,0 +1,261 @@
+// Planning in two rounds, with participants that answer what a test wants.
+#include "orchestrator/engine/fleet_planner.h"
+
+#include <absl/synchronization/mutex.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/status/errors.h"
+#include "tests/support/status_matchers.h"
+
+namespace phoenix::engine {
+namespace {
+
+namespace pb = ::phoenix::participant::v1;
+using ::phoenix::testing::StatusIs;
+using ::testing::_;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+using Code = absl::StatusCode;
+using Planner = std::function<absl::Status(const pb::PlanRequest&, pb::PlanResponse&)>;
+
+struct StepText {
+  std::string id;
+  std::vector<std::string> needs, provides, removes, disturbs;
+};
+
+void AddStep(pb::PlanResponse& response, const StepText& text) {
+  auto* step = response.add_steps();
+  step->set_id(text.id);
+  step->set_resource(text.id);
+  step->set_action("make");
+  step->set_step_class(pb::STEP_CLASS_EXACT);
+  for (const auto& key : text.needs) step->add_requirements()->set_key(key);
+  for (const auto& key : text.provides) step->add_provides(key);
+  for (const auto& key : text.removes) step->add_removes(key);
+  for (const auto& key : text.disturbs) step->add_disturbs(key);
+}
+
+Planner Always(std::vector<StepText> steps) {
+  return [steps = std::move(steps)](const pb::PlanRequest&, pb::PlanResponse& response) {
+    for (const auto& step : steps) AddStep(response, step);
+    return absl::OkStatus();
+  };
+}
+
+// Thread-safe: a round asks all participants at once.
+class FakeChannels final : public fleet::Channels {
+ public:
+  absl::StatusOr<std::shared_ptr<client::ParticipantClient>> Get(const run::NodeAddress& node,
+                                                                 const std::string& participant) override {
+    return std::make_shared<Client>(*this, node.name + "/" + participant);
+  }
+
+  std::map<std::string, Planner> planners;
+  absl::Mutex mutex;
+  // What each participant was asked, in order.
+  std::map<std::string, std::vector<pb::PlanRequest>> asked ABSL_GUARDED_BY(mutex);
+
+ private:
+  class Client final : public client::ParticipantClient {
+   public:
+    Client(FakeChannels& channels, std::string who) : channels_(channels), who_(std::move(who)) {}
+    absl::Status Plan(const pb::PlanRequest& request, pb::PlanResponse& response, Limit) override {
+      {
+        absl::MutexLock lock(&channels_.mutex);
+        channels_.asked[who_].push_back(request);
+      }
+      response.set_journal_id("journal of " + who_);
+      const absl::Status status = channels_.planners.at(who_)(request, response);
+      response.set_plan_digest(std::to_string(response.steps_size()) + " steps of " + who_);
+      return status;
+    }
+#define PHX_NOT_CALLED(Name)                                                         \
+  absl::Status Name(const pb::Name##Request&, pb::Name##Response&, Limit) override { \
+    ADD_FAILURE() << "planning calls nothing but Plan";                              \
+    return Internal(#Name);                                                          \
+  }
+    PHX_NOT_CALLED(Describe)
+    PHX_NOT_CALLED(Prepare)
+    PHX_NOT_CALLED(Apply)
+    PHX_NOT_CALLED(Undo)
+    PHX_NOT_CALLED(Verify)
+    PHX_NOT_CALLED(AwaitConfirm)
+    PHX_NOT_CALLED(PrepareCommit)
+    PHX_NOT_CALLED(Commit)
+#undef PHX_NOT_CALLED
+
+   private:
+    FakeChannels& channels_;
+    const std::string who_;
+  };
+};
+
+class FleetPlannerTest : public ::testing::Test {
+ protected:
+  absl::StatusOr<run::FleetPlan> MakePlan(const std::vector<std::string>& nodes = {"a"}) {
+    FleetPlanner planner(channels_, [this](const std::string&, const std::string& node, const Secrets&) {
+      NodeSpecs specs{.specs = {}, .notes = notes_};
+      for (const auto& [who, planner] : channels_.planners) {
+        if (who.rfind(node + "/", 0) == 0) specs.specs.push_back({who.substr(node.size() + 1), "t", "spec"});
+      }
+      return absl::StatusOr<NodeSpecs>(std::move(specs));
+    });
+    run::Request request;
+    for (const auto& node : nodes) request.nodes.push_back({node, "unix:/nowhere"});
+    return planner.MakePlan(request, {});
+  }
+  std::vector<pb::PlanRequest> Asked(const std::string& who) {
+    absl::MutexLock lock(&channels_.mutex);
+    return channels_.asked[who];
+  }
+  static std::vector<std::string> Order(const run::FleetPlan& plan) {
+    std::vector<std::string> order;
+    for (size_t i = 0; i < plan.sequence.size(); ++i)
+      order.push_back(run::ToText(plan.OwnerOf(i)) + ":" + plan.StepAt(i).id);
+    return order;
+  }
+
+  FakeChannels channels_;
+  std::vector<kit::Note> notes_;
+};
+
+TEST_F(FleetPlannerTest, WithoutDisturbedOrRemovedKeysOneRoundIsEnough) {
+  channels_.planners["a/zfs"] = Always({{"dataset", {}, {"path:/p"}, {}, {}}});
+  channels_.planners["a/samba"] = Always({{"share", {"path:/p"}, {}, {}, {}}});
+  const auto plan = MakePlan();
+  PHX_ASSERT_OK(plan);
+  EXPECT_THAT(Order(*plan), ElementsAre("a/zfs:dataset", "a/samba:share"));
+  EXPECT_THAT(Asked("a/zfs"), SizeIs(1));
+  EXPECT_THAT(Asked("a/samba"), SizeIs(1));
+}
+
+TEST_F(FleetPlannerTest, TheSecondRoundTellsTheOthersOfTheNodeAndNobodyElse) {
+  channels_.planners["a/zfs"] =
+      Always({{"destroy", {}, {}, {"path:/old"}, {}}, {"rename", {}, {}, {}, {"path:/p", "path:/b"}}});
+  channels_.planners["a/nfs"] = Always({});
+  channels_.planners["b/zfs"] = Always({});
+  channels_.planners["b/nfs"] = Always({});
+  PHX_ASSERT_OK(MakePlan({"a", "b"}));
+  const auto told = Asked("a/nfs");
+  ASSERT_THAT(told, SizeIs(2));
+  EXPECT_THAT(told[0].disturbed_keys(), IsEmpty());
+  EXPECT_THAT(told[1].disturbed_keys(), ElementsAre("path:/b", "path:/p"));
+  EXPECT_THAT(told[1].removed_keys(), ElementsAre("path:/old"));
+  EXPECT_EQ(told[1].spec().content(), "spec");
+  EXPECT_THAT(Asked("a/zfs"), SizeIs(1)) << "it knows what it does itself";
+  EXPECT_THAT(Asked("b/nfs"), SizeIs(1)) << "keys of different nodes never meet";
+}
+
+// nfs stops an export before its dataset is renamed and starts it again on the path that zfs only then
+// provides.
+TEST_F(FleetPlannerTest, StepsOfTheSecondRoundStandBeforeAndAfterWhatTheOtherDoes) {
+  channels_.planners["a/zfs"] = Always({{"rename", {"quiet:/p"}, {"path:/new"}, {}, {"path:/p"}}});
+  channels_.planners["a/nfs"] = [](const pb::PlanRequest& request, pb::PlanResponse& response) {
+    if (request.disturbed_keys().empty()) {
+      AddStep(response, {"hush", {}, {"quiet:/p"}, {}, {}});
+      return absl::OkStatus();
+    }
+    AddStep(response, {"restore", {"path:/new"}, {"export:/new"}, {}, {}});
+    AddStep(response, {"hush", {}, {"quiet:/p"}, {}, {}});
+    return absl::OkStatus();
+  };
+  const auto plan = MakePlan();
+  PHX_ASSERT_OK(plan);
+  EXPECT_THAT(Order(*plan), ElementsAre("a/nfs:hush", "a/zfs:rename", "a/nfs:restore"));
+  const run::PlannedParticipant* nfs = plan->Find({"a", "nfs"});
+  EXPECT_EQ(nfs->plan_digest, "2 steps of a/nfs") << "agreed to is the second round's plan";
+  EXPECT_THAT(nfs->disturbed_keys, ElementsAre("path:/p")) << "Prepare tells the node the same keys";
+}
+
+TEST_F(FleetPlannerTest, AKeyThatNobodyProvidesIsRefusedWithItsName) {
+  channels_.planners["a/zfs"] = Always({{"dataset", {}, {"path:/p"}, {}, {}}});
+  channels_.planners["a/nfs"] = Always({{"export", {"path:/q"}, {}, {}, {}}});
+  channels_.planners["b/zfs"] = Always({{"dataset", {}, {"path:/q"}, {}, {}}});
+  EXPECT_THAT(MakePlan({"a", "b"}), StatusIs(Code::kFailedPrecondition,
+                                             AllOf(HasSubstr("a/nfs: make export"), HasSubstr("path:/q"))));
+}
+
+TEST_F(FleetPlannerTest, ACircleOverParticipantsIsRefusedWithNames) {
+  channels_.planners["a/zfs"] = Always({{"dataset", {"group:g"}, {"path:/p"}, {}, {}}});
+  channels_.planners["a/samba"] = Always({{"user", {"path:/p"}, {"group:g"}, {}, {}}});
+  const auto plan = MakePlan();
+  EXPECT_THAT(plan,
+              StatusIs(Code::kFailedPrecondition, AllOf(HasSubstr("circle"), HasSubstr("a/zfs: make dataset"),
+                                                        HasSubstr("a/samba: make user"))));
+  EXPECT_EQ(ReasonOf(plan.status())->reason, "PLAN_CYCLE");
+}
+
+// A circle that only the second round closes: what is disturbed makes the other need what the disturber makes
+// last.
+TEST_F(FleetPlannerTest, ACircleThatTheSecondRoundClosesIsRefusedToo) {
+  channels_.planners["a/zfs"] = Always({{"rename", {"quiet:/p"}, {"path:/new"}, {}, {"path:/p"}}});
+  channels_.planners["a/nfs"] = [](const pb::PlanRequest& request, pb::PlanResponse& response) {
+    const bool told = !request.disturbed_keys().empty();
+    AddStep(response, {"hush",
+                       told ? std::vector<std::string>{"path:/new"} : std::vector<std::string>{},
+                       {"quiet:/p"},
+                       {},
+                       {}});
+    return absl::OkStatus();
+  };
+  EXPECT_THAT(MakePlan(), StatusIs(Code::kFailedPrecondition,
+                                   AllOf(HasSubstr("a/zfs: make rename"), HasSubstr("a/nfs: make hush"))));
+}
+
+TEST_F(FleetPlannerTest, WhatIsThereOnOneNodeDoesNotSatisfyAnother) {
+  channels_.planners["a/zfs"] = [](const pb::PlanRequest&, pb::PlanResponse& response) {
+    response.add_provided_now("path:/p");
+    return absl::OkStatus();
+  };
+  channels_.planners["a/nfs"] = Always({{"export", {"path:/p/sub"}, {}, {}, {}}});
+  PHX_EXPECT_OK(MakePlan());
+  channels_.planners["b/nfs"] = Always({{"export", {"path:/p"}, {}, {}, {}}});
+  EXPECT_THAT(MakePlan({"a", "b"}), StatusIs(Code::kFailedPrecondition, HasSubstr("b/nfs: make export")));
+}
+
+TEST_F(FleetPlannerTest, EveryNodesProblemsAreToldAtOnce) {
+  const auto refuse = [](const std::string& field) -> Planner {
+    return [field](const pb::PlanRequest&, pb::PlanResponse&) {
+      return WithViolations(WithReason(InvalidArgument("{} is wrong", field), {"SPEC_INVALID", {}}),
+                            {{field, "is wrong"}});
+    };
+  };
+  channels_.planners["a/nfs"] = refuse("path");
+  channels_.planners["a/zfs"] = Always({});
+  channels_.planners["b/samba"] = refuse("share");
+  const auto plan = MakePlan({"a", "b"});
+  EXPECT_THAT(plan, StatusIs(Code::kInvalidArgument,
+                             AllOf(HasSubstr("a/nfs: path is wrong"), HasSubstr("b/samba: share is wrong"))));
+  EXPECT_THAT(ViolationsOf(plan.status()), SizeIs(2));
+}
+
+TEST_F(FleetPlannerTest, ARefusalInTheSecondRoundIsARefusal) {
+  channels_.planners["a/zfs"] = Always({{"destroy", {}, {}, {"path:/p"}, {}}});
+  channels_.planners["a/nfs"] = [](const pb::PlanRequest& request, pb::PlanResponse&) {
+    return request.removed_keys().empty() ? absl::OkStatus() : FailedPrecondition("clients use /p");
+  };
+  EXPECT_THAT(MakePlan(), StatusIs(Code::kFailedPrecondition, HasSubstr("a/nfs: clients use /p")));
+}
+
+TEST_F(FleetPlannerTest, ALintOfTheConfigurationIsToldOnceForTheWholeFleet) {
+  notes_ = {{true, "$.x", "doubtful"}};
+  channels_.planners["a/zfs"] = Always({});
+  channels_.planners["b/zfs"] = Always({});
+  const auto plan = MakePlan({"a", "b"});
+  PHX_ASSERT_OK(plan);
+  EXPECT_EQ(plan->notes, notes_);
+}
+
+}  // namespace
+}  // namespace phoenix::engine

@@ -1,0 +1,146 @@
+"""What the documents say of the tree is true: promises name tests that exist and run, and whatever is named as a place
+is there."""
+
+import functools
+import glob
+import os
+import re
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+DOMAINS = ("zfs", "nfs", "samba", "proxmox")
+DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/promises.md")
+
+CC_TEST = re.compile(r"^(?:TEST|TEST_F|TEST_P|TYPED_TEST|TYPED_TEST_P)\(\s*(\w+)\s*,\s*(\w+)\s*\)", re.MULTILINE)
+PY_TEST = re.compile(r"^    def (test_\w+)\(self\)", re.MULTILINE)
+
+
+def path_of(name):
+    return os.path.join(ROOT, name)
+
+
+@functools.cache
+def read(name):
+    with open(path_of(name), encoding="utf-8") as text:
+        return text.read()
+
+
+def tests_in(name, text):
+    """The names of the tests of a source file, as promises.md writes them."""
+    if name.endswith(".py"):
+        return set(PY_TEST.findall(text))
+    return {"%s.%s" % match for match in CC_TEST.findall(text)}
+
+
+def is_built(name):
+    """Whether a CMakeLists.txt at or above the file lists it."""
+    folder = os.path.dirname(name)
+    while folder:
+        lists = os.path.join(folder, "CMakeLists.txt")
+        if os.path.exists(path_of(lists)) and os.path.relpath(name, folder) in read(lists).split():
+            return True
+        folder = os.path.dirname(folder)
+    return False
+
+
+def promised(text):
+    """[(number, file, test)] of the table in promises.md."""
+    found = []
+    for line in text.splitlines():
+        row = re.match(r"\| (\d+) \| .+ \| (.+) \|$", line)
+        if row:
+            found += [(int(row.group(1)), *test.split("::")) for test in re.findall(r"`([^`]+::[^`]+)`", row.group(2))]
+    return found
+
+
+def wrong_promises(promises_text, readme_text, tests_of):
+    """What is wrong with the table, in words. `tests_of(file)`: its tests, or None where there is no such file."""
+    wrong = []
+    numbers = {int(number) for number in re.findall(r"^(\d+)\. \*\*", readme_text, re.MULTILINE)}
+    table = promised(promises_text)
+    for number in sorted(numbers - {number for number, _, _ in table}):
+        wrong.append("no test is named for promise %d of the README" % number)
+    for number, file, test in table:
+        if number not in numbers:
+            wrong.append("the README has no promise %d" % number)
+        tests = tests_of(file)
+        if tests is None:
+            wrong.append("%s does not exist" % file)
+        elif test not in tests:
+            wrong.append("%s has no test %s" % (file, test))
+    return wrong
+
+
+def places(text):
+    """What a document names in backticks that looks like a path of the tree, and what its links point to."""
+    tops = "|".join(("base", "clients", "cmake", "deploy", "docs", "orchestrator", "proto", "services", "tests"))
+    quoted = re.findall(r"`((?:%s)/[^`\s]*)`" % tops, text)
+    linked = re.findall(r"\]\((?!https?:)([^)#]+)\)", text)
+    return [place.split("::")[0] for place in quoted], linked
+
+
+def patterns(place):
+    """The glob patterns of a place; <domain> and <d> stand for each of the four."""
+    if "<domain>" in place or "<d>" in place:
+        return [place.replace("<domain>", domain).replace("<d>", domain) for domain in DOMAINS]
+    return [re.sub(r"<\w+>", "*", place)]
+
+
+class DocumentsTest(unittest.TestCase):
+    def test_every_promise_names_tests_that_exist(self):
+        def tests_of(name):
+            return tests_in(name, read(name)) if os.path.isfile(path_of(name)) else None
+        self.assertEqual(wrong_promises(read("docs/promises.md"), read("README.md"), tests_of), [])
+        self.assertGreater(len(promised(read("docs/promises.md"))), 50)
+
+    def test_the_named_tests_are_built(self):
+        named = {file for _, file, _ in promised(read("docs/promises.md")) if file.endswith(".cc")}
+        self.assertEqual([file for file in sorted(named) if not is_built(file)], [])
+
+    def test_tests_named_in_decisions_exist(self):
+        known = set()
+        for name in glob.glob(path_of("**/*_test.cc"), recursive=True) + glob.glob(path_of("tests/contract/*")):
+            if os.path.isfile(name) and os.path.relpath(name, ROOT).split(os.sep)[0] != "build":
+                name = os.path.relpath(name, ROOT)
+                known |= tests_in(name, read(name))
+        count = 0
+        for name in sorted(glob.glob(path_of("docs/adr/*.md"))):
+            for test in re.findall(r"`([A-Z]\w+\.[A-Z]\w+)`", read(os.path.relpath(name, ROOT))):
+                count += 1
+                self.assertIn(test, known, os.path.basename(name))
+        self.assertGreater(count, 3)
+
+    def test_named_places_exist(self):
+        missing = []
+        for document in DOCUMENTS + tuple(os.path.relpath(name, ROOT) for name in glob.glob(path_of("docs/adr/*.md"))):
+            quoted, linked = places(read(document))
+            wanted = [(pattern, pattern) for place in quoted for pattern in patterns(place)]
+            wanted += [(link, os.path.join(os.path.dirname(document), link)) for link in linked]
+            missing += [(document, shown) for shown, pattern in wanted if not glob.glob(path_of(pattern))]
+        self.assertEqual(missing, [])
+
+
+class TheTestItselfTest(unittest.TestCase):
+    README = "1. **One.** a\n2. **Two.** b\n"
+
+    def test_what_is_wrong_is_found(self):
+        for table, wrong in (
+                ("| 1 | x | `a.cc::S.T` |\n", "no test is named for promise 2 of the README"),
+                ("| 1 | x | `a.cc::S.T` |\n| 2 | x | `b.cc::S.T` |\n", "b.cc does not exist"),
+                ("| 1 | x | `a.cc::S.T`, `a.cc::S.Gone` |\n| 2 | x | `a.cc::S.T` |\n", "a.cc has no test S.Gone"),
+                ("| 1 | x | `a.cc::S.T` |\n| 2 | x | `a.cc::S.T` |\n| 3 | x | `a.cc::S.T` |\n", "the README has no promise 3")):
+            self.assertEqual(wrong_promises(table, self.README, {"a.cc": {"S.T"}}.get), [wrong])
+
+    def test_tests_are_found(self):
+        self.assertEqual(tests_in("x_test.cc", "TEST(A, B) {\n  TEST(not, one)\nTEST_F(C,\n       D) {\n// TEST(E, F)\n"), {"A.B", "C.D"})
+        self.assertEqual(tests_in("x_test.py", "    def test_a(self):\n    def helper(self):\n"), {"test_a"})
+
+    def test_places_are_found(self):
+        self.assertEqual(places("`base/x.h` and `--flag` and `services/<d>/y` [z](docs/z.md) [w](https://w)"),
+                         (["base/x.h", "services/<d>/y"], ["docs/z.md"]))
+        self.assertEqual(patterns("services/<d>/y"), ["services/%s/y" % domain for domain in DOMAINS])
+        self.assertEqual(patterns("proto/<package>/v1"), ["proto/*/v1"])
+
+
+if __name__ == "__main__":
+    unittest.main()
