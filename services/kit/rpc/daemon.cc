@@ -98,12 +98,10 @@ absl::Status Serve(const DaemonDefinition& definition, const Flags& flags) {
 
   Dispatcher dispatcher;
   ParticipantService participant_service(participant, dispatcher, flags.node, boot_id);
-  std::vector<grpc::Service*> services = {&participant_service};
-  std::shared_ptr<grpc::Service> typed;
-  if (definition.make_service) {
-    typed = definition.make_service(participant, dispatcher);
-    services.push_back(typed.get());
-  }
+  const std::shared_ptr<grpc::Service> typed = definition.make_service(participant, dispatcher);
+  const std::vector<ServedService> services = {
+      {participant::v1::ParticipantService::service_full_name(), &participant_service},
+      {definition.typed_service, typed.get()}};
   ServerSettings settings{.listen = flags.listen, .tls = flags.tls, .reflection = flags.reflection};
   PHX_ASSIGN_OR_RETURN(const auto server, RunningServer::Start(settings, std::move(listener), services));
   spdlog::info("{} serves {}{} on node {}{}", definition.program, socket,

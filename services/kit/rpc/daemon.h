@@ -35,7 +35,8 @@ struct DaemonDefinition {
   std::string description;
   // Called once; the objects live until the daemon ends. An error is shown and ends the daemon.
   std::function<absl::StatusOr<std::shared_ptr<Domain>>(const Surroundings&)> make_domain;
-  // The typed service, over the same participant.
+  std::string typed_service;  // "phoenix.zfs.v1.ZfsService"
+  // Makes it, over the same participant.
   std::function<std::shared_ptr<grpc::Service>(Participant&, Dispatcher&)> make_service;
 };
 
