@@ -92,7 +92,7 @@ absl::Status Serve(const DaemonDefinition& definition, const Flags& flags) {
   PHX_ASSIGN_OR_RETURN(const std::shared_ptr<Domain> domain, definition.make_domain(surroundings));
 
   SystemClock clock;
-  GrpcSiblings siblings(flags.runtime_directory, definition.participant);
+  GrpcSiblings siblings(flags.runtime_directory, flags.state_directory, definition.participant);
   Participant participant(*domain, *journal, clock, siblings, {.node_key = node_key, .boot_id = boot_id});
   PHX_RETURN_IF_ERROR(Annotate(participant.Recover(), "recovery"));
 
