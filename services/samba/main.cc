@@ -42,8 +42,7 @@ int main(int argc, char** argv) {
                                                      samba::ParseSpec);
        },
        .typed_service = samba::v1::SambaService::service_full_name(),
-       .make_service = [&](kit::Participant& participant,
-                           kit::Dispatcher& dispatcher) -> std::shared_ptr<grpc::Service> {
-         return std::make_shared<samba::SambaService>(*host, *files, participant, dispatcher);
+       .make_service = [&](kit::TypedGround ground) -> std::shared_ptr<grpc::Service> {
+         return std::make_shared<samba::SambaService>(*host, *files, ground);
        }});
 }

@@ -29,8 +29,7 @@ int main(int argc, char** argv) {
          return std::make_shared<zfs::ZfsDomain>(*host, zfs::ParseSpec);
        },
        .typed_service = zfs::v1::ZfsService::service_full_name(),
-       .make_service = [&](kit::Participant& participant,
-                           kit::Dispatcher& dispatcher) -> std::shared_ptr<grpc::Service> {
-         return std::make_shared<zfs::ZfsService>(*host, participant, dispatcher);
+       .make_service = [&](kit::TypedGround ground) -> std::shared_ptr<grpc::Service> {
+         return std::make_shared<zfs::ZfsService>(*host, ground);
        }});
 }

@@ -98,7 +98,8 @@ absl::Status Serve(const DaemonDefinition& definition, const Flags& flags) {
 
   Dispatcher dispatcher;
   ParticipantService participant_service(participant, dispatcher, flags.node, boot_id);
-  const std::shared_ptr<grpc::Service> typed = definition.make_service(participant, dispatcher);
+  PHX_ASSIGN_OR_RETURN(const std::unique_ptr<Answers> answers, Answers::Open(state));
+  const std::shared_ptr<grpc::Service> typed = definition.make_service({participant, dispatcher, *answers});
   const std::vector<ServedService> services = {
       {participant::v1::ParticipantService::service_full_name(), &participant_service},
       {definition.typed_service, typed.get()}};
