@@ -125,8 +125,10 @@ absl::Status Serve(const Flags& flags) {
   PHX_RETURN_IF_ERROR(engine.Start());
   const kit::ServerSettings settings{
       .listen = flags.listen, .tls = flags.server_tls, .reflection = flags.reflection};
-  PHX_ASSIGN_OR_RETURN(const auto server,
-                       kit::RunningServer::Start(settings, std::move(listener), {&service}));
+  PHX_ASSIGN_OR_RETURN(
+      const auto server,
+      kit::RunningServer::Start(settings, std::move(listener),
+                                {{orchestrator::v1::OrchestratorService::service_full_name(), &service}}));
   spdlog::info("phoenix-orchestratord serves {}{}", socket,
                flags.listen.empty() ? "" : " and " + flags.listen);
   sd_notify(0, "READY=1");

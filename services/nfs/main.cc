@@ -35,8 +35,8 @@ int main(int argc, char** argv) {
          }
          return std::make_shared<nfs::NfsDomain>(*host, *probe, *node_host, nfs::ParseSpec);
        },
-       .make_service = [&](kit::Participant& participant,
-                           kit::Dispatcher& dispatcher) -> std::shared_ptr<grpc::Service> {
-         return std::make_shared<nfs::NfsService>(*host, participant, dispatcher);
+       .typed_service = nfs::v1::NfsService::service_full_name(),
+       .make_service = [&](kit::TypedGround ground) -> std::shared_ptr<grpc::Service> {
+         return std::make_shared<nfs::NfsService>(*host, ground);
        }});
 }

@@ -26,8 +26,8 @@ int main(int argc, char** argv) {
          }
          return std::make_shared<proxmox::ProxmoxDomain>(*host, proxmox::ParseSpec);
        },
-       .make_service = [&](kit::Participant& participant,
-                           kit::Dispatcher& dispatcher) -> std::shared_ptr<grpc::Service> {
-         return std::make_shared<proxmox::ProxmoxService>(*host, participant, dispatcher);
+       .typed_service = proxmox::v1::ProxmoxService::service_full_name(),
+       .make_service = [&](kit::TypedGround ground) -> std::shared_ptr<grpc::Service> {
+         return std::make_shared<proxmox::ProxmoxService>(*host, ground);
        }});
 }

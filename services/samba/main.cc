@@ -41,8 +41,8 @@ int main(int argc, char** argv) {
          return std::make_shared<samba::SambaDomain>(*host, *on.files, *node_steps, *sealed,
                                                      samba::ParseSpec);
        },
-       .make_service = [&](kit::Participant& participant,
-                           kit::Dispatcher& dispatcher) -> std::shared_ptr<grpc::Service> {
-         return std::make_shared<samba::SambaService>(*host, *files, participant, dispatcher);
+       .typed_service = samba::v1::SambaService::service_full_name(),
+       .make_service = [&](kit::TypedGround ground) -> std::shared_ptr<grpc::Service> {
+         return std::make_shared<samba::SambaService>(*host, *files, ground);
        }});
 }

@@ -28,8 +28,8 @@ int main(int argc, char** argv) {
          }
          return std::make_shared<zfs::ZfsDomain>(*host, zfs::ParseSpec, on.machine ? "" : on.state_directory);
        },
-       .make_service = [&](kit::Participant& participant,
-                           kit::Dispatcher& dispatcher) -> std::shared_ptr<grpc::Service> {
-         return std::make_shared<zfs::ZfsService>(*host, participant, dispatcher);
+       .typed_service = zfs::v1::ZfsService::service_full_name(),
+       .make_service = [&](kit::TypedGround ground) -> std::shared_ptr<grpc::Service> {
+         return std::make_shared<zfs::ZfsService>(*host, ground);
        }});
 }

@@ -350,6 +350,9 @@ TYPED_TEST_P(ZfsHostContract, SnapshotsCarryTheirMark) {
   ASSERT_EQ(state.snapshots.size(), 2u);
   EXPECT_EQ(state.snapshots.at(this->Name("a@ours")).run, this->kRun);
   EXPECT_EQ(state.snapshots.at(this->Name("a@theirs")).run, "") << "inherited from the dataset";
+  const int64_t created = state.snapshots.at(this->Name("a@ours")).creation_seconds;
+  EXPECT_GT(created, 1'500'000'000);
+  EXPECT_GE(state.snapshots.at(this->Name("a@theirs")).creation_seconds, created);
   const uint64_t guid = state.snapshots.at(this->Name("a@ours")).guid;
   this->Must(RenameSnapshot{this->Name("a@ours"), this->Name("a@phoenix-trash:r:ours")});
   state = this->See(request);
@@ -399,6 +402,40 @@ TYPED_TEST_P(ZfsHostContract, NamesBecomeNumbers) {
   EXPECT_EQ(state.users.count("phxnobodyhasthis") + state.groups.count("phxnobodyhasthis"), 0u);
 }
 
+TYPED_TEST_P(ZfsHostContract, NumbersBecomeNames) {
+  this->MakePool();
+  this->Must(CreateDataset{this->Name("named"), 0, {}});
+  this->Must(CreateDataset{this->Name("nameless"), 0, {}});
+  this->Must(
+      SetMountRoot{this->Name("nameless"), this->Path("nameless"), {3'999'999'999, 3'999'999'999, 0755}});
+  ObserveRequest request;
+  request.datasets = {this->Name("named"), this->Name("nameless")};
+  EXPECT_EQ(this->See(request).datasets.at(this->Name("named")).owner, "") << "only where it was asked for";
+  request.owners = true;
+  const ZfsState state = this->See(request);
+  EXPECT_EQ(state.datasets.at(this->Name("named")).owner, "root");
+  EXPECT_EQ(state.datasets.at(this->Name("named")).group, "root");
+  EXPECT_EQ(state.datasets.at(this->Name("nameless")).owner, "");
+  EXPECT_EQ(state.datasets.at(this->Name("nameless")).root->uid, 3'999'999'999u);
+}
+
+TYPED_TEST_P(ZfsHostContract, APoolsDisksHaveNamesThatStay) {
+  this->MakePool();
+  ObserveRequest request;
+  request.pools = request.links = true;
+  ZfsState state = this->See(request);
+  const std::string device = state.pools.at(this->kPool).layout.at(0).disks.at(0);
+  ASSERT_EQ(state.links.count(device), 1u) << device;
+  const std::string link = state.links.at(device);
+  EXPECT_TRUE(link.starts_with("/dev/disk/by-id/")) << link;
+  // It is the very disk.
+  request.disks = {link};
+  state = this->See(request);
+  ASSERT_EQ(state.disks.count(link), 1u) << link;
+  EXPECT_EQ(state.disks.at(link).device_path, device);
+  EXPECT_EQ(state.disks.at(link).member_of, this->kPool);
+}
+
 TYPED_TEST_P(ZfsHostContract, TheArcLimitIsWrittenAndRead) {
   ObserveRequest request;
   request.arc = true;
@@ -429,6 +466,7 @@ REGISTER_TYPED_TEST_SUITE_P(ZfsHostContract, BlankDisksAreBlank, AMirrorIsSeenAs
                             ADeclaredMountPointsDirectoryStays, AChangedMountPointMovesTheMount,
                             ARenamedDatasetStaysUnmountedUntilItIsMounted, SnapshotsCarryTheirMark,
                             AVolumeIsNotMounted, PathsAreSeenAsTheyAre, NamesBecomeNumbers,
-                            TheArcLimitIsWrittenAndRead, AnObserverThatRefusesKeepsTheToolFromStarting);
+                            NumbersBecomeNames, APoolsDisksHaveNamesThatStay, TheArcLimitIsWrittenAndRead,
+                            AnObserverThatRefusesKeepsTheToolFromStarting);
 
 }  // namespace phoenix::zfs

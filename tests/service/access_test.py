@@ -1,6 +1,7 @@
 """Who may call: every RPC states its role, TCP is mutual TLS with a client certificate of our CA, the unix socket is for
 root, the daemon's user and `phoenix`."""
 
+import json
 import os
 import re
 import socket
@@ -10,11 +11,13 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import HEALTH_PROTO, ROOT, call, free_port, one_node, pki, start_zfsd, tls_flags, zfsd_argv  # noqa: E402
+from harness import ROOT, buf, call, free_port, one_node, pki, start_zfsd, tls_flags, zfsd_argv  # noqa: E402
 
 PROTOS = os.path.join(ROOT, "proto")
 LIST_POOLS = "phoenix.zfs.v1.ZfsService/ListPools"
+LIST_RUNS = "phoenix.orchestrator.v1.OrchestratorService/ListRuns"
 DESCRIBE = "phoenix.participant.v1.ParticipantService/Describe"
+HEALTH = "grpc.health.v1.Health/Check"
 # A stranger's uid: nobody.
 STRANGER = 65534
 
@@ -39,7 +42,8 @@ def methods(text):
 class RolesTest(unittest.TestCase):
     def test_every_rpc_states_a_role(self):
         seen = {}
-        for directory, _, names in os.walk(PROTOS):
+        # gRPC's own services beside them state none: health is for whoever may connect.
+        for directory, _, names in os.walk(os.path.join(PROTOS, "phoenix")):
             for name in names:
                 if name.endswith(".proto"):
                     with open(os.path.join(directory, name), encoding="utf-8") as text:
@@ -118,40 +122,61 @@ class TcpTest(unittest.TestCase):
         self.assert_refused_by_tls(self.call(scheme="http"))
 
     def test_health_is_served_to_authenticated_callers_only(self):
-        flags = ["--schema", HEALTH_PROTO]
-        result = self.call(*self.certificate("admin"), *flags, schema=False, method="grpc.health.v1.Health/Check")
+        result = self.call(*self.certificate("admin"), method=HEALTH)
         self.assertIn("SERVING", result.stdout, result.stderr)
-        self.assert_refused_by_tls(self.call("--cacert", self.fleet.path("pki", "ca.crt"), *flags, schema=False,
-                                             method="grpc.health.v1.Health/Check"))
+        self.assert_refused_by_tls(self.call("--cacert", self.fleet.path("pki", "ca.crt"), method=HEALTH))
 
 
 class TcpReflectionTest(unittest.TestCase):
-    def answers_by_reflection(self, *flags):
-        """Whether a daemon with these flags describes itself to a caller over TCP."""
-        fleet = one_node()
-        self.addCleanup(fleet.close)
+    """What a daemon tells of itself over TCP; its unix socket always tells all."""
+
+    @classmethod
+    def setUpClass(cls):
+        fleet = cls.fleet = one_node()
+        cls.addClassCleanup(fleet.close)
         directory = fleet.path("pki")
         os.makedirs(directory)
         pki(directory, "init")
         pki(directory, "issue", "hv1", "127.0.0.1")
         pki(directory, "issue", "--client", "admin")
-        certificate = ["--cacert", directory + "/ca.crt", "--cert", directory + "/admin.crt", "--key", directory + "/admin.key"]
+        cls.certificate = ["--cacert", directory + "/ca.crt", "--cert", directory + "/admin.crt",
+                           "--key", directory + "/admin.key"]
+
+    def start(self, daemon, *flags):
+        """Starts a daemon that also listens on TCP; answers where."""
         address = "127.0.0.1:%d" % free_port()
-        start_zfsd(fleet, "hv1", *flags, *tls_flags(directory, "hv1", address))
-        with_schema = call(LIST_POOLS, "{}", "--schema", PROTOS, *certificate, url="https://" + address)
-        self.assertEqual(with_schema.returncode, 0, with_schema.stderr)
-        return call(LIST_POOLS, "{}", *certificate, url="https://" + address).returncode == 0
+        flags = [*flags, *tls_flags(self.fleet.path("pki"), "hv1", address)]
+        if daemon == "zfs":
+            start_zfsd(self.fleet, "hv1", *flags)
+        else:
+            self.fleet.start_orchestrator(*flags)
+        return "https://" + address
+
+    def check(self, daemon, method, *flags, offered):
+        url = self.start(daemon, *flags)
+        # The service itself is there either way, and so is reflection on the socket of the same server.
+        result = call(method, "{}", "--schema", PROTOS, *self.certificate, url=url)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        result = call(method, "{}", "--unix-socket", self.fleet.path("run", daemon + ".sock"))
+        self.assertEqual(result.returncode, 0, result.stderr)
+        described = call(method, "{}", *self.certificate, url=url)
+        self.assertEqual(described.returncode == 0, offered, described.stderr)
+        if not offered:
+            self.assertIn("failed to find service", described.stderr)
 
     def test_reflection_on_tcp_can_be_had(self):
-        self.assertTrue(self.answers_by_reflection("--reflection"))
+        self.check("zfs", LIST_POOLS, "--reflection", offered=True)
 
-    # gRPC's reflection library registers itself for every server of a program that links it, so the flag decides nothing
-    # yet. Take the mark away with the mistake: an unexpected success fails.
-    @unittest.expectedFailure
     def test_reflection_on_tcp_must_be_asked_for(self):
-        self.assertFalse(self.answers_by_reflection())
+        self.check("zfs", LIST_POOLS, offered=False)
+
+    def test_the_orchestrator_does_the_same(self):
+        self.check("orchestrator", LIST_RUNS, offered=False)
+        self.fleet.stop("orchestrator")
+        self.check("orchestrator", LIST_RUNS, "--reflection", offered=True)
 
     def test_tcp_without_certificates_does_not_start(self):
+        # A node of its own: a second daemon would end before it looks at certificates.
         fleet = one_node()
         self.addCleanup(fleet.close)
         result = subprocess.run(zfsd_argv(fleet, "hv1", *tls_flags(fleet.path("nowhere"), "hv1", "127.0.0.1:%d" % free_port())),
@@ -170,6 +195,20 @@ class UnixSocketTest(unittest.TestCase):
 
     def call(self, prefix=()):
         return call(LIST_POOLS, "{}", "--schema", PROTOS, "--unix-socket", self.socket, prefix=prefix)
+
+    def test_reflection_describes_every_service_that_it_lists(self):
+        listed = subprocess.run([buf(), "curl", "--protocol", "grpc", "--http2-prior-knowledge", "--unix-socket", self.socket,
+                                 "--list-methods", "http://localhost"], capture_output=True, text=True, check=False)
+        self.assertEqual(listed.returncode, 0, listed.stderr)
+        for method in (LIST_POOLS, DESCRIBE, HEALTH):
+            self.assertIn(method, listed.stdout.split())
+
+    def test_health_is_told_by_reflection_for_the_server_and_each_service(self):
+        for service in ("", "phoenix.zfs.v1.ZfsService", "phoenix.participant.v1.ParticipantService"):
+            result = call(HEALTH, json.dumps({"service": service}), "--unix-socket", self.socket)
+            self.assertEqual(json.loads(result.stdout or "{}"), {"status": "SERVING"}, result.stderr)
+        result = call(HEALTH, '{"service": "phoenix.nfs.v1.NfsService"}', "--unix-socket", self.socket)
+        self.assertIn("not_found", result.stderr)
 
     def test_the_socket_is_closed_to_others_by_its_mode(self):
         mode = os.stat(self.socket).st_mode

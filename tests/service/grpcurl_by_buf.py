@@ -97,7 +97,7 @@ class Call:
             word = argv.pop(0)
             if word in ("-plaintext", "-unix"):
                 self.flags[word] = True
-            elif word in ("-d", "-proto", "-cacert", "-cert", "-key"):
+            elif word in ("-d", "-import-path", "-proto", "-cacert", "-cert", "-key"):
                 self.flags[word] = argv.pop(0)
             elif word.startswith("-"):
                 raise SystemExit("flag %s is not known to this stand-in" % word)
@@ -114,7 +114,10 @@ class Call:
             if flag in self.flags:
                 self.where += ["-" + flag, place(self.flags[flag])]
         if "-proto" in self.flags:
-            self.where += ["--schema", self.flags["-proto"]]
+            # buf takes the whole folder; that the file is in it is all that the name is good for here.
+            if not os.path.exists(os.path.join(self.flags["-import-path"], self.flags["-proto"])):
+                raise SystemExit("no file %(-proto)s in %(-import-path)s" % self.flags)
+            self.where += ["--schema", self.flags["-import-path"]]
 
     def buf(self, method, *flags):
         argv = [os.environ["BUF"], "curl", "--protocol", "grpc", "--http2-prior-knowledge", *self.where, *flags,

@@ -113,7 +113,7 @@ class ExamplesTest(unittest.TestCase):
         pki(fleet.path("pki"), "issue", "--client", "admin")
         fleet.start()
         address = "127.0.0.1:%d" % free_port()
-        start_zfsd(fleet, "hv1", "--reflection", *tls_flags(fleet.path("pki"), "hv1", address))
+        start_zfsd(fleet, "hv1", *tls_flags(fleet.path("pki"), "hv1", address))
         secrets = write_secrets(fleet.path("secrets.json"), "the first password")
         result = fleet.phoenix("setup", "-f", CONFIG, "--secrets", secrets)
         if result.returncode != 0:

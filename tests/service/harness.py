@@ -11,7 +11,6 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "support"))
 from sim_fleet import DAEMONS, SimFleet  # noqa: E402
 
 BUILD = os.environ.get("PHOENIX_BUILD", os.path.join(ROOT, "build", "asan"))
-HEALTH_PROTO = os.path.join(ROOT, "deploy", "grpcurl", "health.proto")
 
 
 def buf():

@@ -35,7 +35,7 @@ struct FakeMachine {
 };
 
 // The spec is "name=value name=value …"; each becomes a step that sets the field, in that order where
-// "after:" says so: "b=2:a" requires a's key.
+// "after:" says so: "b=2:a" requires a's key. "a=" empties the field, which removes its key.
 class FakeDomain final : public Domain {
  public:
   explicit FakeDomain(FakeMachine& machine, std::string name = "fake")
@@ -65,7 +65,7 @@ class FakeDomain final : public Domain {
       Step step{.id = name, .resource = name, .action = "set"};
       step.diffs = {{"value", now == machine_.fields.end() ? "" : now->second, value}};
       step.undo = "set it back";
-      step.provides = {"field:" + name};
+      (value.empty() ? step.removes : step.provides) = {"field:" + name};
       if (!after.empty()) step.requires_keys = {{"field:" + after, machine_.fields.contains(after)}};
       step.payload = value;
       plan.steps.push_back(step);

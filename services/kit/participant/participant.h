@@ -70,6 +70,10 @@ class Siblings {
   virtual absl::StatusOr<SiblingState> Get(const std::string& participant, const std::string& run_id) = 0;
   // Tells that our undo has begun; the sibling joins durably.
   virtual absl::Status JoinUndo(const std::string& participant, const std::string& run_id) = 0;
+  // FAILED_PRECONDITION, with one violation for each, where something that a sibling knows on this node
+  // stands on one of the keys. UNAVAILABLE where a sibling of this node does not answer: what it knows is not
+  // known to be nothing.
+  virtual absl::Status MayGo(const std::vector<std::string>& keys) = 0;
 };
 
 struct ResolveAnswer {

@@ -39,6 +39,13 @@ class FakeSiblings final : public Siblings {
     joined.insert(participant);
     return absl::OkStatus();
   }
+  absl::Status MayGo(const std::vector<std::string>& keys) override {
+    absl::MutexLock lock(&mutex);
+    for (const auto& key : keys) {
+      if (needed.contains(key)) return FailedPrecondition("a sibling stands on {}", key);
+    }
+    return absl::OkStatus();
+  }
   void Set(const std::string& participant, SiblingState state) {
     absl::MutexLock lock(&mutex);
     states[participant] = std::move(state);
@@ -46,6 +53,7 @@ class FakeSiblings final : public Siblings {
   absl::Mutex mutex;
   std::map<std::string, SiblingState> states ABSL_GUARDED_BY(mutex);
   std::set<std::string> joined ABSL_GUARDED_BY(mutex);
+  std::set<std::string> needed ABSL_GUARDED_BY(mutex);
 };
 
 class ParticipantTest : public ::testing::Test {
@@ -406,6 +414,26 @@ TEST_F(ParticipantTest, ALocalChangeIsATransactionOfItsOwn) {
               StatusIs(_, HasSubstr("nothing was changed")));
   EXPECT_THAT(machine_.Fields(), UnorderedElementsAre(Pair("a", "1"), Pair("b", "2")));
   EXPECT_EQ(journal_->ReadFence()->authority, "") << "local changes touch neither authority nor epoch";
+}
+
+TEST_F(ParticipantTest, ALocalChangeTakesNothingAwayThatASiblingStandsOn) {
+  machine_.Set("a", "1");
+  {
+    absl::MutexLock lock(&siblings_.mutex);
+    siblings_.needed = {"field:a"};
+  }
+  const auto change = [&](const std::string& spec, bool validate_only) {
+    return participant_->ChangeLocally(
+        {.wanted = {.spec_type = "fake", .spec = spec}, .validate_only = validate_only});
+  };
+  for (const bool validate_only : {true, false}) {
+    EXPECT_THAT(change("a=", validate_only),
+                StatusIs(Code::kFailedPrecondition, HasSubstr("stands on field:a")));
+  }
+  EXPECT_TRUE(journal_->List()->empty());
+  PHX_ASSERT_OK(change("a=2", false));
+  PHX_ASSERT_OK(change("b=1", false));
+  PHX_ASSERT_OK(change("b=", false));
 }
 
 TEST_F(ParticipantTest, ValidateOnlyChangesNothing) {

@@ -9,9 +9,15 @@
 namespace phoenix::kit {
 namespace {
 
+// A typed change has the steps of one participant only, which need no place.
 std::string NameOfStep(const PlacedStep& placed) {
-  return fmt::format("{}/{}: {} {}", placed.node, placed.participant, placed.step->action,
-                     placed.step->resource);
+  const std::string name = fmt::format("{} {}", placed.step->action, placed.step->resource);
+  return placed.node.empty() ? name : fmt::format("{}/{}: {}", placed.node, placed.participant, name);
+}
+
+std::string RequirementsOf(const PlacedStep& placed) {
+  const std::string place = placed.node.empty() ? "" : placed.node + "/" + placed.participant + "/";
+  return fmt::format("steps[{}{}].requirements", place, placed.step->id);
 }
 
 // The steps of `node` whose provided key satisfies `key` most specifically.
@@ -101,22 +107,22 @@ absl::StatusOr<Order> DeriveOrder(const std::vector<PlacedStep>& steps,
       }
       if (!satisfied) {
         problems.push_back(
-            {NameOfStep(placed),
-             fmt::format("needs {}, which is not there and which no step provides", requirement.key)});
+            {RequirementsOf(placed), fmt::format("{} needs {}, which is not there and which no step provides",
+                                                 NameOfStep(placed), requirement.key)});
       }
       for (const PlacedStep& remover : steps) {
         if (remover.step == placed.step || remover.node != placed.node || !placed.step->removes.empty())
           continue;
         if (!Removes(*remover.step, requirement.key)) continue;
-        problems.push_back({NameOfStep(placed), fmt::format("needs {}, which «{}» takes away",
-                                                            requirement.key, NameOfStep(remover))});
+        problems.push_back(
+            {RequirementsOf(placed), fmt::format("{} needs {}, which «{}» takes away", NameOfStep(placed),
+                                                 requirement.key, NameOfStep(remover))});
       }
     }
   }
   if (!problems.empty()) {
     std::string text = "the plan does not fit together:";
-    for (const auto& problem : problems)
-      text += fmt::format("\n  {}: {}", problem.field, problem.description);
+    for (const auto& problem : problems) text += "\n  " + problem.description;
     return WithViolations(WithReason(FailedPrecondition("{}", text), {"PLAN_INCONSISTENT", {}}), problems);
   }
 

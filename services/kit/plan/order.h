@@ -32,9 +32,10 @@ struct Order {
 // before[i] alone: what step i needs of other steps. Requirements that nothing here provides are passed over.
 std::vector<std::vector<size_t>> Dependencies(const std::vector<PlacedStep>& steps);
 
-// FAILED_PRECONDITION with every problem in its violations: a required key that nothing provides, a key that
-// a step removes while another step goes on needing it, a cycle. `provided_now`: (node, key) pairs of what
-// participants say is there without any step.
+// FAILED_PRECONDITION with every problem in its violations, reason PLAN_INCONSISTENT: a required key that
+// nothing provides, a key that a step removes while another step goes on needing it. Their field is the
+// step's, "steps[hv1/nfs/export:/a].requirements". FAILED_PRECONDITION with PLAN_CYCLE for a cycle.
+// `provided_now`: (node, key) pairs of what participants say is there without any step.
 absl::StatusOr<Order> DeriveOrder(const std::vector<PlacedStep>& steps,
                                   const std::vector<std::pair<std::string, std::string>>& provided_now = {});
 

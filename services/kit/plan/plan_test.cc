@@ -11,10 +11,11 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::SizeIs;
 
-Step MakeStep(std::string id, std::vector<Requirement> needs, std::vector<std::string> provides,
+Step MakeStep(const std::string& id, std::vector<Requirement> needs, std::vector<std::string> provides,
               StepClass step_class = StepClass::kExact) {
-  Step step{.id = std::move(id), .action = "do", .step_class = step_class};
+  Step step{.id = id, .resource = id, .action = "do", .step_class = step_class};
   step.requires_keys = std::move(needs);
   step.provides = std::move(provides);
   return step;
@@ -70,7 +71,17 @@ TEST(Order, NodesDoNotProvideForEachOther) {
   const Step provide = MakeStep("pool", {}, {"path:/p"});
   const auto order = DeriveOrder({{"a", "nfs", &need}, {"b", "zfs", &provide}});
   ASSERT_FALSE(order.ok());
-  EXPECT_THAT(Message(order.status()), HasSubstr("needs path:/p, which is not there"));
+  EXPECT_THAT(Message(order.status()), HasSubstr("\n  a/nfs: do export needs path:/p, which is not there"));
+  ASSERT_THAT(ViolationsOf(order.status()), SizeIs(1));
+  EXPECT_EQ(ViolationsOf(order.status())[0].field, "steps[a/nfs/export].requirements");
+}
+
+TEST(Order, AStepWithoutAPlaceIsNamedWithoutOne) {
+  const Step need = MakeStep("export", {{"path:/p", false}}, {});
+  const auto order = DeriveOrder({{"", "", &need}});
+  EXPECT_THAT(Message(order.status()), HasSubstr("\n  do export needs path:/p"));
+  ASSERT_THAT(ViolationsOf(order.status()), SizeIs(1));
+  EXPECT_EQ(ViolationsOf(order.status())[0].field, "steps[export].requirements");
 }
 
 TEST(Order, WhatIsThereAlreadySatisfies) {

@@ -92,18 +92,17 @@ absl::Status Serve(const DaemonDefinition& definition, const Flags& flags) {
   PHX_ASSIGN_OR_RETURN(const std::shared_ptr<Domain> domain, definition.make_domain(surroundings));
 
   SystemClock clock;
-  GrpcSiblings siblings(flags.runtime_directory, definition.participant);
+  GrpcSiblings siblings(flags.runtime_directory, flags.state_directory, definition.participant);
   Participant participant(*domain, *journal, clock, siblings, {.node_key = node_key, .boot_id = boot_id});
   PHX_RETURN_IF_ERROR(Annotate(participant.Recover(), "recovery"));
 
   Dispatcher dispatcher;
   ParticipantService participant_service(participant, dispatcher, flags.node, boot_id);
-  std::vector<grpc::Service*> services = {&participant_service};
-  std::shared_ptr<grpc::Service> typed;
-  if (definition.make_service) {
-    typed = definition.make_service(participant, dispatcher);
-    services.push_back(typed.get());
-  }
+  PHX_ASSIGN_OR_RETURN(const std::unique_ptr<Answers> answers, Answers::Open(state));
+  const std::shared_ptr<grpc::Service> typed = definition.make_service({participant, dispatcher, *answers});
+  const std::vector<ServedService> services = {
+      {participant::v1::ParticipantService::service_full_name(), &participant_service},
+      {definition.typed_service, typed.get()}};
   ServerSettings settings{.listen = flags.listen, .tls = flags.tls, .reflection = flags.reflection};
   PHX_ASSIGN_OR_RETURN(const auto server, RunningServer::Start(settings, std::move(listener), services));
   spdlog::info("{} serves {}{} on node {}{}", definition.program, socket,

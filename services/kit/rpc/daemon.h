@@ -11,7 +11,7 @@
 #include "base/host/files.h"
 #include "services/kit/participant/domain.h"
 #include "services/kit/participant/participant.h"
-#include "services/kit/rpc/dispatcher.h"
+#include "services/kit/rpc/typed.h"
 #include "services/kit/sim/machine.h"
 
 namespace phoenix::kit {
@@ -35,8 +35,9 @@ struct DaemonDefinition {
   std::string description;
   // Called once; the objects live until the daemon ends. An error is shown and ends the daemon.
   std::function<absl::StatusOr<std::shared_ptr<Domain>>(const Surroundings&)> make_domain;
-  // The typed service, over the same participant.
-  std::function<std::shared_ptr<grpc::Service>(Participant&, Dispatcher&)> make_service;
+  std::string typed_service;  // "phoenix.zfs.v1.ZfsService"
+  // Makes it, over the same participant.
+  std::function<std::shared_ptr<grpc::Service>(TypedGround)> make_service;
 };
 
 // Returns the exit code.

@@ -3,7 +3,10 @@
 #include <grpcpp/grpcpp.h>
 
 #include <chrono>
+#include <filesystem>
 
+#include "base/status/errors.h"
+#include "base/status/status_macros.h"
 #include "services/kit/rpc/conventions.h"
 #include "services/kit/rpc/status.h"
 
@@ -11,8 +14,12 @@ namespace phoenix::kit {
 namespace {
 
 // A sibling on the same machine answers at once or is down.
-void SetDeadline(grpc::ClientContext& context) {
-  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(5));
+constexpr std::chrono::seconds kSoon{5};
+// It looks at the machine first.
+constexpr std::chrono::seconds kPlanning{60};
+
+void SetDeadline(grpc::ClientContext& context, std::chrono::seconds limit = kSoon) {
+  context.set_deadline(std::chrono::system_clock::now() + limit);
 }
 
 }  // namespace
@@ -56,6 +63,58 @@ absl::Status GrpcSiblings::JoinUndo(const std::string& participant, const std::s
   request.set_participant(self_);
   participant::v1::Transaction transaction;
   return FromGrpc(StubOf(participant).JoinUndo(&context, request, &transaction));
+}
+
+absl::Status GrpcSiblings::PlanWithout(const std::string& participant, const std::vector<std::string>& keys) {
+  participant::v1::DescribeResponse description;
+  {
+    grpc::ClientContext context;
+    SetDeadline(context);
+    // A channel that has just seen its daemon restart fails at once for a while.
+    context.set_wait_for_ready(true);
+    PHX_RETURN_IF_ERROR(FromGrpc(StubOf(participant).Describe(&context, {}, &description)));
+  }
+  if (description.spec_types().empty()) return Internal("{} accepts no specs", participant);
+  participant::v1::PlanRequest request;
+  request.mutable_spec()->set_type(description.spec_types(0));
+  for (const std::string& key : keys) request.add_removed_keys(key);
+  grpc::ClientContext context;
+  SetDeadline(context, kPlanning);
+  participant::v1::PlanResponse plan;
+  return FromGrpc(StubOf(participant).Plan(&context, request, &plan));
+}
+
+absl::Status GrpcSiblings::MayGo(const std::vector<std::string>& keys) {
+  std::string text;
+  std::vector<FieldViolation> consumers;
+  for (const std::string_view name : kParticipants) {
+    const std::string participant(name);
+    std::error_code unreadable;
+    if (participant == self_ ||
+        !std::filesystem::exists(state_directory_ + "/" + participant + "/journal.db", unreadable)) {
+      continue;
+    }
+    const absl::Status status = PlanWithout(participant, keys);
+    if (status.ok()) continue;
+    if (status.code() != absl::StatusCode::kFailedPrecondition) {
+      return WithReason(
+          Unavailable("{} cannot say whether it stands on what is to go ({}); when it runs again, "
+                      "try again",
+                      participant, Message(status)),
+          {"SIBLING_SILENT", {{"participant", participant}}});
+    }
+    auto violations = ViolationsOf(status);
+    if (violations.empty()) violations = {{participant, Message(status)}};
+    for (const FieldViolation& violation : violations) {
+      consumers.push_back({violation.field, fmt::format("{}: {}", participant, violation.description)});
+      text += "\n  " + consumers.back().description;
+    }
+  }
+  if (consumers.empty()) return absl::OkStatus();
+  return WithViolations(
+      WithReason(FailedPrecondition("others stand on what is to go; take them away first:{}", text),
+                 {"STILL_NEEDED", {}}),
+      consumers);
 }
 
 }  // namespace phoenix::kit

@@ -2,6 +2,7 @@
 
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/security/auth_metadata_processor.h>
 #include <grpcpp/security/server_credentials.h>
 #include <signal.h>
 
@@ -11,6 +12,7 @@
 
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
+#include "grpc/health/v1/health.pb.h"
 
 namespace phoenix::kit {
 namespace {
@@ -26,6 +28,23 @@ absl::StatusOr<std::string> ReadPem(const std::string& path) {
   }
   return text.str();
 }
+
+// gRPC's reflection library registers itself with every server of a program that links it, and a server has
+// all its services on all its listeners. Only the TCP credentials can tell the roads apart: what they refuse
+// is still there on the unix socket, whose connections never meet them.
+class NoReflection final : public grpc::AuthMetadataProcessor {
+ public:
+  // It looks at one string: no thread of its own.
+  bool IsBlocking() const override { return false; }
+
+  grpc::Status Process(const InputMetadata& metadata, grpc::AuthContext*, OutputMetadata*,
+                       OutputMetadata*) override {
+    const auto path = metadata.find(":path");
+    if (path != metadata.end() && !path->second.starts_with("/grpc.reflection.")) return grpc::Status::OK;
+    return {grpc::StatusCode::UNIMPLEMENTED,
+            "no reflection on TCP: start the daemon with --reflection, or give the caller the .proto files"};
+  }
+};
 
 void SetLimits(grpc::ServerBuilder& builder) {
   builder.SetMaxReceiveMessageSize(4 * kMebibyte);
@@ -48,12 +67,14 @@ void SetLimits(grpc::ServerBuilder& builder) {
 
 absl::StatusOr<std::unique_ptr<RunningServer>> RunningServer::Start(
     const ServerSettings& settings, std::unique_ptr<UnixListener> listener,
-    const std::vector<grpc::Service*>& services) {
+    const std::vector<ServedService>& services) {
   std::unique_ptr<RunningServer> running(new RunningServer());
   running->listener_ = std::move(listener);
   grpc::EnableDefaultHealthCheckService(true);
-  if (settings.listen.empty() || settings.reflection)
-    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  // gRPC's health service speaks bytes of its own making, so that nothing else brings its descriptor into the
+  // program, and reflection would name a service that it cannot describe.
+  google::protobuf::LinkMessageReflection<grpc::health::v1::HealthCheckRequest>();
   grpc::ServerBuilder builder;
   SetLimits(builder);
   int port = -1;
@@ -64,14 +85,18 @@ absl::StatusOr<std::unique_ptr<RunningServer>> RunningServer::Start(
     PHX_ASSIGN_OR_RETURN(pair.private_key, ReadPem(settings.tls.key));
     PHX_ASSIGN_OR_RETURN(pair.cert_chain, ReadPem(settings.tls.certificate));
     options.pem_key_cert_pairs.push_back(pair);
-    builder.AddListeningPort(settings.listen, grpc::SslServerCredentials(options), &port);
+    const auto credentials = grpc::SslServerCredentials(options);
+    if (!settings.reflection) credentials->SetAuthMetadataProcessor(std::make_shared<NoReflection>());
+    builder.AddListeningPort(settings.listen, credentials, &port);
   }
-  for (grpc::Service* service : services) builder.RegisterService(service);
+  for (const ServedService& served : services) builder.RegisterService(served.service);
   running->server_ = builder.BuildAndStart();
   if (running->server_ == nullptr || port == 0) {
     return Unavailable("cannot listen on {}: is the port taken?", settings.listen);
   }
-  running->server_->GetHealthCheckService()->SetServingStatus(true);
+  grpc::HealthCheckServiceInterface* health = running->server_->GetHealthCheckService();
+  health->SetServingStatus(true);
+  for (const ServedService& served : services) health->SetServingStatus(served.name, true);
   if (running->listener_) running->listener_->Start(running->server_.get());
   return running;
 }

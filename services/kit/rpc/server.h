@@ -24,18 +24,23 @@ struct ServerSettings {
   // "host:port"; empty for no TCP.
   std::string listen;
   TlsFiles tls;
-  // On TCP; the unix socket always has it. gRPC knows reflection per server only, so without the flag a
-  // server that also listens on TCP has none on either.
+  // Reflection on TCP; the unix socket always has it.
   bool reflection = false;
+};
+
+// A service and its full name, "phoenix.zfs.v1.ZfsService": health is told by name.
+struct ServedService {
+  std::string name;
+  grpc::Service* service;
 };
 
 class RunningServer {
  public:
   // `listener` was bound first of all: its lock is what keeps a second daemon from touching journal and
-  // machine.
+  // machine. Health is SERVING for the whole server ("") and for each of `services` until it drains.
   static absl::StatusOr<std::unique_ptr<RunningServer>> Start(const ServerSettings& settings,
                                                               std::unique_ptr<UnixListener> listener,
-                                                              const std::vector<grpc::Service*>& services);
+                                                              const std::vector<ServedService>& services);
   // Stops accepting, lets calls end for up to ten seconds, then cancels them; the work they started goes on.
   ~RunningServer();
   grpc::Server& server() { return *server_; }

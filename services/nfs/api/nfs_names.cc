@@ -41,8 +41,8 @@ absl::StatusOr<std::string> PathOfExportName(std::string_view name) {
   }
   // One name for one export: what would be another spelling of it is refused.
   if (path == "/" || ExportName(path) != name) {
-    return InvalidArgument(
-        "«{}» is no name of an export: exports/ and the path with ~ for /, without the first one", name);
+    return WithViolations(InvalidArgument("«{}» is no name of an export", name),
+                          {{"name", "must be exports/ and the path with ~ for /, without the first one"}});
   }
   return path;
 }

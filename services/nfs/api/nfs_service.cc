@@ -21,6 +21,10 @@ absl::StatusOr<std::vector<v1::Export>> NfsService::ReadAll() {
 
 absl::StatusOr<v1::Export> NfsService::Read(const std::string& name) {
   PHX_ASSIGN_OR_RETURN(const std::string path, PathOfExportName(name));
+  return Find(path);
+}
+
+absl::StatusOr<v1::Export> NfsService::Find(const std::string& path) {
   PHX_ASSIGN_OR_RETURN(const auto all, ReadAll());
   const v1::Export* found = nullptr;
   for (const auto& candidate : all) {
@@ -51,13 +55,14 @@ grpc::ServerUnaryReactor* NfsService::GetExport(grpc::CallbackServerContext* con
 grpc::ServerUnaryReactor* NfsService::CreateExport(grpc::CallbackServerContext* context,
                                                    const v1::CreateExportRequest* request,
                                                    v1::Export* response) {
-  return typed_.Change(context, "CreateExport", [=, this](const Caller&) -> absl::Status {
+  return typed_.Change(context, "CreateExport", request, response, [=, this]() -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const ExportSpec wanted, ToExportSpec(request->export_()));
-    PHX_ASSIGN_OR_RETURN(const kit::Plan plan, typed_.Apply(Partial(wanted), *request));
-    if (plan.steps.empty()) return AlreadyExists("{} is exported like this already", wanted.path);
+    PHX_RETURN_IF_ERROR(
+        typed_.RefuseExisting(*request, Find(wanted.path).status(), fmt::format("export '{}'", wanted.path)));
+    PHX_RETURN_IF_ERROR(typed_.Apply(Partial(wanted), *request).status());
     *response = request->export_();
     if (request->validate_only()) return absl::OkStatus();
-    PHX_ASSIGN_OR_RETURN(*response, Read(ExportName(wanted.path)));
+    PHX_ASSIGN_OR_RETURN(*response, Find(wanted.path));
     return absl::OkStatus();
   });
 }
@@ -65,7 +70,7 @@ grpc::ServerUnaryReactor* NfsService::CreateExport(grpc::CallbackServerContext* 
 grpc::ServerUnaryReactor* NfsService::UpdateExport(grpc::CallbackServerContext* context,
                                                    const v1::UpdateExportRequest* request,
                                                    v1::Export* response) {
-  return typed_.Change(context, "UpdateExport", [=, this](const Caller&) -> absl::Status {
+  return typed_.Change(context, "UpdateExport", request, response, [=, this]() -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const v1::Export now, Read(request->export_().name()));
     PHX_RETURN_IF_ERROR(kit::CheckEtag(request->export_().etag(), now.etag(), now.name()));
     for (const std::string& path : request->update_mask().paths()) {
@@ -85,7 +90,7 @@ grpc::ServerUnaryReactor* NfsService::UpdateExport(grpc::CallbackServerContext* 
 grpc::ServerUnaryReactor* NfsService::DeleteExport(grpc::CallbackServerContext* context,
                                                    const v1::DeleteExportRequest* request,
                                                    v1::Export* response) {
-  return typed_.Change(context, "DeleteExport", [=, this](const Caller&) -> absl::Status {
+  return typed_.Change(context, "DeleteExport", request, response, [=, this]() -> absl::Status {
     PHX_ASSIGN_OR_RETURN(*response, Read(request->name()));
     PHX_RETURN_IF_ERROR(kit::CheckEtag(request->etag(), response->etag(), request->name()));
     const ExportSpec gone{.path = response->path(),

@@ -12,8 +12,8 @@ namespace phoenix::nfs {
 class NfsService final : public v1::NfsService::CallbackService {
  public:
   // All must outlive this object.
-  NfsService(NfsHost& host, kit::Participant& participant, kit::Dispatcher& dispatcher)
-      : host_(host), typed_(participant, dispatcher, v1::NfsService::service_full_name()) {}
+  NfsService(NfsHost& host, kit::TypedGround ground)
+      : host_(host), typed_(ground, v1::NfsService::service_full_name()) {}
 
   grpc::ServerUnaryReactor* ListExports(grpc::CallbackServerContext* context,
                                         const v1::ListExportsRequest* request,
@@ -34,6 +34,7 @@ class NfsService final : public v1::NfsService::CallbackService {
   absl::StatusOr<std::vector<v1::Export>> ReadAll();
   // Ours before those of others of the same path.
   absl::StatusOr<v1::Export> Read(const std::string& name);
+  absl::StatusOr<v1::Export> Find(const std::string& path);
 
   NfsHost& host_;
   kit::TypedService typed_;

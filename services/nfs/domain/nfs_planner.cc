@@ -36,7 +36,7 @@ void CheckForeign(const ExportSpec& wanted, const NfsState& state, std::vector<F
   for (const ForeignExport& foreign : state.foreign) {
     if (foreign.path != wanted.path || !files.insert(foreign.file).second) continue;
     problems.push_back(
-        {wanted.origin,
+        {wanted.origin + ".path",
          foreign.file == kZfsFile
              ? fmt::format("{} is already exported by its dataset's property sharenfs ({}); set "
                            "sharenfs=off, or leave the "
@@ -172,8 +172,8 @@ absl::StatusOr<NfsPlan> PlanExports(const NfsSpec& spec, const NfsState& state, 
     if (wanted.presence == Presence::kAbsent) {
       const auto ours = owned.find(wanted.path);
       if (state.own.count(wanted.path) > 0 && (ours == owned.end() || !ours->second)) {
-        problems.push_back(
-            {wanted.origin, fmt::format("{} was not created by Phoenix, so Phoenix does not remove it; take "
+        problems.push_back({wanted.origin + ".path",
+                            fmt::format("{} was not created by Phoenix, so Phoenix does not remove it; take "
                                         "its line out of {} and run `exportfs -r`",
                                         wanted.path, kOwnFile)});
       }
@@ -181,7 +181,7 @@ absl::StatusOr<NfsPlan> PlanExports(const NfsSpec& spec, const NfsState& state, 
     }
     ExportEntry entry = EntryOf(wanted, MountPointFor(wanted, state));
     for (const ClientEntry& client : entry.clients) {
-      if (auto problem = LengthProblem(client)) problems.push_back({wanted.origin, *problem});
+      if (auto problem = LengthProblem(client)) problems.push_back({wanted.origin + ".clients", *problem});
       const auto parsed = ParseClient(client.client);
       if (!parsed.ok()) continue;
       if (parsed->kind == Client::Kind::kAddress || parsed->kind == Client::Kind::kNetwork)

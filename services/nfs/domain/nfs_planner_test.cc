@@ -193,7 +193,7 @@ TEST(NfsPlanner, AbsentRemovesOnlyWhatWasCreated) {
   EXPECT_THAT(plan->clients, IsEmpty());
   EXPECT_FALSE(plan->make_file);
   EXPECT_THAT(Violations(PlanError({{absent}}, state, {{"/tank/a", false}})),
-              ElementsAre(HasSubstr("nfs.exports[/tank/a]: /tank/a was not created by Phoenix")));
+              ElementsAre(HasSubstr("nfs.exports[/tank/a].path: /tank/a was not created by Phoenix")));
   EXPECT_THAT(Violations(PlanError({{absent}}, state)), SizeIs(1));
   EXPECT_THAT(PlanExports({{absent}}, Node(), {})->exports, IsEmpty());
 }
@@ -270,11 +270,17 @@ TEST(NfsPlanner, AllProblemsOfASpecAreToldAtOnce) {
       Violations(status),
       ElementsAre(HasSubstr("no absolute path"), HasSubstr("not written plainly"),
                   HasSubstr("names no clients"), HasSubstr("client 10.0.0.0/24 is named twice"),
-                  HasSubstr("nfs.exports[/tank/d]: /tank/d: «noatime»"),
+                  HasSubstr("nfs.exports[/tank/d].clients[0].options[1]: /tank/d: «noatime»"),
                   HasSubstr("«10.0.0.0/24 » is no network"),
-                  HasSubstr("nfs.exports[7]: /tank/f is declared already by nfs.exports[/tank/f]"),
+                  HasSubstr("nfs.exports[7].path: /tank/f is declared already by nfs.exports[/tank/f]"),
                   HasSubstr("root file system"), HasSubstr("holds . or .."), HasSubstr("control character"),
                   HasSubstr("holds a backslash"), HasSubstr("«rw» and «ro» contradict")));
+}
+
+TEST(NfsPlanner, AWrongPathHidesNoOtherMistakeOfItsExport) {
+  EXPECT_THAT(Violations(PlanError({{Wanted("tank/a", {"10.0.0.9", "10.0.0.0/33"}, {"rw", "atime", "ro"})}})),
+              ElementsAre(HasSubstr("].path: "), HasSubstr("].clients[1].client: "),
+                          HasSubstr("].clients[0].options[1]: ")));
 }
 
 TEST(NfsPlanner, OverlappingClientsMayNotDiffer) {

@@ -19,27 +19,28 @@ void CheckClients(const ExportSpec& wanted, std::vector<FieldViolation>& problem
                   std::vector<PlanNote>& notes) {
   std::vector<std::pair<Client, const ClientSpec*>> seen;
   if (wanted.clients.empty()) {
-    problems.push_back(
-        {wanted.origin, fmt::format("{} names no clients; everyone is written as *", wanted.path)});
+    problems.push_back({wanted.origin + ".clients",
+                        fmt::format("{} names no clients; everyone is written as *", wanted.path)});
   }
-  for (const ClientSpec& one : wanted.clients) {
+  for (size_t i = 0; i < wanted.clients.size(); ++i) {
+    const ClientSpec& one = wanted.clients[i];
+    const std::string field = ClientField(wanted, i) + ".client";
     const auto client = ParseClient(one.client);
     if (!client.ok()) {
-      problems.push_back({wanted.origin, fmt::format("{}: {}", wanted.path, Message(client.status()))});
+      problems.push_back({field, fmt::format("{}: {}", wanted.path, Message(client.status()))});
       continue;
     }
     for (const auto& [other, spec] : seen) {
       if (!Overlap(*client, other)) continue;
       if (client->text == other.text) {
-        problems.push_back(
-            {wanted.origin, fmt::format("{}: client {} is named twice", wanted.path, client->text)});
+        problems.push_back({field, fmt::format("{}: client {} is named twice", wanted.path, client->text)});
       } else if (Meaning(one.options) == Meaning(spec->options)) {
         notes.push_back(
             {false, wanted.path,
              fmt::format("the clients {} and {} overlap; both get the same", other.text, client->text)});
       } else {
         problems.push_back(
-            {wanted.origin,
+            {field,
              fmt::format("{}: the clients {} and {} overlap and get different options; which would apply is "
                          "the server's choice",
                          wanted.path, other.text, client->text)});
@@ -52,24 +53,29 @@ void CheckClients(const ExportSpec& wanted, std::vector<FieldViolation>& problem
 void CheckOptions(const ExportSpec& wanted, std::vector<FieldViolation>& problems) {
   // The options of an export are usually the same for all its clients: each problem is told once.
   std::set<std::string> told;
-  const auto tell = [&](const std::string& problem) {
-    if (told.insert(problem).second)
-      problems.push_back({wanted.origin, fmt::format("{}: {}", wanted.path, problem)});
+  const auto tell = [&](const std::string& field, const std::string& problem) {
+    if (told.insert(problem).second) problems.push_back({field, fmt::format("{}: {}", wanted.path, problem)});
   };
-  for (const ClientSpec& one : wanted.clients) {
+  for (size_t i = 0; i < wanted.clients.size(); ++i) {
+    const std::vector<std::string>& options = wanted.clients[i].options;
+    const std::string field = ClientField(wanted, i) + ".options";
     bool fine = true;
-    for (const std::string& option : one.options) {
-      const auto problem = ProblemOf(option);
+    for (size_t j = 0; j < options.size(); ++j) {
+      const auto problem = ProblemOf(options[j]);
       if (!problem) continue;
-      tell(*problem);
+      tell(fmt::format("{}[{}]", field, j), *problem);
       fine = false;
     }
     if (!fine) continue;
-    if (const auto problem = ContradictionIn(one.options)) tell(*problem);
+    if (const auto problem = ContradictionIn(options)) tell(field, *problem);
   }
 }
 
 }  // namespace
+
+std::string ClientField(const ExportSpec& wanted, size_t index) {
+  return fmt::format("{}.clients[{}]", wanted.origin, index);
+}
 
 std::optional<std::string> PathProblem(const std::string& path) {
   if (!path.starts_with('/')) return fmt::format("«{}» is no absolute path", path);
@@ -105,25 +111,24 @@ std::vector<FieldViolation> CheckSpec(const NfsSpec& spec, std::vector<PlanNote>
   std::vector<FieldViolation> problems;
   std::map<std::string, std::string> origins;
   for (const ExportSpec& wanted : spec.exports) {
-    if (const auto problem = PathProblem(wanted.path)) {
-      problems.push_back({wanted.origin, *problem});
-      continue;
-    }
+    const std::string path_field = wanted.origin + ".path", mount_field = wanted.origin + ".mount_point";
+    const auto path_problem = PathProblem(wanted.path);
     const auto [first, is_new] = origins.emplace(wanted.path, wanted.origin);
-    if (!is_new) {
+    if (path_problem) {
+      problems.push_back({path_field, *path_problem});
+    } else if (!is_new) {
       problems.push_back(
-          {wanted.origin, fmt::format("{} is declared already by {}", wanted.path, first->second)});
+          {path_field, fmt::format("{} is declared already by {}", wanted.path, first->second)});
     }
     if (wanted.presence == Presence::kAbsent) continue;
     if (!wanted.mount_point.empty() &&
         (PathProblem(wanted.mount_point) || ProblemOf("mountpoint=" + wanted.mount_point))) {
-      problems.push_back(
-          {wanted.origin, fmt::format("{}: «{}» cannot be named as a mount point in exports(5)", wanted.path,
-                                      wanted.mount_point)});
-    } else if (!wanted.mount_point.empty() && wanted.path != wanted.mount_point &&
+      problems.push_back({mount_field, fmt::format("{}: «{}» cannot be named as a mount point in exports(5)",
+                                                   wanted.path, wanted.mount_point)});
+    } else if (!path_problem && !wanted.mount_point.empty() && wanted.path != wanted.mount_point &&
                !wanted.path.starts_with(wanted.mount_point + "/")) {
-      problems.push_back({wanted.origin, fmt::format("{} does not lie below its mount point {}", wanted.path,
-                                                     wanted.mount_point)});
+      problems.push_back({mount_field, fmt::format("{} does not lie below its mount point {}", wanted.path,
+                                                   wanted.mount_point)});
     }
     CheckClients(wanted, problems, notes);
     CheckOptions(wanted, problems);

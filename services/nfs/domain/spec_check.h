@@ -12,8 +12,12 @@
 
 namespace phoenix::nfs {
 
-// Every problem, named by its place in the configuration. Remarks that are no problems go to `notes`.
+// Every problem, named by the export's place in the configuration and the path of the field in an ExportSpec
+// message: "export.clients[0].options[1]". Remarks that are no problems go to `notes`.
 std::vector<FieldViolation> CheckSpec(const NfsSpec& spec, std::vector<PlanNote>& notes);
+
+// "export.clients[0]".
+std::string ClientField(const ExportSpec& wanted, size_t index);
 
 // What is wrong with a path to be exported; nullopt when it is fine.
 std::optional<std::string> PathProblem(const std::string& path);

@@ -81,21 +81,33 @@ std::string ForeignReason(const SetExport& set, const NfsState& state) {
 
 absl::Status CheckRemovedPaths(const kit::PlanInput& input, const NfsSpec& spec, const NfsState& state) {
   std::vector<FieldViolation> problems;
-  for (const auto& [path, entry] : state.own) {
+  std::set<std::string> told;
+  const auto check = [&](const std::string& path, std::string_view by, std::string_view way_out) {
     const std::string key = kit::Key("path", path);
     const bool goes = std::any_of(input.removed_keys.begin(), input.removed_keys.end(),
                                   [&](const std::string& removed) { return kit::Satisfies(removed, key); });
+    if (!goes || !told.insert(path).second) return;
+    problems.push_back(
+        {fmt::format("exports[{}]", path),
+         fmt::format("{} is exported {} and would lose its file system; {}", path, by, way_out)});
+  };
+  for (const auto& [path, entry] : state.own) {
     const bool absent =
         std::any_of(spec.exports.begin(), spec.exports.end(), [&path = path](const ExportSpec& wanted) {
           return wanted.path == path && wanted.presence == Presence::kAbsent;
         });
-    if (goes && !absent) {
-      problems.push_back(
-          {path, fmt::format("{} is exported and would lose its file system; declare the export with "
-                             "\"state\": \"absent\" as well",
-                             path)});
+    if (absent) {
+      told.insert(path);
+    } else {
+      check(path, "by Phoenix", "take the export away as well (\"state\": \"absent\")");
     }
   }
+  // Clients of others' exports would be cut off just the same.
+  for (const ForeignExport& foreign : state.foreign) {
+    if (!foreign.dropped) check(foreign.path, "by " + foreign.file, "take it out there first");
+  }
+  for (const LiveExport& live : ByHand(state))
+    check(live.path, "by hand", fmt::format("end it first (`exportfs -u {}:{}`)", live.client, live.path));
   if (problems.empty()) return absl::OkStatus();
   return WithViolations(
       WithReason(FailedPrecondition("{}", problems.front().description), {"PATH_IN_USE", {}}), problems);

@@ -106,7 +106,9 @@ absl::StatusOr<StorageSpec> ToStorageSpec(const v1::Storage& storage) {
 absl::StatusOr<std::string> ParseStorageName(std::string_view name) {
   const std::string_view id = name.substr(std::min(kPrefix.size(), name.size()));
   if (!name.starts_with(kPrefix) || !IsStorageId(id)) {
-    return InvalidArgument("'{}' is no name of a storage; names look like storages/quickOS-vm-disks", name);
+    return WithViolations(
+        InvalidArgument("'{}' is no name of a storage; names look like storages/quickOS-vm-disks", name),
+        {{"name", "must be storages/ and a storage id"}});
   }
   return std::string(id);
 }

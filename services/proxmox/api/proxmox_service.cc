@@ -71,10 +71,11 @@ grpc::ServerUnaryReactor* ProxmoxService::GetStorage(grpc::CallbackServerContext
 grpc::ServerUnaryReactor* ProxmoxService::CreateStorage(grpc::CallbackServerContext* context,
                                                         const v1::CreateStorageRequest* request,
                                                         v1::Storage* response) {
-  return typed_.Change(context, "CreateStorage", [=, this](const kit::Caller&) -> absl::Status {
+  return typed_.Change(context, "CreateStorage", request, response, [=, this]() -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const StorageSpec storage, ToStorageSpec(request->storage()));
-    PHX_ASSIGN_OR_RETURN(const kit::Plan plan, typed_.Apply(PartialSpec(storage), *request));
-    if (plan.steps.empty()) return AlreadyExists("storage '{}' is there already", storage.id);
+    PHX_RETURN_IF_ERROR(typed_.RefuseExisting(*request, Read(request->storage().name()).status(),
+                                              fmt::format("storage '{}'", storage.id)));
+    PHX_RETURN_IF_ERROR(typed_.Apply(PartialSpec(storage), *request).status());
     if (request->validate_only()) {
       *response = request->storage();
       return absl::OkStatus();
@@ -87,7 +88,7 @@ grpc::ServerUnaryReactor* ProxmoxService::CreateStorage(grpc::CallbackServerCont
 grpc::ServerUnaryReactor* ProxmoxService::UpdateStorage(grpc::CallbackServerContext* context,
                                                         const v1::UpdateStorageRequest* request,
                                                         v1::Storage* response) {
-  return typed_.Change(context, "UpdateStorage", [=, this](const kit::Caller&) -> absl::Status {
+  return typed_.Change(context, "UpdateStorage", request, response, [=, this]() -> absl::Status {
     PHX_ASSIGN_OR_RETURN(v1::Storage wanted, Read(request->storage().name()));
     PHX_RETURN_IF_ERROR(kit::CheckEtag(request->storage().etag(), wanted.etag(), wanted.name()));
     PHX_RETURN_IF_ERROR(Merge(request->storage(), request->update_mask(), wanted));
@@ -106,7 +107,7 @@ grpc::ServerUnaryReactor* ProxmoxService::UpdateStorage(grpc::CallbackServerCont
 grpc::ServerUnaryReactor* ProxmoxService::DeleteStorage(grpc::CallbackServerContext* context,
                                                         const v1::DeleteStorageRequest* request,
                                                         v1::Storage* response) {
-  return typed_.Change(context, "DeleteStorage", [=, this](const kit::Caller&) -> absl::Status {
+  return typed_.Change(context, "DeleteStorage", request, response, [=, this]() -> absl::Status {
     PHX_ASSIGN_OR_RETURN(*response, Read(request->name()));
     PHX_RETURN_IF_ERROR(kit::CheckEtag(request->etag(), response->etag(), request->name()));
     PHX_ASSIGN_OR_RETURN(const std::string id, ParseStorageName(request->name()));

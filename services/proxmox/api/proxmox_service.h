@@ -10,8 +10,8 @@ namespace phoenix::proxmox {
 class ProxmoxService final : public v1::ProxmoxService::CallbackService {
  public:
   // All must outlive this object.
-  ProxmoxService(ProxmoxHost& host, kit::Participant& participant, kit::Dispatcher& dispatcher)
-      : host_(host), typed_(participant, dispatcher, v1::ProxmoxService::service_full_name()) {}
+  ProxmoxService(ProxmoxHost& host, kit::TypedGround ground)
+      : host_(host), typed_(ground, v1::ProxmoxService::service_full_name()) {}
 
   grpc::ServerUnaryReactor* ListStorages(grpc::CallbackServerContext* context,
                                          const v1::ListStoragesRequest* request,

@@ -147,7 +147,7 @@ class Planner {
                     spec.id + " … --password`, then Phoenix manages its contents and options");
         return;
       }
-      AddStep(spec, wanted, nullptr);
+      if (SharesNoFolder(spec, wanted, nullptr)) AddStep(spec, wanted, nullptr);
       return;
     }
     // What Phoenix added by itself is kept up where it made the entry; of others' entries only the declared
@@ -159,9 +159,10 @@ class Planner {
     const bool member = IsMember(*entry, state_.node);
     bool impossible = false;
     for (const Difference& difference : differences) {
+      const std::string field = FieldOf(difference);
       if (difference.fixed) {
         Problem(
-            spec, difference.field,
+            spec, field,
             fmt::format(
                 "storage '{}' is there with {} '{}', and Proxmox VE cannot change that. Declare {} '{}', or "
                 "another id, or take the entry away yourself once no guest uses it (`pvesm remove {}`; its "
@@ -170,7 +171,7 @@ class Planner {
                 spec.id, difference.field, difference.found, difference.field, difference.found, spec.id));
         impossible = true;
       } else if (!member) {
-        Problem(spec, difference.field,
+        Problem(spec, field,
                 fmt::format("storage '{}' belongs to node {} with {} '{}', not '{}'; one entry has one "
                             "definition: declare "
                             "the same on every node, or another id",
@@ -179,13 +180,40 @@ class Planner {
         impossible = true;
       }
     }
-    if (impossible) return;
+    if (impossible || !SharesNoFolder(spec, compared, entry)) return;
     Remarks(spec, *entry, compared);
     if (!member) {
       AddStep(spec, compared, entry);
     } else if (!differences.empty()) {
       SetStep(spec, differences);
     }
+  }
+
+  static std::string FieldOf(const Difference& difference) {
+    const bool own = difference.field == "type" || difference.field == "content";
+    return own ? difference.field : "options." + difference.field;
+  }
+
+  // False, and a problem, where the entry would newly hold what an entry that nobody declares holds in the
+  // same folder; declared ones are compared with each other by CheckSpec().
+  bool SharesNoFolder(const StorageSpec& spec, const Definition& wanted, const StorageEntry* entry) {
+    Definition after = wanted;
+    if (entry != nullptr && !after.content) after.content = entry->content;
+    const std::string path = PathOf(spec.id, after);
+    for (const auto& [id, other] : state_.config.entries) {
+      const Definition definition = DefinitionOf(other);
+      if (Declared(id) || !IsMember(other, state_.node) || path.empty() || PathOf(id, definition) != path)
+        continue;
+      const Words shared = SharedContent(after, definition);
+      if (shared.empty()) continue;
+      if (entry != nullptr && IsMember(*entry, state_.node) &&
+          shared == SharedContent(DefinitionOf(*entry), definition)) {
+        continue;
+      }
+      Problem(spec, "options.path", OneFolderText(path, id, shared));
+      return false;
+    }
+    return true;
   }
 
   void AddStep(const StorageSpec& spec, const Definition& wanted, const StorageEntry* entry) {

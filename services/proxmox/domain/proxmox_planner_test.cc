@@ -56,27 +56,29 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"unknown_content", Make("x1", "dir", {"films"}, {{"path", "/x"}}), "o.content",
                 "cannot hold 'films'"},
         Mistake{"none", Make("x1", "dir", {"none"}, {{"path", "/x"}}), "o.content", "leave the entry out"},
-        Mistake{"missing_pool", Make("x1", "zfspool", {}, {}), "o.pool", "needs the option 'pool'"},
-        Mistake{"missing_export", Make("x1", "nfs", {}, {{"server", "s"}}), "o.export",
+        Mistake{"missing_pool", Make("x1", "zfspool", {}, {}), "o.options.pool", "needs the option 'pool'"},
+        Mistake{"missing_export", Make("x1", "nfs", {}, {{"server", "s"}}), "o.options.export",
                 "needs the option 'export'"},
-        Mistake{"shared_zfspool", Make("x1", "zfspool", {}, {{"pool", "t"}, {"shared", "1"}}), "o.shared",
-                "no option"},
-        Mistake{"nodes", Make("x1", "zfspool", {}, {{"pool", "t"}, {"nodes", "a"}}), "o.nodes",
+        Mistake{"shared_zfspool", Make("x1", "zfspool", {}, {{"pool", "t"}, {"shared", "1"}}),
+                "o.options.shared", "no option"},
+        Mistake{"nodes", Make("x1", "zfspool", {}, {{"pool", "t"}, {"nodes", "a"}}), "o.options.nodes",
                 "leave 'nodes' out"},
         Mistake{"password", Make("x1", "cifs", {}, {{"server", "s"}, {"share", "m"}, {"password", "p"}}),
-                "o.password", "never belongs"},
-        Mistake{"line_feed", Make("x1", "zfspool", {}, {{"pool", "t\nzfspool: y"}}), "o.pool", "line feed"},
-        Mistake{"option_injection", Make("x1", "zfspool", {}, {{"pool", "--delete"}}), "o.pool", "dash"},
-        Mistake{"slash_pool", Make("x1", "zfspool", {}, {{"pool", "/tank"}}), "o.pool", "zfs list"},
-        Mistake{"blank_path", Make("x1", "dir", {}, {{"path", "/a b"}}), "o.path", "only letters"},
-        Mistake{"maxfiles", Make("x1", "dir", {}, {{"path", "/x"}, {"maxfiles", "3"}}), "o.maxfiles",
+                "o.options.password", "never belongs"},
+        Mistake{"line_feed", Make("x1", "zfspool", {}, {{"pool", "t\nzfspool: y"}}), "o.options.pool",
+                "line feed"},
+        Mistake{"option_injection", Make("x1", "zfspool", {}, {{"pool", "--delete"}}), "o.options.pool",
+                "dash"},
+        Mistake{"slash_pool", Make("x1", "zfspool", {}, {{"pool", "/tank"}}), "o.options.pool", "zfs list"},
+        Mistake{"blank_path", Make("x1", "dir", {}, {{"path", "/a b"}}), "o.options.path", "only letters"},
+        Mistake{"maxfiles", Make("x1", "dir", {}, {{"path", "/x"}, {"maxfiles", "3"}}), "o.options.maxfiles",
                 "keep-last=3"},
         Mistake{"way_out", Make("x1", "dir", {}, {{"path", "/x"}, {"content-dirs", "iso=../y"}}),
-                "o.content-dirs", "leads out"},
-        Mistake{"boolean", Make("x1", "zfspool", {}, {{"pool", "t"}, {"sparse", "maybe"}}), "o.sparse",
-                "neither 1 nor 0"},
+                "o.options.content-dirs", "leads out"},
+        Mistake{"boolean", Make("x1", "zfspool", {}, {{"pool", "t"}, {"sparse", "maybe"}}),
+                "o.options.sparse", "neither 1 nor 0"},
         Mistake{"mistyped_mount", Make("x1", "dir", {}, {{"path", "/x"}, {"is_mountpoint", "banana"}}),
-                "o.is_mountpoint", "neither 1, 0 nor a path"}),
+                "o.options.is_mountpoint", "neither 1, 0 nor a path"}),
     [](const auto& info) { return info.param.name; });
 
 TEST(CheckSpec, NamesAllMistakesAtOnce) {
@@ -84,9 +86,9 @@ TEST(CheckSpec, NamesAllMistakesAtOnce) {
 }
 
 TEST(CheckSpec, TwoEntriesOnOneFolderAreRefused) {
-  const auto violations = CheckSpec(
-      {{Make("a1", "dir", {"iso"}, {{"path", "/x"}}), Make("b1", "dir", {"backup"}, {{"path", "/x/"}})},
-       false});
+  const auto violations = CheckSpec({{Make("a1", "dir", {"iso"}, {{"path", "/x"}}),
+                                      Make("b1", "dir", {"backup", "iso"}, {{"path", "/x/"}})},
+                                     false});
   ASSERT_EQ(violations.size(), 1u);
   EXPECT_THAT(violations[0].description, HasSubstr("'a1'"));
 }
@@ -207,6 +209,55 @@ TEST(PlanStorages, DisturbedGroundIsNoted) {
   ASSERT_TRUE(plan.ok());
   ASSERT_EQ(plan->notes.size(), 1u);
   EXPECT_EQ(plan->notes[0].resource, "storage:x1");
+}
+
+// pvesm takes two entries on one folder without a word (seen on 8.4 and 9.1).
+TEST(OneFolder, OfSomebodyElsesEntryIsRefusedUnlessTheContentsDiffer) {
+  ProxmoxState state = Node();
+  state.config.entries["old"] = {"old", "dir", {"iso", "backup"}, {}, false, {{"path", "/tank/b"}}, false};
+  const auto plan = [&](const StorageSpec& spec) { return PlanStorages({{spec}, true}, state, {}); };
+  const auto clash = plan(Make("new", "dir", {"backup", "vztmpl"}, {{"path", "/tank/b/"}}));
+  EXPECT_EQ(clash.status().code(), absl::StatusCode::kFailedPrecondition);
+  ASSERT_EQ(ViolationsOf(clash.status()).size(), 1u);
+  EXPECT_EQ(ViolationsOf(clash.status())[0].field, "o.options.path");
+  EXPECT_THAT(ViolationsOf(clash.status())[0].description,
+              HasSubstr("folder of storage 'old' already, which holds backup"));
+  for (const StorageSpec& fine : {Make("new", "dir", {"vztmpl"}, {{"path", "/tank/b"}}),
+                                  Make("new", "dir", {"backup"}, {{"path", "/tank/bb"}})}) {
+    const auto good = plan(fine);
+    ASSERT_TRUE(good.ok()) << good.status();
+    EXPECT_EQ(good->steps.size(), 1u);
+  }
+  // Another node's entry is another folder.
+  state.config.entries["old"].nodes = {"pve2"};
+  EXPECT_TRUE(plan(Make("new", "dir", {"backup"}, {{"path", "/tank/b"}})).ok());
+}
+
+TEST(OneFolder, OnlyWhatAChangeAddsCounts) {
+  ProxmoxState state = Node();
+  state.config.entries["old"] = {"old", "dir", {"iso"}, {}, false, {{"path", "/tank/b"}}, false};
+  state.config.entries["new"] = {"new", "dir", {"iso"}, {}, false, {{"path", "/tank/b"}}, false};
+  const auto plan = [&](Words content) {
+    return PlanStorages(
+        {{Make("new", "dir", std::move(content), {{"path", "/tank/b"}, {"shared", "1"}})}, true}, state, {});
+  };
+  EXPECT_TRUE(plan({"iso"}).ok()) << "somebody wanted it so before";
+  state.config.entries["new"].content = {"backup"};
+  EXPECT_FALSE(plan({"backup", "iso"}).ok());
+  EXPECT_TRUE(plan({"backup", "vztmpl"}).ok());
+}
+
+TEST(OneFolder, TwoDeclarationsMayDivideItButGuestDisksAreOneContent) {
+  const auto check = [](Words one, Words other) {
+    return CheckSpec({{Make("aa", "dir", std::move(one), {{"path", "/x"}}),
+                       Make("bb", "dir", std::move(other), {{"path", "/x/"}})},
+                      false});
+  };
+  EXPECT_THAT(check({"iso"}, {"backup"}), IsEmpty());
+  EXPECT_EQ(check({"iso", "backup"}, {"backup"}).size(), 1u);
+  EXPECT_EQ(check({"images"}, {"rootdir"}).size(), 1u);
+  // Not declared: images and rootdir.
+  EXPECT_EQ(check({}, {"images"}).size(), 1u);
 }
 
 }  // namespace

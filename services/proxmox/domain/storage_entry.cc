@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "services/proxmox/domain/storage_schema.h"
 
@@ -29,6 +30,12 @@ std::string_view FolderOf(std::string_view content) {
   if (content == "snippets") return "snippets";
   if (content == "import") return "import";
   return "";
+}
+
+Words ContentOf(const Definition& definition) {
+  if (definition.content) return *definition.content;
+  const TypeRule* type = FindType(definition.type);
+  return type == nullptr ? Words() : type->default_content;
 }
 
 // "/a/b/c" below "/a": "/a/b", "/a/b/c". Parents come before their children.
@@ -108,12 +115,7 @@ std::vector<std::string> FoldersOf(const std::string& id, const Definition& defi
   if (path.empty()) return folders;
   AddChain(path, folders);
   if (definition.type != kDir) return folders;
-  Words content;
-  if (definition.content) {
-    content = *definition.content;
-  } else if (const TypeRule* type = FindType(definition.type)) {
-    content = type->default_content;
-  }
+  Words content = ContentOf(definition);
   // Containers' dumps go there too.
   if (content.count("rootdir") != 0) content.insert("backup");
   Options overrides;
@@ -128,6 +130,17 @@ std::vector<std::string> FoldersOf(const std::string& id, const Definition& defi
     if (!folder.empty()) AddChain(CleanPath(path + "/" + folder), folders);
   }
   return folders;
+}
+
+Words SharedContent(const Definition& a, const Definition& b) {
+  Words first = ContentOf(a), second = ContentOf(b);
+  for (Words* content : {&first, &second}) {
+    if (content->count("rootdir") != 0) content->insert("images");
+  }
+  Words shared;
+  std::set_intersection(first.begin(), first.end(), second.begin(), second.end(),
+                        std::inserter(shared, shared.end()));
+  return shared;
 }
 
 std::string CanonicalText(const StorageEntry& entry) {

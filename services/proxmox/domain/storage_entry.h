@@ -47,6 +47,10 @@ std::string MountPointOf(const Definition& definition);
 // dir entries one folder for each content. Empty for zfspool.
 std::vector<std::string> FoldersOf(const std::string& id, const Definition& definition);
 
+// What both of two entries on one folder hold: each would list, prune and free the other's files. images and
+// rootdir count as one, since the disks of containers lie among the images.
+Words SharedContent(const Definition& a, const Definition& b);
+
 // One line that is equal for entries of equal meaning.
 std::string CanonicalText(const StorageEntry& entry);
 

@@ -3,12 +3,17 @@
 #include <fmt/format.h>
 
 #include <map>
+#include <optional>
 
 #include "services/proxmox/domain/storage_entry.h"
 #include "services/proxmox/domain/storage_schema.h"
 
 namespace phoenix::proxmox {
 namespace {
+
+Definition DeclaredDefinition(const StorageSpec& spec) {
+  return {spec.type, spec.content.empty() ? std::nullopt : std::optional(spec.content), spec.options};
+}
 
 class Check {
  public:
@@ -38,16 +43,16 @@ class Check {
     for (const OptionRule& rule : type->options) {
       const auto found = spec.options.find(rule.name);
       if (rule.required && (found == spec.options.end() || found->second.empty())) {
-        Add(spec, rule.name, "an entry of type {} needs the option '{}'", spec.type, rule.name);
+        AddOption(spec, rule.name, "an entry of type {} needs the option '{}'", spec.type, rule.name);
       }
     }
   }
 
-  // Two declarations of one id or one folder (the scripts named NFS storages by basename, so that two paths
-  // collided).
+  // Two declarations of one id, or of one folder for the same contents (the scripts named NFS storages by
+  // basename, so that two paths collided).
   void Collisions(const ProxmoxSpec& spec) {
     std::map<std::string, const StorageSpec*> by_id;
-    std::map<std::string, const StorageSpec*> by_path;
+    std::multimap<std::string, const StorageSpec*> by_path;
     for (const StorageSpec& storage : spec.storages) {
       const auto [id, first] = by_id.emplace(storage.id, &storage);
       if (!first) {
@@ -55,15 +60,17 @@ class Check {
             id->second->origin.empty() ? "an earlier place" : id->second->origin);
         continue;
       }
-      const std::string path = PathOf(storage.id, {storage.type, std::nullopt, storage.options});
+      const Definition definition = DeclaredDefinition(storage);
+      const std::string path = PathOf(storage.id, definition);
       if (storage.absent || path.empty()) continue;
-      const auto [other, alone] = by_path.emplace(path, &storage);
-      if (!alone) {
-        Add(storage, "path",
-            "{} is the folder of storage '{}' already; Proxmox VE would list every file twice: use one "
-            "entry with the contents of both",
-            path, other->second->id);
+      const auto [begin, end] = by_path.equal_range(path);
+      for (auto other = begin; other != end; ++other) {
+        const Words shared = SharedContent(definition, DeclaredDefinition(*other->second));
+        if (shared.empty()) continue;
+        AddOption(storage, "path", "{}", OneFolderText(path, other->second->id, shared));
+        break;
       }
+      by_path.emplace(path, &storage);
     }
   }
 
@@ -74,6 +81,12 @@ class Check {
     const std::string place = spec.origin.empty() ? "storages[" + spec.id + "]" : spec.origin;
     violations_.push_back(
         {fmt::format("{}.{}", place, field), fmt::format(format, std::forward<Args>(args)...)});
+  }
+
+  template <class... Args>
+  void AddOption(const StorageSpec& spec, std::string_view name, fmt::format_string<Args...> format,
+                 Args&&... args) {
+    Add(spec, fmt::format("options.{}", name), format, std::forward<Args>(args)...);
   }
 
   void Content(const StorageSpec& spec, const TypeRule& type) {
@@ -96,21 +109,25 @@ class Check {
   void Option(const StorageSpec& spec, const TypeRule& type, const std::string& name,
               const std::string& value) {
     if (name == "nodes") {
-      Add(spec, name, "an entry belongs to the nodes whose configuration declares it; leave 'nodes' out");
+      AddOption(spec, name,
+                "an entry belongs to the nodes whose configuration declares it; leave 'nodes' out");
       return;
     }
     if (name == "content" || name == "disable") {
-      Add(spec, name, "'{}' is no free option{}", name, name == "content" ? "; use the field content" : "");
+      AddOption(spec, name, "'{}' is no free option{}", name,
+                name == "content" ? "; use the field content" : "");
       return;
     }
     if (name == "password") {
-      Add(spec, name,
+      AddOption(
+          spec, name,
           "a password never belongs in the configuration; make the entry once with `pvesm add`, then Phoenix "
           "manages its contents and options");
       return;
     }
     if (name == "maxfiles") {
-      Add(spec, name,
+      AddOption(
+          spec, name,
           "Proxmox VE 8 turns maxfiles into prune-backups and 9 does not know it; declare prune-backups "
           "'keep-last={}'",
           value);
@@ -118,7 +135,7 @@ class Check {
     }
     const OptionRule* rule = FindOption(type, name);
     if (rule == nullptr) {
-      Add(spec, name, "a {} storage has no option '{}'", spec.type, name);
+      AddOption(spec, name, "a {} storage has no option '{}'", spec.type, name);
       return;
     }
     Value(spec, *rule, value);
@@ -126,43 +143,44 @@ class Check {
 
   void Value(const StorageSpec& spec, const OptionRule& rule, const std::string& value) {
     if (value.empty()) {
-      Add(spec, rule.name, "the value is empty");
+      AddOption(spec, rule.name, "the value is empty");
       return;
     }
     for (const char c : value) {
       if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
-        Add(spec, rule.name, "the value holds a line feed or another control character");
+        AddOption(spec, rule.name, "the value holds a line feed or another control character");
         return;
       }
     }
     if (value.front() == '-' || value.front() == ' ' || value.back() == ' ') {
-      Add(spec, rule.name, "'{}' begins with a dash or has blanks around it", value);
+      AddOption(spec, rule.name, "'{}' begins with a dash or has blanks around it", value);
       return;
     }
     const bool absolute = value.front() == '/';
     switch (rule.kind) {
       case OptionKind::kBoolean:
-        if (!ParseBoolean(value)) Add(spec, rule.name, "'{}' is neither 1 nor 0", value);
+        if (!ParseBoolean(value)) AddOption(spec, rule.name, "'{}' is neither 1 nor 0", value);
         break;
       case OptionKind::kNumber:
         if (value.find_first_not_of("0123456789") != std::string::npos) {
-          Add(spec, rule.name, "'{}' is no number", value);
+          AddOption(spec, rule.name, "'{}' is no number", value);
         }
         break;
       case OptionKind::kPath:
         if (!absolute || value.find_first_of(";()") != std::string::npos) {
-          Add(spec, rule.name, "'{}' is no absolute path that Proxmox VE accepts", value);
+          AddOption(spec, rule.name, "'{}' is no absolute path that Proxmox VE accepts", value);
         } else if (rule.name == "path" && spec.type == kDir && !IsDirectoryPath(value)) {
-          Add(spec, rule.name,
-              "Proxmox VE accepts only letters, digits and / - _ . @ in the path of a dir storage, not "
-              "'{}'",
-              value);
+          AddOption(spec, rule.name,
+                    "Proxmox VE accepts only letters, digits and / - _ . @ in the path of a dir storage, not "
+                    "'{}'",
+                    value);
         }
         break;
       case OptionKind::kMountPoint:
         // Proxmox takes any word and then compares it with a path, so that a mistyped one switches the
         // storage off.
-        if (!ParseBoolean(value) && !absolute) Add(spec, rule.name, "'{}' is neither 1, 0 nor a path", value);
+        if (!ParseBoolean(value) && !absolute)
+          AddOption(spec, rule.name, "'{}' is neither 1, 0 nor a path", value);
         break;
       case OptionKind::kText:
         Text(spec, rule, value);
@@ -170,7 +188,7 @@ class Check {
       case OptionKind::kList:
         // Proxmox VE refuses it too, but only after the plan was agreed on.
         if (rule.name == "content-dirs" && value.find("..") != std::string::npos) {
-          Add(spec, rule.name, "'{}' leads out of the storage's folder", value);
+          AddOption(spec, rule.name, "'{}' leads out of the storage's folder", value);
         }
         break;
     }
@@ -178,10 +196,11 @@ class Check {
 
   void Text(const StorageSpec& spec, const OptionRule& rule, const std::string& value) {
     if (value.find(' ') != std::string::npos) {
-      Add(spec, rule.name, "'{}' holds a blank", value);
+      AddOption(spec, rule.name, "'{}' holds a blank", value);
     } else if (rule.name == "pool" &&
                (value.front() == '/' || value.back() == '/' || value.find("//") != std::string::npos)) {
-      Add(spec, rule.name, "'{}' is no dataset: name it as in `zfs list`, without a slash in front", value);
+      AddOption(spec, rule.name, "'{}' is no dataset: name it as in `zfs list`, without a slash in front",
+                value);
     }
   }
 
@@ -189,6 +208,14 @@ class Check {
 };
 
 }  // namespace
+
+std::string OneFolderText(const std::string& path, const std::string& other, const Words& shared) {
+  return fmt::format(
+      "{} is the folder of storage '{}' already, which holds {} too; Proxmox VE would list every such file "
+      "twice, "
+      "and delete it for both: use one entry, or other contents",
+      path, other, Join(shared, ", "));
+}
 
 std::vector<FieldViolation> CheckSpec(const ProxmoxSpec& spec) {
   std::vector<FieldViolation> violations;

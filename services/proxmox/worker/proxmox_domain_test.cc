@@ -113,8 +113,8 @@ TEST_F(ProxmoxDomainTest, Trap13AnExistingEntryOfAnotherPoolPathOrTypeIsAnErrorT
       Plan(Spec({Zfs("vm", "quickOS/vm-disks", {"images"}), Dir("bk", "/fastData/shared-backups", {"backup"}),
                  Zfs("iso", "quickOS/iso", {"images"})}));
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(ViolationsOf(status), ElementsAre(Field(&FieldViolation::field, "here.vm.pool"),
-                                                Field(&FieldViolation::field, "here.bk.path"),
+  EXPECT_THAT(ViolationsOf(status), ElementsAre(Field(&FieldViolation::field, "here.vm.options.pool"),
+                                                Field(&FieldViolation::field, "here.bk.options.path"),
                                                 Field(&FieldViolation::field, "here.iso.type")));
   EXPECT_THAT(ViolationsOf(status)[0].description, HasSubstr("pvesm remove vm"));
   EXPECT_EQ(Text(), before);

@@ -1,5 +1,10 @@
 #include "services/samba/api/samba_convert.h"
 
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <iterator>
+
 #include "base/digest/digest.h"
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
@@ -35,6 +40,29 @@ absl::StatusOr<std::string> Strip(std::string_view name, std::string_view prefix
   return std::string(rest);
 }
 
+// What the options say of a parameter that has a field of its own.
+bool OptionOr(const ShareSpec& spec, std::string_view parameter, bool otherwise) {
+  for (const auto& [name, value] : spec.options) {
+    const auto canonical = Canonical(name, value);
+    if (canonical && canonical->name == parameter) return ParseBool(canonical->value).value_or(otherwise);
+  }
+  return otherwise;
+}
+
+// What resource and spec say in the same fields. For what is not set, an option that says it by another name
+// counts, and then Samba's own default.
+template <class Share>
+ShareSpec SharedFields(const Share& share) {
+  ShareSpec spec;
+  spec.path = share.path();
+  spec.valid_users = {share.valid_users().begin(), share.valid_users().end()};
+  spec.options = {share.options().begin(), share.options().end()};
+  spec.browseable = share.has_browseable() ? share.browseable() : OptionOr(spec, "browseable", true);
+  spec.read_only = share.has_read_only() ? share.read_only() : OptionOr(spec, "read only", true);
+  spec.guest_ok = share.has_guest_ok() ? share.guest_ok() : OptionOr(spec, "guest ok", false);
+  return spec;
+}
+
 bool IsOn(const Parameters& parameters, const std::string& name, bool by_default) {
   const auto found = parameters.find(name);
   return found == parameters.end() ? by_default : ParseBool(found->second).value_or(by_default);
@@ -57,16 +85,11 @@ absl::StatusOr<SambaSpec> ParseSpec(std::string_view type, std::string_view byte
 absl::StatusOr<SambaSpec> ToSpec(const v1::SambaSpec& proto) {
   SambaSpec spec;
   for (const auto& share : proto.shares()) {
-    PHX_ASSIGN_OR_RETURN(const bool absent, IsAbsent(share.presence()));
-    spec.shares.push_back({share.name(),
-                           share.path(),
-                           {share.valid_users().begin(), share.valid_users().end()},
-                           share.browseable(),
-                           share.read_only(),
-                           share.guest_ok(),
-                           {share.options().begin(), share.options().end()},
-                           absent,
-                           share.origin()});
+    ShareSpec wanted = SharedFields(share);
+    wanted.name = share.name();
+    PHX_ASSIGN_OR_RETURN(wanted.absent, IsAbsent(share.presence()));
+    wanted.origin = share.origin();
+    spec.shares.push_back(std::move(wanted));
   }
   for (const auto& user : proto.users()) {
     PHX_ASSIGN_OR_RETURN(const bool absent, IsAbsent(user.presence()));
@@ -136,16 +159,31 @@ v1::Share ToProto(const Section& section, bool managed) {
 }
 
 absl::StatusOr<ShareSpec> ToShareSpec(const v1::Share& share) {
-  ShareSpec spec;
+  ShareSpec spec = SharedFields(share);
   PHX_ASSIGN_OR_RETURN(spec.name, ParseShareName(share.name()));
-  spec.path = share.path();
-  spec.valid_users = {share.valid_users().begin(), share.valid_users().end()};
-  spec.browseable = share.browseable();
-  spec.read_only = share.read_only();
-  spec.guest_ok = share.guest_ok();
-  spec.options = {share.options().begin(), share.options().end()};
   spec.origin = "share";
   return spec;
+}
+
+absl::Status MergeShare(const v1::Share& from, const google::protobuf::FieldMask& mask, v1::Share& into) {
+  constexpr std::string_view kUpdatable[] = {"path",      "valid_users", "browseable",
+                                             "read_only", "guest_ok",    "options"};
+  v1::Share chosen = from;
+  std::vector<const google::protobuf::FieldDescriptor*> fields;
+  for (const std::string_view name : kUpdatable) {
+    const auto* field = v1::Share::descriptor()->FindFieldByName(std::string(name));
+    const bool set = field->is_repeated() ? from.GetReflection()->FieldSize(from, field) > 0
+                                          : from.GetReflection()->HasField(from, field);
+    const bool named = std::find(mask.paths().begin(), mask.paths().end(), name) != mask.paths().end();
+    if (mask.paths().empty() ? set : named) fields.push_back(field);
+  }
+  for (const std::string& path : mask.paths()) {
+    if (std::find(std::begin(kUpdatable), std::end(kUpdatable), path) != std::end(kUpdatable)) continue;
+    return WithViolations(InvalidArgument("'{}' cannot be updated", path),
+                          {{"update_mask", fmt::format("may name {}", fmt::join(kUpdatable, ", "))}});
+  }
+  into.GetReflection()->SwapFields(&into, &chosen, fields);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::string> ParseShareName(std::string_view name) {

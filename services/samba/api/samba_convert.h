@@ -22,6 +22,10 @@ v1::Share ToProto(const Section& section, bool managed);
 absl::StatusOr<ShareSpec> ToShareSpec(const v1::Share& share);
 
 // "shares/NAME" and "users/NAME"; INVALID_ARGUMENT for anything else.
+// Takes over from `from` what the mask names; without a mask every field that is set. A named field that is
+// not set gets its default.
+absl::Status MergeShare(const v1::Share& from, const google::protobuf::FieldMask& mask, v1::Share& into);
+
 absl::StatusOr<std::string> ParseShareName(std::string_view name);
 absl::StatusOr<std::string> ParseUserName(std::string_view name);
 

@@ -64,6 +64,64 @@ TEST(SambaConvert, AShareIsShownInEveryFieldAndCanBeSentBack) {
   EXPECT_NE(ToProto(other, true).etag(), share.etag());
 }
 
+TEST(SambaConvert, WhatIsNotSetIsAsSambaHasIt) {
+  v1::Share share;
+  share.set_name("shares/data");
+  auto spec = ToShareSpec(share);
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  EXPECT_TRUE(spec->browseable);
+  EXPECT_TRUE(spec->read_only);
+  EXPECT_FALSE(spec->guest_ok);
+  // An option that says it by another name counts.
+  (*share.mutable_options())["writable"] = "yes";
+  EXPECT_FALSE(ToShareSpec(share)->read_only);
+  share.set_browseable(false);
+  share.set_read_only(true);
+  share.set_guest_ok(true);
+  spec = ToShareSpec(share);
+  EXPECT_FALSE(spec->browseable);
+  EXPECT_TRUE(spec->read_only) << "the contradiction is the planner's to tell";
+  EXPECT_TRUE(spec->guest_ok);
+  // The same holds for a spec.
+  v1::SambaSpec proto;
+  proto.add_shares()->set_name("data");
+  EXPECT_TRUE(ToSpec(proto)->shares[0].browseable);
+  EXPECT_TRUE(ToSpec(proto)->shares[0].read_only);
+}
+
+TEST(SambaConvert, AnUpdateTakesWhatIsNamedOrElseWhatIsSet) {
+  v1::Share now;
+  now.set_name("shares/data");
+  now.set_path("/tank/data");
+  now.add_valid_users("heads");
+  now.set_browseable(false);
+  now.set_read_only(true);
+  (*now.mutable_options())["create mask"] = "0664";
+  v1::Share wanted;
+  wanted.set_read_only(false);
+  v1::Share merged = now;
+  ASSERT_TRUE(MergeShare(wanted, {}, merged).ok());
+  EXPECT_FALSE(merged.read_only());
+  EXPECT_TRUE(merged.has_browseable());
+  EXPECT_FALSE(merged.browseable());
+  EXPECT_EQ(merged.path(), "/tank/data");
+  EXPECT_EQ(merged.valid_users_size(), 1);
+  EXPECT_EQ(merged.options_size(), 1);
+  google::protobuf::FieldMask mask;
+  mask.add_paths("browseable");
+  mask.add_paths("options");
+  merged = now;
+  ASSERT_TRUE(MergeShare(wanted, mask, merged).ok());
+  EXPECT_FALSE(merged.has_browseable()) << "named and not set: the default";
+  EXPECT_EQ(merged.options_size(), 0);
+  EXPECT_TRUE(merged.read_only());
+  for (const char* path : {"name", "managed", "etag", "nonsense"}) {
+    google::protobuf::FieldMask wrong;
+    wrong.add_paths(path);
+    EXPECT_TRUE(absl::IsInvalidArgument(MergeShare(wanted, wrong, merged))) << path;
+  }
+}
+
 TEST(SambaConvert, ResourceNames) {
   EXPECT_EQ(*ParseShareName("shares/my data"), "my data");
   EXPECT_EQ(*ParseUserName("users/heads"), "heads");

@@ -22,34 +22,11 @@ v1::SambaSpec Partial(const UserSpec& user) {
   return ToProto(spec);
 }
 
-// Takes over from `from` what the mask names; every field but name and etag without a mask.
-absl::Status Merge(const v1::Share& from, const google::protobuf::FieldMask& mask, v1::Share& into) {
-  if (mask.paths().empty()) {
-    const std::string name = into.name();
-    into = from;
-    into.set_name(name);
-    return absl::OkStatus();
-  }
-  for (const std::string& path : mask.paths()) {
-    const auto* field = v1::Share::descriptor()->FindFieldByName(path);
-    if (field == nullptr || path == "name" || path == "managed" || path == "etag") {
-      return WithViolations(
-          InvalidArgument("'{}' cannot be updated", path),
-          {{"update_mask", "may name path, valid_users, browseable, read_only, guest_ok and options"}});
-    }
-    if (path == "path") into.set_path(from.path());
-    if (path == "valid_users") *into.mutable_valid_users() = from.valid_users();
-    if (path == "browseable") into.set_browseable(from.browseable());
-    if (path == "read_only") into.set_read_only(from.read_only());
-    if (path == "guest_ok") into.set_guest_ok(from.guest_ok());
-    if (path == "options") *into.mutable_options() = from.options();
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 absl::StatusOr<std::vector<v1::Share>> SambaService::ReadShares() {
+  PHX_ASSIGN_OR_RETURN(const std::string version, host_.Version());
+  if (version.empty()) return std::vector<v1::Share>();
   PHX_ASSIGN_OR_RETURN(const CheckedConfig config, host_.ReadConfig());
   PHX_ASSIGN_OR_RETURN(const auto text, files_.Read(SambaPaths{}.own_file));
   OwnFile own;
@@ -93,10 +70,11 @@ grpc::ServerUnaryReactor* SambaService::GetShare(grpc::CallbackServerContext* co
 grpc::ServerUnaryReactor* SambaService::CreateShare(grpc::CallbackServerContext* context,
                                                     const v1::CreateShareRequest* request,
                                                     v1::Share* response) {
-  return typed_.Change(context, "CreateShare", [=, this](const Caller&) -> absl::Status {
+  return typed_.Change(context, "CreateShare", request, response, [=, this]() -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const ShareSpec share, ToShareSpec(request->share()));
-    PHX_ASSIGN_OR_RETURN(const kit::Plan plan, typed_.Apply(Partial(share), *request));
-    if (plan.steps.empty()) return AlreadyExists("share '{}' is there like this already", share.name);
+    PHX_RETURN_IF_ERROR(typed_.RefuseExisting(*request, ReadShare(request->share().name()).status(),
+                                              fmt::format("share '{}'", share.name)));
+    PHX_RETURN_IF_ERROR(typed_.Apply(Partial(share), *request).status());
     *response = request->share();
     if (request->validate_only()) return absl::OkStatus();
     PHX_ASSIGN_OR_RETURN(*response, ReadShare(request->share().name()));
@@ -107,10 +85,10 @@ grpc::ServerUnaryReactor* SambaService::CreateShare(grpc::CallbackServerContext*
 grpc::ServerUnaryReactor* SambaService::UpdateShare(grpc::CallbackServerContext* context,
                                                     const v1::UpdateShareRequest* request,
                                                     v1::Share* response) {
-  return typed_.Change(context, "UpdateShare", [=, this](const Caller&) -> absl::Status {
+  return typed_.Change(context, "UpdateShare", request, response, [=, this]() -> absl::Status {
     PHX_ASSIGN_OR_RETURN(v1::Share wanted, ReadShare(request->share().name()));
     PHX_RETURN_IF_ERROR(kit::CheckEtag(request->share().etag(), wanted.etag(), wanted.name()));
-    PHX_RETURN_IF_ERROR(Merge(request->share(), request->update_mask(), wanted));
+    PHX_RETURN_IF_ERROR(MergeShare(request->share(), request->update_mask(), wanted));
     PHX_ASSIGN_OR_RETURN(const ShareSpec share, ToShareSpec(wanted));
     PHX_RETURN_IF_ERROR(typed_.Apply(Partial(share), *request).status());
     *response = wanted;
@@ -123,7 +101,7 @@ grpc::ServerUnaryReactor* SambaService::UpdateShare(grpc::CallbackServerContext*
 grpc::ServerUnaryReactor* SambaService::DeleteShare(grpc::CallbackServerContext* context,
                                                     const v1::DeleteShareRequest* request,
                                                     v1::Share* response) {
-  return typed_.Change(context, "DeleteShare", [=, this](const Caller&) -> absl::Status {
+  return typed_.Change(context, "DeleteShare", request, response, [=, this]() -> absl::Status {
     PHX_ASSIGN_OR_RETURN(*response, ReadShare(request->name()));
     PHX_RETURN_IF_ERROR(kit::CheckEtag(request->etag(), response->etag(), request->name()));
     PHX_ASSIGN_OR_RETURN(ShareSpec gone, ToShareSpec(*response));
@@ -194,17 +172,16 @@ absl::Status SambaService::PutUser(const Request& request, v1::User& response) {
 
 grpc::ServerUnaryReactor* SambaService::CreateUser(grpc::CallbackServerContext* context,
                                                    const v1::CreateUserRequest* request, v1::User* response) {
-  return typed_.Change(context, "CreateUser", [=, this](const Caller&) -> absl::Status {
-    if (request->request_id().empty() && ReadUser(request->user().name()).ok()) {
-      return AlreadyExists("{} is there already; UpdateUser sets a password", request->user().name());
-    }
+  return typed_.Change(context, "CreateUser", request, response, [=, this]() -> absl::Status {
+    PHX_RETURN_IF_ERROR(typed_.RefuseExisting(*request, ReadUser(request->user().name()).status(),
+                                              fmt::format("Samba user '{}'", request->user().name())));
     return PutUser(*request, *response);
   });
 }
 
 grpc::ServerUnaryReactor* SambaService::UpdateUser(grpc::CallbackServerContext* context,
                                                    const v1::UpdateUserRequest* request, v1::User* response) {
-  return typed_.Change(context, "UpdateUser", [=, this](const Caller&) -> absl::Status {
+  return typed_.Change(context, "UpdateUser", request, response, [=, this]() -> absl::Status {
     PHX_RETURN_IF_ERROR(ReadUser(request->user().name()).status());
     for (const std::string& path : request->update_mask().paths()) {
       if (path == "password") continue;
@@ -217,7 +194,7 @@ grpc::ServerUnaryReactor* SambaService::UpdateUser(grpc::CallbackServerContext* 
 
 grpc::ServerUnaryReactor* SambaService::DeleteUser(grpc::CallbackServerContext* context,
                                                    const v1::DeleteUserRequest* request, v1::User* response) {
-  return typed_.Change(context, "DeleteUser", [=, this](const Caller&) -> absl::Status {
+  return typed_.Change(context, "DeleteUser", request, response, [=, this]() -> absl::Status {
     PHX_ASSIGN_OR_RETURN(*response, ReadUser(request->name()));
     PHX_ASSIGN_OR_RETURN(const std::string name, ParseUserName(request->name()));
     const UserSpec gone{.name = name, .password_secret = "", .absent = true, .origin = "name"};

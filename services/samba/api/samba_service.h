@@ -13,8 +13,8 @@ namespace phoenix::samba {
 class SambaService final : public v1::SambaService::CallbackService {
  public:
   // All must outlive this object.
-  SambaService(SambaHost& host, Files& files, kit::Participant& participant, kit::Dispatcher& dispatcher)
-      : host_(host), files_(files), typed_(participant, dispatcher, v1::SambaService::service_full_name()) {}
+  SambaService(SambaHost& host, Files& files, kit::TypedGround ground)
+      : host_(host), files_(files), typed_(ground, v1::SambaService::service_full_name()) {}
 
 #define PHX_SAMBA_RPC(Name, Request, Response)                                                     \
   grpc::ServerUnaryReactor* Name(grpc::CallbackServerContext* context, const v1::Request* request, \

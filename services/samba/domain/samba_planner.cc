@@ -105,8 +105,9 @@ class Planner {
     const auto wanted = q_.secrets.find(user.password_secret);
     if (user.password_secret.empty() || wanted == q_.secrets.end()) {
       if (!there) {
-        Report(user.origin, fmt::format("the user '{}' needs a password: the secret '{}' was not given",
-                                        user.name, user.password_secret));
+        Report(user.origin + ".password",
+               fmt::format("the user '{}' needs a password: the secret '{}' was not given", user.name,
+                           user.password_secret));
       } else {
         Tell(false, user.name, "password: not compared, its secret was not given");
       }
@@ -117,7 +118,7 @@ class Planner {
       return;
     }
     if (there && !state_.passdb_restorable) {
-      Report(user.origin,
+      Report(user.origin + ".password",
              fmt::format("the password of '{}' would change, but passdb is no tdb file: the former one "
                          "could not be put back; change it by hand",
                          user.name));
@@ -194,22 +195,12 @@ class Planner {
                      effective->second, q_.paths.own_file, value));
   }
 
-  bool PathGoes(const std::string& path) const {
-    return std::any_of(q_.removed_keys.begin(), q_.removed_keys.end(), [&](const std::string& removed) {
-      return kit::Satisfies(removed, Key("path", path));
-    });
-  }
-
   void WantShare(const ShareSpec& share) {
     if (state_.others.shares.count(ShareKey(share.name)) > 0) {
-      return Report(share.origin,
+      return Report(share.origin + ".name",
                     fmt::format("the share [{}] is defined beside {} as well, in {} or the registry: remove "
                                 "it there, or give this one another name",
                                 share.name, q_.paths.own_file, q_.paths.smb_conf));
-    }
-    if (PathGoes(share.path)) {
-      return Report(share.origin, fmt::format("the share [{}] is wanted, but {} goes away in this run",
-                                              share.name, share.path));
     }
     const Section wanted = SectionOf(share);
     const Section* own = state_.own.Find(share.name);
@@ -321,8 +312,6 @@ class Planner {
       Tell(true, section.name,
            fmt::format("orphaned: the share [{}] is no longer declared, but still gives {} access to {}",
                        section.name, users.empty() ? "everybody" : users, path));
-      if (PathGoes(path))
-        Tell(true, section.name, fmt::format("{} goes away in this run, the share stays", path));
     }
     for (const auto& [name, value] : state_.own.globals) {
       if (spec_.globals.count(name) > 0) continue;
@@ -351,6 +340,35 @@ class Planner {
 };
 
 }  // namespace
+
+std::vector<FieldViolation> SharesThatStay(const PlanQuestion& question) {
+  std::vector<FieldViolation> stay;
+  const auto check = [&](const std::string& place, const std::string& name, const std::string& path) {
+    const bool goes =
+        std::any_of(question.removed_keys.begin(), question.removed_keys.end(),
+                    [&](const std::string& removed) { return kit::Satisfies(removed, Key("path", path)); });
+    if (goes) {
+      stay.push_back(
+          {place, fmt::format("the share [{}] stands on {}, which is to go; take the share away as well, "
+                              "or keep the path",
+                              name, path)});
+    }
+  };
+  std::set<std::string> declared;
+  for (const ShareSpec& share : question.spec.shares) {
+    declared.insert(ShareKey(share.name));
+    if (!share.absent) check(share.origin + ".path", share.name, share.path);
+  }
+  // Ours that nobody declares any more, and those of smb.conf.
+  std::map<std::string, Section> others = question.state.others.shares;
+  others.insert(question.state.own.shares.begin(), question.state.own.shares.end());
+  for (const auto& [key, section] : others) {
+    const auto path = section.parameters.find("path");
+    if (declared.count(key) > 0 || path == section.parameters.end()) continue;
+    check(fmt::format("shares[{}]", section.name), section.name, path->second);
+  }
+  return stay;
+}
 
 SambaPlan MakeSambaPlan(const PlanQuestion& question) { return Planner(question).Run(); }
 

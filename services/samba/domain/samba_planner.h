@@ -43,6 +43,9 @@ struct SambaPlan {
   OwnFile own_after;
 };
 
+// One violation for each share, of whomever, that stands on a removed key and is not wanted gone itself.
+std::vector<FieldViolation> SharesThatStay(const PlanQuestion& question);
+
 SambaPlan MakeSambaPlan(const PlanQuestion& question);
 
 // "2026-11-23 01:24:13 UTC".

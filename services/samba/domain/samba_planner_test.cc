@@ -165,11 +165,22 @@ TEST_F(PlannerTest, AFileChangedByHandIsNotWrittenOver) {
   EXPECT_TRUE(Complains(Plan(), "was changed by hand"));
 }
 
-TEST_F(PlannerTest, AWantedShareWhosePathGoesIsAnError) {
-  q_.removed_keys = {"path:/tank"};
-  EXPECT_TRUE(Complains(Plan(), "goes away in this run"));
+TEST_F(PlannerTest, AShareWhosePathGoesMustGoItself) {
+  const auto fields = [&] {
+    std::vector<std::string> named;
+    for (const auto& violation : SharesThatStay(q_)) named.push_back(violation.field);
+    return named;
+  };
+  EXPECT_EQ(fields(), std::vector<std::string>());
+  q_.removed_keys = {"dataset:tank", "path:/tank"};
+  EXPECT_EQ(fields(), std::vector<std::string>{"samba.shares[0].path"});
+  q_.spec.shares[0].absent = true;
+  EXPECT_EQ(fields(), std::vector<std::string>());
+  // Declared by nobody any more, or never ours: its users would be cut off all the same.
   q_.spec.shares.clear();
-  EXPECT_TRUE(Warns(Plan(), "/tank/data goes away in this run, the share stays"));
+  q_.state.others.shares["theirs"] = {"Theirs", {{"path", "/tank/data/sub"}}};
+  q_.state.others.shares["elsewhere"] = {"elsewhere", {{"path", "/tanks"}}};
+  EXPECT_EQ(fields(), (std::vector<std::string>{"shares[data]", "shares[Theirs]"}));
 }
 
 TEST_F(PlannerTest, WithoutSmbConfThereIsNothingToIncludeInto) {
@@ -223,7 +234,7 @@ TEST(Canonicalise, MissingValidUsersAreNeverEveryone) {
   spec.shares = {Share("data", "/tank/data")};
   spec.shares[0].valid_users.clear();
   ASSERT_EQ(Check(spec).size(), 1u);
-  EXPECT_EQ(Check(spec)[0].field, "samba.shares[0]");
+  EXPECT_EQ(Check(spec)[0].field, "samba.shares[0].valid_users");
   spec.shares[0].guest_ok = true;
   EXPECT_TRUE(Check(spec).empty());
 }

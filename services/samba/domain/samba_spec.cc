@@ -38,7 +38,7 @@ class Checker {
   }
 
   void CheckShare(ShareSpec& share) {
-    const std::string& place = share.origin;
+    const std::string place = share.origin + ".name";
     if (!IsOneLine(share.name) || share.name.empty() || share.name.size() > kLongestShare ||
         share.name.find_first_of("[]%\\/:*?\"<>|+=;,#") != std::string::npos || share.name.front() == ' ' ||
         share.name.back() == ' ' || share.name.front() == '-') {
@@ -54,13 +54,15 @@ class Checker {
     if (share.absent) return;
     FoldOptions(share);
     CheckPath(share);
-    for (const std::string& user : share.valid_users) {
+    for (size_t i = 0; i < share.valid_users.size(); ++i) {
+      const std::string& user = share.valid_users[i];
       if (!IsAccountName(IsGroup(user) ? user.substr(1) : user)) {
-        Report(place, fmt::format("'{}' is no account and no @group", user));
+        Report(fmt::format("{}.valid_users[{}]", share.origin, i),
+               fmt::format("'{}' is no account and no @group", user));
       }
     }
     if (share.valid_users.empty() && !share.guest_ok) {
-      Report(place,
+      Report(share.origin + ".valid_users",
              fmt::format("the share '{}' names no valid users: it would be open to everybody who can log in",
                          share.name));
     }
@@ -71,11 +73,11 @@ class Checker {
     if (path.size() < 2 || path.front() != '/' || path.back() == '/' ||
         path.find("//") != std::string::npos || (path + "/").find("/../") != std::string::npos ||
         (path + "/").find("/./") != std::string::npos) {
-      return Report(share.origin, fmt::format("'{}' is no absolute path below /", path));
+      return Report(share.origin + ".path", fmt::format("'{}' is no absolute path below /", path));
     }
     // smbd replaces %-sequences, and takes quotation marks and a backslash at the end away.
     if (!IsOneLine(path) || path.find_first_of("%\\\"") != std::string::npos) {
-      Report(share.origin, fmt::format("Samba would read the path '{}' otherwise", path));
+      Report(share.origin + ".path", fmt::format("Samba would read the path '{}' otherwise", path));
     }
   }
 
@@ -83,28 +85,33 @@ class Checker {
   void FoldOptions(ShareSpec& share) {
     std::map<std::string, std::string> rest;
     for (const auto& [name, value] : share.options) {
+      const std::string place = OptionOf(share, name);
       const auto canonical = Canonical(name, value);
       if (!canonical) {
-        Report(share.origin, fmt::format("the option '{}' is yes or no, not '{}'", name, value));
+        Report(place, fmt::format("the option '{}' is yes or no, not '{}'", name, value));
         continue;
       }
       // Judged by the canonical name: "directory" is a path, too.
       const std::string refused = WhyRefused(canonical->name, canonical->value);
       if (!refused.empty()) {
-        Report(share.origin, fmt::format("the option '{}' is refused: {}", name, refused));
+        Report(place, fmt::format("the option '{}' is refused: {}", name, refused));
         continue;
       }
-      if (FoldTyped(share, *canonical)) continue;
+      if (FoldTyped(share, *canonical, place)) continue;
       const auto known = rest.find(canonical->name);
       if (known != rest.end() && !MeansTheSame(known->second, canonical->value)) {
-        Report(share.origin, fmt::format("two options give '{}' two values", canonical->name));
+        Report(place, fmt::format("two options give '{}' two values", canonical->name));
       }
       rest[canonical->name] = canonical->value;
     }
     share.options = std::move(rest);
   }
 
-  bool FoldTyped(ShareSpec& share, const Parameter& option) {
+  static std::string OptionOf(const ShareSpec& share, const std::string& name) {
+    return share.origin + ".options." + name;
+  }
+
+  bool FoldTyped(ShareSpec& share, const Parameter& option, const std::string& place) {
     if (option.name == "valid users") {
       std::vector<std::string> users;
       std::string word;
@@ -116,8 +123,7 @@ class Checker {
         }
       }
       if (share.valid_users.empty()) share.valid_users = users;
-      if (share.valid_users != users)
-        Report(share.origin, "the options name other valid users than the share");
+      if (share.valid_users != users) Report(place, "the options name other valid users than the share");
       return true;
     }
     bool* field = option.name == "browseable"  ? &share.browseable
@@ -127,26 +133,25 @@ class Checker {
     if (field == nullptr) return false;
     const auto value = ParseBool(option.value);
     if (!value) {
-      Report(share.origin, fmt::format("the option '{}' is yes or no, not '{}'", option.name, option.value));
+      Report(place, fmt::format("the option '{}' is yes or no, not '{}'", option.name, option.value));
     } else if (*value != *field) {
-      Report(share.origin,
-             fmt::format("the option '{} = {}' contradicts the share", option.name, option.value));
+      Report(place, fmt::format("the option '{} = {}' contradicts the share", option.name, option.value));
     }
     return true;
   }
 
   void CheckUser(const UserSpec& user) {
-    if (!IsAccountName(user.name))
-      Report(user.origin, fmt::format("'{}' is no name for an account", user.name));
-    if (user.name == "root") Report(user.origin, "root is not for file sharing");
+    const std::string place = user.origin + ".name";
+    if (!IsAccountName(user.name)) Report(place, fmt::format("'{}' is no name for an account", user.name));
+    if (user.name == "root") Report(place, "root is not for file sharing");
     if (!user_names_.insert(user.name).second) {
-      Report(user.origin, fmt::format("the user '{}' is declared twice", user.name));
+      Report(place, fmt::format("the user '{}' is declared twice", user.name));
     }
     if (!user.absent) return;
     for (const ShareSpec& share : spec_.shares) {
       if (share.absent || std::count(share.valid_users.begin(), share.valid_users.end(), user.name) == 0)
         continue;
-      Report(user.origin,
+      Report(place,
              fmt::format("the user '{}' shall go, but the share '{}' names it", user.name, share.name));
     }
   }

@@ -15,7 +15,7 @@ namespace {
 constexpr char kPort[] = "445";  // SMB over TCP; the NetBIOS ports are for clients older than SMB2
 
 absl::Status Wrong(const std::vector<FieldViolation>& violations) {
-  std::string text = "the Samba part of the configuration cannot be brought about:";
+  std::string text = "what is wanted of Samba cannot be brought about:";
   for (const auto& violation : violations)
     text += fmt::format("\n  {}: {}", violation.field, violation.description);
   return WithViolations(WithReason(InvalidArgument("{}", text), {"INVALID_SAMBA_SPEC", {}}), violations);
@@ -181,6 +181,11 @@ absl::StatusOr<kit::Plan> SambaDomain::MakePlan(const kit::PlanInput& input) {
   question.removed_keys = input.removed_keys;
   question.paths = paths_;
   question.spec = std::move(spec);
+  if (const auto stay = SharesThatStay(question); !stay.empty()) {
+    std::string text = "shares stand on what is to go:";
+    for (const auto& share : stay) text += "\n  " + share.description;
+    return WithViolations(WithReason(FailedPrecondition("{}", text), {"PATH_IN_USE", {}}), stay);
+  }
   const SambaPlan samba = MakeSambaPlan(question);
   if (!samba.violations.empty()) return Wrong(samba.violations);
   PHX_RETURN_IF_ERROR(CheckAhead(samba, question.state));

@@ -139,14 +139,18 @@ v1::ZfsSpec ToProto(const ZfsSpec& spec) {
   return proto;
 }
 
-v1::Pool ToProto(const PoolState& pool, bool managed) {
+v1::Pool ToProto(const PoolState& pool, const std::map<std::string, std::string, std::less<>>& links,
+                 bool managed) {
   v1::Pool out;
   out.set_name("pools/" + pool.name);
   out.set_guid(pool.guid);
   out.set_health(pool.health);
   out.set_raid_level(RaidLevelOf(pool.layout));
   for (const auto& group : pool.layout) {
-    for (const auto& disk : group.disks) out.add_disks(disk);
+    for (const auto& disk : group.disks) {
+      const auto link = links.find(disk);
+      out.add_disks(link == links.end() ? disk : link->second);
+    }
   }
   out.set_size_bytes(pool.size_bytes);
   out.set_free_bytes(pool.free_bytes);
@@ -183,10 +187,12 @@ v1::Dataset ToProto(const DatasetState& dataset, bool managed) {
   }
   out.set_mounted(!dataset.mounted_at.empty());
   if (dataset.root) {
-    out.set_owner(std::to_string(dataset.root->uid));
-    out.set_group(std::to_string(dataset.root->gid));
-    out.set_mode(Octal(dataset.root->mode));
-    text += fmt::format("\n{} {} {}", out.owner(), out.group(), out.mode());
+    const DirectoryState& root = *dataset.root;
+    out.set_owner(dataset.owner.empty() ? std::to_string(root.uid) : dataset.owner);
+    out.set_group(dataset.group.empty() ? std::to_string(root.gid) : dataset.group);
+    out.set_mode(Octal(root.mode));
+    // Numbers: they are what the directory has, whoever bears them.
+    text += fmt::format("\n{} {} {}", root.uid, root.gid, out.mode());
   }
   if (dataset.type == "volume") {
     const std::string size = dataset.Value("volsize");
@@ -243,7 +249,7 @@ absl::StatusOr<std::string> ParseDatasetName(std::string_view name) {
   PHX_ASSIGN_OR_RETURN(const std::string segment, Strip(name, "datasets/", kForm));
   if (segment.find('/') != std::string::npos) return BadName(name, kForm, "write ~ for /");
   const std::string native = Swap(segment, '~', '/');
-  if (const std::string wrong = WrongDatasetName(native); !wrong.empty()) return BadName(name, kForm, wrong);
+  if (const std::string wrong = WrongListedName(native); !wrong.empty()) return BadName(name, kForm, wrong);
   return native;
 }
 

@@ -3,6 +3,7 @@
 
 #include <absl/status/statusor.h>
 
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -18,7 +19,9 @@ absl::StatusOr<ZfsSpec> ToSpec(const v1::ZfsSpec& proto);
 v1::ZfsSpec ToProto(const ZfsSpec& spec);
 
 // Resources; `managed`: Phoenix made it.
-v1::Pool ToProto(const PoolState& pool, bool managed);
+// `links`: see ZfsState. A disk without one is told by the kernel's path.
+v1::Pool ToProto(const PoolState& pool, const std::map<std::string, std::string, std::less<>>& links,
+                 bool managed);
 v1::Disk ToProto(const DiskState& disk);
 v1::Dataset ToProto(const DatasetState& dataset, bool managed);
 v1::Snapshot ToProto(const SnapshotState& snapshot);
@@ -26,7 +29,7 @@ v1::Snapshot ToProto(const SnapshotState& snapshot);
 absl::StatusOr<DatasetSpec> ToDatasetSpec(const v1::Dataset& dataset);
 
 // Resource names. "/" of a dataset is "~" in its name: datasets/quickOS~vm-disks. INVALID_ARGUMENT for
-// anything else.
+// anything else. A dataset's name may be one that could not be created: what is put away can be looked at.
 absl::StatusOr<std::string> ParsePoolName(std::string_view name);
 // Answers the path in /dev/disk/by-id.
 absl::StatusOr<std::string> ParseDiskName(std::string_view name);

@@ -2,6 +2,7 @@
 
 #include "services/kit/plan/keys.h"
 #include "services/zfs/api/zfs_convert.h"
+#include "services/zfs/domain/zfs_names.h"
 
 namespace phoenix::zfs {
 namespace {
@@ -49,12 +50,13 @@ grpc::ServerUnaryReactor* ZfsService::ListPools(grpc::CallbackServerContext* con
                                                 const v1::ListPoolsRequest* request,
                                                 v1::ListPoolsResponse* response) {
   return typed_.Read(context, "ListPools", [=, this](const Caller&) -> absl::Status {
-    PHX_ASSIGN_OR_RETURN(const ZfsState state, host_.Observe({.pools = true}));
+    PHX_ASSIGN_OR_RETURN(const ZfsState state, host_.Observe({.pools = true, .links = true}));
     PHX_ASSIGN_OR_RETURN(const kit::Ledger ledger, typed_.ReadLedger());
     std::vector<const PoolState*> pools;
     for (const auto& [name, pool] : state.pools) pools.push_back(&pool);
     return kit::FillPage(*request, *response, pools, [&](const PoolState* pool) {
-      *response->add_pools() = ToProto(*pool, kit::IsCreated(ledger, kit::Key("pool", pool->name)));
+      *response->add_pools() =
+          ToProto(*pool, state.links, kit::IsCreated(ledger, kit::Key("pool", pool->name)));
     });
   });
 }
@@ -63,11 +65,11 @@ grpc::ServerUnaryReactor* ZfsService::GetPool(grpc::CallbackServerContext* conte
                                               const v1::GetPoolRequest* request, v1::Pool* response) {
   return typed_.Read(context, "GetPool", [=, this](const Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const std::string name, ParsePoolName(request->name()));
-    PHX_ASSIGN_OR_RETURN(const ZfsState state, host_.Observe({.pools = true}));
+    PHX_ASSIGN_OR_RETURN(const ZfsState state, host_.Observe({.pools = true, .links = true}));
     PHX_ASSIGN_OR_RETURN(const kit::Ledger ledger, typed_.ReadLedger());
     const auto pool = state.pools.find(name);
     if (pool == state.pools.end()) return NotFound("there is no imported pool '{}'", name);
-    *response = ToProto(pool->second, kit::IsCreated(ledger, kit::Key("pool", name)));
+    *response = ToProto(pool->second, state.links, kit::IsCreated(ledger, kit::Key("pool", name)));
     return absl::OkStatus();
   });
 }
@@ -96,7 +98,7 @@ grpc::ServerUnaryReactor* ZfsService::GetDisk(grpc::CallbackServerContext* conte
 }
 
 absl::StatusOr<v1::Dataset> ZfsService::ReadDataset(const std::string& native_name) {
-  PHX_ASSIGN_OR_RETURN(const ZfsState state, host_.Observe({.datasets = {native_name}}));
+  PHX_ASSIGN_OR_RETURN(const ZfsState state, host_.Observe({.datasets = {native_name}, .owners = true}));
   PHX_ASSIGN_OR_RETURN(const kit::Ledger ledger, typed_.ReadLedger());
   const auto dataset = state.datasets.find(native_name);
   if (dataset == state.datasets.end()) return NotFound("there is no dataset '{}'", native_name);
@@ -107,7 +109,7 @@ grpc::ServerUnaryReactor* ZfsService::ListDatasets(grpc::CallbackServerContext* 
                                                    const v1::ListDatasetsRequest* request,
                                                    v1::ListDatasetsResponse* response) {
   return typed_.Read(context, "ListDatasets", [=, this](const Caller&) -> absl::Status {
-    ObserveRequest wanted{.all_datasets = request->pool().empty()};
+    ObserveRequest wanted{.all_datasets = request->pool().empty(), .owners = true};
     if (!request->pool().empty()) {
       wanted.datasets = {request->pool()};
       wanted.recursive = true;
@@ -136,11 +138,10 @@ grpc::ServerUnaryReactor* ZfsService::GetDataset(grpc::CallbackServerContext* co
 grpc::ServerUnaryReactor* ZfsService::CreateDataset(grpc::CallbackServerContext* context,
                                                     const v1::CreateDatasetRequest* request,
                                                     v1::Dataset* response) {
-  return typed_.Change(context, "CreateDataset", [=, this](const Caller&) -> absl::Status {
+  return typed_.Change(context, "CreateDataset", request, response, [=, this]() -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const DatasetSpec dataset, ToDatasetSpec(request->dataset()));
-    if (request->request_id().empty() && ReadDataset(dataset.name).ok()) {
-      return AlreadyExists("dataset '{}' is there already", dataset.name);
-    }
+    PHX_RETURN_IF_ERROR(typed_.RefuseExisting(*request, ReadDataset(dataset.name).status(),
+                                              fmt::format("dataset '{}'", dataset.name)));
     PHX_RETURN_IF_ERROR(typed_.Apply(Partial(dataset), *request).status());
     *response = request->dataset();
     if (request->validate_only()) return absl::OkStatus();
@@ -152,7 +153,7 @@ grpc::ServerUnaryReactor* ZfsService::CreateDataset(grpc::CallbackServerContext*
 grpc::ServerUnaryReactor* ZfsService::UpdateDataset(grpc::CallbackServerContext* context,
                                                     const v1::UpdateDatasetRequest* request,
                                                     v1::Dataset* response) {
-  return typed_.Change(context, "UpdateDataset", [=, this](const Caller&) -> absl::Status {
+  return typed_.Change(context, "UpdateDataset", request, response, [=, this]() -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const std::string name, ParseDatasetName(request->dataset().name()));
     PHX_ASSIGN_OR_RETURN(const v1::Dataset now, ReadDataset(name));
     PHX_RETURN_IF_ERROR(kit::CheckEtag(request->dataset().etag(), now.etag(), request->dataset().name()));
@@ -167,13 +168,25 @@ grpc::ServerUnaryReactor* ZfsService::UpdateDataset(grpc::CallbackServerContext*
 grpc::ServerUnaryReactor* ZfsService::DeleteDataset(grpc::CallbackServerContext* context,
                                                     const v1::DeleteDatasetRequest* request,
                                                     v1::Dataset* response) {
-  return typed_.Change(context, "DeleteDataset", [=, this](const Caller&) -> absl::Status {
+  return typed_.Change(context, "DeleteDataset", request, response, [=, this]() -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const std::string name, ParseDatasetName(request->name()));
     PHX_ASSIGN_OR_RETURN(*response, ReadDataset(name));
     PHX_RETURN_IF_ERROR(kit::CheckEtag(request->etag(), response->etag(), request->name()));
     DatasetSpec gone{.name = name, .presence = Presence::kAbsent, .origin = "name"};
-    return typed_.Apply(Partial(gone), *request).status();
+    PHX_RETURN_IF_ERROR(typed_.Apply(Partial(gone), *request).status());
+    if (request->validate_only()) return absl::OkStatus();
+    PHX_ASSIGN_OR_RETURN(*response, FindTrashed(PoolOf(name), response->guid()));
+    return absl::OkStatus();
   });
+}
+
+absl::StatusOr<v1::Dataset> ZfsService::FindTrashed(const std::string& pool, uint64_t guid) {
+  PHX_ASSIGN_OR_RETURN(const ZfsState state,
+                       host_.Observe({.datasets = {pool}, .recursive = true, .owners = true}));
+  for (const auto& [name, dataset] : state.datasets) {
+    if (dataset.guid == guid && IsAside(name, "trash")) return ToProto(dataset, /*managed=*/false);
+  }
+  return NotFound("the dataset was put into the trash of pool {}, and is not there any more", pool);
 }
 
 absl::StatusOr<v1::Snapshot> ZfsService::ReadSnapshot(const std::string& native_name) {
@@ -205,11 +218,10 @@ grpc::ServerUnaryReactor* ZfsService::ListSnapshots(grpc::CallbackServerContext*
 grpc::ServerUnaryReactor* ZfsService::CreateSnapshot(grpc::CallbackServerContext* context,
                                                      const v1::CreateSnapshotRequest* request,
                                                      v1::Snapshot* response) {
-  return typed_.Change(context, "CreateSnapshot", [=, this](const Caller&) -> absl::Status {
+  return typed_.Change(context, "CreateSnapshot", request, response, [=, this]() -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const std::string name, ParseSnapshotName(request->snapshot().name()));
-    if (request->request_id().empty() && ReadSnapshot(name).ok()) {
-      return AlreadyExists("snapshot '{}' is there already", name);
-    }
+    PHX_RETURN_IF_ERROR(
+        typed_.RefuseExisting(*request, ReadSnapshot(name).status(), fmt::format("snapshot '{}'", name)));
     PHX_RETURN_IF_ERROR(typed_.Apply(Partial(SnapshotSpec{.name = name}), *request).status());
     *response = request->snapshot();
     if (request->validate_only()) return absl::OkStatus();
@@ -221,7 +233,7 @@ grpc::ServerUnaryReactor* ZfsService::CreateSnapshot(grpc::CallbackServerContext
 grpc::ServerUnaryReactor* ZfsService::DeleteSnapshot(grpc::CallbackServerContext* context,
                                                      const v1::DeleteSnapshotRequest* request,
                                                      v1::Snapshot* response) {
-  return typed_.Change(context, "DeleteSnapshot", [=, this](const Caller&) -> absl::Status {
+  return typed_.Change(context, "DeleteSnapshot", request, response, [=, this]() -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const std::string name, ParseSnapshotName(request->name()));
     PHX_ASSIGN_OR_RETURN(*response, ReadSnapshot(name));
     return typed_.Apply(Partial(SnapshotSpec{.name = name, .presence = Presence::kAbsent}), *request)

@@ -12,8 +12,8 @@ namespace phoenix::zfs {
 class ZfsService final : public v1::ZfsService::CallbackService {
  public:
   // All must outlive this object.
-  ZfsService(ZfsHost& host, kit::Participant& participant, kit::Dispatcher& dispatcher)
-      : host_(host), typed_(participant, dispatcher, v1::ZfsService::service_full_name()) {}
+  ZfsService(ZfsHost& host, kit::TypedGround ground)
+      : host_(host), typed_(ground, v1::ZfsService::service_full_name()) {}
 
 #define PHX_ZFS_RPC(Name, Request, Response)                                                       \
   grpc::ServerUnaryReactor* Name(grpc::CallbackServerContext* context, const v1::Request* request, \
@@ -34,6 +34,8 @@ class ZfsService final : public v1::ZfsService::CallbackService {
 
  private:
   absl::StatusOr<v1::Dataset> ReadDataset(const std::string& native_name);
+  // By its GUID: its name there is made of the change's run.
+  absl::StatusOr<v1::Dataset> FindTrashed(const std::string& pool, uint64_t guid);
   absl::StatusOr<v1::Snapshot> ReadSnapshot(const std::string& native_name);
 
   ZfsHost& host_;

@@ -181,6 +181,7 @@ void CheckSpec(Planning& planning) {
     planning.coming_datasets.insert(dataset.name);
   }
   for (const auto& snapshot : planning.spec.snapshots) checker.Snapshot(snapshot);
+  planning.spec_is_wrong = !planning.violations.empty();
 }
 
 }  // namespace phoenix::zfs

@@ -64,6 +64,23 @@ std::string WrongSnapshotName(std::string_view name) {
   return WrongComponent(name.substr(at + 1));
 }
 
+std::string WrongListedName(std::string_view name) {
+  if (name.size() > kLongestName) return "is longer than 255 characters";
+  const std::string pool = PoolOf(name);
+  if (std::string wrong = WrongPoolName(pool); !wrong.empty()) return wrong;
+  const std::string rest = std::string(name.substr(pool.size())) + "/";
+  for (const char c : rest) {
+    if (std::isalnum(static_cast<unsigned char>(c)) == 0 &&
+        std::string_view("_.:-/ ").find(c) == std::string_view::npos) {
+      return fmt::format("'{}' may hold letters, digits, blanks and _ . : - only", name);
+    }
+  }
+  for (const std::string_view wrong : {"//", "/./", "/../"}) {
+    if (rest.find(wrong) != std::string::npos) return "has an empty component, . or ..";
+  }
+  return "";
+}
+
 std::string PoolOf(std::string_view dataset) {
   return std::string(dataset.substr(0, dataset.find_first_of("/@")));
 }

@@ -11,6 +11,9 @@ namespace phoenix::zfs {
 std::string WrongPoolName(std::string_view name);
 std::string WrongDatasetName(std::string_view name);
 std::string WrongSnapshotName(std::string_view name);
+// The same for a dataset that is only looked at: whatever ZFS lists, and what was put away below
+// pool/.phoenix.
+std::string WrongListedName(std::string_view name);
 
 // "quickOS" of "quickOS/a@s".
 std::string PoolOf(std::string_view dataset);

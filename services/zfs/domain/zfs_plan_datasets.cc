@@ -48,13 +48,13 @@ class DatasetPlanner {
   void Create() {
     const std::string parent = ParentOf(spec_.name);
     if (parent.empty()) {
-      planning_.Violate(At("name"), "pool {} is neither there nor declared", spec_.name);
+      planning_.Refuse(At("name"), "pool {} is neither there nor declared", spec_.name);
       return;
     }
     const bool parent_there = Find(parent) != nullptr;
     if (!parent_there && planning_.coming_datasets.count(parent) == 0) {
-      planning_.Violate(At("name"), "{} {} is neither there nor declared",
-                        parent.find('/') == std::string::npos ? "pool" : "parent dataset", parent);
+      planning_.Refuse(At("name"), "{} {} is neither there nor declared",
+                       parent.find('/') == std::string::npos ? "pool" : "parent dataset", parent);
       return;
     }
     CheckMountDirectory(planning_, At("properties.mountpoint"), spec_.name, mountpoint_);
@@ -99,14 +99,14 @@ class DatasetPlanner {
   void Update() {
     const bool volume = seen_->type == "volume";
     if (volume != (spec_.volume_size_bytes != 0)) {
-      planning_.Violate(At(), "{} exists as a {}, declared is a {}", spec_.name, seen_->type,
-                        volume ? "filesystem" : "volume");
+      planning_.Refuse(At(), "{} exists as a {}, declared is a {}", spec_.name, seen_->type,
+                       volume ? "filesystem" : "volume");
       return;
     }
     if (volume && !SameValue("volsize", seen_->Value("volsize"), std::to_string(spec_.volume_size_bytes))) {
-      planning_.Violate(At("volume_size_bytes"),
-                        "volume {} has {} bytes, declared are {}; volumes are not resized yet", spec_.name,
-                        seen_->Value("volsize"), spec_.volume_size_bytes);
+      planning_.Refuse(At("volume_size_bytes"),
+                       "volume {} has {} bytes, declared are {}; volumes are not resized yet", spec_.name,
+                       seen_->Value("volsize"), spec_.volume_size_bytes);
     }
     const bool created = planning_.Created("dataset", spec_.name, seen_->guid);
     const bool mounts_itself = SetProperties(created);
@@ -127,14 +127,14 @@ class DatasetPlanner {
       const PropertyRule* rule = FindProperty(name);
       if (rule != nullptr && rule->create_only) {
         if (!same) {
-          planning_.Violate(At("properties." + name),
-                            "{} of {} is {}, declared is {}; it can be given at creation only", name,
-                            spec_.name, before.value, value);
+          planning_.Refuse(At("properties." + name),
+                           "{} of {} is {}, declared is {}; it can be given at creation only", name,
+                           spec_.name, before.value, value);
         }
         continue;
       }
       if (now == seen_->properties.end() && rule != nullptr) {
-        planning_.Violate(At("properties." + name), "this node's ZFS does not know {}", name);
+        planning_.Refuse(At("properties." + name), "this node's ZFS does not know {}", name);
         continue;
       }
       // An equal value that comes from elsewhere would move with it: what is declared is set here. The mount
@@ -194,8 +194,8 @@ class DatasetPlanner {
     const RootWish root = Root();
     if (root.empty()) return;
     if (mountpoint_.empty()) {
-      planning_.Violate(At("owner"), "{} is not mounted, so its mount root cannot get owner, group or mode",
-                        spec_.name);
+      planning_.Refuse(At("owner"), "{} is not mounted, so its mount root cannot get owner, group or mode",
+                       spec_.name);
       return;
     }
     PlannedStep planned{.id = "root:" + spec_.name, .resource = spec_.name, .action = "set owner and mode"};
@@ -211,11 +211,11 @@ class DatasetPlanner {
 
   void Delete() {
     if (ParentOf(spec_.name).empty()) {
-      planning_.Violate(At(), "{} is a pool; pools are not removed this way", spec_.name);
+      planning_.Refuse(At(), "{} is a pool; pools are not removed this way", spec_.name);
       return;
     }
     if (!planning_.Created("dataset", spec_.name, seen_->guid)) {
-      planning_.Violate(At(), "{} was not created by Phoenix, so Phoenix does not remove it", spec_.name);
+      planning_.Refuse(At(), "{} was not created by Phoenix, so Phoenix does not remove it", spec_.name);
       return;
     }
     if (planning_.HoldsRecord(spec_.name)) RefuseRecord(At());
@@ -224,7 +224,7 @@ class DatasetPlanner {
       const auto declared = std::find_if(planning_.spec.datasets.begin(), planning_.spec.datasets.end(),
                                          [&](const DatasetSpec& other) { return other.name == name; });
       if (declared == planning_.spec.datasets.end() || declared->presence != Presence::kAbsent) {
-        planning_.Violate(At(), "{} holds {}, which is not wanted gone", spec_.name, name);
+        planning_.Refuse(At(), "{} holds {}, which is not wanted gone", spec_.name, name);
       }
     }
     PlannedStep planned{
@@ -311,10 +311,10 @@ void CheckMountDirectory(Planning& planning, const std::string& place, std::stri
   if (mountpoint.empty() || path == planning.seen.paths.end()) return;
   const auto& entries = path->second.entries;
   if (path->second.mount_point) {
-    planning.Violate(place, "something else is mounted at {}", mountpoint);
+    planning.Refuse(place, "something else is mounted at {}", mountpoint);
   } else if (!entries.empty()) {
-    planning.Violate(place, "directory {} is not empty (it holds {}{}); mounting {} there would hide that",
-                     mountpoint, entries[0], entries.size() > 1 ? " and more" : "", name);
+    planning.Refuse(place, "directory {} is not empty (it holds {}{}); mounting {} there would hide that",
+                    mountpoint, entries[0], entries.size() > 1 ? " and more" : "", name);
   }
 }
 

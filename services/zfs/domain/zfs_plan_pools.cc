@@ -30,15 +30,15 @@ class PoolPlanner {
     const std::string& path = pool_.disks[index];
     const auto disk = planning_.seen.disks.find(path);
     if (disk != planning_.seen.disks.end()) return disk->second.device_path;
-    planning_.Violate(At(fmt::format("disks[{}]", index)), "disk {} is not present on this node", path);
+    planning_.Refuse(At(fmt::format("disks[{}]", index)), "disk {} is not present on this node", path);
     return "";
   }
 
   // An existing pool is never skipped and never made again: what differs is said.
   void Compare(const PoolState& seen) {
     if (seen.health == "SUSPENDED" || seen.health == "UNAVAIL") {
-      planning_.Violate(At("name"), "pool {} is {}: nothing can be changed in it until its disks are back",
-                        pool_.name, seen.health);
+      planning_.Refuse(At("name"), "pool {} is {}: nothing can be changed in it until its disks are back",
+                       pool_.name, seen.health);
       return;
     }
     if (seen.health != "ONLINE") planning_.Warn(pool_.name, "pool {} is {}", pool_.name, seen.health);
@@ -68,7 +68,7 @@ class PoolPlanner {
       for (auto& disk : group.disks) disk = planning_.seen.disks.find(disk)->second.device_path;
     }
     if (const std::string why = ExplainDifference(*wanted, seen.layout); !why.empty()) {
-      planning_.Violate(
+      planning_.Refuse(
           At("disks"),
           "pool {} exists and is not what is declared: {}. Phoenix neither skips this nor makes the pool "
           "again; declare what is there, or change the pool by hand",
@@ -79,16 +79,15 @@ class PoolPlanner {
   void Create() {
     for (const auto& exported : planning_.seen.exported) {
       if (exported.name != pool_.name) continue;
-      planning_.Violate(
-          At("name"),
-          "a pool {} (GUID {}) is there but exported; import it with `zpool import {}`, or name "
-          "another pool",
-          pool_.name, exported.guid, pool_.name);
+      planning_.Refuse(At("name"),
+                       "a pool {} (GUID {}) is there but exported; import it with `zpool import {}`, or name "
+                       "another pool",
+                       pool_.name, exported.guid, pool_.name);
       return;
     }
     if (pool_.disks.empty()) {
-      planning_.Violate(At("disks"), "pool {} is not there, and no disks are declared to make it of",
-                        pool_.name);
+      planning_.Refuse(At("disks"), "pool {} is not there, and no disks are declared to make it of",
+                       pool_.name);
       return;
     }
     CheckDisks();
@@ -108,8 +107,8 @@ class PoolPlanner {
       const std::string field = At(fmt::format("disks[{}]", i));
       const auto [first, fresh] = devices.emplace(device, i);
       if (!fresh) {
-        planning_.Violate(field, "{} is the same disk as {} ({})", pool_.disks[i], pool_.disks[first->second],
-                          device);
+        planning_.Refuse(field, "{} is the same disk as {} ({})", pool_.disks[i], pool_.disks[first->second],
+                         device);
         continue;
       }
       CheckDisk(field, planning_.seen.disks.find(pool_.disks[i])->second);
@@ -118,12 +117,12 @@ class PoolPlanner {
 
   void CheckDisk(const std::string& field, const DiskState& disk) {
     if (!disk.member_of.empty()) {
-      planning_.Violate(field, "disk {} ({}) is a member of the imported pool {}", disk.path,
-                        disk.device_path, disk.member_of);
+      planning_.Refuse(field, "disk {} ({}) is a member of the imported pool {}", disk.path, disk.device_path,
+                       disk.member_of);
       return;
     }
     if (!disk.in_use.empty()) {
-      planning_.Violate(field, "disk {} ({}) is in use: {}", disk.path, disk.device_path, disk.in_use);
+      planning_.Refuse(field, "disk {} ({}) is in use: {}", disk.path, disk.device_path, disk.in_use);
       return;
     }
     if (disk.findings.empty()) return;
@@ -135,7 +134,7 @@ class PoolPlanner {
       wiped_ += fmt::format("{}{} ({})", wiped_.empty() ? "" : ", ", disk.path, found);
       return;
     }
-    planning_.Violate(
+    planning_.Refuse(
         field, "disk {} is not blank, and {} mode wipes nothing. Found: {}", disk.path,
         planning_.spec.mode == Mode::kSafe ? "safe" : "interactive (approvals are not available yet)", found);
   }

@@ -262,9 +262,9 @@ void PlanArc(Planning& planning) {
     return;
   }
   if (arc.memory_bytes != 0 && wanted >= arc.memory_bytes) {
-    planning.Violate("zfs.arc_max",
-                     "{} bytes are not less than this node's memory of {} bytes; ZFS would ignore the limit",
-                     wanted, arc.memory_bytes);
+    planning.Refuse("zfs.arc_max",
+                    "{} bytes are not less than this node's memory of {} bytes; ZFS would ignore the limit",
+                    wanted, arc.memory_bytes);
     return;
   }
   for (const auto& [path, value] : arc.elsewhere) {
@@ -305,7 +305,7 @@ void PlanSnapshots(Planning& planning) {
       if (there) continue;
       const bool dataset_there = planning.seen.datasets.count(dataset) != 0;
       if (!dataset_there && planning.coming_datasets.count(dataset) == 0) {
-        planning.Violate(place, "dataset {} is neither there nor declared", dataset);
+        planning.Refuse(place, "dataset {} is neither there nor declared", dataset);
         continue;
       }
       planned.action = "create snapshot";
@@ -317,13 +317,12 @@ void PlanSnapshots(Planning& planning) {
     } else {
       if (!there) continue;
       if (!planning.Created("snapshot", snapshot.name, seen->second.guid)) {
-        planning.Violate(place, "{} was not created by Phoenix, so Phoenix does not remove it",
-                         snapshot.name);
+        planning.Refuse(place, "{} was not created by Phoenix, so Phoenix does not remove it", snapshot.name);
         continue;
       }
       if (seen->second.holds != 0 || !seen->second.clones.empty()) {
-        planning.Violate(place, "{} is {}", snapshot.name,
-                         seen->second.holds != 0 ? "held" : "the origin of " + seen->second.clones[0]);
+        planning.Refuse(place, "{} is {}", snapshot.name,
+                        seen->second.holds != 0 ? "held" : "the origin of " + seen->second.clones[0]);
         continue;
       }
       planned.action = "delete snapshot";
@@ -384,12 +383,13 @@ absl::StatusOr<ZfsPlan> MakePlan(const ZfsSpec& spec, const ZfsState& seen, cons
   PlanSnapshots(planning);
   PlanArc(planning);
   if (!planning.violations.empty()) {
-    std::string text = "the ZFS part of the configuration cannot be brought about:";
+    std::string text = "what is wanted of ZFS cannot be brought about:";
     for (const auto& violation : planning.violations) {
       text += fmt::format("\n  {}: {}", violation.field, violation.description);
     }
-    return WithViolations(WithReason(InvalidArgument("{}", text), {"ZFS_SPEC_REFUSED", {}}),
-                          planning.violations);
+    const absl::Status refused =
+        planning.spec_is_wrong ? InvalidArgument("{}", text) : FailedPrecondition("{}", text);
+    return WithViolations(WithReason(refused, {"ZFS_SPEC_REFUSED", {}}), planning.violations);
   }
   if (!spec.partial) {
     NoteOrphans(planning);

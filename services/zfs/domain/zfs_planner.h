@@ -71,8 +71,9 @@ ObserveRequest FirstLook(const ZfsSpec& spec);
 // them.
 ObserveRequest SecondLook(const ZfsSpec& spec, const ZfsState& seen);
 
-// INVALID_ARGUMENT with one violation per problem, all at once, each at its place in the configuration.
-// FAILED_PRECONDITION where the node's record is blank although its pools carry marks of runs.
+// INVALID_ARGUMENT with one violation per problem, all at once, each at its place in the configuration;
+// FAILED_PRECONDITION where only the node's state stands against what is wanted, or where its record is blank
+// although its pools carry marks of runs.
 absl::StatusOr<ZfsPlan> MakePlan(const ZfsSpec& spec, const ZfsState& seen, const Ownership& owned);
 
 // The smallest limit that ZFS honours.

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/status/errors.h"
+#include "services/zfs/domain/zfs_names.h"
 
 namespace phoenix::zfs {
 namespace {
@@ -65,8 +66,8 @@ ZfsPlan Planned(const ZfsSpec& spec, const ZfsState& seen = Seen(), const Owners
 std::vector<std::string> Refusals(const ZfsSpec& spec, const ZfsState& seen = Seen(),
                                   const Ownership& owned = {}) {
   const auto plan = MakePlan(spec, seen, owned);
-  EXPECT_FALSE(plan.ok());
-  EXPECT_EQ(plan.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_TRUE(absl::IsInvalidArgument(plan.status()) || absl::IsFailedPrecondition(plan.status()))
+      << plan.status();
   std::vector<std::string> texts;
   for (const auto& violation : ViolationsOf(plan.status())) {
     texts.push_back(violation.field + ": " + violation.description);
@@ -418,6 +419,40 @@ TEST(Fingerprint, DoesNotMoveByItself) {
   EXPECT_EQ(Planned(spec, seen).fingerprint_text, before);
   seen.datasets["tank/data"].properties["quota"].value = "1";
   EXPECT_NE(Planned(spec, seen).fingerprint_text, before);
+}
+
+TEST(Codes, TellAWrongSpecFromAStateThatStandsAgainstIt) {
+  ZfsState seen = Seen();
+  seen.datasets["fast"] = {.name = "fast", .type = "filesystem", .guid = 1};
+  seen.datasets["fast/a"] = {.name = "fast/a", .type = "filesystem", .guid = 2};
+  seen.datasets["fast/a/b"] = {.name = "fast/a/b", .type = "filesystem", .guid = 3};
+  const auto code = [&](const DatasetSpec& dataset) {
+    return MakePlan(ZfsSpec{.datasets = {dataset}, .partial = true}, seen,
+                    Ownership{{{"dataset:fast/a", "2"}, {"dataset:fast/a/b", "3"}}})
+        .status()
+        .code();
+  };
+  using Code = absl::StatusCode;
+  EXPECT_EQ(code({.name = "fast/a/b", .presence = Presence::kAbsent}), Code::kOk);
+  EXPECT_EQ(code({.name = "fast/a", .presence = Presence::kAbsent}), Code::kFailedPrecondition)
+      << "it holds fast/a/b";
+  EXPECT_EQ(code({.name = "fast", .presence = Presence::kAbsent}), Code::kFailedPrecondition)
+      << "it is a pool";
+  EXPECT_EQ(code({.name = "fast/no/parent"}), Code::kFailedPrecondition);
+  EXPECT_EQ(code({.name = "fast/c", .mode = "999"}), Code::kInvalidArgument);
+}
+
+TEST(Names, WhatIsListedCanBeLookedAtThoughNotMade) {
+  const std::string trashed = AsideName(TrashOf("fast/a/b", "7f1c"), "fast/a/b");
+  EXPECT_NE(WrongDatasetName(trashed), "");
+  for (const std::string& name : {trashed, std::string("fast"), std::string("fast/.phoenix"),
+                                  std::string("fast/_a b"), std::string("rpool/ROOT/pve-1")}) {
+    EXPECT_EQ(WrongListedName(name), "") << name;
+  }
+  for (const char* name :
+       {"", "-fast", "/fast", "fast/", "fast//a", "fast/../a", "fast/a@s", "fast/a\nb", "fast/%recv"}) {
+    EXPECT_NE(WrongListedName(name), "") << name;
+  }
 }
 
 }  // namespace

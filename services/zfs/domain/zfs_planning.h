@@ -38,6 +38,7 @@ struct Planning {
   MountPoints mounts;
   ZfsPlan plan;
   std::vector<FieldViolation> violations;
+  bool spec_is_wrong = false;
   // Pools and datasets that will be there once the steps so far are done.
   std::set<std::string, std::less<>> coming_pools, coming_datasets;
   // What is wanted but in error: what depends on it is not reported again.
@@ -45,6 +46,12 @@ struct Planning {
 
   template <class... Args>
   void Violate(const std::string& field, fmt::format_string<Args...> format, Args&&... args) {
+    violations.push_back({field, fmt::format(format, std::forward<Args>(args)...)});
+    spec_is_wrong = true;
+  }
+  // The same for a wish that nothing is wrong with but for the state that the node is in.
+  template <class... Args>
+  void Refuse(const std::string& field, fmt::format_string<Args...> format, Args&&... args) {
     violations.push_back({field, fmt::format(format, std::forward<Args>(args)...)});
   }
   template <class... Args>

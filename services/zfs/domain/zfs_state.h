@@ -34,6 +34,8 @@ struct DatasetState {
   std::string mounted_at;
   // The mount root's inode, where it is mounted.
   std::optional<DirectoryState> root;
+  // The names of its owner and group, where they were asked for and the node has them.
+  std::string owner, group;
 
   // "" for an unknown property.
   std::string Value(std::string_view property) const {
@@ -138,6 +140,8 @@ struct ObserveRequest {
   std::vector<std::string> paths;
   std::vector<std::string> first_files;    // mount points
   std::vector<std::string> users, groups;  // names
+  bool owners = false;                     // the names of the datasets' owners and groups
+  bool links = false;                      // the links of all disks, with `pools` or `disks`
   bool arc = false;
 };
 
@@ -151,6 +155,8 @@ struct ZfsState {
   // The first entry below a mount root that is no directory: (mount point, path); for what was asked.
   std::map<std::string, std::string, std::less<>> first_files;
   std::map<std::string, uint32_t, std::less<>> users, groups;  // those asked for that exist
+  // The kernel's whole disks by the names that stay: "/dev/nvme0n1" to "/dev/disk/by-id/…".
+  std::map<std::string, std::string, std::less<>> links;
   ArcState arc;
 };
 

@@ -40,13 +40,6 @@ absl::StatusOr<std::string> Listing(const Command& command, const absl::StatusOr
   return ExitStatus(command, *result);
 }
 
-// Links that name a disk by its model and serial come before those that name it by a number only.
-bool IsPlainLink(const std::string& name) {
-  return !name.starts_with("wwn-") && !name.starts_with("nvme-eui.") && !name.starts_with("nvme-nvme.") &&
-         !name.starts_with("scsi-3") && !name.starts_with("dm-") && !name.starts_with("md-") &&
-         !name.starts_with("lvm-");
-}
-
 template <class Entry, class Lookup>
 absl::StatusOr<std::optional<uint32_t>> LookUp(const std::string& name, Lookup lookup, uint32_t Entry::* id) {
   Entry entry{};
@@ -58,6 +51,16 @@ absl::StatusOr<std::optional<uint32_t>> LookUp(const std::string& name, Lookup l
     return ErrnoStatus(error, "look up " + name);
   }
   return found == nullptr ? std::nullopt : std::optional<uint32_t>(found->*id);
+}
+
+// "" where nobody has the number; a name is a convenience here, so that trouble counts as none.
+template <class Entry, class Lookup>
+std::string NameOf(uint32_t number, Lookup lookup, char* Entry::* name) {
+  Entry entry{};
+  Entry* found = nullptr;
+  std::vector<char> buffer(65536);
+  (void)lookup(number, &entry, buffer.data(), buffer.size(), &found);
+  return found == nullptr ? "" : found->*name;
 }
 
 }  // namespace
@@ -140,6 +143,9 @@ absl::StatusOr<ZfsState> ZfsCli::Observe(const ObserveRequest& request) {
   const bool look_for_exported =
       std::any_of(request.wanted_pools.begin(), request.wanted_pools.end(),
                   [&](const std::string& wanted) { return state.pools.count(wanted) == 0; });
+  if (request.links) {
+    PHX_ASSIGN_OR_RETURN(state.links, Links());
+  }
   if (pools) PHX_RETURN_IF_ERROR(AddDisks(request, devices, look_for_exported, state));
   if (datasets || request.arc || !request.paths.empty()) {
     PHX_ASSIGN_OR_RETURN(const auto mounts, Mounts());
@@ -152,6 +158,17 @@ absl::StatusOr<ZfsState> ZfsCli::Observe(const ObserveRequest& request) {
   }
   PHX_RETURN_IF_ERROR(AddNames(request, state));
   return state;
+}
+
+absl::StatusOr<std::map<std::string, std::string, std::less<>>> ZfsCli::Links() {
+  PHX_ASSIGN_OR_RETURN(const auto names, files_.List(kById));
+  std::vector<std::pair<std::string, std::string>> links;
+  for (const auto& name : names) {
+    const std::string link = fmt::format("{}/{}", kById, name);
+    PHX_ASSIGN_OR_RETURN(const auto device, ResolveLink(link));
+    if (device) links.emplace_back(link, *device);
+  }
+  return BestLinks(links);
 }
 
 absl::Status ZfsCli::AddMounts(const ObserveRequest& request, const std::vector<Mount>& mounts,
@@ -183,16 +200,8 @@ absl::Status ZfsCli::AddDisks(const ObserveRequest& request, const std::vector<B
   std::vector<std::string> paths = request.disks;
   if (paths.size() == 1 && paths[0] == "*") {
     paths.clear();
-    PHX_ASSIGN_OR_RETURN(const auto links, files_.List(kById));
-    std::map<std::string, std::string> best;
-    for (const bool plain : {true, false}) {
-      for (const auto& link : links) {
-        if (IsPlainLink(link) != plain || link.find("-part") != std::string::npos) continue;
-        PHX_ASSIGN_OR_RETURN(const auto device, ResolveLink(fmt::format("{}/{}", kById, link)));
-        if (device) best.emplace(*device, fmt::format("{}/{}", kById, link));
-      }
-    }
-    for (const auto& [device, path] : best) paths.push_back(path);
+    PHX_ASSIGN_OR_RETURN(const auto links, Links());
+    for (const auto& [device, path] : links) paths.push_back(path);
   }
   std::map<std::string, std::vector<const BlockDevice*>> to_probe;  // by path
   for (const auto& path : paths) {
@@ -313,6 +322,12 @@ absl::Status ZfsCli::AddNames(const ObserveRequest& request, ZfsState& state) {
   for (const auto& name : request.groups) {
     PHX_ASSIGN_OR_RETURN(const auto id, LookUp<group>(name, ::getgrnam_r, &group::gr_gid));
     if (id) state.groups[name] = *id;
+  }
+  if (!request.owners) return absl::OkStatus();
+  for (auto& [name, dataset] : state.datasets) {
+    if (!dataset.root) continue;
+    dataset.owner = NameOf<passwd>(dataset.root->uid, ::getpwuid_r, &passwd::pw_name);
+    dataset.group = NameOf<group>(dataset.root->gid, ::getgrgid_r, &group::gr_name);
   }
   return absl::OkStatus();
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 namespace phoenix::zfs {
 namespace {
@@ -30,7 +31,25 @@ std::string StateOf(const DiskLabel& label) {
   }
 }
 
+bool IsPlain(std::string_view link) {
+  link.remove_prefix(link.rfind('/') + 1);
+  constexpr std::string_view kNumbers[] = {"wwn-", "nvme-eui.", "nvme-nvme.", "scsi-3", "dm-", "md-", "lvm-"};
+  return std::none_of(std::begin(kNumbers), std::end(kNumbers),
+                      [&](std::string_view number) { return link.starts_with(number); });
+}
+
 }  // namespace
+
+std::map<std::string, std::string, std::less<>> BestLinks(
+    const std::vector<std::pair<std::string, std::string>>& links) {
+  std::map<std::string, std::string, std::less<>> best;
+  for (const bool plain : {true, false}) {
+    for (const auto& [link, device] : links) {
+      if (IsPlain(link) == plain && link.find("-part") == std::string::npos) best.emplace(device, link);
+    }
+  }
+  return best;
+}
 
 std::vector<const BlockDevice*> DevicesOf(const std::vector<BlockDevice>& all, const std::string& disk) {
   std::vector<const BlockDevice*> devices;

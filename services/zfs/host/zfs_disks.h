@@ -26,6 +26,10 @@ std::vector<const BlockDevice*> DevicesOf(const std::vector<BlockDevice>& all, c
 std::string UseOf(const std::vector<const BlockDevice*>& devices);
 // The findings; empty for a disk that is blank to every probe.
 std::vector<Finding> Findings(const std::vector<const BlockDevice*>& devices, const DiskProbes& probes);
+// Of (link, device) pairs the best link of each whole disk, by device: one that names the disk by model and
+// serial comes before one that names it by a number only.
+std::map<std::string, std::string, std::less<>> BestLinks(
+    const std::vector<std::pair<std::string, std::string>>& links);
 // Adds what `zpool import` found on the disk, where no label said so.
 void AddExported(const std::vector<const BlockDevice*>& devices, const std::string& path,
                  const std::vector<ExportedPool>& exported, std::vector<Finding>& findings);

@@ -256,5 +256,19 @@ TEST(Findings, ATableWithOthersPartitionsIsNotResidue) {
   EXPECT_FALSE(Findings({&disk, &zfs, &other}, probes)[0].zfs_partition);
 }
 
+TEST(BestLinks, NameADiskByModelAndSerialWhereTheyCan) {
+  const std::string by_id = "/dev/disk/by-id/";
+  const auto links = BestLinks({{by_id + "nvme-QEMU_NVMe_Ctrl_S1A", "/dev/nvme0n1"},
+                                {by_id + "nvme-QEMU_NVMe_Ctrl_S1A-part1", "/dev/nvme0n1p1"},
+                                {by_id + "nvme-eui.0001", "/dev/nvme0n1"},
+                                {by_id + "scsi-SATA_disk_1", "/dev/sda"},
+                                {by_id + "wwn-0x5000", "/dev/sda"},
+                                {by_id + "wwn-0x5001", "/dev/sdb"}});
+  EXPECT_THAT(links,
+              ::testing::ElementsAre(::testing::Pair("/dev/nvme0n1", by_id + "nvme-QEMU_NVMe_Ctrl_S1A"),
+                                     ::testing::Pair("/dev/sda", by_id + "scsi-SATA_disk_1"),
+                                     ::testing::Pair("/dev/sdb", by_id + "wwn-0x5001")));
+}
+
 }  // namespace
 }  // namespace phoenix::zfs

@@ -15,6 +15,7 @@ namespace {
 
 using nlohmann::json;
 
+constexpr int64_t kFirstSnapshotTime = 1'700'000'000;
 constexpr uint64_t kMemoryBytes = uint64_t{64} << 30;
 
 Finding FindingOf(const json& value) {
@@ -49,6 +50,11 @@ class Observer {
     for (const auto& name : request_.groups) {
       PHX_ASSIGN_OR_RETURN(const auto group, world_.Get("group", name));
       if (group) state.groups[name] = (*group)["gid"].get<uint32_t>();
+    }
+    if (request_.owners) PHX_RETURN_IF_ERROR(Owners(state));
+    if (request_.links) {
+      PHX_ASSIGN_OR_RETURN(const auto disks, world_.List("disk"));
+      for (const auto& [path, disk] : disks) state.links.emplace(disk["device"], path);
     }
     return request_.arc ? Arc(state) : absl::OkStatus();
   }
@@ -118,6 +124,8 @@ class Observer {
                                      [&](const std::string& wanted) { return IsBelow(dataset, wanted); });
       if (!asked) continue;
       SnapshotState snapshot{.name = name, .guid = value["guid"].get<uint64_t>()};
+      // A second of its own for each, in their order.
+      snapshot.creation_seconds = kFirstSnapshotTime + value["guid"].get<int64_t>();
       snapshot.holds = value["holds"].get<uint64_t>();
       snapshot.clones = value["clones"].get<std::vector<std::string>>();
       snapshot.run = value["local"].value(std::string(kRunMark), "");
@@ -166,6 +174,20 @@ class Observer {
     for (const auto& [name, value] : datasets)
       seen.mount_point = seen.mount_point || value["mounted"] == path;
     state.paths[path] = std::move(seen);
+    return absl::OkStatus();
+  }
+
+  absl::Status Owners(ZfsState& state) {
+    std::map<uint32_t, std::string> users = {{0, "root"}}, groups = {{0, "root"}};
+    PHX_ASSIGN_OR_RETURN(const auto all_users, world_.List("user"));
+    for (const auto& [name, user] : all_users) users.emplace(user["uid"].get<uint32_t>(), name);
+    PHX_ASSIGN_OR_RETURN(const auto all_groups, world_.List("group"));
+    for (const auto& [name, group] : all_groups) groups.emplace(group["gid"].get<uint32_t>(), name);
+    for (auto& [name, dataset] : state.datasets) {
+      if (!dataset.root) continue;
+      dataset.owner = users[dataset.root->uid];
+      dataset.group = groups[dataset.root->gid];
+    }
     return absl::OkStatus();
   }
 

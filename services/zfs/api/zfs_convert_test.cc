@@ -1,0 +1,49 @@
+#include "services/zfs/api/zfs_convert.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/status/errors.h"
+
+namespace phoenix::zfs {
+namespace {
+
+using ::testing::ElementsAre;
+
+TEST(ZfsConvert, APoolsDisksAreToldByTheNamesThatStay) {
+  PoolState pool{.name = "fast"};
+  pool.layout = {{"mirror", {"/dev/nvme0n1", "/dev/nvme1n1"}}};
+  const v1::Pool proto = ToProto(pool, {{"/dev/nvme0n1", "/dev/disk/by-id/nvme-A"}}, true);
+  EXPECT_THAT(proto.disks(), ElementsAre("/dev/disk/by-id/nvme-A", "/dev/nvme1n1"));
+}
+
+TEST(ZfsConvert, OwnersAreToldByNameWhereTheyHaveOne) {
+  DatasetState dataset{.name = "fast/a", .type = "filesystem"};
+  dataset.root = DirectoryState{1000, 1001, 02770};
+  const v1::Dataset nameless = ToProto(dataset, true);
+  EXPECT_EQ(nameless.owner(), "1000");
+  EXPECT_EQ(nameless.group(), "1001");
+  EXPECT_EQ(nameless.mode(), "2770");
+  dataset.owner = "heads";
+  dataset.group = "staff";
+  const v1::Dataset named = ToProto(dataset, true);
+  EXPECT_EQ(named.owner(), "heads");
+  EXPECT_EQ(named.group(), "staff");
+  EXPECT_EQ(named.etag(), nameless.etag()) << "the directory is the same";
+  // What is answered can be sent back.
+  const auto spec = ToDatasetSpec(named);
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  EXPECT_EQ(spec->owner, "heads");
+}
+
+TEST(ZfsConvert, ATrashedDatasetHasAName) {
+  const std::string native = "fast/.phoenix/trash/7f1c/a:b";
+  EXPECT_EQ(*ParseDatasetName(DatasetName(native)), native);
+  for (const char* name :
+       {"", "datasets/", "datasets/-a", "datasets/fast/a", "datasets/fast~a@s", "pools/fast"}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(ParseDatasetName(name).status())) << name;
+  }
+}
+
+}  // namespace
+}  // namespace phoenix::zfs
