@@ -250,6 +250,19 @@ class DeleteDatasetTest(TypedTest):
 
 
 class ResourcesTest(TypedTest):
+    def test_a_volume_is_updated_like_a_file_system(self):
+        made = self.ask("Zfs", "CreateDataset", {"dataset": {"name": "datasets/quickOS~volume", "volumeSizeBytes": 1 << 30}})
+        self.assertEqual((made["type"], made["volumeSizeBytes"]), ("volume", str(1 << 30)))
+        for request in ({"dataset": {"name": made["name"], "properties": {"compression": {"value": "zstd"}}}},
+                        {"dataset": {"name": made["name"], "properties": {"compression": {"value": "lz4"}}},
+                         "updateMask": "properties.compression"}):
+            changed = self.ask("Zfs", "UpdateDataset", request)
+            self.assertEqual(changed["properties"]["compression"]["value"],
+                             request["dataset"]["properties"]["compression"]["value"])
+            self.assertEqual(changed["volumeSizeBytes"], made["volumeSizeBytes"])
+        error = self.refusal("Zfs", "UpdateDataset", {"dataset": {"name": made["name"], "volumeSizeBytes": 1 << 31}})
+        self.assertEqual((error.code, error.fields), ("failed_precondition", ["dataset.volume_size_bytes"]))
+
     def test_owners_are_named_and_numbers_stay_where_nobody_is(self):
         found = self.ask("Zfs", "GetDataset", {"name": "datasets/quickOS~shared-prod-data"})
         self.assertEqual((found["owner"], found["group"]), ("root", "heads"))

@@ -1,5 +1,7 @@
 #include "services/kit/plan/keys.h"
 
+#include <algorithm>
+
 namespace phoenix::kit {
 
 std::string Key(std::string_view kind, std::string_view name) {
@@ -21,6 +23,11 @@ bool Satisfies(std::string_view provided, std::string_view required) {
   if (KindOf(provided) != "path" || KindOf(required) != "path") return false;
   if (!required.starts_with(provided)) return false;
   return provided.ends_with('/') || required[provided.size()] == '/';
+}
+
+bool SatisfiedBy(const std::vector<std::string>& provided, std::string_view required) {
+  return std::any_of(provided.begin(), provided.end(),
+                     [&](const std::string& key) { return Satisfies(key, required); });
 }
 
 }  // namespace phoenix::kit

@@ -6,6 +6,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace phoenix::kit {
 
@@ -17,6 +18,9 @@ std::string_view NameOf(std::string_view key);
 // paths the provided one or anything below it, component by component (path:/a provides path:/a/b, not
 // path:/ab).
 bool Satisfies(std::string_view provided, std::string_view required);
+
+// True when one of the keys does.
+bool SatisfiedBy(const std::vector<std::string>& provided, std::string_view required);
 
 // How specific a provider is: of several that satisfy a path the longest is the one (the next mount below
 // hides the others).

@@ -39,11 +39,6 @@ std::vector<size_t> ProvidersOf(const std::vector<PlacedStep>& steps, const std:
   return providers;
 }
 
-bool Removes(const Step& step, const std::string& key) {
-  return std::any_of(step.removes.begin(), step.removes.end(),
-                     [&](const std::string& removed) { return Satisfies(removed, key); });
-}
-
 // Depth-first topological order that keeps the given order where it can.
 class Sorter {
  public:
@@ -84,7 +79,7 @@ std::vector<std::vector<size_t>> Dependencies(const std::vector<PlacedStep>& ste
       }
       for (size_t remover = 0; remover < steps.size(); ++remover) {
         if (remover == i || steps[remover].node != steps[i].node) continue;
-        if (Removes(*steps[remover].step, requirement.key)) before[remover].insert(i);
+        if (SatisfiedBy(steps[remover].step->removes, requirement.key)) before[remover].insert(i);
       }
     }
   }
@@ -113,7 +108,7 @@ absl::StatusOr<Order> DeriveOrder(const std::vector<PlacedStep>& steps,
       for (const PlacedStep& remover : steps) {
         if (remover.step == placed.step || remover.node != placed.node || !placed.step->removes.empty())
           continue;
-        if (!Removes(*remover.step, requirement.key)) continue;
+        if (!SatisfiedBy(remover.step->removes, requirement.key)) continue;
         problems.push_back(
             {RequirementsOf(placed), fmt::format("{} needs {}, which «{}» takes away", NameOfStep(placed),
                                                  requirement.key, NameOfStep(remover))});

@@ -83,10 +83,7 @@ absl::Status CheckRemovedPaths(const kit::PlanInput& input, const NfsSpec& spec,
   std::vector<FieldViolation> problems;
   std::set<std::string> told;
   const auto check = [&](const std::string& path, std::string_view by, std::string_view way_out) {
-    const std::string key = kit::Key("path", path);
-    const bool goes = std::any_of(input.removed_keys.begin(), input.removed_keys.end(),
-                                  [&](const std::string& removed) { return kit::Satisfies(removed, key); });
-    if (!goes || !told.insert(path).second) return;
+    if (!kit::SatisfiedBy(input.removed_keys, kit::Key("path", path)) || !told.insert(path).second) return;
     problems.push_back(
         {fmt::format("exports[{}]", path),
          fmt::format("{} is exported {} and would lose its file system; {}", path, by, way_out)});

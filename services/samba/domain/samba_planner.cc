@@ -344,10 +344,7 @@ class Planner {
 std::vector<FieldViolation> SharesThatStay(const PlanQuestion& question) {
   std::vector<FieldViolation> stay;
   const auto check = [&](const std::string& place, const std::string& name, const std::string& path) {
-    const bool goes =
-        std::any_of(question.removed_keys.begin(), question.removed_keys.end(),
-                    [&](const std::string& removed) { return kit::Satisfies(removed, Key("path", path)); });
-    if (goes) {
+    if (kit::SatisfiedBy(question.removed_keys, Key("path", path))) {
       stay.push_back(
           {place, fmt::format("the share [{}] stands on {}, which is to go; take the share away as well, "
                               "or keep the path",

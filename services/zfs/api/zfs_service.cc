@@ -157,7 +157,9 @@ grpc::ServerUnaryReactor* ZfsService::UpdateDataset(grpc::CallbackServerContext*
     PHX_ASSIGN_OR_RETURN(const std::string name, ParseDatasetName(request->dataset().name()));
     PHX_ASSIGN_OR_RETURN(const v1::Dataset now, ReadDataset(name));
     PHX_RETURN_IF_ERROR(kit::CheckEtag(request->dataset().etag(), now.etag(), request->dataset().name()));
-    PHX_ASSIGN_OR_RETURN(const v1::Dataset masked, Masked(request->dataset(), request->update_mask()));
+    PHX_ASSIGN_OR_RETURN(v1::Dataset masked, Masked(request->dataset(), request->update_mask()));
+    // A volume is declared by its size, whatever of it is to change.
+    if (masked.volume_size_bytes() == 0) masked.set_volume_size_bytes(now.volume_size_bytes());
     PHX_ASSIGN_OR_RETURN(const DatasetSpec dataset, ToDatasetSpec(masked));
     PHX_RETURN_IF_ERROR(typed_.Apply(Partial(dataset), *request).status());
     PHX_ASSIGN_OR_RETURN(*response, ReadDataset(name));
