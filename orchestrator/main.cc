@@ -113,7 +113,7 @@ absl::Status Serve(const Flags& flags) {
                        store::SqliteRunStore::Open(flags.state_directory + "/runs.db", clock));
   fleet::GrpcChannels channels({flags.server_tls.ca, flags.client_certificate, flags.client_key});
   engine::FleetPlanner planner(channels, MakeSpecs);
-  engine::RunEngine engine(*store, channels, planner, ReadSecrets,
+  engine::RunEngine engine(*store, channels, planner, ReadSecrets, clock,
                            {.patience = std::chrono::seconds(flags.patience_seconds)});
   kit::Dispatcher dispatcher;
   api::OrchestratorService service(

@@ -23,6 +23,7 @@ constexpr char kErrorDomain[] = "orchestrator.phoenix";
 constexpr size_t kPlanPage = 500;
 constexpr std::chrono::minutes kDefaultDeadline{30};
 constexpr std::chrono::seconds kDescribeLimit{5};
+constexpr std::chrono::seconds kLeastConfirm{10};
 
 absl::Status NotYet(const char* what) {
   return Unimplemented("{} is part of the contract but not built yet", what);
@@ -84,17 +85,21 @@ grpc::ServerUnaryReactor* OrchestratorService::CreateRun(grpc::CallbackServerCon
                                                          const pb::CreateRunRequest* request,
                                                          pb::Run* response) {
   return Serve(context, "CreateRun", Lane::kChange, [this, request, response](const Caller&) -> absl::Status {
-    if (request->await_approval()) return NotYet("waiting for approval");
-    if (request->has_confirm_within()) return NotYet("confirmed commit");
     PHX_ASSIGN_OR_RETURN(auto declared, RequestOf(request->declaration()));
+    declared.first.await_approval = request->await_approval();
+    if (request->has_confirm_within()) {
+      declared.first.confirm_within_ns = TimeUtil::DurationToNanoseconds(request->confirm_within());
+      if (declared.first.confirm_within_ns < std::chrono::nanoseconds(kLeastConfirm).count()) {
+        return WithViolations(InvalidArgument("confirm_within is shorter than {} s", kLeastConfirm.count()),
+                              {{"confirm_within", "must leave time to look at what was done"}});
+      }
+    }
     declared.first.expected_plan_digest = request->plan_digest();
     declared.first.request_id = request->request_id();
     if (request->has_deadline())
       declared.first.deadline_ns = TimeUtil::DurationToNanoseconds(request->deadline());
     PHX_ASSIGN_OR_RETURN(const std::string run_id, engine_.CreateRun(declared.first, declared.second));
-    PHX_ASSIGN_OR_RETURN(const engine::RunView view, engine_.GetRun(run_id));
-    ToProto(run_id, view.state, *response);
-    return absl::OkStatus();
+    return AnswerRun(run_id, *response);
   });
 }
 
@@ -102,9 +107,7 @@ grpc::ServerUnaryReactor* OrchestratorService::GetRun(grpc::CallbackServerContex
                                                       const pb::GetRunRequest* request, pb::Run* response) {
   return Serve(context, "GetRun", Lane::kRead, [this, request, response](const Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const std::string run_id, ParseRunName(request->name()));
-    PHX_ASSIGN_OR_RETURN(const engine::RunView view, engine_.GetRun(run_id));
-    ToProto(run_id, view.state, *response);
-    return absl::OkStatus();
+    return AnswerRun(run_id, *response);
   });
 }
 
@@ -143,19 +146,46 @@ grpc::ServerUnaryReactor* OrchestratorService::ListRunSteps(grpc::CallbackServer
       });
 }
 
+absl::Status OrchestratorService::AnswerRun(const std::string& run_id, pb::Run& response) {
+  PHX_ASSIGN_OR_RETURN(const engine::RunView view, engine_.GetRun(run_id));
+  ToProto(run_id, view.state, response);
+  return absl::OkStatus();
+}
+
 grpc::ServerUnaryReactor* OrchestratorService::ApproveRun(grpc::CallbackServerContext* context,
-                                                          const pb::ApproveRunRequest*, pb::Run*) {
-  return Serve(context, "ApproveRun", Lane::kRead, [](const Caller&) { return NotYet("ApproveRun"); });
+                                                          const pb::ApproveRunRequest* request,
+                                                          pb::Run* response) {
+  return Serve(context, "ApproveRun", Lane::kChange,
+               [this, request, response](const Caller&) -> absl::Status {
+                 PHX_ASSIGN_OR_RETURN(const std::string run_id, ParseRunName(request->name()));
+                 PHX_RETURN_IF_ERROR(engine_.Intervene(run_id, [request](const run::RunState& state) {
+                   return request->deny() ? run::Deny(state, request->plan_digest())
+                                          : run::Approve(state, request->plan_digest());
+                 }));
+                 return AnswerRun(run_id, *response);
+               });
 }
 
 grpc::ServerUnaryReactor* OrchestratorService::ConfirmRun(grpc::CallbackServerContext* context,
-                                                          const pb::ConfirmRunRequest*, pb::Run*) {
-  return Serve(context, "ConfirmRun", Lane::kRead, [](const Caller&) { return NotYet("ConfirmRun"); });
+                                                          const pb::ConfirmRunRequest* request,
+                                                          pb::Run* response) {
+  return Serve(context, "ConfirmRun", Lane::kChange,
+               [this, request, response](const Caller&) -> absl::Status {
+                 PHX_ASSIGN_OR_RETURN(const std::string run_id, ParseRunName(request->name()));
+                 PHX_RETURN_IF_ERROR(engine_.Confirm(run_id));
+                 return AnswerRun(run_id, *response);
+               });
 }
 
 grpc::ServerUnaryReactor* OrchestratorService::CancelRun(grpc::CallbackServerContext* context,
-                                                         const pb::CancelRunRequest*, pb::Run*) {
-  return Serve(context, "CancelRun", Lane::kRead, [](const Caller&) { return NotYet("CancelRun"); });
+                                                         const pb::CancelRunRequest* request,
+                                                         pb::Run* response) {
+  return Serve(context, "CancelRun", Lane::kChange, [this, request, response](const Caller&) -> absl::Status {
+    PHX_ASSIGN_OR_RETURN(const std::string run_id, ParseRunName(request->name()));
+    PHX_RETURN_IF_ERROR(engine_.Intervene(
+        run_id, [request](const run::RunState& state) { return run::Cancel(state, request->reason()); }));
+    return AnswerRun(run_id, *response);
+  });
 }
 
 grpc::ServerUnaryReactor* OrchestratorService::RollbackRun(grpc::CallbackServerContext* context,

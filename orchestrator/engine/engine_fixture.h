@@ -328,7 +328,7 @@ class EngineTest : public ::testing::Test {
   void StartEngineOver(store::RunStore& store, std::chrono::seconds patience = std::chrono::hours(1)) {
     engine_.reset();
     engine_ = std::make_unique<RunEngine>(
-        store, channels_, planner_, [](const std::string&) { return Secrets(); },
+        store, channels_, planner_, [](const std::string&) { return Secrets(); }, clock_,
         RunEngine::Settings{.patience = patience});
     PHX_ASSERT_OK(engine_->Start());
   }

@@ -42,14 +42,22 @@ struct RunEngine::Driver {
     std::chrono::milliseconds length;
   };
   std::map<std::string, Pause> pauses;
+
+  // What a person said and nobody answered yet. Only the driving thread writes the log.
+  struct Said {
+    std::function<run::Intervention(const run::RunState&)> intervention;
+    std::optional<absl::Status> answer;
+  };
+  std::deque<std::shared_ptr<Said>> said;
 };
 
 RunEngine::RunEngine(store::RunStore& store, fleet::Channels& channels, FleetPlanner& planner,
-                     SecretsReader read_secrets, Settings settings)
+                     SecretsReader read_secrets, const Clock& clock, Settings settings)
     : store_(store),
       channels_(channels),
       planner_(planner),
       read_secrets_(std::move(read_secrets)),
+      clock_(clock),
       settings_(settings) {}
 
 RunEngine::~RunEngine() {
@@ -280,6 +288,8 @@ void RunEngine::Drive(Driver& driver) {
   while (!Stopping() && !driver.state.Ended()) {
     const int64_t before = driver.state.sequence;
     TakeAnswers(driver);
+    TakeInterventions(driver);
+    EndUnconfirmed(driver);
     const auto commands = run::Decide(driver.state, leadership_.epoch);
     for (const run::Command& command : commands) {
       if (command.kind == run::Command::Kind::kAppend) {
@@ -292,11 +302,82 @@ void RunEngine::Drive(Driver& driver) {
     }
     if (driver.state.sequence != before) continue;
     absl::MutexLock lock(&mutex_);
-    if (driver.finished.empty() && !stopping_) changed_.WaitWithTimeout(&mutex_, absl::Milliseconds(100));
+    if (driver.finished.empty() && driver.said.empty() && !stopping_)
+      changed_.WaitWithTimeout(&mutex_, absl::Milliseconds(100));
   }
   // Calls hold references to the driver.
   absl::MutexLock lock(&mutex_);
   while (!driver.under_way.empty()) changed_.WaitWithTimeout(&mutex_, absl::Milliseconds(100));
+}
+
+void RunEngine::TakeInterventions(Driver& driver) {
+  while (true) {
+    std::shared_ptr<Driver::Said> said;
+    {
+      absl::MutexLock lock(&mutex_);
+      if (driver.said.empty()) return;
+      said = driver.said.front();
+    }
+    auto event = said->intervention(driver.state);
+    absl::Status answer = event.status();
+    // Where the log moved meanwhile it is judged again, by what is there now.
+    if (event.ok() && *event && !AppendEvent(driver, **std::move(event))) return;
+    absl::MutexLock lock(&mutex_);
+    said->answer = std::move(answer);
+    driver.said.pop_front();
+    changed_.SignalAll();
+  }
+}
+
+// Every node undoes by itself when its own deadline has passed; this only lets the run hear of it.
+void RunEngine::EndUnconfirmed(Driver& driver) {
+  if (driver.state.phase != run::Phase::kAwaitingConfirm || driver.state.confirmed) return;
+  int64_t armed_seconds = 0;
+  for (const run::Event& event : driver.events) {
+    if (event.kind == run::Event::Kind::kConfirmArmed) armed_seconds = event.time_seconds;
+  }
+  if (armed_seconds == 0) return;
+  const auto within = std::chrono::nanoseconds(driver.state.request->confirm_within_ns);
+  const auto waited = std::chrono::seconds(clock_.WallSeconds() - armed_seconds);
+  if (waited >= within) GiveUp(driver, "it was not confirmed in time");
+}
+
+absl::Status RunEngine::Intervene(const std::string& run_id,
+                                  std::function<run::Intervention(const run::RunState&)> intervention) {
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto found = drivers_.find(run_id);
+    if (found != drivers_.end()) {
+      const std::shared_ptr<Driver> driver = found->second;
+      auto said = std::make_shared<Driver::Said>();
+      said->intervention = intervention;
+      driver->said.push_back(said);
+      changed_.SignalAll();
+      while (!said->answer && !stopping_ && drivers_.contains(run_id)) changed_.Wait(&mutex_);
+      if (said->answer) return *said->answer;
+      if (stopping_) return Unavailable("this orchestrator ends; say it to the next one");
+    }
+  }
+  // It has ended: the same rule says why nothing can be said to it.
+  PHX_ASSIGN_OR_RETURN(const RunView view, GetRun(run_id));
+  const auto event = intervention(view.state);
+  PHX_RETURN_IF_ERROR(event.status());
+  return *event ? Unavailable("run {} is not driven by this orchestrator", run_id) : absl::OkStatus();
+}
+
+absl::Status RunEngine::Confirm(const std::string& run_id) {
+  PHX_RETURN_IF_ERROR(Intervene(run_id, [](const run::RunState& state) { return run::Confirm(state); }));
+  int64_t seen = 0;
+  while (true) {
+    PHX_ASSIGN_OR_RETURN(const RunView view, GetRun(run_id));
+    if (view.state.phase == run::Phase::kCommitted) return absl::OkStatus();
+    if (view.state.Ended() || view.state.phase == run::Phase::kRollingBack) {
+      return Aborted("the confirmation came too late, or a node could not keep the new state: {}",
+                     view.state.error);
+    }
+    seen = view.state.sequence;
+    PHX_RETURN_IF_ERROR(AwaitEvents(run_id, seen, std::chrono::seconds(1)).status());
+  }
 }
 
 absl::StatusOr<RunView> RunEngine::GetRun(const std::string& run_id) {

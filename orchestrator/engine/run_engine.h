@@ -17,6 +17,7 @@
 #include "base/workers.h"
 #include "orchestrator/engine/fleet_planner.h"
 #include "orchestrator/run/decide.h"
+#include "orchestrator/run/intervention.h"
 #include "orchestrator/run/state.h"
 #include "orchestrator/store/run_store.h"
 
@@ -40,7 +41,7 @@ class RunEngine {
     std::chrono::seconds patience{120};
   };
   RunEngine(store::RunStore& store, fleet::Channels& channels, FleetPlanner& planner,
-            SecretsReader read_secrets, Settings settings);
+            SecretsReader read_secrets, const Clock& clock, Settings settings);
   ~RunEngine();
 
   // Takes a new leadership and goes on with every run that has not ended.
@@ -53,6 +54,12 @@ class RunEngine {
   absl::StatusOr<std::string> CreateRun(const run::Request& request, const Secrets& secrets);
   absl::StatusOr<RunView> GetRun(const std::string& run_id);
   absl::StatusOr<std::vector<RunView>> ListRuns();
+  // What a person says to a run that is under way. Answers once it is in the run's log, or why it does not
+  // count.
+  absl::Status Intervene(const std::string& run_id,
+                         std::function<run::Intervention(const run::RunState&)> intervention);
+  // Answers OK only once COMMITTED is in the log.
+  absl::Status Confirm(const std::string& run_id);
   // The events after `sequence`; waits up to `limit` for the first of them. Empty when the run has ended or
   // nothing came; UNAVAILABLE where the run goes on without this process.
   absl::StatusOr<std::vector<run::Event>> AwaitEvents(const std::string& run_id, int64_t sequence,
@@ -70,6 +77,8 @@ class RunEngine {
   void StartCall(Driver& driver, const run::Command& command);
   void TakeAnswers(Driver& driver);
   void GiveUp(Driver& driver, const std::string& reason);
+  void TakeInterventions(Driver& driver);
+  void EndUnconfirmed(Driver& driver);
   void DoPlan(Driver& driver);
   bool Stopping();
 
@@ -77,6 +86,7 @@ class RunEngine {
   fleet::Channels& channels_;
   FleetPlanner& planner_;
   const SecretsReader read_secrets_;
+  const Clock& clock_;
   const Settings settings_;
   store::Leadership leadership_;
 

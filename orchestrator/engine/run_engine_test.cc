@@ -269,6 +269,105 @@ TEST_F(EngineTest, TheDeadlineIsArmedAtPrepareAndUndoesWithoutTheOrchestrator) {
   EXPECT_THAT(FieldsOf("b"), IsEmpty());
 }
 
+TEST_F(EngineTest, NothingIsTouchedBeforeTheVeryPlanIsApproved) {
+  StartEngine();
+  const std::string run = CreateRun({.await_approval = true});
+  const std::string digest = AwaitPhase(run, run::Phase::kAwaitingApproval).state.plan->digest;
+  const auto approve = [&](const std::string& seen) {
+    return engine_->Intervene(run, [&](const run::RunState& state) { return run::Approve(state, seen); });
+  };
+  EXPECT_THAT(approve("another plan"), StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr(digest)));
+  EXPECT_THAT(FieldsOf("a"), IsEmpty());
+  // An orchestrator that restarts goes on waiting.
+  StartEngine();
+  PHX_ASSERT_OK(approve(digest));
+  EXPECT_EQ(AwaitEnd(run).state.phase, run::Phase::kCommitted);
+  PHX_EXPECT_OK(approve(digest));
+}
+
+TEST_F(EngineTest, ADeniedPlanEndsWithNothingDone) {
+  StartEngine();
+  const std::string run = CreateRun({.await_approval = true});
+  const std::string digest = AwaitPhase(run, run::Phase::kAwaitingApproval).state.plan->digest;
+  PHX_ASSERT_OK(
+      engine_->Intervene(run, [&](const run::RunState& state) { return run::Deny(state, digest); }));
+  EXPECT_EQ(AwaitEnd(run).state.phase, run::Phase::kNothingDone);
+  EXPECT_THAT(
+      engine_->Intervene(run, [&](const run::RunState& state) { return run::Approve(state, digest); }),
+      StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("NOTHING_DONE")));
+  for (const char* participant : {"samba", "zfs"}) {
+    EXPECT_EQ(nodes_["a"]->StateOf(participant, run), TransactionState::kNone);
+  }
+}
+
+TEST_F(EngineTest, AConfirmationAnswersOnlyOnceTheRunIsCommitted) {
+  StartEngine();
+  const std::string run =
+      CreateRun({.confirm_within_ns = std::chrono::nanoseconds(std::chrono::minutes(10)).count()});
+  Await(run, [](const RunView& view) {
+    return view.state.phase == run::Phase::kAwaitingConfirm &&
+           std::all_of(view.state.participants.begin(), view.state.participants.end(),
+                       [](const auto& participant) { return participant.second.confirm_armed; });
+  });
+  EXPECT_EQ(FieldsOf("a"), all_);
+  PHX_ASSERT_OK(engine_->Confirm(run));
+  EXPECT_EQ(engine_->GetRun(run)->state.phase, run::Phase::kCommitted);
+  PHX_EXPECT_OK(engine_->Confirm(run));
+  EXPECT_EQ(AwaitEnd(run).state.phase, run::Phase::kCommitted);
+}
+
+TEST_F(EngineTest, WithoutConfirmationEveryNodeIsAsItWas) {
+  StartEngine();
+  const std::string run =
+      CreateRun({.confirm_within_ns = std::chrono::nanoseconds(std::chrono::minutes(10)).count()});
+  Await(run, [](const RunView& view) { return Count(view, Kind::kConfirmArmed) == 4; });
+  clock_.Advance(std::chrono::minutes(11));
+  const RunView view = AwaitEnd(run);
+  EXPECT_EQ(view.state.phase, run::Phase::kRolledBack);
+  for (const char* node : {"a", "b"}) EXPECT_THAT(FieldsOf(node), IsEmpty());
+  EXPECT_THAT(engine_->Confirm(run),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("ROLLED_BACK")));
+}
+
+TEST_F(EngineTest, WithoutConfirmationNodesUndoEvenIfTheOrchestratorNeverComesBack) {
+  StartEngine();
+  const std::string run =
+      CreateRun({.confirm_within_ns = std::chrono::nanoseconds(std::chrono::minutes(10)).count()});
+  Await(run, [](const RunView& view) { return Count(view, Kind::kConfirmArmed) == 4; });
+  engine_.reset();
+  clock_.Advance(std::chrono::minutes(11));
+  for (const char* node : {"a", "b"}) {
+    for (const char* participant : {"samba", "zfs"}) {
+      nodes_[node]->AwaitState(participant, run, TransactionState::kUndone);
+    }
+    EXPECT_THAT(FieldsOf(node), IsEmpty());
+  }
+}
+
+TEST_F(EngineTest, ACancelledRunIsUndoneAndACommittedOneIsNot) {
+  std::atomic<bool> silent = true;
+  wire_ = [&](const std::string& node, const std::string&, const std::string& method, bool) {
+    return silent && node == "b" && method == "Verify" ? Unavailable("lost") : absl::OkStatus();
+  };
+  StartEngine();
+  const auto cancel = [&](const std::string& run) {
+    return engine_->Intervene(run,
+                              [](const run::RunState& state) { return run::Cancel(state, "a better idea"); });
+  };
+  const std::string run = CreateRun();
+  AwaitPhase(run, run::Phase::kVerifying);
+  PHX_ASSERT_OK(cancel(run));
+  const RunView view = AwaitEnd(run);
+  EXPECT_EQ(view.state.phase, run::Phase::kRolledBack);
+  EXPECT_THAT(view.state.error, HasSubstr("a better idea"));
+  for (const char* node : {"a", "b"}) EXPECT_THAT(FieldsOf(node), IsEmpty());
+  silent = false;
+  const std::string second = CreateRun();
+  EXPECT_EQ(AwaitEnd(second).state.phase, run::Phase::kCommitted);
+  EXPECT_THAT(cancel(second), StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("COMMITTED")));
+  EXPECT_EQ(FieldsOf("a"), all_);
+}
+
 TEST_F(EngineTest, AnOrchestratorThatAnotherOneReplacedDecidesNothingAnyMore) {
   std::atomic<bool> silent = true;
   wire_ = [&](const std::string&, const std::string&, const std::string& method, bool) {

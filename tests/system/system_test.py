@@ -109,6 +109,75 @@ class SystemTest(unittest.TestCase):
                     self.assertNotIn('"active":true', line)
         self.assertIn("COMMITTED", self.setup_run())
 
+    def start_setup(self, *flags):
+        """`phoenix setup` in the background, and the id of its run."""
+        setup = subprocess.Popen(
+            [os.path.join(BUILD, "clients/phoenix"), "--runtime-dir", self.fleet.path("run"), "setup", "-f", CONFIG,
+             "--secrets", self.secrets, "--fleet", self.fleet.fleet_file, *flags], stdout=subprocess.PIPE, text=True)
+        self.addCleanup(setup.stdout.close)
+        for line in setup.stdout:
+            if "phoenix runs " in line:
+                return setup, line.split()[-1]
+        self.fail("setup did not say how to go on")
+
+    def test_a_plan_that_waits_for_approval_does_nothing_before_it_has_it(self):
+        self.plan()
+        before = self.fleet.dumps()
+        setup, run = self.start_setup("--await-approval")
+        while "AWAITING_APPROVAL" not in self.phoenix("runs", "list"):
+            pass
+        self.assertEqual(self.fleet.dumps(), before)
+        refused = self.fleet.phoenix("runs", "approve", run, "--plan", "another")
+        self.assertEqual(refused.returncode, 1)
+        self.phoenix("runs", "approve", run)
+        self.assertIn("COMMITTED", setup.communicate()[0])
+        self.assertEqual(setup.returncode, 0)
+
+    def test_an_unconfirmed_run_is_undone_on_every_node_without_the_orchestrator(self):
+        self.setup_run()
+        config = self.with_one_share_more()
+        self.plan()
+        before = self.fleet.dumps()
+        setup = subprocess.Popen(
+            [os.path.join(BUILD, "clients/phoenix"), "--runtime-dir", self.fleet.path("run"), "setup", "-f", config,
+             "--secrets", self.secrets, "--fleet", self.fleet.fleet_file, "--confirm-within", "15s"],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        while "AWAITING_CONFIRM" not in self.phoenix("runs", "list"):
+            pass
+        # Every participant has its own deadline by now, or gets it from nobody: then Prepare's counts.
+        self.wait_for_armed()
+        self.fleet.kill("orchestrator")
+        setup.communicate()
+        while any(meaning(after) != meaning(before[node]) for node, after in self.fleet.dumps().items()):
+            pass
+        self.fleet.start_orchestrator()
+        run = json.loads(self.phoenix("--output", "json", "runs", "list"))["runs"][0]["name"].removeprefix("runs/")
+        self.assertIn("ROLLED_BACK", self.phoenix("runs", "watch", run, expect=3))
+        self.assertIn("COMMITTED", self.phoenix("setup", "-f", config, "--secrets", self.secrets))
+
+    def wait_for_armed(self):
+        run = json.loads(self.phoenix("--output", "json", "runs", "list"))["runs"][0]["name"].removeprefix("runs/")
+        watch = subprocess.Popen([os.path.join(BUILD, "clients/phoenix"), "--runtime-dir", self.fleet.path("run"), "runs",
+                                  "watch", run], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        armed = 0
+        for line in watch.stdout:
+            armed += "waits for confirmation" in line
+            if armed == 8:
+                break
+        watch.kill()
+        watch.communicate()
+
+    def test_a_confirmed_run_is_kept_and_a_cancelled_one_is_not(self):
+        setup, run = self.start_setup("--confirm-within", "10m")
+        self.wait_for_armed()
+        self.assertIn("confirmed", self.phoenix("runs", "confirm", run))
+        setup.communicate()
+        self.assertEqual(setup.returncode, 0)
+        self.assertEqual(self.plan()["step_count"], 0)
+        refused = self.fleet.phoenix("runs", "cancel", run)
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("COMMITTED", refused.stderr)
+
     def test_runs_can_be_listed_shown_and_watched_again(self):
         self.setup_run()
         runs = json.loads(self.phoenix("--output", "json", "runs", "list"))["runs"]

@@ -13,6 +13,8 @@ namespace {
 struct Flags {
   DeclarationFiles files;
   bool detailed_exit_code = false;
+  bool await_approval = false;
+  int64_t confirm_within_seconds = 0;
 };
 
 absl::StatusOr<pb::PlanRunResponse> MakePlan(const Session& session, pb::OrchestratorService::Stub& stub,
@@ -70,9 +72,20 @@ int Setup(const Session& session, const Flags& flags) {
   // The run does exactly what was shown, or nothing.
   request.set_plan_digest(plan->plan_digest());
   request.set_request_id(RandomUuid());
+  request.set_await_approval(flags.await_approval);
+  if (flags.confirm_within_seconds > 0)
+    request.mutable_confirm_within()->set_seconds(flags.confirm_within_seconds);
   pb::Run run;
   const grpc::Status created = (*stub)->CreateRun(&context, request, &run);
   if (!created.ok()) return Fail(session, session.StatusOf(created));
+  const std::string id = run.name().substr(5);
+  if (session.output == Output::kText && flags.await_approval) {
+    fmt::print("Nothing is done before it is approved: phoenix runs approve {0}, or phoenix runs deny {0}\n",
+               id);
+  }
+  if (session.output == Output::kText && flags.confirm_within_seconds > 0) {
+    fmt::print("Undone on every node unless confirmed in time: phoenix runs confirm {}\n", id);
+  }
   return WatchToEnd(session, run.name());
 }
 
@@ -96,6 +109,14 @@ void AddPlanAndSetup(CLI::App& app, Session& session, int& exit_code) {
   auto setup_flags = std::make_shared<Flags>();
   auto* setup = app.add_subcommand("setup", "Bring the fleet to the declared state, or leave it as it was");
   AddFiles(*setup, *setup_flags);
+  setup->add_flag("--await-approval", setup_flags->await_approval,
+                  "Do nothing before somebody approves this very plan (`phoenix runs approve`)");
+  setup
+      ->add_option(
+          "--confirm-within", setup_flags->confirm_within_seconds,
+          "Undo everything unless `phoenix runs confirm` says in time that all is well: 90s, 10m, 1h")
+      ->transform(CLI::AsNumberWithUnit(std::map<std::string, int64_t>{{"s", 1}, {"m", 60}, {"h", 3600}},
+                                        CLI::AsNumberWithUnit::UNIT_REQUIRED, "DURATION"));
   setup->callback([&session, &exit_code, setup_flags] { exit_code = Setup(session, *setup_flags); });
 }
 

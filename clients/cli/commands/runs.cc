@@ -1,4 +1,4 @@
-// phoenix runs list|show|watch.
+// phoenix runs list|show|watch|approve|deny|confirm|cancel.
 #include <fmt/format.h>
 
 #include "base/status/errors.h"
@@ -65,6 +65,61 @@ int Show(const Session& session, const std::string& name) {
   return kDone;
 }
 
+// What was said, and the run as it stands.
+int Said(const Session& session, const grpc::Status& status, const pb::Run& run, std::string_view what) {
+  if (!status.ok()) return Fail(session, kit::FromGrpc(status));
+  if (session.output == Output::kJson) {
+    fmt::print("{}\n", ToJson(run));
+  } else {
+    fmt::print("{}: {}; it is {}\n", run.name(), what, StateText(run.state()));
+  }
+  return kDone;
+}
+
+int ApproveOrDeny(const Session& session, const std::string& name, std::string digest, bool deny) {
+  const auto stub = session.Connect();
+  if (!stub.ok()) return Fail(session, stub.status());
+  pb::Run run;
+  if (digest.empty()) {
+    grpc::ClientContext context;
+    pb::GetRunRequest request;
+    request.set_name(name);
+    const grpc::Status status = (*stub)->GetRun(&context, request, &run);
+    if (!status.ok()) return Fail(session, kit::FromGrpc(status));
+    digest = run.plan_digest();
+  }
+  grpc::ClientContext context;
+  pb::ApproveRunRequest request;
+  request.set_name(name);
+  request.set_plan_digest(digest);
+  request.set_deny(deny);
+  const grpc::Status status = (*stub)->ApproveRun(&context, request, &run);
+  return Said(session, status, run, deny ? "denied" : "approved");
+}
+
+int Confirm(const Session& session, const std::string& name) {
+  const auto stub = session.Connect();
+  if (!stub.ok()) return Fail(session, stub.status());
+  grpc::ClientContext context;
+  pb::ConfirmRunRequest request;
+  request.set_name(name);
+  pb::Run run;
+  const grpc::Status status = (*stub)->ConfirmRun(&context, request, &run);
+  return Said(session, status, run, "confirmed");
+}
+
+int Cancel(const Session& session, const std::string& name, const std::string& reason) {
+  const auto stub = session.Connect();
+  if (!stub.ok()) return Fail(session, stub.status());
+  grpc::ClientContext context;
+  pb::CancelRunRequest request;
+  request.set_name(name);
+  request.set_reason(reason);
+  pb::Run run;
+  const grpc::Status status = (*stub)->CancelRun(&context, request, &run);
+  return Said(session, status, run, "cancelled");
+}
+
 }  // namespace
 
 int ExitCodeOf(pb::Run::State state) {
@@ -117,7 +172,7 @@ int WatchToEnd(const Session& session, const std::string& run_name) {
 }
 
 void AddRuns(CLI::App& app, Session& session, int& exit_code) {
-  auto* runs = app.add_subcommand("runs", "List, show and watch runs");
+  auto* runs = app.add_subcommand("runs", "List, show, watch and steer runs");
   runs->require_subcommand(1);
   runs->add_subcommand("list", "All runs, newest first")->callback([&session, &exit_code] {
     exit_code = List(session);
@@ -128,6 +183,28 @@ void AddRuns(CLI::App& app, Session& session, int& exit_code) {
   show->callback([&session, &exit_code, name] { exit_code = Show(session, FullName(*name)); });
   auto* watch = runs->add_subcommand("watch", "Follow a run to its end; the exit code is that of setup");
   watch->add_option("RUN", *name, "The run's id")->required();
+  auto digest = std::make_shared<std::string>();
+  for (const bool deny : {false, true}) {
+    auto* word = runs->add_subcommand(deny ? "deny" : "approve",
+                                      deny ? "End a run that waits for approval; nothing was done"
+                                           : "Let a run that waits for approval do its plan");
+    word->add_option("RUN", *name, "The run's id")->required();
+    word->add_option("--plan", *digest,
+                     "The digest of the plan that was looked at; without it, the plan that waits");
+    word->callback([&session, &exit_code, name, digest, deny] {
+      exit_code = ApproveOrDeny(session, FullName(*name), *digest, deny);
+    });
+  }
+  auto* confirm =
+      runs->add_subcommand("confirm", "Keep what a run with --confirm-within did; done once it is committed");
+  confirm->add_option("RUN", *name, "The run's id")->required();
+  confirm->callback([&session, &exit_code, name] { exit_code = Confirm(session, FullName(*name)); });
+  auto reason = std::make_shared<std::string>();
+  auto* cancel = runs->add_subcommand("cancel", "Undo a run that is not committed yet");
+  cancel->add_option("RUN", *name, "The run's id")->required();
+  cancel->add_option("--reason", *reason, "Why, for the record");
+  cancel->callback(
+      [&session, &exit_code, name, reason] { exit_code = Cancel(session, FullName(*name), *reason); });
   watch->callback([&session, &exit_code, name] { exit_code = WatchToEnd(session, FullName(*name)); });
 }
 
