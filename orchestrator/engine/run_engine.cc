@@ -106,7 +106,7 @@ absl::Status RunEngine::Start() {
 absl::StatusOr<std::string> RunEngine::CreateRun(const run::Request& request, const Secrets& secrets) {
   PHX_ASSIGN_OR_RETURN(const auto repeated, store_.FindByRequest(request.request_id));
   if (repeated) return *repeated;
-  const std::string run_id = RandomUuid();
+  std::string run_id = RandomUuid();
   run::Event created;
   created.kind = run::Event::Kind::kCreated;
   created.request = std::make_shared<run::Request>(request);

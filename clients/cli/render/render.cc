@@ -170,6 +170,7 @@ std::string RenderRun(const pb::Run& run, const std::vector<pb::RunStep>& steps)
   if (run.has_end_time()) text += fmt::format("ended    {}\n", LocalTime(run.end_time()));
   if (!run.error().empty()) text += fmt::format("error    {}\n", run.error());
   std::vector<std::vector<std::string>> rows;
+  rows.reserve(steps.size());
   for (const auto& step : steps) {
     rows.push_back({fmt::format("{:>3}", step.ordinal()), StateText(step.state()), step.node(),
                     step.participant(), step.step().action() + " " + step.step().resource(), step.error()});
