@@ -186,6 +186,8 @@ class FakeNode {
       return node_.Call(
           name, [&](kit::Participant& participant) { return participant.JoinUndo(run_id, self_).status(); });
     }
+    // Asked by typed changes only, of which there are none here.
+    absl::Status MayGo(const std::vector<std::string>&) override { return absl::OkStatus(); }
 
    private:
     FakeNode& node_;
@@ -273,9 +275,12 @@ class NodeChannels final : public fleet::Channels {
         return participant.Verify(kit::FromProto(request.context()), {}).status();
       });
     }
-    absl::Status AwaitConfirm(const kit::pb::AwaitConfirmRequest&, kit::pb::AwaitConfirmResponse&,
+    absl::Status AwaitConfirm(const kit::pb::AwaitConfirmRequest& request, kit::pb::AwaitConfirmResponse&,
                               Limit) override {
-      return Unimplemented("confirmed commit");
+      return Send("AwaitConfirm", [&](kit::Participant& participant) {
+        return participant.AwaitConfirm(kit::FromProto(request.context()),
+                                        std::chrono::seconds(request.confirm_within().seconds()));
+      });
     }
     absl::Status PrepareCommit(const kit::pb::PrepareCommitRequest& request, kit::pb::PrepareCommitResponse&,
                                Limit) override {

@@ -304,11 +304,7 @@ TEST_F(EngineTest, AConfirmationAnswersOnlyOnceTheRunIsCommitted) {
   StartEngine();
   const std::string run =
       CreateRun({.confirm_within_ns = std::chrono::nanoseconds(std::chrono::minutes(10)).count()});
-  Await(run, [](const RunView& view) {
-    return view.state.phase == run::Phase::kAwaitingConfirm &&
-           std::all_of(view.state.participants.begin(), view.state.participants.end(),
-                       [](const auto& participant) { return participant.second.confirm_armed; });
-  });
+  Await(run, [](const RunView& view) { return view.state.Ended() || Count(view, Kind::kConfirmArmed) == 4; });
   EXPECT_EQ(FieldsOf("a"), all_);
   PHX_ASSERT_OK(engine_->Confirm(run));
   EXPECT_EQ(engine_->GetRun(run)->state.phase, run::Phase::kCommitted);
@@ -320,7 +316,7 @@ TEST_F(EngineTest, WithoutConfirmationEveryNodeIsAsItWas) {
   StartEngine();
   const std::string run =
       CreateRun({.confirm_within_ns = std::chrono::nanoseconds(std::chrono::minutes(10)).count()});
-  Await(run, [](const RunView& view) { return Count(view, Kind::kConfirmArmed) == 4; });
+  Await(run, [](const RunView& view) { return view.state.Ended() || Count(view, Kind::kConfirmArmed) == 4; });
   clock_.Advance(std::chrono::minutes(11));
   const RunView view = AwaitEnd(run);
   EXPECT_EQ(view.state.phase, run::Phase::kRolledBack);
@@ -333,7 +329,7 @@ TEST_F(EngineTest, WithoutConfirmationNodesUndoEvenIfTheOrchestratorNeverComesBa
   StartEngine();
   const std::string run =
       CreateRun({.confirm_within_ns = std::chrono::nanoseconds(std::chrono::minutes(10)).count()});
-  Await(run, [](const RunView& view) { return Count(view, Kind::kConfirmArmed) == 4; });
+  Await(run, [](const RunView& view) { return view.state.Ended() || Count(view, Kind::kConfirmArmed) == 4; });
   engine_.reset();
   clock_.Advance(std::chrono::minutes(11));
   for (const char* node : {"a", "b"}) {

@@ -121,7 +121,8 @@ std::string Describe(const Event& event) {
       return event.ok ? fmt::format("{}: verified{}", who, Some(event.texts))
                       : fmt::format("{}: not verified: {}", who, event.error);
     case Event::Kind::kConfirmArmed:
-      return fmt::format("{}: waits for confirmation", who);
+      return event.ok ? fmt::format("{}: waits for confirmation", who)
+                      : fmt::format("{}: cannot wait for confirmation: {}", who, event.error);
     case Event::Kind::kCommitPrepared:
       return fmt::format("{}: ready to commit", who);
     case Event::Kind::kCommitted:

@@ -67,7 +67,7 @@ int Show(const Session& session, const std::string& name) {
 
 // What was said, and the run as it stands.
 int Said(const Session& session, const grpc::Status& status, const pb::Run& run, std::string_view what) {
-  if (!status.ok()) return Fail(session, kit::FromGrpc(status));
+  if (!status.ok()) return Fail(session, session.StatusOf(status));
   if (session.output == Output::kJson) {
     fmt::print("{}\n", ToJson(run));
   } else {
@@ -85,7 +85,7 @@ int ApproveOrDeny(const Session& session, const std::string& name, std::string d
     pb::GetRunRequest request;
     request.set_name(name);
     const grpc::Status status = (*stub)->GetRun(&context, request, &run);
-    if (!status.ok()) return Fail(session, kit::FromGrpc(status));
+    if (!status.ok()) return Fail(session, session.StatusOf(status));
     digest = run.plan_digest();
   }
   grpc::ClientContext context;
