@@ -2,9 +2,9 @@
 //
 //   explore [--from SEED] [--count N] [--seconds S]     a table fault × moment; exit 1 at the first violation
 //   explore --from SEED --count 1 --trace               one schedule, told step by step
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <chrono>
 #include <map>
 
@@ -17,7 +17,8 @@ int main(int argc, char** argv) {
   bool trace = false;
   CLI::App app{"Seeded schedules of one run over simulated nodes", "explore"};
   app.add_option("--from", from, "The first seed")->capture_default_str();
-  app.add_option("--count", count, "How many schedules must count: 2 nodes, 15 steps and 1 fault at least")->capture_default_str();
+  app.add_option("--count", count, "How many schedules must count: 2 nodes, 15 steps and 1 fault at least")
+      ->capture_default_str();
   app.add_option("--seconds", seconds, "Go on for so long instead");
   app.add_flag("--trace", trace, "Tell what happened");
   CLI11_PARSE(app, argc, argv);

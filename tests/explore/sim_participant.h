@@ -1,6 +1,6 @@
-// A participant as the commit protocol sees it: durable rows, a machine that outlives it, and a process that may end between
-// any two of its writes. Which message does what in which state is the product's own table (services/kit/transaction/table.h);
-// the work between is modelled.
+// A participant as the commit protocol sees it: durable rows, a machine that outlives it, and a process that
+// may end between any two of its writes. Which message does what in which state is the product's own table
+// (services/kit/transaction/table.h); the work between is modelled.
 #pragma once
 
 #include <cstdint>
@@ -62,8 +62,8 @@ class SimParticipant {
     bool confirm = false;
   };
   Durable durable;
-  std::vector<bool> effects;     // what is there on the machine
-  std::vector<int> applied;      // how often it was brought about
+  std::vector<bool> effects;  // what is there on the machine
+  std::vector<int> applied;   // how often it was brought about
   bool alive = true;
   bool disk_full = false;
 
@@ -82,7 +82,8 @@ class SimParticipant {
   // The sibling began to undo.
   void JoinUndo();
 
-  // The next step, or undo, of this participant does not work at its first try. False where nothing is under way.
+  // The next step, or undo, of this participant does not work at its first try. False where nothing is under
+  // way.
   bool FailNext();
 
   bool Open() const { return kit::IsOpen(durable.state); }

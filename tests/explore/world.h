@@ -1,5 +1,6 @@
-// One schedule: a run over simulated nodes, led by the product's own decisions (orchestrator/run), while calls are lost,
-// repeated and late, processes end between any two writes, and a leader that was thought dead comes back.
+// One schedule: a run over simulated nodes, led by the product's own decisions (orchestrator/run), while
+// calls are lost, repeated and late, processes end between any two writes, and a leader that was thought dead
+// comes back.
 #pragma once
 
 #include <array>
@@ -35,7 +36,17 @@ enum class Fault {
 std::string_view ToText(Fault fault);
 
 // Where the run was when a fault fired. kInDoubt: committing, and a participant has given its word.
-enum class Moment { kPreparing, kApplying, kVerifying, kAwaitingConfirm, kCommitting, kInDoubt, kCommitted, kRollingBack, kCount };
+enum class Moment {
+  kPreparing,
+  kApplying,
+  kVerifying,
+  kAwaitingConfirm,
+  kCommitting,
+  kInDoubt,
+  kCommitted,
+  kRollingBack,
+  kCount
+};
 std::string_view ToText(Moment moment);
 
 struct Report {
@@ -43,7 +54,8 @@ struct Report {
   std::string violation;
   size_t nodes = 0, steps = 0;
   run::Phase end = run::Phase::kPlanning;
-  std::array<std::array<int, static_cast<size_t>(Moment::kCount)>, static_cast<size_t>(Fault::kCount)> fired{};
+  std::array<std::array<int, static_cast<size_t>(Moment::kCount)>, static_cast<size_t>(Fault::kCount)>
+      fired{};
   int faults = 0;
   // The last things that happened, oldest first.
   std::deque<std::string> trace;
