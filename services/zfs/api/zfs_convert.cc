@@ -248,7 +248,7 @@ absl::StatusOr<std::string> ParseDatasetName(std::string_view name) {
   constexpr std::string_view kForm = "datasets/POOL~DATASET";
   PHX_ASSIGN_OR_RETURN(const std::string segment, Strip(name, "datasets/", kForm));
   if (segment.find('/') != std::string::npos) return BadName(name, kForm, "write ~ for /");
-  const std::string native = Swap(segment, '~', '/');
+  std::string native = Swap(segment, '~', '/');
   if (const std::string wrong = WrongListedName(native); !wrong.empty()) return BadName(name, kForm, wrong);
   return native;
 }
@@ -257,7 +257,7 @@ absl::StatusOr<std::string> ParseSnapshotName(std::string_view name) {
   constexpr std::string_view kForm = "snapshots/POOL~DATASET@SNAPSHOT";
   PHX_ASSIGN_OR_RETURN(const std::string segment, Strip(name, "snapshots/", kForm));
   if (segment.find('/') != std::string::npos) return BadName(name, kForm, "write ~ for /");
-  const std::string native = Swap(segment, '~', '/');
+  std::string native = Swap(segment, '~', '/');
   if (const std::string wrong = WrongSnapshotName(native); !wrong.empty()) return BadName(name, kForm, wrong);
   return native;
 }
