@@ -342,8 +342,8 @@ void RunEngine::EndUnconfirmed(Driver& driver) {
   if (waited >= within) GiveUp(driver, "it was not confirmed in time");
 }
 
-absl::Status RunEngine::Intervene(const std::string& run_id,
-                                  std::function<run::Intervention(const run::RunState&)> intervention) {
+absl::Status RunEngine::Intervene(
+    const std::string& run_id, const std::function<run::Intervention(const run::RunState&)>& intervention) {
   {
     absl::MutexLock lock(&mutex_);
     const auto found = drivers_.find(run_id);

@@ -57,7 +57,7 @@ class RunEngine {
   // What a person says to a run that is under way. Answers once it is in the run's log, or why it does not
   // count.
   absl::Status Intervene(const std::string& run_id,
-                         std::function<run::Intervention(const run::RunState&)> intervention);
+                         const std::function<run::Intervention(const run::RunState&)>& intervention);
   // Answers OK only once COMMITTED is in the log.
   absl::Status Confirm(const std::string& run_id);
   // The events after `sequence`; waits up to `limit` for the first of them. Empty when the run has ended or
