@@ -46,7 +46,9 @@ class LabContractWorld {
     const auto config = host_.ReadStorages();
     ASSERT_TRUE(config.ok()) << config.status();
     for (const auto& [id, entry] : config->entries) {
-      if (id.rfind("phxct", 0) == 0) EXPECT_TRUE(host_.Remove(id, nullptr).ok()) << id;
+      if (id.rfind("phxct", 0) == 0) {
+        EXPECT_TRUE(host_.Remove(id, nullptr).ok()) << id;
+      }
     }
     RemoveTree(folder());
     if (!dataset().empty()) RemoveTree("/" + dataset() + "/template");

@@ -14,7 +14,6 @@ from node import DEFAULT_DISKS  # noqa: E402
 from phoenix_lab import ROOT, make_payload  # noqa: E402
 
 BUILD = Path(os.environ.get("PHOENIX_BUILD", ROOT / "build" / "release"))
-TESTS = Path(os.environ.get("PHOENIX_TESTS_BUILD", ROOT / "build" / "asan"))
 BY_ID = "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_"
 DATASET = "contract/data"
 
@@ -26,7 +25,7 @@ class Contracts(unittest.TestCase):
     def setUpClass(cls):
         folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(folder.cleanup)
-        programs = sorted((TESTS / "lab").iterdir())
+        programs = sorted((BUILD / "lab").iterdir())
         payload = make_payload(BUILD, folder.name, extra=programs)
         cls.lab = Lab(Path(folder.name) / "lab", nodes=2, image="hv1=full,hv2=bare", payload=payload,
                       disks=[*DEFAULT_DISKS, ("S3A", "1T")])
