@@ -100,6 +100,23 @@ TEST_F(NfsDomainLab, ASquashedRootIsMetByTheProbe) {
   }
 }
 
+// Of two flushes of the kernel's cache within a second, the second has no effect for up to half a minute, and
+// the file system stays busy.
+TEST_F(NfsDomainLab, AfterTheUndoTheKernelHoldsTheFileSystemNoMore) {
+  for (int round = 0; round < 3; ++round) {
+    spec_.exports = {Wanted(DatasetPath(), {"rw", "no_root_squash"})};
+    phoenix::testing::StepDriver driver(domain_);
+    ASSERT_TRUE(driver.Prepare({}, "7d8a51c8-1111-4222-8333-444455556666").ok());
+    ASSERT_TRUE(driver.Apply().ok());
+    ASSERT_TRUE(probe_.Mount("127.0.0.1", DatasetPath()).ok());
+    const absl::Status undone = driver.Undo(/*repeat=*/true);
+    EXPECT_TRUE(undone.ok()) << undone;
+    const auto kernel = files_.Read("/proc/fs/nfsd/exports");
+    ASSERT_TRUE(kernel.ok() && kernel->has_value());
+    EXPECT_THAT((*kernel)->content, ::testing::Not(HasSubstr(DatasetPath())));
+  }
+}
+
 // N6 on the real server: what is not mounted is not served, though the table has it.
 TEST_F(NfsDomainLab, N6_WithoutItsFileSystemThePathIsNotServed) {
   const std::string missing = "/srv/phoenix-not-mounted";

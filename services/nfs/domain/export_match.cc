@@ -1,5 +1,6 @@
 #include "services/nfs/domain/export_match.h"
 
+#include <absl/strings/str_split.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -135,6 +136,25 @@ std::vector<ForeignExport> Pending(const NfsState& state) {
     if (!there) pending.push_back(foreign);
   }
   return pending;
+}
+
+std::vector<LiveExport> KeptByKernel(const std::vector<LiveExport>& served,
+                                     const std::vector<LiveExport>& live) {
+  std::vector<LiveExport> kept;
+  for (const LiveExport& one : served) {
+    const auto is = [&](const char* option) {
+      return std::find(one.options.begin(), one.options.end(), option) != one.options.end();
+    };
+    if (is("v4root")) continue;
+    const auto in_table = [&](std::string_view client) {
+      return std::any_of(live.begin(), live.end(), [&](const LiveExport& entry) {
+        return entry.path == one.path && (client.starts_with('$') || entry.client == client);
+      });
+    };
+    const std::vector<std::string> clients = absl::StrSplit(one.client, ',');
+    if (!std::all_of(clients.begin(), clients.end(), in_table)) kept.push_back(one);
+  }
+  return kept;
 }
 
 std::string ToText(const LiveExport& live) {

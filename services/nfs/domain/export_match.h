@@ -31,6 +31,12 @@ std::vector<LiveExport> ByHand(const NfsState& state);
 // does.
 std::vector<ForeignExport> Pending(const NfsState& state);
 
+// Exports that the kernel (`served`, the text form of /proc/fs/nfsd/exports) still knows though the table has
+// them no more. The kernel names every client of the table that matched, separated by commas, or the client's
+// address behind a `$`; a path of mountd's own making (v4root) is none of them.
+std::vector<LiveExport> KeptByKernel(const std::vector<LiveExport>& served,
+                                     const std::vector<LiveExport>& live);
+
 // For the eyes and for fingerprints: "/path client(options)", options as TableText() has them.
 std::string ToText(const LiveExport& live);
 

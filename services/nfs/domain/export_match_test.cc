@@ -24,6 +24,26 @@ TEST(DifferencesOf, TheTableSaysTheSameInOtherWords) {
               IsEmpty());
 }
 
+TEST(KeptByKernel, IsWhatTheTableHasNoMore) {
+  const std::vector<LiveExport> table = {Live("/a", "10.0.0.0/24", "rw"), Live("/a", "@grp", "ro"),
+                                         Live("/b", "*", "ro")};
+  const auto kept = KeptByKernel(
+      {
+          {"/a", "10.0.0.0/24,@grp", {"rw"}},
+          {"/a", "$10.0.0.7", {"rw"}},
+          {"/b", "*", {"ro", "uuid=1e796a22:00e5ae25:00000000:00000000"}},
+          {"/", "*", {"ro", "v4root"}},
+          {"/a", "10.0.0.0/24,*", {"rw"}},
+          {"/gone", "*", {"rw"}},
+          {"/gone", "$10.0.0.7", {"rw"}},
+      },
+      table);
+  ASSERT_THAT(kept, SizeIs(3));
+  EXPECT_EQ(kept[0].client, "10.0.0.0/24,*");
+  EXPECT_EQ(kept[1].path, "/gone");
+  EXPECT_EQ(kept[2].path, "/gone");
+}
+
 TEST(DifferencesOf, NamesEveryDifference) {
   const ExportEntry entry{"/a", {{"10.0.0.0/24", {"rw"}}, {"@grp", {"ro"}}}};
   EXPECT_THAT(DifferencesOf(entry, {Live("/a", "10.0.0.0/24", "ro"), Live("/a", "*", "rw")}),

@@ -16,6 +16,7 @@ namespace phoenix::nfs {
 namespace {
 
 constexpr char kMainFile[] = "/etc/exports";
+constexpr char kKernelTable[] = "/proc/fs/nfsd/exports";
 
 // Entries of `before` that are neither in `after` nor of `path`: what the change took from others. Options
 // are not looked at: where they were otherwise than the files say, exportfs has put that right.
@@ -64,6 +65,27 @@ absl::Status ExportsHost::ReadForeign(NfsState& state) {
 absl::StatusOr<std::vector<LiveExport>> ExportsHost::LiveNow() {
   PHX_ASSIGN_OR_RETURN(const std::string table, ReadTable());
   return ParseExportTable(table);
+}
+
+absl::Status ExportsHost::MakeKernelLetGo(const ChildObserver& on_child) {
+  // exportfs has flushed the kernel's cache by now. But of two flushes within a second the kernel only notes
+  // the second: it serves the entry to nobody any more, and keeps its file system busy for up to half a
+  // minute.
+  constexpr int kFlushes = 3;
+  for (int flushes = 0;; ++flushes) {
+    PHX_ASSIGN_OR_RETURN(const auto kernel, files_.Read(kKernelTable));
+    if (!kernel) return absl::OkStatus();  // no server runs
+    PHX_ASSIGN_OR_RETURN(const auto live, LiveNow());
+    const auto kept = KeptByKernel(ParseExportTable(kernel->content), live);
+    if (kept.empty()) return absl::OkStatus();
+    if (flushes == kFlushes) {
+      return WithReason(
+          Unavailable("{} is unexported, but the kernel still holds it ({}); `exportfs -f` makes it let go",
+                      kept.front().path, kKernelTable),
+          {"KERNEL_HOLDS_EXPORT", {{"path", kept.front().path}}});
+    }
+    PHX_RETURN_IF_ERROR(FlushKernel(on_child));
+  }
 }
 
 absl::StatusOr<NfsState> ExportsHost::Observe(const std::vector<std::string>& paths) {
@@ -207,7 +229,7 @@ absl::Status ExportsHost::PutInPlace(const std::string& text, const EntryChange&
     for (const LiveExport& lost : LostIn(before.live, after, change.path)) {
       wrong.push_back(fmt::format("{} is no longer exported to {}", lost.path, lost.client));
     }
-    if (wrong.empty()) return absl::OkStatus();
+    if (wrong.empty()) return MakeKernelLetGo(on_child);
     status = WithReason(Internal("exportfs did not do what {} says: {}{}", kOwnFile, fmt::join(wrong, "; "),
                                  complaints->empty() ? "" : fmt::format("; it said: {}", *complaints)),
                         {"EXPORT_MISMATCH", {{"path", change.path}}});
@@ -234,7 +256,7 @@ absl::Status ExportsHost::PutLive(const std::vector<std::string>& paths, const C
     if (entry == before.own.end()) return FailedPrecondition("{} has no entry for {}", kOwnFile, path);
     for (auto& difference : DifferencesOf(entry->second, after)) wrong.push_back(std::move(difference));
   }
-  if (wrong.empty()) return absl::OkStatus();
+  if (wrong.empty()) return MakeKernelLetGo(on_child);
   return WithReason(Internal("exportfs did not do what {} says: {}{}", kOwnFile, fmt::join(wrong, "; "),
                              complaints.empty() ? "" : fmt::format("; it said: {}", complaints)),
                     {"EXPORT_MISMATCH", {{"path", paths.front()}}});
@@ -265,7 +287,7 @@ absl::Status ExportsHost::RestoreLive(const std::vector<std::string>& paths,
       if (!IsIn(there, one)) return Internal("the server does not export {}", ToText(one));
     }
   }
-  return absl::OkStatus();
+  return MakeKernelLetGo(on_child);
 }
 
 }  // namespace phoenix::nfs

@@ -31,6 +31,8 @@ class ExportsHost : public NfsHost {
   // exportfs answers.
   virtual absl::Status ExportByHand(const LiveExport& live, const ChildObserver& on_child) = 0;
   virtual absl::Status UnexportByHand(const LiveExport& live, const ChildObserver& on_child) = 0;
+  // `exportfs -f`, at a moment when the kernel obeys it at once.
+  virtual absl::Status FlushKernel(const ChildObserver& on_child) = 0;
   // The table, in etab's form; "" where there is none.
   virtual absl::StatusOr<std::string> ReadTable() = 0;
   virtual absl::StatusOr<PathState> LookAt(const std::string& path) = 0;
@@ -43,6 +45,9 @@ class ExportsHost : public NfsHost {
   absl::Status ReadServerConf(NfsState& state);
   std::vector<std::string> Connected() const;
   absl::StatusOr<std::vector<LiveExport>> LiveNow();
+  // After the table was changed: true when the kernel, too, has let go of what the table has no more, so that
+  // its file systems can be unmounted.
+  absl::Status MakeKernelLetGo(const ChildObserver& on_child);
   absl::Status PutInPlace(const std::string& text, const EntryChange& change, const NfsState& before,
                           const ChildObserver& on_child) ABSL_EXCLUSIVE_LOCKS_REQUIRED(own_file_);
 

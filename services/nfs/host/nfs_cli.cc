@@ -1,5 +1,8 @@
 #include "services/nfs/host/nfs_cli.h"
 
+#include <absl/strings/numbers.h>
+#include <absl/time/clock.h>
+#include <absl/time/time.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 
@@ -91,6 +94,21 @@ absl::Status NfsCli::ExportByHand(const LiveExport& live, const ChildObserver& o
 
 absl::Status NfsCli::UnexportByHand(const LiveExport& live, const ChildObserver& on_child) {
   return runner_.Run(UnexportCommand(live), on_child).status();
+}
+
+absl::Status NfsCli::FlushKernel(const ChildObserver& on_child) {
+  // The time of the last flush, in seconds; each one within a second puts it a second further into the
+  // future, and the kernel empties its cache only once it has passed.
+  constexpr absl::Duration kLongest = absl::Seconds(20);
+  const absl::Time begin = absl::Now();
+  while (absl::Now() - begin < kLongest) {
+    PHX_ASSIGN_OR_RETURN(const auto last, files().Read("/proc/net/rpc/nfsd.export/flush"));
+    int64_t flushed = 0;
+    if (!last || !absl::SimpleAtoi(last->content, &flushed) || flushed < absl::ToUnixSeconds(absl::Now()))
+      break;
+    absl::SleepFor(absl::Milliseconds(200));
+  }
+  return runner_.Run(FlushCommand(), on_child).status();
 }
 
 absl::StatusOr<std::string> NfsCli::ReadTable() {

@@ -19,6 +19,7 @@ class NfsCli final : public ExportsHost {
   absl::StatusOr<std::string> Reexport(const ChildObserver& on_child) override;
   absl::Status ExportByHand(const LiveExport& live, const ChildObserver& on_child) override;
   absl::Status UnexportByHand(const LiveExport& live, const ChildObserver& on_child) override;
+  absl::Status FlushKernel(const ChildObserver& on_child) override;
   absl::StatusOr<std::string> ReadTable() override;
   absl::StatusOr<PathState> LookAt(const std::string& path) override;
   std::string Resolve(const std::string& path) override;

@@ -46,6 +46,13 @@ Command UnexportCommand(const LiveExport& live) {
   return command;
 }
 
+Command FlushCommand() {
+  Command command;
+  command.program = "/usr/sbin/exportfs";
+  command.args = {"-f"};
+  return command;
+}
+
 Command PackageVersionCommand() {
   Command command;
   command.program = "/usr/bin/dpkg-query";

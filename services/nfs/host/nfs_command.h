@@ -12,6 +12,8 @@ Command ReexportCommand();
 // Puts one entry into the table, whatever the files say; or takes it out.
 Command ExportCommand(const LiveExport& live);
 Command UnexportCommand(const LiveExport& live);
+// Empties the kernel's cache of the table.
+Command FlushCommand();
 // Prints the version of an installed package: one line, empty where it is not installed.
 Command PackageVersionCommand();
 

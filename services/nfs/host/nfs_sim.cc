@@ -163,6 +163,17 @@ absl::Status NfsSim::UnexportByHand(const LiveExport& live, const ChildObserver&
   });
 }
 
+absl::Status NfsSim::FlushKernel(const ChildObserver& on_child) {
+  if (on_child) PHX_RETURN_IF_ERROR(on_child({::getpid(), 0, "simulated"}));
+  std::optional<std::string> fault;
+  PHX_RETURN_IF_ERROR(machine_->Change([&](kit::World& world) -> absl::Status {
+    PHX_ASSIGN_OR_RETURN(fault, world.TakeFault("nfs.flush"));
+    return absl::OkStatus();
+  }));
+  if (fault == "nothing") return absl::OkStatus();
+  return files().Remove("/proc/fs/nfsd/exports");
+}
+
 absl::StatusOr<std::string> NfsSim::ReadTable() {
   std::string text;
   PHX_RETURN_IF_ERROR(machine_->Look([&](kit::World& world) -> absl::Status {

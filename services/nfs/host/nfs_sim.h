@@ -4,7 +4,8 @@
 // In the world: "nfs.etab" objects by path and client hold the table; "nfs.address" objects are the node's
 // addresses besides 127.0.0.1. Read of others: the datasets ("zfs.dataset", for what is mounted where) and
 // the packages. Host names resolve, but for those below .invalid. Faults: "nfs.exportfs",
-// "nfs.set-export:PATH", "nfs.make-file", "nfs.mount:PATH".
+// "nfs.set-export:PATH", "nfs.make-file", "nfs.flush", "nfs.mount:PATH". The
+// kernel's cache of the table is the file /proc/fs/nfsd/exports, which is only there where a test writes it.
 #pragma once
 
 #include <map>
@@ -32,6 +33,7 @@ class NfsSim final : public ExportsHost {
   absl::StatusOr<std::string> Reexport(const ChildObserver& on_child) override;
   absl::Status ExportByHand(const LiveExport& live, const ChildObserver& on_child) override;
   absl::Status UnexportByHand(const LiveExport& live, const ChildObserver& on_child) override;
+  absl::Status FlushKernel(const ChildObserver& on_child) override;
   absl::StatusOr<std::string> ReadTable() override;
   absl::StatusOr<PathState> LookAt(const std::string& path) override;
   std::string Resolve(const std::string& path) override { return path; }
