@@ -25,10 +25,6 @@ constexpr std::chrono::minutes kDefaultDeadline{30};
 constexpr std::chrono::seconds kDescribeLimit{5};
 constexpr std::chrono::seconds kLeastConfirm{10};
 
-absl::Status NotYet(const char* what) {
-  return Unimplemented("{} is part of the contract but not built yet", what);
-}
-
 }  // namespace
 
 OrchestratorService::OrchestratorService(engine::RunEngine& engine, fleet::Channels& channels,
@@ -63,11 +59,24 @@ absl::StatusOr<std::pair<run::Request, Secrets>> OrchestratorService::RequestOf(
   return std::pair(std::move(request), std::move(secrets));
 }
 
+absl::StatusOr<run::Request> OrchestratorService::RollbackRequestOf(const std::string& name) {
+  PHX_ASSIGN_OR_RETURN(const std::string run_id, ParseRunName(name));
+  PHX_ASSIGN_OR_RETURN(const engine::RunView view, engine_.GetRun(run_id));
+  PHX_ASSIGN_OR_RETURN(run::Request request, run::RollbackOf(run_id, view.state));
+  request.deadline_ns = std::chrono::nanoseconds(kDefaultDeadline).count();
+  return request;
+}
+
 grpc::ServerUnaryReactor* OrchestratorService::PlanRun(grpc::CallbackServerContext* context,
                                                        const pb::PlanRunRequest* request,
                                                        pb::PlanRunResponse* response) {
   return Serve(context, "PlanRun", Lane::kChange, [this, request, response](const Caller&) -> absl::Status {
-    PHX_ASSIGN_OR_RETURN(const auto declared, RequestOf(request->declaration()));
+    std::pair<run::Request, Secrets> declared;
+    if (request->rollback_of().empty()) {
+      PHX_ASSIGN_OR_RETURN(declared, RequestOf(request->declaration()));
+    } else {
+      PHX_ASSIGN_OR_RETURN(declared.first, RollbackRequestOf(request->rollback_of()));
+    }
     PHX_ASSIGN_OR_RETURN(const run::FleetPlan plan, engine_.MakePlan(declared.first, declared.second));
     for (size_t i = 0; i < plan.sequence.size() && i < kPlanPage; ++i) {
       ToProto(plan, i, {}, /*with_plan=*/true, *response->add_steps());
@@ -189,8 +198,17 @@ grpc::ServerUnaryReactor* OrchestratorService::CancelRun(grpc::CallbackServerCon
 }
 
 grpc::ServerUnaryReactor* OrchestratorService::RollbackRun(grpc::CallbackServerContext* context,
-                                                           const pb::RollbackRunRequest*, pb::Run*) {
-  return Serve(context, "RollbackRun", Lane::kRead, [](const Caller&) { return NotYet("RollbackRun"); });
+                                                           const pb::RollbackRunRequest* request,
+                                                           pb::Run* response) {
+  return Serve(context, "RollbackRun", Lane::kChange,
+               [this, request, response](const Caller&) -> absl::Status {
+                 PHX_ASSIGN_OR_RETURN(run::Request rollback, RollbackRequestOf(request->name()));
+                 rollback.expected_plan_digest = request->plan_digest();
+                 rollback.request_id = request->request_id();
+                 rollback.await_approval = request->await_approval();
+                 PHX_ASSIGN_OR_RETURN(const std::string run_id, engine_.CreateRun(rollback, {}));
+                 return AnswerRun(run_id, *response);
+               });
 }
 
 void OrchestratorService::DescribeNode(const run::NodeAddress& address, pb::Node& out) {

@@ -43,6 +43,8 @@ class OrchestratorService final : public orchestrator::v1::OrchestratorService::
                                   std::function<absl::Status(const kit::Caller&)> body);
   absl::StatusOr<std::pair<run::Request, Secrets>> RequestOf(
       const orchestrator::v1::Declaration& declaration);
+  // The request of the run that takes this one back.
+  absl::StatusOr<run::Request> RollbackRequestOf(const std::string& name);
   absl::Status AnswerRun(const std::string& run_id, orchestrator::v1::Run& response);
   void DescribeNode(const run::NodeAddress& address, orchestrator::v1::Node& out);
 

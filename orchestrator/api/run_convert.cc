@@ -34,6 +34,7 @@ void ToProto(const std::string& run_id, const run::RunState& state, pb::Run& out
   out.set_title(state.request->title);
   for (const auto& node : state.request->nodes) out.add_nodes(node.name);
   for (const auto& text : state.unresolved) out.add_unresolved(text);
+  if (!state.request->rollback_of.empty()) out.set_rollback_of(RunName(state.request->rollback_of));
 }
 
 void ToProto(const run::FleetPlan& plan, size_t position, const run::StepStanding& standing, bool with_plan,

@@ -187,7 +187,9 @@ class FakeNode {
           name, [&](kit::Participant& participant) { return participant.JoinUndo(run_id, self_).status(); });
     }
     // Asked by typed changes only, of which there are none here.
-    absl::Status MayGo(const std::vector<std::string>&) override { return absl::OkStatus(); }
+    absl::Status MayGo(const std::vector<std::string>&, const std::vector<std::string>&) override {
+      return absl::OkStatus();
+    }
 
    private:
     FakeNode& node_;

@@ -7,6 +7,7 @@
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
 #include "orchestrator/run/fleet_plan.h"
+#include "services/kit/plan/reversal_spec.h"
 #include "services/kit/rpc/participant_convert.h"
 
 namespace phoenix::engine {
@@ -102,6 +103,13 @@ absl::StatusOr<run::FleetPlan> FleetPlanner::MakePlan(const run::Request& reques
   std::vector<Planning> plannings;
   std::vector<kit::Note> notes;
   for (const run::NodeAddress& node : request.nodes) {
+    if (!request.rollback_of.empty()) {
+      for (const run::ParticipantId& id : request.rollback_participants) {
+        if (id.node != node.name) continue;
+        plannings.push_back({node, {id.participant, kit::kReversalType, request.rollback_of}, {}, {}, {}});
+      }
+      continue;
+    }
     PHX_ASSIGN_OR_RETURN(NodeSpecs specs, make_specs_(request.config, node.name, secrets));
     // Lints speak of the configuration, which is the same for every node.
     if (notes.empty()) notes = std::move(specs.notes);

@@ -451,6 +451,54 @@ TEST_F(EngineTest, OneDamagedLogDoesNotKeepOtherRunsFromGoingOn) {
   EXPECT_THAT(engine_->AwaitEvents("damaged", 3, std::chrono::seconds(1)), StatusIs(Code::kUnavailable, _));
 }
 
+TEST_F(EngineTest, ACommittedRunIsRolledBackOnEveryNodeInTheReverseOrder) {
+  StartEngine();
+  const std::string run = CreateRun();
+  const RunView committed = AwaitEnd(run);
+  ASSERT_EQ(FieldsOf("b"), all_);
+  const auto request = run::RollbackOf(run, committed.state);
+  PHX_ASSERT_OK(request);
+  const std::string rollback = *engine_->CreateRun(*request, {});
+  const RunView view = AwaitEnd(rollback);
+  EXPECT_EQ(view.state.phase, run::Phase::kCommitted) << view.state.error;
+  EXPECT_EQ(view.state.request->rollback_of, run);
+  for (const char* node : {"a", "b"}) {
+    EXPECT_THAT(FieldsOf(node), ::testing::IsEmpty()) << node;
+    EXPECT_THAT(nodes_[node]->Undone(), ::testing::ElementsAre("samba:share", "zfs:dataset", "samba:user"));
+  }
+  // After a restart the log still says what it was.
+  StartEngine();
+  EXPECT_EQ(engine_->GetRun(rollback)->state.request->rollback_participants.size(), 4u);
+  EXPECT_THAT(run::RollbackOf(rollback, engine_->GetRun(rollback)->state),
+              StatusIs(Code::kFailedPrecondition, HasSubstr("itself the rollback")));
+}
+
+TEST_F(EngineTest, ARollbackThatFailsOnOneNodeLeavesTheRunStandingOnEveryNode) {
+  StartEngine();
+  const std::string run = CreateRun();
+  const RunView committed = AwaitEnd(run);
+  engine_.reset();
+  nodes_["b"]->Down();
+  nodes_["b"]->fail_undo["samba"] = {"user"};
+  nodes_["b"]->Up();
+  StartEngine();
+  const RunView view = AwaitEnd(*engine_->CreateRun(*run::RollbackOf(run, committed.state), {}));
+  EXPECT_EQ(view.state.phase, run::Phase::kRolledBack) << view.state.error;
+  EXPECT_EQ(FieldsOf("a"), all_);
+  EXPECT_EQ(FieldsOf("b"), all_);
+}
+
+TEST_F(EngineTest, ARollbackIsRefusedAsAWholeWhereOneNodeHasChangedSince) {
+  StartEngine();
+  const std::string run = CreateRun();
+  const RunView committed = AwaitEnd(run);
+  nodes_["b"]->machine.Set("share", "somebody's");
+  const RunView view = AwaitEnd(*engine_->CreateRun(*run::RollbackOf(run, committed.state), {}));
+  EXPECT_EQ(view.state.phase, run::Phase::kNothingDone);
+  EXPECT_THAT(view.state.error, HasSubstr("share has changed since"));
+  EXPECT_EQ(FieldsOf("a"), all_);
+}
+
 TEST_F(EngineTest, AFleetThatNeedsOtherStepsThanWereAgreedToIsLeftAlone) {
   StartEngine();
   run::Request request;

@@ -42,6 +42,10 @@ struct Request {
   int64_t deadline_ns = 0;
   int64_t confirm_within_ns = 0;  // 0: no confirmation
   bool await_approval = false;
+  // The committed run that this one takes back, with those who took part in it; no configuration is read
+  // then.
+  std::string rollback_of;
+  std::vector<ParticipantId> rollback_participants;
 };
 
 struct PlannedParticipant {

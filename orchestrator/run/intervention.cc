@@ -80,4 +80,27 @@ Intervention Cancel(const RunState& state, const std::string& reason) {
   return event;
 }
 
+absl::StatusOr<Request> RollbackOf(const std::string& run_id, const RunState& state) {
+  const auto refuse = [&](std::string_view why) {
+    return WithReason(FailedPrecondition("run {} cannot be rolled back: {}", run_id, why),
+                      {"NOT_REVERSIBLE", {{"run", run_id}, {"state", std::string(ToText(state.phase))}}});
+  };
+  if (!state.request->rollback_of.empty()) {
+    return refuse(fmt::format("it is itself the rollback of run {}; set up the configuration again instead",
+                              state.request->rollback_of));
+  }
+  if (state.phase != Phase::kCommitted || !state.Ended())
+    return refuse(fmt::format("it is {}, not COMMITTED", ToText(state.phase)));
+  Request request;
+  request.title = "rollback of " + run_id;
+  request.rollback_of = run_id;
+  for (const auto& [id, standing] : state.participants) request.rollback_participants.push_back(id);
+  for (const NodeAddress& node : state.request->nodes) {
+    const bool took_part = std::any_of(state.participants.begin(), state.participants.end(),
+                                       [&](const auto& one) { return one.first.node == node.name; });
+    if (took_part) request.nodes.push_back(node);
+  }
+  return request;
+}
+
 }  // namespace phoenix::run

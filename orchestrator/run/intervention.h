@@ -24,4 +24,8 @@ Intervention Confirm(const RunState& state);
 // At any point before COMMITTED is in the log.
 Intervention Cancel(const RunState& state, const std::string& reason);
 
+// The request of a run that takes `run_id` back. FAILED_PRECONDITION where it is not a committed run that did
+// something.
+absl::StatusOr<Request> RollbackOf(const std::string& run_id, const RunState& state);
+
 }  // namespace phoenix::run

@@ -71,7 +71,8 @@ kit::Step StepFrom(const json& j) {
 }
 
 json RequestJson(const run::Request& request) {
-  json nodes = json::array();
+  json nodes = json::array(), rollback_participants = json::array();
+  for (const auto& id : request.rollback_participants) rollback_participants.push_back(IdJson(id));
   for (const auto& node : request.nodes) nodes.push_back({node.name, node.address});
   return {{"title", request.title},
           {"config", request.config},
@@ -82,7 +83,9 @@ json RequestJson(const run::Request& request) {
           {"inline_secrets", request.inline_secrets},
           {"deadline_ns", request.deadline_ns},
           {"confirm_within_ns", request.confirm_within_ns},
-          {"await_approval", request.await_approval}};
+          {"await_approval", request.await_approval},
+          {"rollback_of", request.rollback_of},
+          {"rollback_participants", rollback_participants}};
 }
 
 run::Request RequestFrom(const json& j) {
@@ -97,6 +100,10 @@ run::Request RequestFrom(const json& j) {
   request.deadline_ns = j.at("deadline_ns");
   request.confirm_within_ns = j.at("confirm_within_ns");
   request.await_approval = j.at("await_approval");
+  // Logs of older versions know no rollback.
+  request.rollback_of = j.value("rollback_of", "");
+  for (const auto& id : j.value("rollback_participants", json::array()))
+    request.rollback_participants.push_back(IdFrom(id));
   return request;
 }
 

@@ -86,6 +86,52 @@ class SystemTest(unittest.TestCase):
         # Nothing stays locked: the same run goes through once the fault is gone.
         self.assertIn("COMMITTED", self.phoenix("setup", "-f", config, "--secrets", self.secrets))
 
+    def run_of(self, out):
+        return out.rsplit("runs/", 1)[1].split(":")[0]
+
+    def test_a_committed_run_is_rolled_back_where_nothing_has_changed_since(self):
+        self.setup_run()
+        config = self.with_one_share_more()
+        self.plan()
+        before = self.fleet.dumps()
+        run = self.run_of(self.phoenix("setup", "-f", config, "--secrets", self.secrets))
+        self.assertIn("can be taken back: phoenix rollback " + run, self.phoenix("runs", "show", run))
+        standing = self.fleet.dumps()
+        self.assertIn("take back: create dataset", self.phoenix("rollback", run, "--plan-only"))
+        self.assertEqual(self.fleet.dumps(), standing)
+        # A step of the rollback that fails leaves the run standing, on both nodes.
+        self.fleet.fault("hv2", "zfs.destroy:fastData/shared-media", count=9)
+        self.assertIn("ROLLED_BACK", self.phoenix("rollback", run, expect=3))
+        for node, dump in self.fleet.dumps().items():
+            self.assertEqual(meaning(dump), meaning(standing[node]), node)
+        with self.fleet._machine("hv2") as database:
+            database.execute("DELETE FROM faults")
+        # What somebody wrote into it meanwhile would be lost: refused on both nodes.
+        with self.fleet._machine("hv1") as database:
+            database.execute("INSERT INTO files(path, directory, uid, gid, mode, content) VALUES(?, 0, 0, 0, 420, 'mine')",
+                             ("/fastData/shared-media/film",))
+        refused = self.fleet.phoenix("rollback", run)
+        self.assertEqual(refused.returncode, 1, refused.stdout)
+        self.assertIn("it holds /fastData/shared-media/film", refused.stderr)
+        with self.fleet._machine("hv1") as database:
+            database.execute("DELETE FROM files WHERE path = '/fastData/shared-media/film'")
+        out = self.phoenix("rollback", run)
+        self.assertIn("COMMITTED", out)
+        for node, dump in self.fleet.dumps().items():
+            self.assertEqual(meaning(dump), meaning(before[node]), node)
+        self.assertIn("rollback of " + run, self.phoenix("runs", "show", self.run_of(out)))
+        self.assertIn("has done so already", self.fleet.phoenix("rollback", run).stderr)
+        # The next setup makes it all again.
+        self.assertIn("COMMITTED", self.phoenix("setup", "-f", config, "--secrets", self.secrets))
+
+    def test_a_rolled_back_run_leaves_passwords_and_its_plan_says_so(self):
+        self.setup_run()
+        write_secrets(self.secrets, "another password")
+        run = self.run_of(self.setup_run())
+        out = self.phoenix("rollback", run)
+        self.assertIn("not rolled back: the former password was not kept after the commit", out)
+        self.assertIn("Plan: 0 steps", out)
+
     def test_from_the_bare_node_only_the_remainder_that_the_plan_named_is_left(self):
         plan = self.plan()
         before = self.fleet.dumps()

@@ -43,6 +43,7 @@ int RunCommandLine(int argc, const char* const* argv, Screen screen) {
   AddValidate(app, session, exit_code);
   AddPlanAndSetup(app, session, exit_code);
   AddRuns(app, session, exit_code);
+  AddRollback(app, session, exit_code);
   AddNodes(app, session, exit_code);
   AddResolve(app, session, exit_code);
   AddPki(app, session, exit_code);

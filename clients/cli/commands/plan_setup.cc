@@ -28,17 +28,6 @@ absl::StatusOr<pb::PlanRunResponse> MakePlan(const Session& session, pb::Orchest
   return response;
 }
 
-void ShowPlan(const Session& session, const pb::PlanRunResponse& plan) {
-  const std::vector<pb::RunStep> steps(plan.steps().begin(), plan.steps().end());
-  const std::vector<pb::NodeNote> notes(plan.notes().begin(), plan.notes().end());
-  fmt::print("{}", RenderPlan(steps, notes, plan.barrier_ordinal(), session.color));
-  if (plan.step_count() > static_cast<int>(steps.size()))
-    fmt::print("  … and {} more\n", plan.step_count() - static_cast<int>(steps.size()));
-  fmt::print("Plan: {} steps{}\n", plan.step_count(),
-             plan.step_count() == 0 ? ", nothing to do"
-                                    : fmt::format(" (digest {})", plan.plan_digest().substr(0, 12)));
-}
-
 int Plan(const Session& session, const Flags& flags) {
   const auto declaration = ReadDeclaration(flags.files, !session.server.empty());
   if (!declaration.ok()) return Fail(session, declaration.status());
@@ -97,6 +86,17 @@ void AddFiles(CLI::App& command, Flags& flags) {
 }
 
 }  // namespace
+
+void ShowPlan(const Session& session, const pb::PlanRunResponse& plan) {
+  const std::vector<pb::RunStep> steps(plan.steps().begin(), plan.steps().end());
+  const std::vector<pb::NodeNote> notes(plan.notes().begin(), plan.notes().end());
+  fmt::print("{}", RenderPlan(steps, notes, plan.barrier_ordinal(), session.color));
+  if (plan.step_count() > static_cast<int>(steps.size()))
+    fmt::print("  … and {} more\n", plan.step_count() - static_cast<int>(steps.size()));
+  fmt::print("Plan: {} steps{}\n", plan.step_count(),
+             plan.step_count() == 0 ? ", nothing to do"
+                                    : fmt::format(" (digest {})", plan.plan_digest().substr(0, 12)));
+}
 
 void AddPlanAndSetup(CLI::App& app, Session& session, int& exit_code) {
   auto plan_flags = std::make_shared<Flags>();

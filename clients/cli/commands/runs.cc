@@ -9,8 +9,6 @@
 namespace phoenix::cli {
 namespace {
 
-std::string FullName(const std::string& run) { return run.rfind("runs/", 0) == 0 ? run : "runs/" + run; }
-
 int List(const Session& session) {
   const auto stub = session.Connect();
   if (!stub.ok()) return Fail(session, stub.status());
@@ -59,8 +57,16 @@ int Show(const Session& session, const std::string& name) {
   if (!steps.ok()) return Fail(session, steps.status());
   if (session.output == Output::kJson) {
     fmt::print("{{\"run\": {}, \"plan\": {}}}\n", ToJson(run), ToJson(*steps));
+    return kDone;
+  }
+  fmt::print("{}", RenderRun(run, {steps->steps().begin(), steps->steps().end()}));
+  if (run.state() != pb::Run::STATE_COMMITTED || !run.has_end_time()) return kDone;
+  const auto rollback = PlanOfRollback(session, **stub, name);
+  if (rollback.ok()) {
+    fmt::print("rollback: {} of {} steps can be taken back: phoenix rollback {}\n", rollback->step_count(),
+               run.step_count(), run.name().substr(5));
   } else {
-    fmt::print("{}", RenderRun(run, {steps->steps().begin(), steps->steps().end()}));
+    fmt::print("rollback: not possible: {}\n", Message(rollback.status()));
   }
   return kDone;
 }
@@ -122,6 +128,8 @@ int Cancel(const Session& session, const std::string& name, const std::string& r
 
 }  // namespace
 
+std::string RunNameOf(const std::string& run) { return run.rfind("runs/", 0) == 0 ? run : "runs/" + run; }
+
 int ExitCodeOf(pb::Run::State state) {
   switch (state) {
     case pb::Run::STATE_COMMITTED:
@@ -180,7 +188,7 @@ void AddRuns(CLI::App& app, Session& session, int& exit_code) {
   auto name = std::make_shared<std::string>();
   auto* show = runs->add_subcommand("show", "One run: its steps, what became of each, what to do");
   show->add_option("RUN", *name, "The run's id")->required();
-  show->callback([&session, &exit_code, name] { exit_code = Show(session, FullName(*name)); });
+  show->callback([&session, &exit_code, name] { exit_code = Show(session, RunNameOf(*name)); });
   auto* watch = runs->add_subcommand("watch", "Follow a run to its end; the exit code is that of setup");
   watch->add_option("RUN", *name, "The run's id")->required();
   auto digest = std::make_shared<std::string>();
@@ -192,20 +200,20 @@ void AddRuns(CLI::App& app, Session& session, int& exit_code) {
     word->add_option("--plan", *digest,
                      "The digest of the plan that was looked at; without it, the plan that waits");
     word->callback([&session, &exit_code, name, digest, deny] {
-      exit_code = ApproveOrDeny(session, FullName(*name), *digest, deny);
+      exit_code = ApproveOrDeny(session, RunNameOf(*name), *digest, deny);
     });
   }
   auto* confirm =
       runs->add_subcommand("confirm", "Keep what a run with --confirm-within did; done once it is committed");
   confirm->add_option("RUN", *name, "The run's id")->required();
-  confirm->callback([&session, &exit_code, name] { exit_code = Confirm(session, FullName(*name)); });
+  confirm->callback([&session, &exit_code, name] { exit_code = Confirm(session, RunNameOf(*name)); });
   auto reason = std::make_shared<std::string>();
   auto* cancel = runs->add_subcommand("cancel", "Undo a run that is not committed yet");
   cancel->add_option("RUN", *name, "The run's id")->required();
   cancel->add_option("--reason", *reason, "Why, for the record");
   cancel->callback(
-      [&session, &exit_code, name, reason] { exit_code = Cancel(session, FullName(*name), *reason); });
-  watch->callback([&session, &exit_code, name] { exit_code = WatchToEnd(session, FullName(*name)); });
+      [&session, &exit_code, name, reason] { exit_code = Cancel(session, RunNameOf(*name), *reason); });
+  watch->callback([&session, &exit_code, name] { exit_code = WatchToEnd(session, RunNameOf(*name)); });
 }
 
 }  // namespace phoenix::cli

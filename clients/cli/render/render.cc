@@ -167,6 +167,7 @@ std::string RenderNodes(const std::vector<pb::Node>& nodes) {
 std::string RenderRun(const pb::Run& run, const std::vector<pb::RunStep>& steps) {
   std::string text = fmt::format("run      {}\nstate    {}\ncreated  {}\n", Strip(run.name(), "runs/"),
                                  StateText(run.state()), LocalTime(run.create_time()));
+  if (!run.rollback_of().empty()) text += fmt::format("rollback of {}\n", Strip(run.rollback_of(), "runs/"));
   if (run.has_end_time()) text += fmt::format("ended    {}\n", LocalTime(run.end_time()));
   if (!run.error().empty()) text += fmt::format("error    {}\n", run.error());
   std::vector<std::vector<std::string>> rows;

@@ -86,6 +86,17 @@ struct VerifyReport {
   std::vector<std::string> not_probed;
 };
 
+// What becomes of a step of a committed run when the run is rolled back.
+struct Retrospect {
+  enum class Kind {
+    kReversible,
+    kStays,     // the rollback leaves it as it is, and its plan says so
+    kObstacle,  // the run cannot be rolled back
+  };
+  Kind kind = Kind::kReversible;
+  std::string reason;
+};
+
 struct ObservedField {
   std::string key, field, value, source;
 };
@@ -123,6 +134,14 @@ class Domain {
   virtual std::vector<std::string> RemainingCommands(const Step& step, const StepContext& context) = 0;
   // What the ledger says after the step is done. Called after the probe.
   virtual absl::StatusOr<LedgerChange> LedgerOf(const Step& step, const StepContext& context) = 0;
+  // What the ledger says after the undo of a step that made something again; added to the entries that the
+  // ledger had before the step.
+  virtual absl::StatusOr<LedgerChange> LedgerOfUndone(const Step&, const StepContext&) {
+    return LedgerChange();
+  }
+  // Of a step that ProbeStep() finds done, long after its run was committed: whether undo still has all it
+  // needs, and whether others use the object by now.
+  virtual absl::StatusOr<Retrospect> LookBack(const Step&, const StepContext&) { return Retrospect(); }
 
   // Probes what was applied, beyond ProbeStep: a mount, a login. A probe leaves nothing behind.
   virtual absl::StatusOr<VerifyReport> Verify(const VerifyInput& input) = 0;

@@ -5,6 +5,7 @@
 #include "base/digest/digest.h"
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
+#include "services/kit/plan/reversal_spec.h"
 
 namespace phoenix::kit {
 namespace {
@@ -32,6 +33,12 @@ absl::Status Conflict(const TransactionRow& row, std::string_view wanted) {
 
 }  // namespace
 
+std::vector<std::string> RemovedBy(const Plan& plan) {
+  std::vector<std::string> keys;
+  for (const Step& step : plan.steps) keys.insert(keys.end(), step.removes.begin(), step.removes.end());
+  return keys;
+}
+
 Outcome OutcomeOf(const StepRow& row) {
   Outcome outcome{row.step.id, Outcome::Result::kFailed, row.error, row.remaining_commands};
   switch (row.state) {
@@ -55,12 +62,12 @@ Outcome OutcomeOf(const StepRow& row) {
 
 Participant::Participant(Domain& domain, Journal& journal, const Clock& clock, Siblings& siblings,
                          Settings settings)
-    : domain_(domain),
-      journal_(journal),
+    : journal_(journal),
       clock_(clock),
       siblings_(siblings),
       settings_(std::move(settings)),
-      execution_(domain, journal, settings_.node_key),
+      domain_(domain, journal, settings_.node_key),
+      execution_(domain_, journal, settings_.node_key),
       workers_(kConcurrentSteps) {}
 
 Participant::~Participant() {
@@ -297,6 +304,10 @@ absl::StatusOr<std::vector<std::string>> Participant::Prepare(PrepareInput input
                       {"PLAN_CHANGED", {{"plan_digest", answer.plan_digest}}});
   }
   PHX_RETURN_IF_ERROR(RefuseWhatIsLocked(answer.plan, run_id));
+  if (input.wanted.spec_type == kReversalType) {
+    // Who takes part in the run was asked by its plan; who does not may stand on what goes all the same.
+    PHX_RETURN_IF_ERROR(siblings_.MayGo(RemovedBy(answer.plan), input.participants));
+  }
   PHX_ASSIGN_OR_RETURN(TransactionRecord record, BeginTransaction(input, answer.plan, /*local=*/false, ""));
   if (absl::Status status = CaptureAll(record); !status.ok()) {
     (void)BeginUndo(run_id, TransactionState::kPreparing, "recovery", "prepare failed: " + Message(status));

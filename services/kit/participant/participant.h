@@ -20,6 +20,7 @@
 #include "base/time/clock.h"
 #include "base/workers.h"
 #include "services/kit/participant/domain.h"
+#include "services/kit/participant/reversal.h"
 #include "services/kit/transaction/journal.h"
 #include "services/kit/transaction/step_execution.h"
 
@@ -71,9 +72,10 @@ class Siblings {
   // Tells that our undo has begun; the sibling joins durably.
   virtual absl::Status JoinUndo(const std::string& participant, const std::string& run_id) = 0;
   // FAILED_PRECONDITION, with one violation for each, where something that a sibling knows on this node
-  // stands on one of the keys. UNAVAILABLE where a sibling of this node does not answer: what it knows is not
-  // known to be nothing.
-  virtual absl::Status MayGo(const std::vector<std::string>& keys) = 0;
+  // stands on one of the keys; those of `except` are not asked. UNAVAILABLE where a sibling of this node does
+  // not answer: what it knows is not known to be nothing.
+  virtual absl::Status MayGo(const std::vector<std::string>& keys,
+                             const std::vector<std::string>& except) = 0;
 };
 
 struct ResolveAnswer {
@@ -175,11 +177,11 @@ class Participant {
   void CheckDoubt(const TransactionRow& row);
   bool Stopping();
 
-  Domain& domain_;
   Journal& journal_;
   const Clock& clock_;
   Siblings& siblings_;
   const Settings settings_;
+  Reversal domain_;
   StepExecution execution_;
 
   absl::Mutex fence_mutex_;
@@ -198,6 +200,9 @@ class Participant {
   Workers workers_;
   std::thread watch_;
 };
+
+// The keys that the plan's steps take away.
+std::vector<std::string> RemovedBy(const Plan& plan);
 
 // The outcome of one journaled step, as answers show it.
 Outcome OutcomeOf(const StepRow& row);

@@ -48,10 +48,8 @@ absl::StatusOr<Plan> Participant::ChangeLocally(LocalChange change) {
   for (const std::string& key : answer.plan.provided_now) provided.emplace_back("", key);
   PHX_RETURN_IF_ERROR(DeriveOrder(placed, provided).status());
   // A run plans a second time with what others take away; a change of one participant asks the others.
-  std::vector<std::string> removed;
-  for (const Step& step : answer.plan.steps)
-    removed.insert(removed.end(), step.removes.begin(), step.removes.end());
-  if (!removed.empty()) PHX_RETURN_IF_ERROR(siblings_.MayGo(removed));
+  const std::vector<std::string> removed = RemovedBy(answer.plan);
+  if (!removed.empty()) PHX_RETURN_IF_ERROR(siblings_.MayGo(removed, {}));
   const std::string run_id = RandomUuid();
   PHX_RETURN_IF_ERROR(RefuseWhatIsLocked(answer.plan, run_id));
   if (change.validate_only || answer.plan.steps.empty()) return answer.plan;

@@ -39,7 +39,7 @@ class FakeSiblings final : public Siblings {
     joined.insert(participant);
     return absl::OkStatus();
   }
-  absl::Status MayGo(const std::vector<std::string>& keys) override {
+  absl::Status MayGo(const std::vector<std::string>& keys, const std::vector<std::string>&) override {
     absl::MutexLock lock(&mutex);
     for (const auto& key : keys) {
       if (needed.contains(key)) return FailedPrecondition("a sibling stands on {}", key);

@@ -2,6 +2,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 
@@ -84,13 +85,14 @@ absl::Status GrpcSiblings::PlanWithout(const std::string& participant, const std
   return FromGrpc(StubOf(participant).Plan(&context, request, &plan));
 }
 
-absl::Status GrpcSiblings::MayGo(const std::vector<std::string>& keys) {
+absl::Status GrpcSiblings::MayGo(const std::vector<std::string>& keys,
+                                 const std::vector<std::string>& except) {
   std::string text;
   std::vector<FieldViolation> consumers;
   for (const std::string_view name : kParticipants) {
     const std::string participant(name);
     std::error_code unreadable;
-    if (participant == self_ ||
+    if (participant == self_ || std::find(except.begin(), except.end(), participant) != except.end() ||
         !std::filesystem::exists(state_directory_ + "/" + participant + "/journal.db", unreadable)) {
       continue;
     }

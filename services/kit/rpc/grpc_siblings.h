@@ -24,7 +24,7 @@ class GrpcSiblings final : public Siblings {
         self_(std::move(self)) {}
   absl::StatusOr<SiblingState> Get(const std::string& participant, const std::string& run_id) override;
   absl::Status JoinUndo(const std::string& participant, const std::string& run_id) override;
-  absl::Status MayGo(const std::vector<std::string>& keys) override;
+  absl::Status MayGo(const std::vector<std::string>& keys, const std::vector<std::string>& except) override;
 
  private:
   using Stub = participant::v1::ParticipantService::Stub;

@@ -157,6 +157,24 @@ absl::Status PutLedger(Database& db, const std::string& key, const std::optional
   return statement.Step().status();
 }
 
+absl::StatusOr<LedgerChange> SelectFormerLedger(Database& db, const std::string& run_id,
+                                                const std::string& step_id) {
+  LedgerChange change;
+  PHX_ASSIGN_OR_RETURN(auto select,
+                       db.Prepare("SELECT ledger_before FROM steps WHERE run_id=? AND step_id=?"));
+  PHX_ASSIGN_OR_RETURN(const bool found, select.Bind(1, run_id).Bind(2, step_id).Step());
+  if (!found || select.IsNull(0)) return change;
+  const json before = json::parse(select.Text(0));
+  for (const auto& [key, entry] : before.items()) {
+    if (entry.is_null()) {
+      change.remove.push_back(key);
+    } else {
+      change.put.push_back(LedgerEntryFromJson(entry));
+    }
+  }
+  return change;
+}
+
 }  // namespace
 
 std::string_view ToText(StepState state) {
@@ -356,7 +374,7 @@ absl::Status Journal::FinishStep(const std::string& run_id, TransactionState req
       return absl::OkStatus();
     };
     for (LedgerEntry entry : change.put) {
-      entry.run_id = run_id;
+      if (entry.run_id.empty()) entry.run_id = run_id;
       PHX_RETURN_IF_ERROR(remember(entry.key));
       PHX_RETURN_IF_ERROR(PutLedger(db, entry.key, entry));
     }
@@ -370,20 +388,24 @@ absl::Status Journal::FinishStep(const std::string& run_id, TransactionState req
   });
 }
 
-absl::Status Journal::RevertStep(const std::string& run_id, const StepRow& step) {
+absl::Status Journal::RevertStep(const std::string& run_id, const StepRow& step, const LedgerChange& change) {
   return database_->Transaction([&](Database& db) -> absl::Status {
-    PHX_ASSIGN_OR_RETURN(auto select,
-                         db.Prepare("SELECT ledger_before FROM steps WHERE run_id=? AND step_id=?"));
-    PHX_ASSIGN_OR_RETURN(const bool found, select.Bind(1, run_id).Bind(2, step.step.id).Step());
-    if (found && !select.IsNull(0)) {
-      const json before = json::parse(select.Text(0));
-      for (const auto& [key, entry] : before.items()) {
-        PHX_RETURN_IF_ERROR(
-            PutLedger(db, key, entry.is_null() ? std::nullopt : std::optional(LedgerEntryFromJson(entry))));
-      }
+    PHX_ASSIGN_OR_RETURN(const LedgerChange former, SelectFormerLedger(db, run_id, step.step.id));
+    for (const LedgerChange* one : {&former, &change}) {
+      for (const auto& entry : one->put) PHX_RETURN_IF_ERROR(PutLedger(db, entry.key, entry));
+      for (const auto& key : one->remove) PHX_RETURN_IF_ERROR(PutLedger(db, key, std::nullopt));
     }
     return PutStep(db, run_id, step);
   });
+}
+
+absl::StatusOr<LedgerChange> Journal::FormerLedger(const std::string& run_id, const std::string& step_id) {
+  LedgerChange change;
+  PHX_RETURN_IF_ERROR(database_->Transaction([&](Database& db) -> absl::Status {
+    PHX_ASSIGN_OR_RETURN(change, SelectFormerLedger(db, run_id, step_id));
+    return absl::OkStatus();
+  }));
+  return change;
 }
 
 absl::Status Journal::Quarantine(const std::string& run_id, const StepRow& step, const std::string& cause) {

@@ -133,8 +133,10 @@ class Journal {
   // undo.
   absl::Status FinishStep(const std::string& run_id, TransactionState required, const StepRow& step,
                           const LedgerChange& change);
-  // The step is reverted and the ledger is as it was before it, in one write.
-  absl::Status RevertStep(const std::string& run_id, const StepRow& step);
+  // The step is reverted and the ledger is as it was before it, but for `change`, in one write.
+  absl::Status RevertStep(const std::string& run_id, const StepRow& step, const LedgerChange& change = {});
+  // What brings the ledger's entries of a finished step back to what they were before it.
+  absl::StatusOr<LedgerChange> FormerLedger(const std::string& run_id, const std::string& step_id);
   // The step's keys are locked until resolved.
   absl::Status Quarantine(const std::string& run_id, const StepRow& step, const std::string& cause);
   absl::StatusOr<std::vector<QuarantineRow>> Quarantined();

@@ -147,9 +147,15 @@ absl::Status StepExecution::Undo(const std::string& run_id, StepRow row) {
 }
 
 absl::Status StepExecution::Revert(const std::string& run_id, StepRow& row) {
+  LedgerChange change;
+  if (row.state != StepState::kIdle) {
+    // What the ledger does not know is unmanaged, and never deleted: no reason to keep the undo from ending.
+    auto known = domain_.LedgerOfUndone(row.step, ContextOf(run_id, row, nullptr));
+    if (known.ok()) change = *std::move(known);
+  }
   row.state = StepState::kReverted;
   row.child.reset();
-  return journal_.RevertStep(run_id, row);
+  return journal_.RevertStep(run_id, row, change);
 }
 
 absl::Status StepExecution::Quarantine(const std::string& run_id, StepRow& row, const std::string& cause) {

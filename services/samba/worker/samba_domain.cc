@@ -177,6 +177,21 @@ absl::StatusOr<kit::LedgerChange> SambaDomain::LedgerOf(const kit::Step& step,
   return std::move(writer.change);
 }
 
+absl::StatusOr<kit::Retrospect> SambaDomain::LookBack(const kit::Step& step, const kit::StepContext&) {
+  if (node::NodeSteps::Owns(step)) return kit::Retrospect();
+  PHX_ASSIGN_OR_RETURN(const SambaStep typed, ParsePayload(step.payload));
+  const auto* set = std::get_if<SetPassword>(&typed);
+  if (set != nullptr && !set->add) {
+    return kit::Retrospect{kit::Retrospect::Kind::kStays,
+                           "the former password was not kept after the commit"};
+  }
+  if (std::holds_alternative<RemoveEntry>(typed)) {
+    return kit::Retrospect{kit::Retrospect::Kind::kStays,
+                           "the password of the removed user was not kept after the commit"};
+  }
+  return kit::Retrospect();
+}
+
 absl::StatusOr<kit::VerifyReport> SambaDomain::Verify(const kit::VerifyInput& input) {
   kit::VerifyReport report;
   for (const kit::Step& step : input.applied) {

@@ -43,6 +43,8 @@ class SambaDomain final : public kit::Domain {
   absl::Status Undo(const kit::Step& step, const kit::StepContext& context) override;
   std::vector<std::string> RemainingCommands(const kit::Step& step, const kit::StepContext& context) override;
   absl::StatusOr<kit::LedgerChange> LedgerOf(const kit::Step& step, const kit::StepContext& context) override;
+  // A former password is kept until the commit and no longer.
+  absl::StatusOr<kit::Retrospect> LookBack(const kit::Step& step, const kit::StepContext& context) override;
   absl::StatusOr<kit::VerifyReport> Verify(const kit::VerifyInput& input) override;
   absl::Status Close(const std::string& run_id, bool committed) override;
 

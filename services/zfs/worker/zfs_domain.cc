@@ -191,6 +191,18 @@ absl::StatusOr<kit::LedgerChange> ZfsDomain::LedgerOf(const kit::Step& step,
   });
 }
 
+absl::StatusOr<kit::Retrospect> ZfsDomain::LookBack(const kit::Step& step, const kit::StepContext& context) {
+  PHX_ASSIGN_OR_RETURN(const Opened opened,
+                       Open(host_, containers_, step, context.run_id, context.captured, nullptr));
+  std::string name;
+  if (const auto* dataset = std::get_if<CreateDatasetStep>(&opened.step)) name = dataset->name;
+  if (const auto* pool = std::get_if<CreatePoolStep>(&opened.step)) name = pool->name;
+  if (name.empty()) return kit::Retrospect();
+  PHX_ASSIGN_OR_RETURN(const std::string found, FindOthersIn(opened.work, name));
+  if (found.empty()) return kit::Retrospect();
+  return kit::Retrospect{kit::Retrospect::Kind::kObstacle, found};
+}
+
 absl::StatusOr<kit::VerifyReport> ZfsDomain::Verify(const kit::VerifyInput& input) {
   kit::VerifyReport report;
   ObserveRequest request;

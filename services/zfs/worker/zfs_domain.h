@@ -35,6 +35,8 @@ class ZfsDomain final : public kit::Domain {
   absl::Status Undo(const kit::Step& step, const kit::StepContext& context) override;
   std::vector<std::string> RemainingCommands(const kit::Step& step, const kit::StepContext& context) override;
   absl::StatusOr<kit::LedgerChange> LedgerOf(const kit::Step& step, const kit::StepContext& context) override;
+  // What a dataset or pool of the run holds by now was made by others.
+  absl::StatusOr<kit::Retrospect> LookBack(const kit::Step& step, const kit::StepContext& context) override;
   absl::StatusOr<kit::VerifyReport> Verify(const kit::VerifyInput& input) override;
   // Destroys the snapshots that a committed run deleted.
   absl::Status Close(const std::string& run_id, bool committed) override;

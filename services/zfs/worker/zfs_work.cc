@@ -171,6 +171,34 @@ absl::StatusOr<std::string> ProveEmpty(const Work& work, const std::string& name
   return std::string();
 }
 
+absl::StatusOr<std::string> FindOthersIn(const Work& work, const std::string& name) {
+  ObserveRequest request;
+  request.datasets = {name};
+  request.recursive = true;
+  request.snapshots = true;
+  PHX_ASSIGN_OR_RETURN(const ZfsState seen, work.host.Observe(request));
+  const auto found = seen.datasets.find(name);
+  if (found == seen.datasets.end()) return std::string();
+  for (const auto& [other, dataset] : seen.datasets) {
+    if (other == name || dataset.LocalValue(kRunMark) == work.run_id || IsContainer(other)) continue;
+    return fmt::format("it holds dataset {}", other);
+  }
+  for (const auto& [snapshot, state] : seen.snapshots) {
+    if (DatasetOf(snapshot) == name) return fmt::format("it has snapshot {}", snapshot);
+  }
+  if (found->second.mounted_at.empty()) {
+    const std::string mark = found->second.LocalValue(kWrittenMark);
+    if (!mark.empty() && mark != found->second.Value("written"))
+      return std::string("something was written to it");
+    return std::string();
+  }
+  ObserveRequest files;
+  files.first_files = {found->second.mounted_at};
+  PHX_ASSIGN_OR_RETURN(const ZfsState content, work.host.Observe(files));
+  if (content.first_files.empty()) return std::string();
+  return fmt::format("it holds {}", content.first_files.begin()->second);
+}
+
 absl::Status SetAside(const Work& work, const std::string& name, const std::string& why) {
   const std::string container = KeptOf(name, work.run_id);
   const std::string kept = AsideName(container, name);

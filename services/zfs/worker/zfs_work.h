@@ -85,6 +85,9 @@ absl::Status DropEmptyContainers(const Work& work, const std::string& container)
 // no file, and nothing written between the look and the unmount. Answers what was found; "" means that it may
 // be destroyed.
 absl::StatusOr<std::string> ProveEmpty(const Work& work, const std::string& name);
+// The same without touching anything, and therefore only as of now: what others made in a dataset of the run,
+// "" for nothing. What the run itself made below it is not meant.
+absl::StatusOr<std::string> FindOthersIn(const Work& work, const std::string& name);
 // Moves what holds data of others to pool/.phoenix/kept/<run>/….
 absl::Status SetAside(const Work& work, const std::string& name, const std::string& why);
 
