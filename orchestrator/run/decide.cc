@@ -24,6 +24,16 @@ std::vector<Command> Begin(Phase phase) {
 
 Command Call(Kind kind, const ParticipantId& who) { return Command{.kind = kind, .event = {}, .who = who}; }
 
+// Calls `kind` to everybody who is not `done`; what follows when all are.
+template <class Done>
+std::vector<Command> CallAll(const RunState& state, Kind kind, Done done) {
+  std::vector<Command> calls;
+  for (const auto& [who, standing] : state.participants) {
+    if (!done(standing)) calls.push_back(Call(kind, who));
+  }
+  return calls;
+}
+
 std::vector<Command> DecidePreparing(const RunState& state) {
   // Locks are tried one after the other in one fixed order, so that two runs cannot each hold half of the
   // fleet.
@@ -46,6 +56,13 @@ std::vector<Command> DecideApplying(const RunState& state) {
   const bool barrier_open =
       std::all_of(state.steps.begin(), state.steps.begin() + static_cast<std::ptrdiff_t>(state.plan->barrier),
                   [](const StepStanding& step) { return step.state == StepState::kDone; });
+  if (barrier_open && state.plan->barrier > 0 && state.plan->barrier < state.steps.size()) {
+    // The last moment at which everything can still be taken back: what was done is probed on every node
+    // first.
+    auto calls = CallAll(state, Kind::kVerify,
+                         [](const ParticipantStanding& standing) { return standing.barrier_verified; });
+    if (!calls.empty()) return calls;
+  }
 
   Event dispatch;
   dispatch.kind = Event::Kind::kDispatched;
@@ -84,16 +101,6 @@ std::vector<Command> DecideEnd(const RunState& state, Phase good) {
     end.texts.push_back(fmt::format("{}: {}", ToText(who), standing.unresolved));
   }
   return Append(std::move(end));
-}
-
-// Calls `kind` to everybody who is not `done`; what follows when all are.
-template <class Done>
-std::vector<Command> CallAll(const RunState& state, Kind kind, Done done) {
-  std::vector<Command> calls;
-  for (const auto& [who, standing] : state.participants) {
-    if (!done(standing)) calls.push_back(Call(kind, who));
-  }
-  return calls;
 }
 
 }  // namespace

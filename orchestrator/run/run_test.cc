@@ -124,6 +124,72 @@ class Log {
   std::vector<Event> events;
 };
 
+// Node b's share cannot be taken back.
+FleetPlan WithAPointOfNoReturn() {
+  std::vector<PlannedParticipant> participants = TwoNodes().participants;
+  for (PlannedParticipant& participant : participants) {
+    for (kit::Step& step : participant.steps) {
+      if (participant.id == ParticipantId{"b", "samba"} && step.id == "share")
+        step.step_class = kit::StepClass::kPointOfNoReturn;
+    }
+  }
+  return *MakeFleetPlan(participants, {});
+}
+
+TEST(Decide, BeforeTheBarrierEverythingIsDoneAndProbedOnEveryNode) {
+  Log log(WithAPointOfNoReturn());
+  ASSERT_EQ(log.state.plan->barrier, 5u);
+  log.RunUntil(Phase::kApplying);
+  std::vector<Command> commands;
+  while (log.state.CountDone() < 5) {
+    commands = Decide(log.state, 1);
+    ASSERT_FALSE(commands.empty());
+    for (const Command& command : commands) {
+      ASSERT_NE(command.kind, Kind::kVerify);
+      if (command.kind == Kind::kAppend) {
+        log.Append(command.event);
+      } else {
+        log.Answer(command);
+      }
+    }
+  }
+  commands = Decide(log.state, 1);
+  ASSERT_EQ(commands.size(), 4u);
+  for (const Command& command : commands) EXPECT_EQ(command.kind, Kind::kVerify);
+  for (size_t i = 0; i < 3; ++i) log.Answer(commands[i]);
+  // One has not answered yet, whatever else is asked.
+  ASSERT_EQ(Decide(log.state, 1).size(), 1u);
+  EXPECT_EQ(Decide(log.state, 1)[0].kind, Kind::kVerify);
+  log.Answer(commands[3]);
+  commands = Decide(log.state, 1);
+  ASSERT_EQ(commands[0].kind, Kind::kAppend);
+  EXPECT_EQ(commands[0].event.kind, Event::Kind::kDispatched);
+  EXPECT_THAT(commands[0].event.step_ids, ElementsAre("share"));
+  // And everything once more when all is done.
+  log.RunUntil(Phase::kVerifying);
+  EXPECT_EQ(Decide(log.state, 1).size(), 4u);
+}
+
+TEST(Decide, AProbeThatFailsBeforeTheBarrierRollsBackWithoutPassingIt) {
+  Log log(WithAPointOfNoReturn());
+  log.RunUntil(Phase::kApplying);
+  while (Decide(log.state, 1)[0].kind != Kind::kVerify) {
+    for (const Command& command : Decide(log.state, 1)) {
+      if (command.kind == Kind::kAppend) {
+        log.Append(command.event);
+      } else {
+        log.Answer(command);
+      }
+    }
+  }
+  log.Answer(Decide(log.state, 1)[0], 1, /*ok=*/false);
+  const auto commands = Decide(log.state, 1);
+  ASSERT_EQ(commands[0].event.kind, Event::Kind::kRollingBack);
+  log.RunUntil(Phase::kRolledBack);
+  EXPECT_EQ(log.state.phase, Phase::kRolledBack);
+  EXPECT_EQ(log.state.steps[5].state, StepState::kPending);
+}
+
 TEST(FleetPlan, StepsOfOneParticipantMayStandBeforeAndAfterAnothers) {
   const FleetPlan plan = TwoNodes();
   std::vector<std::string> order;

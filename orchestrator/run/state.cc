@@ -126,7 +126,7 @@ absl::Status Apply(RunState& state, const Event& event) {
       NoteFailure(state, event);
       break;
     case Event::Kind::kVerified:
-      standing->verified = event.ok;
+      (state.phase == Phase::kApplying ? standing->barrier_verified : standing->verified) = event.ok;
       NoteFailure(state, event);
       break;
     case Event::Kind::kConfirmArmed:

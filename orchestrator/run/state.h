@@ -30,6 +30,8 @@ struct Batch {
 
 struct ParticipantStanding {
   bool prepared = false;
+  // What was done before the barrier was probed; nothing that cannot be taken back begins before.
+  bool barrier_verified = false;
   bool verified = false;
   bool confirm_armed = false;
   // The epoch in which it acknowledged PrepareCommit; 0 if it has not.

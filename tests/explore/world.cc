@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "orchestrator/run/fleet_plan.h"
 
@@ -76,6 +77,7 @@ void World::Build() {
   const size_t nodes = 2 + random_.Below(2);
   auto plan_parts = std::vector<run::PlannedParticipant>();
   const bool fails = random_.OneIn(4);
+  const bool no_return = random_.OneIn(2);
   for (size_t n = 0; n < nodes; ++n) {
     Node node{fmt::format("hv{}", n + 1), {}};
     const size_t datasets = 4 + random_.Below(3);
@@ -101,6 +103,7 @@ void World::Build() {
       nfs.steps.push_back(share);
       nfs_steps.push_back({.id = share.id, .built_on = {d + 1}});
     }
+    if (no_return && n == 0) nfs.steps.back().step_class = kit::StepClass::kPointOfNoReturn;
     if (fails && n + 1 == nodes) {
       nfs_steps[random_.Below(nfs_steps.size())].fails = true;
     }
@@ -398,6 +401,7 @@ void World::Check() {
     undo_logged = undo_logged || event.kind == Event::Kind::kRollingBack;
   }
   if (committed_logged && undo_logged) report_.violation = "the log holds COMMITTED and ROLLING_BACK";
+  CheckBarrier();
   bool committed = false, undone = false;
   for (const auto& participant : participants_) {
     const auto state = participant->durable.state;
@@ -435,6 +439,30 @@ void World::Check() {
   if (committed && undone) report_.violation = "S1: one COMMITTED and another undone";
   if (committed_logged && undone) report_.violation = "S2: COMMITTED is logged and somebody undoes";
   if (undo_logged && committed) report_.violation = "S3: ROLLING_BACK is logged and somebody committed";
+}
+
+// What cannot be taken back begins only after all the rest was done and probed on every node.
+void World::CheckBarrier() {
+  if (!logged_.plan) return;
+  const run::FleetPlan& plan = *logged_.plan;
+  std::set<std::string> done, probed;
+  for (const Event& event : log_) {
+    const std::string who = run::ToText(event.who);
+    if (event.kind == Event::Kind::kVerified && event.ok) probed.insert(who);
+    for (const auto& result : event.results) {
+      if (event.kind == Event::Kind::kApplied && result.result == run::StepResult::Result::kDone)
+        done.insert(who + " " + result.step_id);
+    }
+    if (event.kind != Event::Kind::kDispatched) continue;
+    for (size_t i = plan.barrier; i < plan.sequence.size(); ++i) {
+      const std::string& id = plan.StepAt(i).id;
+      const bool begins = run::ToText(plan.OwnerOf(i)) == who &&
+                          std::find(event.step_ids.begin(), event.step_ids.end(), id) != event.step_ids.end();
+      if (!begins) continue;
+      if (done.size() < plan.barrier || probed.size() < participants_.size())
+        report_.violation = fmt::format("{} {} began before everything else was done and probed", who, id);
+    }
+  }
 }
 
 bool World::Settled() const {

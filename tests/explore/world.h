@@ -95,6 +95,7 @@ class World {
   void Happen(std::string what);
   void Fired(Fault fault);
   void Check();
+  void CheckBarrier();
   Moment Now() const;
   bool Settled() const;
   int64_t ClockOf(const SimParticipant& participant) const;
