@@ -10,6 +10,7 @@ import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+from adversity import CUTS, EFFECTS, Adversity  # noqa: E402
 from lab import difference  # noqa: E402
 from phoenix_lab import ROOT, PhoenixLab  # noqa: E402
 
@@ -122,6 +123,18 @@ class TwoNodes(Fleet):
         self.assertIn("orphan", str(plan["notes"]))
         self.assertIn(gone[0]["path"], self.shell("hv1", "exportfs -s"))
         self.lab.write_config()
+
+
+    # What every test tier runs of tests/lab/test_adversity.py: PHOENIX_SLICE, which follows from the commit, says which cases.
+    slice = int(os.environ.get("PHOENIX_SLICE", "0"))
+
+    def test_8_a_power_cut_in_mid_run_ends_in_the_old_or_the_new_state(self):
+        type(self).adversity = Adversity(self.lab)
+        print(self.adversity.cut(*CUTS[self.slice % len(CUTS)]), end=" ... ", flush=True)
+
+    def test_9_a_tool_that_fails_or_lies_leaves_nothing_half_done(self):
+        at, effect = 1 + self.slice % 4, EFFECTS[self.slice // 4 % len(EFFECTS)]
+        print(self.adversity.fault(at, effect), end=" ... ", flush=True)
 
 
 class FromTheBareNode(Fleet):
