@@ -62,9 +62,7 @@ absl::StatusOr<std::pair<run::Request, Secrets>> OrchestratorService::RequestOf(
 absl::StatusOr<run::Request> OrchestratorService::RollbackRequestOf(const std::string& name) {
   PHX_ASSIGN_OR_RETURN(const std::string run_id, ParseRunName(name));
   PHX_ASSIGN_OR_RETURN(const engine::RunView view, engine_.GetRun(run_id));
-  PHX_ASSIGN_OR_RETURN(run::Request request, run::RollbackOf(run_id, view.state));
-  request.deadline_ns = std::chrono::nanoseconds(kDefaultDeadline).count();
-  return request;
+  return run::RollbackOf(run_id, view.state);
 }
 
 grpc::ServerUnaryReactor* OrchestratorService::PlanRun(grpc::CallbackServerContext* context,

@@ -94,6 +94,7 @@ absl::StatusOr<Request> RollbackOf(const std::string& run_id, const RunState& st
   Request request;
   request.title = "rollback of " + run_id;
   request.rollback_of = run_id;
+  request.deadline_ns = state.request->deadline_ns;
   for (const auto& [id, standing] : state.participants) request.rollback_participants.push_back(id);
   for (const NodeAddress& node : state.request->nodes) {
     const bool took_part = std::any_of(state.participants.begin(), state.participants.end(),

@@ -125,7 +125,8 @@ class ReversalTest : public ::testing::Test {
     const auto prepared = participant_->Prepare(input);
     if (!prepared.ok()) return prepared.status();
     std::vector<std::string> ids;
-    for (const StepRow& row : (*journal_->Read(input.context.run_id))->steps) {
+    const auto record = journal_->Read(input.context.run_id);
+    for (const StepRow& row : (*record)->steps) {
       ids.push_back(row.step.id);
       const auto outcomes = participant_->Apply(input.context, {row.step.id});
       if (!outcomes.ok()) return outcomes.status();
@@ -141,7 +142,7 @@ class ReversalTest : public ::testing::Test {
     if (absl::Status ready = participant_->PrepareCommit(input.context); !ready.ok()) return ready;
     return participant_->Commit(input.context);
   }
-  absl::Status Setup(const std::string& spec, const std::string& run) {
+  absl::Status Commit(const std::string& spec, const std::string& run) {
     return Commit(Input("fake", spec, run));
   }
   absl::StatusOr<PlanAnswer> PlanRollback(const std::string& run) {
@@ -162,10 +163,10 @@ class ReversalTest : public ::testing::Test {
 };
 
 TEST_F(ReversalTest, ACommittedRunIsTakenBackInReverseWithItsLedger) {
-  PHX_ASSERT_OK(Setup("a=1", "run-0"));
+  PHX_ASSERT_OK(Commit("a=1", "run-0"));
   const Fields before = machine_.Fields();
   const Ledger ledger_before = *journal_->ReadLedger();
-  PHX_ASSERT_OK(Setup("a=2 b=1:a c=1:b", "run-1"));
+  PHX_ASSERT_OK(Commit("a=2 b=1:a c=1:b", "run-1"));
   const auto plan = PlanRollback("run-1");
   PHX_ASSERT_OK(plan);
   EXPECT_THAT(IdsOf(plan->plan), ElementsAre("take-back:c", "take-back:b", "take-back:a"));
@@ -182,7 +183,7 @@ TEST_F(ReversalTest, ACommittedRunIsTakenBackInReverseWithItsLedger) {
 }
 
 TEST_F(ReversalTest, ARollbackThatIsUndoneLeavesTheRunAsItStood) {
-  PHX_ASSERT_OK(Setup("a=2 b=1:a", "run-1"));
+  PHX_ASSERT_OK(Commit("a=2 b=1:a", "run-1"));
   const Fields before = machine_.Fields();
   const Ledger ledger_before = *journal_->ReadLedger();
   const PrepareInput input = Input(kReversalType, "run-1", "run-2");
@@ -192,7 +193,8 @@ TEST_F(ReversalTest, ARollbackThatIsUndoneLeavesTheRunAsItStood) {
   PHX_ASSERT_OK(undone);
   EXPECT_TRUE(undone->undone);
   EXPECT_EQ(machine_.Fields(), before);
-  for (const auto& [key, entry] : *journal_->ReadLedger()) {
+  const Ledger ledger = *journal_->ReadLedger();
+  for (const auto& [key, entry] : ledger) {
     EXPECT_EQ(entry.run_id, ledger_before.at(key).run_id) << key;
     EXPECT_EQ(entry.fields, ledger_before.at(key).fields) << key;
   }
@@ -202,7 +204,7 @@ TEST_F(ReversalTest, ARollbackThatIsUndoneLeavesTheRunAsItStood) {
 }
 
 TEST_F(ReversalTest, WhatHasChangedSinceIsNamedAndNothingIsTouched) {
-  PHX_ASSERT_OK(Setup("a=1 b=1 old=1 pinned=1", "run-1"));
+  PHX_ASSERT_OK(Commit("a=1 b=1 old=1 pinned=1", "run-1"));
   machine_.Set("b", "somebody's");
   const auto plan = PlanRollback("run-1");
   EXPECT_THAT(plan, StatusIs(Code::kFailedPrecondition, HasSubstr("b has changed since: =somebody's")));
@@ -212,8 +214,8 @@ TEST_F(ReversalTest, WhatHasChangedSinceIsNamedAndNothingIsTouched) {
 }
 
 TEST_F(ReversalTest, WhatStaysIsSaidAndWhatIsBackAlreadyIsNoStep) {
-  PHX_ASSERT_OK(Setup("a=1", "run-0"));
-  PHX_ASSERT_OK(Setup("a=2 b=1 pinned=1", "run-1"));
+  PHX_ASSERT_OK(Commit("a=1", "run-0"));
+  PHX_ASSERT_OK(Commit("a=2 b=1 pinned=1", "run-1"));
   machine_.Set("a", "1");
   const auto plan = PlanRollback("run-1");
   PHX_ASSERT_OK(plan);
@@ -226,7 +228,7 @@ TEST_F(ReversalTest, WhatStaysIsSaidAndWhatIsBackAlreadyIsNoStep) {
 }
 
 TEST_F(ReversalTest, WhatNeedsASecretToBeDoneAgainIsAPointOfNoReturn) {
-  PHX_ASSERT_OK(Setup("secret=1", "run-1"));
+  PHX_ASSERT_OK(Commit("secret=1", "run-1"));
   const auto plan = PlanRollback("run-1");
   PHX_ASSERT_OK(plan);
   ASSERT_EQ(plan->plan.steps.size(), 1u);
@@ -236,8 +238,8 @@ TEST_F(ReversalTest, WhatNeedsASecretToBeDoneAgainIsAPointOfNoReturn) {
 }
 
 TEST_F(ReversalTest, OnlyTheLastCommittedRunCanBeTakenBack) {
-  PHX_ASSERT_OK(Setup("a=1", "run-0"));
-  PHX_ASSERT_OK(Setup("b=1", "run-1"));
+  PHX_ASSERT_OK(Commit("a=1", "run-0"));
+  PHX_ASSERT_OK(Commit("b=1", "run-1"));
   EXPECT_THAT(PlanRollback("run-0"),
               StatusIs(Code::kFailedPrecondition, HasSubstr("run run-1 was committed after it")));
   EXPECT_THAT(PlanRollback("run-9"), StatusIs(Code::kFailedPrecondition, HasSubstr("does not know it")));
@@ -257,7 +259,7 @@ TEST_F(ReversalTest, OnlyTheLastCommittedRunCanBeTakenBack) {
 }
 
 TEST_F(ReversalTest, SiblingsThatTakeNoPartAreAskedBeforeAnythingGoes) {
-  PHX_ASSERT_OK(Setup("a=1", "run-1"));
+  PHX_ASSERT_OK(Commit("a=1", "run-1"));
   siblings_.needed = "field:a";
   EXPECT_THAT(Rollback("run-1", "run-2"),
               StatusIs(Code::kFailedPrecondition, HasSubstr("stands on field:a")));
@@ -267,7 +269,7 @@ TEST_F(ReversalTest, SiblingsThatTakeNoPartAreAskedBeforeAnythingGoes) {
 }
 
 TEST_F(ReversalTest, AChangeBetweenPrepareAndTheStepStopsIt) {
-  PHX_ASSERT_OK(Setup("a=1", "run-1"));
+  PHX_ASSERT_OK(Commit("a=1", "run-1"));
   const PrepareInput input = Input(kReversalType, "run-1", "run-2");
   PHX_ASSERT_OK(participant_->Prepare(input));
   machine_.Set("a", "somebody's");
