@@ -351,6 +351,26 @@ TEST_F(NfsDomainTest, DriftOfTheServerIsPutRightAndTakenBack) {
   EXPECT_THAT(driver.plan().steps, IsEmpty());
 }
 
+TEST_F(NfsDomainTest, AnExportMadeByHandOfADriftedPathIsNotCutByUndo) {
+  Ready();
+  WantSeed();
+  MountSeed();
+  StepDriver driver(*domain_);
+  Commit(driver);
+  const std::string path = spec_.exports[0].path;
+  ASSERT_TRUE(host_->RestoreLive({path}, {}, nullptr).ok());
+  ASSERT_TRUE(driver.Prepare({}, kRun).ok());
+  ASSERT_THAT(Ids(driver), ElementsAre("exports:live"));
+  ASSERT_TRUE(driver.Apply().ok());
+  auto live = LiveOf(host_->Observe({})->live, path);
+  live.push_back({path, "10.9.9.9", {"ro"}});
+  ASSERT_TRUE(host_->RestoreLive({path}, live, nullptr).ok());
+  const std::string before = Dump();
+  EXPECT_EQ(driver.ProbeLast()->probe, kit::Probe::kForeign);
+  EXPECT_THAT(Message(driver.Undo()), HasSubstr("10.9.9.9"));
+  EXPECT_EQ(Dump(), before);
+}
+
 TEST_F(NfsDomainTest, OrphansStayExportedAndAreTold) {
   Ready();
   WantSeed();
