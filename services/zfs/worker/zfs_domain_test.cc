@@ -322,6 +322,23 @@ TEST(ZfsDomain, DeletesIntoTheTrashAndBack) {
   EXPECT_EQ(driver.ledger().count("dataset:quickOS/vm-disks"), 0u);
 }
 
+// With canmount=on and a mount point of its own it would come up from the trash at the next boot.
+TEST(ZfsDomain, AnUnmountedDatasetStaysUnmountedInTheTrash) {
+  TestMachine machine;
+  StepDriver driver(machine.domain());
+  machine.SetUp(TestMachine::Seed(), driver);
+  TestMachine::Must(machine.host().Change(UnmountDataset{"quickOS/vm-disks"}, nullptr));
+  const std::string before = machine.Dump();
+  ZfsSpec spec;
+  spec.partial = true;
+  spec.datasets = {{.name = "quickOS/vm-disks", .presence = Presence::kAbsent}};
+  TestMachine::Must(driver.Prepare(machine.Input(spec), "run2"));
+  TestMachine::Must(driver.Apply());
+  EXPECT_EQ(machine.Dataset("quickOS/.phoenix/trash/run2/vm-disks").LocalValue("canmount"), "noauto");
+  TestMachine::Must(driver.Undo());
+  EXPECT_EQ(machine.Dump(), before);
+}
+
 TEST(ZfsDomain, RemovesOnlyWhatItCreated) {
   TestMachine machine;
   const ZfsSpec existing = Existing(machine).spec;
