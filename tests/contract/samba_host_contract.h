@@ -21,6 +21,8 @@
 namespace phoenix::samba {
 
 inline constexpr char kTestUser[] = "phxtest";
+inline constexpr char kTestGroup[] = "phxtest-more";
+inline constexpr uint32_t kTestGid = 58117;
 inline constexpr char kTestComment[] = "phoenix run 11111111-2222-4333-8444-555555555555";
 
 template <class World>
@@ -39,6 +41,8 @@ class SambaHostContract : public ::testing::Test {
     if (account.ok() && *account) (void)host().RemoveAccount(kTestUser, nullptr);
     const auto group = host().FindGroup(kTestUser);
     if (group.ok() && *group) (void)host().RemoveGroup(kTestUser, nullptr);
+    const auto other = host().FindGroup(kTestGroup);
+    if (other.ok() && *other) (void)host().RemoveGroup(kTestGroup, nullptr);
     EXPECT_TRUE(world_.files().Replace(paths_.smb_conf, smb_conf_).ok());
     EXPECT_TRUE(world_.files().Remove(paths_.own_file).ok());
     EXPECT_TRUE(host().Reload(nullptr).ok());
@@ -122,6 +126,22 @@ TYPED_TEST_P(SambaHostContract, AnAccountIsRestoredInEveryField) {
   const auto restored = this->host().RestoreAccount(account, nullptr);
   ASSERT_TRUE(restored.ok()) << restored;
   EXPECT_EQ(**this->host().FindAccount(kTestUser), account);
+}
+
+TYPED_TEST_P(SambaHostContract, ARemovedAccountLeavesItsGroupsAndJoinsThemAgain) {
+  ASSERT_TRUE(this->host().AddAccount(kTestUser, kTestComment, nullptr).ok());
+  ASSERT_TRUE(this->host().AddGroup(kTestGroup, kTestGid, nullptr).ok());
+  const Account account = **this->host().FindAccount(kTestUser);
+  EXPECT_EQ(*this->host().GroupsOf(kTestUser), std::vector<uint32_t>());
+  for (int times = 0; times < 2; ++times) {
+    const auto joined = this->host().JoinGroups(kTestUser, {kTestGid}, nullptr);
+    ASSERT_TRUE(joined.ok()) << joined;
+    EXPECT_EQ(*this->host().GroupsOf(kTestUser), std::vector<uint32_t>({kTestGid}));
+  }
+  ASSERT_TRUE(this->host().RemoveAccount(kTestUser, nullptr).ok());
+  ASSERT_TRUE(this->host().AddGroup(kTestUser, account.gid, nullptr).ok());
+  ASSERT_TRUE(this->host().RestoreAccount(account, nullptr).ok());
+  EXPECT_EQ(*this->host().GroupsOf(kTestUser), std::vector<uint32_t>());
 }
 
 TYPED_TEST_P(SambaHostContract, AnEntryNeedsItsAccount) {
@@ -280,8 +300,9 @@ TYPED_TEST_P(SambaHostContract, FindsAFileOfAUid) {
 
 REGISTER_TYPED_TEST_SUITE_P(SambaHostContract, TellsItsVersion, AnAccountComesWithMarkAndGroupAndGoesWithBoth,
                             AnAccountTakesAGroupOfItsNameThatIsThere, AnAccountIsRestoredInEveryField,
-                            AnEntryNeedsItsAccount, PassdbKeepsTheHashOfWhatWasSet,
-                            AnExportedEntryComesBackOverAnother, AnExportedEntryComesBackWhereThereIsNone,
+                            ARemovedAccountLeavesItsGroupsAndJoinsThemAgain, AnEntryNeedsItsAccount,
+                            PassdbKeepsTheHashOfWhatWasSet, AnExportedEntryComesBackOverAnother,
+                            AnExportedEntryComesBackWhereThereIsNone,
                             CheckingShowsWhatSambaWouldReadAndChangesNothing,
                             AMisspelledParameterIsAProblemAlthoughItLoads, ABadBooleanDoesNotLoad,
                             WhatFollowsTheIncludeLineIsGlobalAgain, AUserLogsInAndWritesAndLeavesNothing,

@@ -444,8 +444,15 @@ TYPED_TEST_P(ZfsHostContract, TheArcLimitIsWrittenAndRead) {
   EXPECT_GT(before.memory_bytes, 0u);
   this->Must(SetArcLive{uint64_t{256} << 20});
   EXPECT_EQ(this->See(request).arc.live, uint64_t{256} << 20);
+  EXPECT_EQ(this->See(request).arc.in_force, uint64_t{256} << 20);
+  // A 0 is written down, and the limit stays.
+  this->Must(SetArcLive{0});
+  EXPECT_EQ(this->See(request).arc.live, 0u);
+  EXPECT_EQ(this->See(request).arc.in_force, uint64_t{256} << 20);
+  this->Must(SetArcLive{before.in_force});
   this->Must(SetArcLive{*before.live});
   EXPECT_EQ(this->See(request).arc.live, before.live);
+  EXPECT_EQ(this->See(request).arc.in_force, before.in_force);
 }
 
 TYPED_TEST_P(ZfsHostContract, AnObserverThatRefusesKeepsTheToolFromStarting) {

@@ -22,6 +22,11 @@ def facts(parse, text, *more):
 
 
 class Zfs(unittest.TestCase):
+    def test_the_limit_in_force_counts_beside_the_parameter(self):
+        text = "13 1 0x01 147 39984 3214 5124\nname type data\nc_min    4    64458112\nc_max    4    1031348224\n"
+        self.assertEqual(facts(fingerprint.arc_limit, text), {"zfs c_max": "1031348224"})
+        self.assertEqual(facts(fingerprint.arc_limit, ""), {})
+
     def test_space_is_left_out_and_sources_count(self):
         text = ("tank/a\tused\t24576\t-\t-\n"
                 "tank/a\twritten@s1\t0\t-\t-\n"

@@ -1,5 +1,5 @@
-"""What the documents say of the tree is true: promises name tests that exist and run, and whatever is named as a place
-is there."""
+"""What the documents say of the tree is true: promises and undo name tests that exist and run, every kind of step has its
+undo, and whatever is named as a place is there."""
 
 import functools
 import glob
@@ -9,7 +9,14 @@ import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 DOMAINS = ("zfs", "nfs", "samba", "proxmox")
-DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/promises.md")
+DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/promises.md", "docs/undo.md")
+# Where the kinds of steps are told, for each room that does steps.
+VARIANTS = {"zfs": ("services/zfs/domain/zfs_step.h", "ZfsStep"),
+            "samba": ("services/samba/domain/samba_step.h", "SambaStep"),
+            "node": ("services/node/domain/node_planner.h", "NodeStep")}
+ENUMS = {"nfs": ("services/nfs/worker/nfs_json.h", "Kind"),
+         "proxmox": ("services/proxmox/domain/proxmox_planner.h", "StorageAction")}
+CLASSES = ("EXACT", "CONFIG", "LOSSY", "POINT_OF_NO_RETURN")
 
 CC_TEST = re.compile(r"^(?:TEST|TEST_F|TEST_P|TYPED_TEST|TYPED_TEST_P)\(\s*(\w+)\s*,\s*(\w+)\s*\)", re.MULTILINE)
 PY_TEST = re.compile(r"^    def (test_\w+)\(self\)", re.MULTILINE)
@@ -71,6 +78,62 @@ def wrong_promises(promises_text, readme_text, tests_of):
     return wrong
 
 
+def variants(text, name):
+    """The types of `using NAME = std::variant<...>;`."""
+    found = re.search(r"^using %s =\s*std::variant<([^>]+)>;" % name, text, re.MULTILINE)
+    return {kind.strip() for kind in found.group(1).split(",")} if found else set()
+
+
+def enumerators(text, name):
+    found = re.search(r"enum class %s \{(.+?)\};" % name, text, re.DOTALL)
+    return set(re.findall(r"\bk[A-Z]\w*", re.sub(r"//.*", "", found.group(1)))) if found else set()
+
+
+def step_kinds():
+    """Every kind of step in the code, as undo.md writes it."""
+    kinds = set()
+    for read_kinds, rooms in ((variants, VARIANTS), (enumerators, ENUMS)):
+        for room, (file, name) in rooms.items():
+            kinds |= {"%s::%s" % (room, kind) for kind in read_kinds(read(file), name)}
+    return kinds
+
+
+def undo_rows(text):
+    """The rows about a kind of step: their cells."""
+    rows = []
+    for line in text.splitlines():
+        if re.match(r"\| `\w+::\w+` \|", line):
+            rows.append([cell.strip() for cell in line.strip("|").split(" |")])
+    return rows
+
+
+def wrong_undo(text, kinds, tests_of):
+    """What is wrong with the tables in undo.md, in words. `tests_of` as in wrong_promises()."""
+    wrong = []
+    rows = undo_rows(text)
+    told = {row[0].strip("`") for row in rows}
+    wrong += ["%s has no row" % kind for kind in sorted(kinds - told)]
+    wrong += ["there is no step %s" % kind for kind in sorted(told - kinds)]
+    for row in rows:
+        if len(row) != 8 or "" in row:
+            wrong.append("the row of %s has not eight cells" % row[0])
+            continue
+        if row[2] not in CLASSES:
+            wrong.append("%s is no class of %s" % (row[2], row[0]))
+        if row[2] in ("LOSSY", "POINT_OF_NO_RETURN") and row[6] == "nothing":
+            wrong.append("%s does not say what remains" % row[0])
+        named = re.findall(r"`([^`]+)::(\w+(?:\.\w+)?)`", row[7])
+        if not named:
+            wrong.append("no test holds %s" % row[0])
+        for file, test in named:
+            tests = tests_of(file)
+            if tests is None:
+                wrong.append("%s does not exist" % file)
+            elif test not in tests:
+                wrong.append("%s has no test %s" % (file, test))
+    return wrong
+
+
 def places(text):
     """What a document names in backticks that looks like a path of the tree, and what its links point to."""
     tops = "|".join(("base", "clients", "cmake", "deploy", "docs", "orchestrator", "proto", "services", "tests"))
@@ -86,16 +149,26 @@ def patterns(place):
     return [re.sub(r"<\w+>", "*", place)]
 
 
+def tests_of(name):
+    return tests_in(name, read(name)) if os.path.isfile(path_of(name)) else None
+
+
 class DocumentsTest(unittest.TestCase):
     def test_every_promise_names_tests_that_exist(self):
-        def tests_of(name):
-            return tests_in(name, read(name)) if os.path.isfile(path_of(name)) else None
         self.assertEqual(wrong_promises(read("docs/promises.md"), read("README.md"), tests_of), [])
         self.assertGreater(len(promised(read("docs/promises.md"))), 50)
 
     def test_the_named_tests_are_built(self):
         named = {file for _, file, _ in promised(read("docs/promises.md")) if file.endswith(".cc")}
+        named |= set(re.findall(r"`([^`]+\.cc)::", read("docs/undo.md")))
         self.assertEqual([file for file in sorted(named) if not is_built(file)], [])
+
+    def test_every_kind_of_step_has_its_undo_and_the_tests_that_hold_it(self):
+        rooms = {os.path.basename(os.path.dirname(name)) for name in glob.glob(path_of("services/*/worker"))}
+        self.assertEqual(rooms, set(VARIANTS) | set(ENUMS), "where are the kinds of steps of this room told?")
+        for room in rooms:
+            self.assertTrue([kind for kind in step_kinds() if kind.startswith(room + "::")], room)
+        self.assertEqual(wrong_undo(read("docs/undo.md"), step_kinds(), tests_of), [])
 
     def test_tests_named_in_decisions_exist(self):
         known = set()
@@ -130,6 +203,24 @@ class TheTestItselfTest(unittest.TestCase):
                 ("| 1 | x | `a.cc::S.T`, `a.cc::S.Gone` |\n| 2 | x | `a.cc::S.T` |\n", "a.cc has no test S.Gone"),
                 ("| 1 | x | `a.cc::S.T` |\n| 2 | x | `a.cc::S.T` |\n| 3 | x | `a.cc::S.T` |\n", "the README has no promise 3")):
             self.assertEqual(wrong_promises(table, self.README, {"a.cc": {"S.T"}}.get), [wrong])
+
+    def test_what_is_wrong_with_undo_is_found(self):
+        row = "| `a::S` | `s:NAME` | EXACT | c | u | g | nothing | `a.cc::S.T` |\n"
+        for table, wrong in (
+                (row, []),
+                ("", ["a::S has no row"]),
+                (row + row.replace("a::S", "a::T"), ["there is no step a::T"]),
+                (row.replace("| u |", "|  |"), ["the row of `a::S` has not eight cells"]),
+                (row.replace("EXACT", "SURE"), ["SURE is no class of `a::S`"]),
+                (row.replace("EXACT", "LOSSY"), ["`a::S` does not say what remains"]),
+                (row.replace("`a.cc::S.T`", "none"), ["no test holds `a::S`"]),
+                (row.replace("S.T`", "S.Gone`"), ["a.cc has no test S.Gone"]),
+                (row.replace("a.cc", "b.cc"), ["b.cc does not exist"])):
+            self.assertEqual(wrong_undo(table, {"a::S"}, {"a.cc": {"S.T"}}.get), wrong)
+
+    def test_kinds_are_found(self):
+        self.assertEqual(variants("using S = std::variant<A, B,\n  C>;\nusing T = std::variant<D>;", "S"), {"A", "B", "C"})
+        self.assertEqual(enumerators("enum class K {\n  kA,  // not kB\n  kC = 2,\n};\nenum class L { kD };", "K"), {"kA", "kC"})
 
     def test_tests_are_found(self):
         self.assertEqual(tests_in("x_test.cc", "TEST(A, B) {\n  TEST(not, one)\nTEST_F(C,\n       D) {\n// TEST(E, F)\n"), {"A.B", "C.D"})

@@ -69,6 +69,20 @@ std::vector<LiveExport> SortedLive(const std::vector<std::string>& paths,
   return found;
 }
 
+// What the server exports of the paths that neither our file says nor was exported before: somebody else's.
+std::vector<LiveExport> LiveStrangers(const std::vector<std::string>& paths, const LiveCapture& before,
+                                      const NfsState& state) {
+  std::vector<LiveExport> strangers;
+  for (const std::string& path : paths) {
+    for (LiveExport& one : NotSaidBy(OwnEntry(state, path), path, state.live)) {
+      const bool was = std::any_of(before.live.begin(), before.live.end(),
+                                   [&](const LiveExport& other) { return ToText(other) == ToText(one); });
+      if (!was) strangers.push_back(std::move(one));
+    }
+  }
+  return strangers;
+}
+
 // Why neither do nor undo may touch the export; empty when they may.
 std::string ForeignReason(const SetExport& set, const NfsState& state) {
   if (!state.own_problem.empty()) return fmt::format("{}: {}", kOwnFile, state.own_problem);
@@ -239,6 +253,8 @@ absl::StatusOr<kit::ProbeResult> NfsDomain::ProbeLive(const std::vector<std::str
   PHX_ASSIGN_OR_RETURN(const NfsState state, host_.Observe({}));
   // As before comes first: undone and done differ, or there would have been no step.
   if (SortedLive(paths, state.live) == before.live) return kit::ProbeResult{kit::Probe::kNotDone, ""};
+  if (const auto strangers = LiveStrangers(paths, before, state); !strangers.empty())
+    return kit::ProbeResult{kit::Probe::kForeign, "the server exports " + ToText(strangers.front())};
   for (const std::string& path : paths) {
     const auto entry = OwnEntry(state, path);
     const auto wrong = DifferencesOf(entry.value_or(ExportEntry{path, {}}), state.live);
@@ -284,6 +300,9 @@ absl::Status NfsDomain::Undo(const kit::Step& step, const kit::StepContext& cont
   if (payload.kind == Kind::kSetExport) return UndoExport(payload.set, context);
   if (payload.kind == Kind::kPutLive) {
     PHX_ASSIGN_OR_RETURN(const LiveCapture before, LiveCaptureFrom(context.captured));
+    PHX_ASSIGN_OR_RETURN(const NfsState state, host_.Observe({}));
+    if (const auto strangers = LiveStrangers(payload.put_live, before, state); !strangers.empty())
+      return ForeignChange(strangers.front().path, "the server exports " + ToText(strangers.front()));
     return host_.RestoreLive(payload.put_live, before.live, context.on_child);
   }
   PHX_ASSIGN_OR_RETURN(const FileCapture before, FileCaptureFrom(context.captured));

@@ -351,6 +351,19 @@ TEST_F(NfsDomainTest, DriftOfTheServerIsPutRightAndTakenBack) {
   EXPECT_THAT(driver.plan().steps, IsEmpty());
 }
 
+TEST_F(NfsDomainTest, AnExportMadeByHandOfADriftedPathIsNotCutByUndo) {
+  Ready();
+  spec_.exports = {Wanted("/quickOS/more")};
+  MountZfs("/quickOS/more");
+  StepDriver driver(*domain_);
+  Commit(driver);
+  ASSERT_TRUE(host_->RestoreLive({"/quickOS/more"}, {}, nullptr).ok());
+  ASSERT_TRUE(driver.Prepare({}, kRun).ok() && driver.Apply().ok());
+  const LiveExport ours = host_->Observe({})->live[0], theirs{ours.path, "10.9.9.9", {"ro"}};
+  ASSERT_TRUE(host_->RestoreLive({ours.path}, {ours, theirs}, nullptr).ok());
+  EXPECT_THAT(Message(driver.Undo()), HasSubstr("the server exports /quickOS/more 10.9.9.9"));
+}
+
 TEST_F(NfsDomainTest, OrphansStayExportedAndAreTold) {
   Ready();
   WantSeed();

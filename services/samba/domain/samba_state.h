@@ -29,6 +29,7 @@ struct Account {
 struct SambaEntry {
   int64_t last_set = 0;  // seconds since 1970
   std::string mac;
+  std::string flags = {};  // "[U          ]": U a user, D switched off, N without a password, …
   friend bool operator==(const SambaEntry&, const SambaEntry&) = default;
 };
 

@@ -90,6 +90,20 @@ absl::Status SambaCli::RemoveGroup(const std::string& name, const ChildObserver&
   return Run(RemoveGroupCommand(name), observer);
 }
 
+absl::StatusOr<std::vector<uint32_t>> SambaCli::GroupsOf(const std::string& name) {
+  PHX_ASSIGN_OR_RETURN(const auto account, FindAccount(name));
+  if (!account) return NotFound("the account {} is not there", name);
+  const Command command = GroupsCommand(name);
+  PHX_ASSIGN_OR_RETURN(const auto result, runner_.Run(command));
+  PHX_RETURN_IF_ERROR(ExitStatus(command, result));
+  return ParseGroups(FirstLine(result.out), account->gid);
+}
+
+absl::Status SambaCli::JoinGroups(const std::string& name, const std::vector<uint32_t>& gids,
+                                  const ChildObserver& observer) {
+  return Run(JoinGroupsCommand(name, gids), observer);
+}
+
 absl::StatusOr<std::optional<std::string>> SambaCli::FindFileOf(uint32_t uid,
                                                                 const std::vector<std::string>& paths) {
   std::vector<std::string> there;

@@ -31,6 +31,9 @@ class SambaCli final : public SambaHost {
   absl::Status AddGroup(const std::string& name, uint32_t gid, const ChildObserver& observer) override;
   absl::Status RemoveAccount(const std::string& name, const ChildObserver& observer) override;
   absl::Status RemoveGroup(const std::string& name, const ChildObserver& observer) override;
+  absl::StatusOr<std::vector<uint32_t>> GroupsOf(const std::string& name) override;
+  absl::Status JoinGroups(const std::string& name, const std::vector<uint32_t>& gids,
+                          const ChildObserver& observer) override;
   absl::StatusOr<std::optional<std::string>> FindFileOf(uint32_t uid,
                                                         const std::vector<std::string>& paths) override;
   absl::StatusOr<std::map<std::string, PassdbEntry>> ReadPassdb() override;

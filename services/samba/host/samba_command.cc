@@ -1,6 +1,7 @@
 #include "services/samba/host/samba_command.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace phoenix::samba {
 namespace {
@@ -66,6 +67,12 @@ Command AddGroupCommand(const std::string& name, uint32_t gid) {
 }
 
 Command RemoveGroupCommand(const std::string& name) { return AccountTool("/usr/sbin/groupdel", {name}); }
+
+Command GroupsCommand(const std::string& name) { return Make("/usr/bin/id", {"-G", "--", name}); }
+
+Command JoinGroupsCommand(const std::string& name, const std::vector<uint32_t>& gids) {
+  return AccountTool("/usr/sbin/usermod", {"-a", "-G", fmt::format("{}", fmt::join(gids, ",")), name});
+}
 
 Command FindFileCommand(uint32_t uid, const std::vector<std::string>& paths) {
   std::vector<std::string> args = paths;

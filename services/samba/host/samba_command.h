@@ -19,6 +19,9 @@ Command RestoreAccountCommand(const Account& account);
 Command RemoveAccountCommand(const std::string& name);
 Command AddGroupCommand(const std::string& name, uint32_t gid);
 Command RemoveGroupCommand(const std::string& name);
+// The gids of all its groups, its own among them.
+Command GroupsCommand(const std::string& name);
+Command JoinGroupsCommand(const std::string& name, const std::vector<uint32_t>& gids);
 Command FindFileCommand(uint32_t uid, const std::vector<std::string>& paths);
 
 Command ListPassdbCommand();

@@ -30,6 +30,10 @@ TEST(SambaCommand, AnAccountHasNeitherHomeNorShellNorPassword) {
       "'phoenix run 1' heads");
 }
 
+TEST(SambaCommand, GroupsAreJoinedBesideThoseThatAreThere) {
+  EXPECT_EQ(ToText(JoinGroupsCommand("heads", {27, 34})), "usermod -a -G 27,34 heads");
+}
+
 // Trap 16: the scripts restarted smbd at every run and cut every session.
 TEST(SambaCommand, Trap16NothingRestartsSmbd) {
   EXPECT_EQ(ToText(ReloadCommand()), "smbcontrol smbd reload-config");

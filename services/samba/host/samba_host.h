@@ -22,7 +22,8 @@ namespace phoenix::samba {
 // An entry of passdb as the tools show it.
 struct PassdbEntry {
   int64_t last_set = 0;
-  Secret nt_hash;  // 32 upper-case hex digits
+  Secret nt_hash;          // 32 upper-case hex digits
+  std::string flags = {};  // "[U          ]"
 };
 
 // What testparm makes of a configuration.
@@ -62,6 +63,11 @@ class SambaHost {
   // With its own group where nobody else is in it.
   virtual absl::Status RemoveAccount(const std::string& name, const ChildObserver& observer) = 0;
   virtual absl::Status RemoveGroup(const std::string& name, const ChildObserver& observer) = 0;
+  // The gids of the groups that an existing account is in beside its own, sorted.
+  virtual absl::StatusOr<std::vector<uint32_t>> GroupsOf(const std::string& name) = 0;
+  // Also into these; it stays in those that it is in.
+  virtual absl::Status JoinGroups(const std::string& name, const std::vector<uint32_t>& gids,
+                                  const ChildObserver& observer) = 0;
   // One file or directory below the paths (each on its own file system only) that the uid owns.
   virtual absl::StatusOr<std::optional<std::string>> FindFileOf(uint32_t uid,
                                                                 const std::vector<std::string>& paths) = 0;

@@ -73,6 +73,17 @@ absl::StatusOr<uint32_t> ParseGroup(std::string_view line) {
   return *gid;
 }
 
+absl::StatusOr<std::vector<uint32_t>> ParseGroups(std::string_view line, uint32_t own) {
+  std::vector<uint32_t> gids;
+  for (const std::string_view word : Split(Trimmed(line), ' ')) {
+    const auto gid = ToNumber<uint32_t>(word);
+    if (!gid) return Internal("no list of gids: '{}'", Trimmed(line));
+    if (*gid != own) gids.push_back(*gid);
+  }
+  std::sort(gids.begin(), gids.end());
+  return gids;
+}
+
 std::map<std::string, PassdbEntry> ParsePassdb(std::string_view out) {
   constexpr std::string_view kSet = "LCT-";
   std::map<std::string, PassdbEntry> entries;
@@ -82,7 +93,7 @@ std::map<std::string, PassdbEntry> ParsePassdb(std::string_view out) {
     if (fields.size() < 6 || !fields[5].starts_with(kSet) || fields[3].size() != 32) continue;
     const auto set = ToNumber<int64_t>(fields[5].substr(kSet.size()), 16);
     if (!set) continue;
-    entries[std::string(fields[0])] = {*set, Secret(std::string(fields[3]))};
+    entries[std::string(fields[0])] = {*set, Secret(std::string(fields[3])), std::string(fields[4])};
   }
   return entries;
 }

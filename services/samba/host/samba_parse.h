@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/host/command.h"
 #include "services/samba/host/samba_host.h"
@@ -17,6 +18,8 @@ namespace phoenix::samba {
 absl::StatusOr<Account> ParseAccount(std::string_view line);
 // The gid of a line of /etc/group.
 absl::StatusOr<uint32_t> ParseGroup(std::string_view line);
+// What `id -G` says, without `own`, sorted.
+absl::StatusOr<std::vector<uint32_t>> ParseGroups(std::string_view line, uint32_t own);
 // pdbedit -L -w. Lines that are no entries (warnings) are passed over.
 std::map<std::string, PassdbEntry> ParsePassdb(std::string_view out);
 // testparm -s -v: what it loaded from standard output, what it disliked from standard error.

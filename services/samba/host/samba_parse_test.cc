@@ -29,6 +29,13 @@ TEST(ParseGroup, ReadsTheGid) {
   EXPECT_FALSE(ParseGroup("heads:x:1000").ok());
 }
 
+TEST(ParseGroups, LeavesTheAccountsOwnOut) {
+  EXPECT_EQ(*ParseGroups("1000 34 27\n", 1000), std::vector<uint32_t>({27, 34}));
+  EXPECT_EQ(*ParseGroups("1000\n", 1000), std::vector<uint32_t>());
+  EXPECT_FALSE(ParseGroups("id: no such user\n", 1000).ok());
+  EXPECT_FALSE(ParseGroups("", 1000).ok());
+}
+
 TEST(ParsePassdb, ReadsNameTimeAndHashAndPassesOverWarnings) {
   const auto entries = ParsePassdb(
       "WARNING: The \"syslog\" option is deprecated\n"
@@ -40,6 +47,7 @@ TEST(ParsePassdb, ReadsNameTimeAndHashAndPassesOverWarnings) {
   EXPECT_EQ(entries.at("heads").last_set, 1795397053);
   EXPECT_EQ(entries.at("heads").nt_hash.Reveal(), "B39A61F16A4E11FA80580241F1D4AAE8");
   EXPECT_EQ(entries.at("bob").last_set, 0);
+  EXPECT_EQ(entries.at("bob").flags, "[DU         ]");
   EXPECT_TRUE(ParsePassdb("").empty());
 }
 

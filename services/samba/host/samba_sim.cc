@@ -76,6 +76,18 @@ absl::StatusOr<uint32_t> FreeId(kit::World& world) {
   return id;
 }
 
+absl::Status LeaveGroups(kit::World& world, const std::string& name) {
+  PHX_ASSIGN_OR_RETURN(const auto groups, world.List("group"));
+  for (const auto& [group, value] : groups) {
+    auto members = value.value("members", std::vector<std::string>());
+    if (std::erase(members, name) == 0) continue;
+    json left = value;
+    left["members"] = members;
+    PHX_RETURN_IF_ERROR(world.Put("group", group, left));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::string> ReadText(kit::World& world, const std::string& path) {
   PHX_ASSIGN_OR_RETURN(const auto file, world.ReadFile(path));
   if (!file || file->directory) return NotFound("{}: No such file or directory", path);
@@ -178,6 +190,7 @@ absl::Status SambaSim::RemoveAccount(const std::string& name, const ChildObserve
       PHX_ASSIGN_OR_RETURN(const auto there, world.Get("user", name));
       if (!there) return Exit("userdel", 6, fmt::format("userdel: user '{}' does not exist", name));
       PHX_RETURN_IF_ERROR(world.Delete("user", name));
+      PHX_RETURN_IF_ERROR(LeaveGroups(world, name));
       PHX_ASSIGN_OR_RETURN(const auto group, world.Get("group", name));
       const bool own = group && group->value("gid", 0u) == there->value("gid", 0u) &&
                        group->value("members", json::array()).empty();
@@ -189,6 +202,37 @@ absl::Status SambaSim::RemoveAccount(const std::string& name, const ChildObserve
 
 absl::Status SambaSim::RemoveGroup(const std::string& name, const ChildObserver&) {
   return machine_->Change([&](kit::World& world) { return world.Delete("group", name); });
+}
+
+absl::StatusOr<std::vector<uint32_t>> SambaSim::GroupsOf(const std::string& name) {
+  std::vector<uint32_t> gids;
+  PHX_RETURN_IF_ERROR(machine_->Look([&](kit::World& world) -> absl::Status {
+    PHX_ASSIGN_OR_RETURN(const auto groups, world.List("group"));
+    for (const auto& [group, value] : groups) {
+      const auto members = value.value("members", std::vector<std::string>());
+      if (std::count(members.begin(), members.end(), name) > 0) gids.push_back(value.value("gid", 0u));
+    }
+    return absl::OkStatus();
+  }));
+  std::sort(gids.begin(), gids.end());
+  return gids;
+}
+
+absl::Status SambaSim::JoinGroups(const std::string& name, const std::vector<uint32_t>& gids,
+                                  const ChildObserver&) {
+  return machine_->Change([&](kit::World& world) -> absl::Status {
+    PHX_ASSIGN_OR_RETURN(const auto groups, world.List("group"));
+    for (const auto& [group, value] : groups) {
+      if (std::count(gids.begin(), gids.end(), value.value("gid", 0u)) == 0) continue;
+      auto members = value.value("members", std::vector<std::string>());
+      if (std::count(members.begin(), members.end(), name) > 0) continue;
+      members.push_back(name);
+      json joined = value;
+      joined["members"] = members;
+      PHX_RETURN_IF_ERROR(world.Put("group", group, joined));
+    }
+    return absl::OkStatus();
+  });
 }
 
 absl::StatusOr<std::optional<std::string>> SambaSim::FindFileOf(uint32_t uid,
@@ -215,7 +259,8 @@ absl::StatusOr<std::map<std::string, PassdbEntry>> SambaSim::ReadPassdb() {
     if (!installed) return absl::OkStatus();
     PHX_ASSIGN_OR_RETURN(const auto objects, world.List("passdb"));
     for (const auto& [name, value] : objects) {
-      entries[name] = {value.value("last_set", int64_t{0}), Secret(value.value("nt", ""))};
+      entries[name] = {value.value("last_set", int64_t{0}), Secret(value.value("nt", "")),
+                       value.value("flags", "")};
     }
     return absl::OkStatus();
   }));

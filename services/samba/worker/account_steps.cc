@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <vector>
 
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
@@ -29,6 +31,24 @@ Json AccountJson(const Account& account) {
           {"shell", account.shell}};
 }
 
+// The letters of "[DU         ]" without L, which Samba itself sets and clears after wrong passwords.
+std::string LastingFlags(const std::string& flags) {
+  std::string letters;
+  for (const char c : flags) {
+    if (c >= 'A' && c <= 'Z' && c != 'L') letters += c;
+  }
+  return letters;
+}
+
+// Whether nobody but smbpasswd, which switches a user on (D) and asks for a password again (N), touched them.
+bool KeepsFlags(const Json& captured, const SambaEntry& entry) {
+  const std::string now = LastingFlags(entry.flags);
+  std::string before = captured.value("flags", now);
+  if (now == before) return true;
+  std::erase_if(before, [](char c) { return c == 'D' || c == 'N'; });
+  return now == before;
+}
+
 Account FormerAccount(const std::string& name, const Json& captured) {
   const Json account = captured.value("account", Json::object());
   return {name,
@@ -46,7 +66,9 @@ Account FormerAccount(const std::string& name, const Json& captured) {
 absl::StatusOr<std::string> SambaDomain::CaptureOf(const AddAccount& step) {
   PHX_ASSIGN_OR_RETURN(const auto account, host_.FindAccount(step.name));
   PHX_ASSIGN_OR_RETURN(const auto group, host_.FindGroup(step.name));
-  return Json{{"present", account.has_value()}, {"group", group.has_value()}}.dump();
+  Json captured = {{"present", account.has_value()}, {"group", group.has_value()}};
+  if (group) captured["gid"] = *group;
+  return captured.dump();
 }
 
 absl::Status SambaDomain::DoStep(const AddAccount& step, const Context& context) {
@@ -66,8 +88,9 @@ absl::StatusOr<kit::ProbeResult> SambaDomain::ProbeOf(const AddAccount& step, co
   PHX_ASSIGN_OR_RETURN(const auto group, host_.FindGroup(step.name));
   if (!account) {
     const bool as_before = group.has_value() == Parsed(context.captured).value("group", false);
-    return ProbeResult{as_before ? Probe::kNotDone : Probe::kPartial,
-                       as_before ? "" : "only the group is there"};
+    if (as_before) return ProbeResult{Probe::kNotDone, ""};
+    return ProbeResult{Probe::kPartial,
+                       group ? "only the group is there" : "the group went with the account"};
   }
   if (account->comment != AccountComment(context.run_id)) {
     return ProbeResult{Probe::kForeign,
@@ -79,7 +102,8 @@ absl::StatusOr<kit::ProbeResult> SambaDomain::ProbeOf(const AddAccount& step, co
 
 absl::Status SambaDomain::UndoStep(const AddAccount& step, const Context& context) {
   absl::MutexLock lock(&accounts_mutex_);
-  const bool had_group = Parsed(context.captured).value("group", false);
+  const Json captured = Parsed(context.captured);
+  const bool had_group = captured.value("group", false);
   PHX_ASSIGN_OR_RETURN(const auto account, host_.FindAccount(step.name));
   if (account) {
     // The comment alone tells: the run's id is in it, and no other account has it.
@@ -95,15 +119,20 @@ absl::Status SambaDomain::UndoStep(const AddAccount& step, const Context& contex
     PHX_RETURN_IF_ERROR(host_.RemoveAccount(step.name, context.on_child));
   }
   PHX_ASSIGN_OR_RETURN(const auto group, host_.FindGroup(step.name));
-  if (!group || had_group) return absl::OkStatus();
-  return host_.RemoveGroup(step.name, context.on_child);
+  if (group.has_value() == had_group) return absl::OkStatus();
+  if (group) return host_.RemoveGroup(step.name, context.on_child);
+  // userdel takes an empty group of the account's name along, whoever made it.
+  return host_.AddGroup(step.name, captured.value("gid", 0u), context.on_child);
 }
 
 absl::StatusOr<std::string> SambaDomain::CaptureOf(const RemoveAccount& step) {
   PHX_ASSIGN_OR_RETURN(const auto account, host_.FindAccount(step.name));
   PHX_ASSIGN_OR_RETURN(const auto group, host_.FindGroup(step.name));
   Json captured = {{"present", account.has_value()}, {"group", group.has_value()}};
-  if (account) captured["account"] = AccountJson(*account);
+  if (account) {
+    captured["account"] = AccountJson(*account);
+    PHX_ASSIGN_OR_RETURN(captured["groups"], host_.GroupsOf(step.name));
+  }
   if (group) captured["gid"] = *group;
   return captured.dump();
 }
@@ -128,8 +157,11 @@ absl::StatusOr<kit::ProbeResult> SambaDomain::ProbeOf(const RemoveAccount& step,
   if (*account != FormerAccount(step.name, captured))
     return ProbeResult{Probe::kForeign, "it is another account"};
   PHX_ASSIGN_OR_RETURN(const auto group, host_.FindGroup(step.name));
-  const bool as_before = group.has_value() == captured.value("group", false);
-  return ProbeResult{as_before ? Probe::kNotDone : Probe::kPartial, as_before ? "" : "its group is missing"};
+  if (group.has_value() != captured.value("group", false))
+    return ProbeResult{Probe::kPartial, "its group is missing"};
+  PHX_ASSIGN_OR_RETURN(const auto missing, MissingGroups(step.name, context.captured));
+  if (missing.empty()) return ProbeResult{Probe::kNotDone, ""};
+  return ProbeResult{Probe::kPartial, fmt::format("it is not in the group {} yet", missing.front())};
 }
 
 absl::Status SambaDomain::UndoStep(const RemoveAccount& step, const Context& context) {
@@ -141,9 +173,22 @@ absl::Status SambaDomain::UndoStep(const RemoveAccount& step, const Context& con
     PHX_RETURN_IF_ERROR(host_.AddGroup(step.name, captured.value("gid", former.gid), context.on_child));
   }
   PHX_ASSIGN_OR_RETURN(const auto account, host_.FindAccount(step.name));
-  if (!account) return host_.RestoreAccount(former, context.on_child);
-  if (*account == former) return absl::OkStatus();
-  return FailedPrecondition("somebody made the account {} anew; it stays", step.name);
+  if (account && *account != former) {
+    return FailedPrecondition("somebody made the account {} anew; it stays", step.name);
+  }
+  if (!account) PHX_RETURN_IF_ERROR(host_.RestoreAccount(former, context.on_child));
+  PHX_ASSIGN_OR_RETURN(const auto missing, MissingGroups(step.name, context.captured));
+  return missing.empty() ? absl::OkStatus() : host_.JoinGroups(step.name, missing, context.on_child);
+}
+
+absl::StatusOr<std::vector<uint32_t>> SambaDomain::MissingGroups(const std::string& name,
+                                                                 const std::string& captured) {
+  PHX_ASSIGN_OR_RETURN(const auto now, host_.GroupsOf(name));
+  std::vector<uint32_t> missing;
+  for (const uint32_t gid : Parsed(captured).value("groups", std::vector<uint32_t>())) {
+    if (std::count(now.begin(), now.end(), gid) == 0) missing.push_back(gid);
+  }
+  return missing;
 }
 
 // --- passdb
@@ -153,13 +198,14 @@ absl::StatusOr<SambaEntry> SambaDomain::EntryNow(const std::string& name, const 
   PHX_ASSIGN_OR_RETURN(const auto entries, host_.ReadPassdb());
   const auto found = entries.find(name);
   there = found != entries.end();
-  return there ? SambaEntry{found->second.last_set, MacOf(node_key, found->second.nt_hash)} : SambaEntry{};
+  if (!there) return SambaEntry{};
+  return SambaEntry{found->second.last_set, MacOf(node_key, found->second.nt_hash), found->second.flags};
 }
 
 absl::StatusOr<std::string> SambaDomain::CaptureOf(const SetPassword& step) {
   bool there = false;
   PHX_ASSIGN_OR_RETURN(const SambaEntry entry, EntryNow(step.name, Secret(), there));
-  return Json{{"present", there}, {"last_set", entry.last_set}}.dump();
+  return Json{{"present", there}, {"last_set", entry.last_set}, {"flags", LastingFlags(entry.flags)}}.dump();
 }
 
 absl::Status SambaDomain::DoStep(const SetPassword& step, const Context& context) {
@@ -189,7 +235,11 @@ absl::StatusOr<kit::ProbeResult> SambaDomain::ProbeOf(const SetPassword& step, c
   bool there = false;
   PHX_ASSIGN_OR_RETURN(const SambaEntry entry, EntryNow(step.name, context.node_key, there));
   const Json captured = Parsed(context.captured);
-  if (there && entry.mac == step.mac) return ProbeResult{Probe::kDone, ""};
+  if (there && entry.mac == step.mac) {
+    if (step.add || KeepsFlags(captured, entry)) return ProbeResult{Probe::kDone, ""};
+    return ProbeResult{Probe::kForeign,
+                       fmt::format("the Samba user {} has the flags {}", step.name, entry.flags)};
+  }
   if (there == captured.value("present", false) && entry.last_set == captured.value("last_set", int64_t{0})) {
     return ProbeResult{Probe::kNotDone, ""};
   }
@@ -213,6 +263,11 @@ absl::Status SambaDomain::UndoStep(const SetPassword& step, const Context& conte
                               step.name);
   }
   if (step.add) return host_.RemoveEntry(step.name, context.on_child);
+  // The former entry brings its flags along: a user that was switched off meanwhile would be on again.
+  if (!KeepsFlags(captured, entry)) {
+    return FailedPrecondition("somebody else set the flags of the Samba user {} to {}; it stays as it is",
+                              step.name, entry.flags);
+  }
   PHX_ASSIGN_OR_RETURN(const auto former,
                        sealed_.Get(context.run_id, SealedName(step.name), context.node_key));
   if (!former) return DataLoss("the sealed former password of the Samba user {} is not there", step.name);
@@ -222,7 +277,7 @@ absl::Status SambaDomain::UndoStep(const SetPassword& step, const Context& conte
 absl::StatusOr<std::string> SambaDomain::CaptureOf(const RemoveEntry& step) {
   bool there = false;
   PHX_ASSIGN_OR_RETURN(const SambaEntry entry, EntryNow(step.name, Secret(), there));
-  return Json{{"present", there}, {"last_set", entry.last_set}}.dump();
+  return Json{{"present", there}, {"last_set", entry.last_set}, {"flags", LastingFlags(entry.flags)}}.dump();
 }
 
 absl::Status SambaDomain::DoStep(const RemoveEntry& step, const Context& context) {

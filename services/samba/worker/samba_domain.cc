@@ -1,5 +1,7 @@
 #include "services/samba/worker/samba_domain.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -52,15 +54,33 @@ struct LedgerWriter {
 
 struct CommandWriter {
   const SambaPaths& paths;
+  const Json captured;
 
   std::string Reload() const { return "smbcontrol smbd reload-config"; }
   std::vector<std::string> operator()(const MakeOwnFile&) const { return {"rm " + paths.own_file}; }
   std::vector<std::string> operator()(const IncludeOwnFile&) const {
     return {fmt::format("sed -i '\\#^include = {}$#d' {}", paths.own_file, paths.smb_conf), Reload()};
   }
-  std::vector<std::string> operator()(const AddAccount& step) const { return {"userdel " + step.name}; }
+  std::vector<std::string> Group(const std::string& name) const {
+    if (!captured.value("group", false)) return {};
+    return {fmt::format("groupadd -g {} {}   # where it is missing", captured.value("gid", 0u), name)};
+  }
+  std::vector<std::string> operator()(const AddAccount& step) const {
+    std::vector<std::string> commands = {"userdel " + step.name};
+    for (auto& command : Group(step.name)) commands.push_back(std::move(command));
+    return commands;
+  }
   std::vector<std::string> operator()(const RemoveAccount& step) const {
-    return {fmt::format("useradd -M -U -u {} -d /nonexistent -s /usr/sbin/nologin {}", step.uid, step.name)};
+    std::vector<std::string> commands = Group(step.name);
+    const Json account = captured.value("account", Json::object());
+    commands.push_back(fmt::format("useradd -M -N -u {} -g {} -d {} -s {} -c '{}' {}", step.uid,
+                                   account.value("gid", 0u), account.value("home", "/nonexistent"),
+                                   account.value("shell", "/usr/sbin/nologin"), account.value("comment", ""),
+                                   step.name));
+    const auto gids = captured.value("groups", std::vector<uint32_t>());
+    if (!gids.empty())
+      commands.push_back(fmt::format("usermod -a -G {} {}", fmt::join(gids, ","), step.name));
+    return commands;
   }
   std::vector<std::string> operator()(const SetPassword& step) const {
     if (step.add) return {"pdbedit -x " + step.name};
@@ -158,7 +178,8 @@ std::vector<std::string> SambaDomain::RemainingCommands(const kit::Step& step,
   if (node::NodeSteps::Owns(step)) return node_.RemainingCommands(step, context);
   const auto typed = ParsePayload(step.payload);
   if (!typed.ok()) return {};
-  return std::visit(CommandWriter{paths_}, *typed);
+  const Json captured = Json::parse(context.captured, nullptr, /*allow_exceptions=*/false);
+  return std::visit(CommandWriter{paths_, captured.is_object() ? captured : Json::object()}, *typed);
 }
 
 absl::StatusOr<kit::LedgerChange> SambaDomain::LedgerOf(const kit::Step& step,

@@ -94,6 +94,9 @@ class SambaDomain final : public kit::Domain {
   absl::Status UndoStep(const RemoveShare& step, const Context& context);
 
   // account_steps.cc: system accounts and passdb.
+  // The groups, beside its own, that the account was in when captured and is in no more: userdel takes it out
+  // of all.
+  absl::StatusOr<std::vector<uint32_t>> MissingGroups(const std::string& name, const std::string& captured);
   absl::StatusOr<SambaEntry> EntryNow(const std::string& name, const Secret& node_key, bool& there);
   absl::StatusOr<std::string> CaptureOf(const AddAccount& step);
   absl::StatusOr<std::string> CaptureOf(const RemoveAccount& step);

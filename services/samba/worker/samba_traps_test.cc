@@ -240,6 +240,66 @@ TEST_F(SambaTraps, AnAccountThatWasThereBeforeIsAdoptedAndStays) {
   EXPECT_EQ(Dump(), before);
 }
 
+// userdel takes an empty group of the account's name along, although it was there before.
+TEST_F(SambaTraps, AGroupThatWasThereBeforeComesBackWithItsNumber) {
+  Ready();
+  ASSERT_TRUE(host_->AddGroup("heads", 4242, nullptr).ok());
+  const std::string before = Dump();
+  ASSERT_TRUE(driver_.Prepare(Input(FirstSpec()), kRun).ok());
+  ASSERT_TRUE(driver_.Apply().ok());
+  EXPECT_EQ((*host_->FindAccount("heads"))->gid, 4242u);
+  const auto undone = driver_.Undo(/*repeat=*/true);
+  ASSERT_TRUE(undone.ok()) << undone;
+  EXPECT_EQ(Dump(), before);
+}
+
+TEST_F(SambaTraps, ARemovedAccountComesBackIntoItsGroups) {
+  Ready();
+  ASSERT_TRUE(SetUpNode(FirstSpec()).ok());
+  ASSERT_TRUE(host_->AddGroup("backup", 34, nullptr).ok());
+  ASSERT_TRUE(host_->JoinGroups("heads", {34}, nullptr).ok());
+  const std::string before = Dump();
+  SambaSpec gone = FirstSpec();
+  for (ShareSpec& share : gone.shares) share.absent = true;
+  gone.users[0].absent = true;
+  ASSERT_TRUE(driver_.Prepare(Input(gone), kSecondRun).ok());
+  const auto& steps = driver_.plan().steps;
+  const auto step = std::find_if(steps.begin(), steps.end(),
+                                 [](const kit::Step& one) { return one.action == "remove system user"; });
+  ASSERT_NE(step, steps.end());
+  const kit::StepContext context{.run_id = kSecondRun, .captured = *domain_->Capture(*step, kSecondRun)};
+  ASSERT_TRUE(driver_.Apply().ok());
+  EXPECT_NE(Dump(), before);
+  const std::vector<std::string> commands = {
+      "groupadd -g 1000 heads   # where it is missing",
+      fmt::format(
+          "useradd -M -N -u 1000 -g 1000 -d /nonexistent -s /usr/sbin/nologin -c 'phoenix run {}' heads",
+          kRun),
+      "usermod -a -G 34 heads"};
+  EXPECT_EQ(domain_->RemainingCommands(*step, context), commands);
+  const auto undone = driver_.Undo(/*repeat=*/true);
+  ASSERT_TRUE(undone.ok()) << undone;
+  EXPECT_EQ(Dump(), before);
+}
+
+// The former entry would switch it on again.
+TEST_F(SambaTraps, AUserThatWasSwitchedOffMeanwhileStaysSwitchedOff) {
+  Ready();
+  ASSERT_TRUE(host_->AddAccount("heads", "Head office", nullptr).ok());
+  ASSERT_TRUE(host_->AddEntry("heads", Secret("old one"), nullptr).ok());
+  ASSERT_TRUE(driver_.Prepare(Input(FirstSpec()), kRun).ok());
+  ASSERT_TRUE(driver_.Apply().ok());
+  ASSERT_TRUE(machine_
+                  ->Change([](kit::World& world) -> absl::Status {
+                    PHX_ASSIGN_OR_RETURN(auto entry, world.Get("passdb", "heads"));
+                    (*entry)["flags"] = "[DU         ]";
+                    return world.Put("passdb", "heads", *entry);
+                  })
+                  .ok());
+  EXPECT_NE(Message(driver_.Undo()).find("set the flags of the Samba user heads to [DU"), std::string::npos);
+  EXPECT_EQ(host_->ReadPassdb()->at("heads").flags, "[DU         ]");
+}
+
 TEST_F(SambaTraps, AUserOfAnotherHandKeepsTheOldPasswordAfterUndo) {
   Ready();
   ASSERT_TRUE(host_->AddAccount("heads", "Head office", nullptr).ok());

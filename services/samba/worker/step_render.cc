@@ -42,7 +42,7 @@ struct Renderer {
   }
   kit::Step operator()(const RemoveAccount& remove) const {
     kit::Step step = Begin(Key("user", remove.name), remove.name, "remove system user");
-    step.undo = "create the account again with its uid, gid and comment";
+    step.undo = "create the account again with its uid, gid, comment and groups";
     step.commands = {fmt::format("userdel {}", remove.name)};
     step.removes = {step.id, Key("group", remove.name)};
     return step;

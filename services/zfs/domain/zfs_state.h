@@ -111,6 +111,9 @@ struct ExportedPool {
 struct ArcState {
   // /sys/module/zfs/parameters/zfs_arc_max; nullopt while the module is not loaded.
   std::optional<uint64_t> live;
+  // What the ARC goes by now (c_max in /proc/spl/kstat/zfs/arcstats): with a parameter of 0 its own default,
+  // or what was set before the 0. 0 where it cannot be told.
+  uint64_t in_force = 0;
   std::optional<FileState> file;
   // Other files in modprobe.d that set it: (path, value).
   std::vector<std::pair<std::string, std::string>> elsewhere;

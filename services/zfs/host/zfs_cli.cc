@@ -295,6 +295,8 @@ absl::Status ZfsCli::Probe(const std::map<std::string, std::vector<const BlockDe
 absl::Status ZfsCli::AddArc(const std::vector<Mount>& mounts, ZfsState& state) {
   PHX_ASSIGN_OR_RETURN(const auto live, files_.Read(kArcParameter));
   if (live) state.arc.live = std::strtoull(live->content.c_str(), nullptr, 10);
+  PHX_ASSIGN_OR_RETURN(const std::string statistics, ReadText(kArcStatistics));
+  state.arc.in_force = ParseArcMax(statistics);
   PHX_ASSIGN_OR_RETURN(state.arc.file, files_.Read(std::string(kArcFile)));
   PHX_ASSIGN_OR_RETURN(const auto names, files_.List(kModprobe));
   for (const auto& name : names) {

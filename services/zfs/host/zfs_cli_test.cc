@@ -205,6 +205,9 @@ TEST_F(Cli, OwnerAndModeNeedTheVeryMount) {
 
 TEST_F(Cli, ReadsTheArcAndWhoElseSetsIt) {
   Put("/sys/module/zfs/parameters/zfs_arc_max", "1073741824\n");
+  Put("/proc/spl/kstat/zfs/arcstats",
+      "13 1 0x01 147 39984 3214 5124\nname                            type data\n"
+      "c_min                           4    64458112\nc_max                           4    1031348224\n");
   Put("/etc/modprobe.d/zfs.conf", "options zfs zfs_arc_max=2147483648\n");
   Put("/etc/modprobe.d/zfs.conf.bak", "options zfs zfs_arc_max=5\n");
   Put(std::string(kArcFile), ArcFileContent(1073741824));
@@ -213,6 +216,7 @@ TEST_F(Cli, ReadsTheArcAndWhoElseSetsIt) {
   const auto state = host_.Observe(request);
   ASSERT_TRUE(state.ok()) << state.status();
   EXPECT_EQ(state->arc.live, 1073741824u);
+  EXPECT_EQ(state->arc.in_force, 1031348224u);
   EXPECT_EQ(state->arc.file->content, ArcFileContent(1073741824));
   EXPECT_EQ(state->arc.memory_bytes, 2062696448u);
   EXPECT_THAT(state->arc.elsewhere,

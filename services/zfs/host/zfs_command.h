@@ -33,5 +33,6 @@ Command ShowVersion();
 // So much is cleared, and proven blank, at both ends of a disk.
 inline constexpr uint64_t kDiskEdgeBytes = uint64_t{16} << 20;
 inline constexpr char kArcParameter[] = "/sys/module/zfs/parameters/zfs_arc_max";
+inline constexpr char kArcStatistics[] = "/proc/spl/kstat/zfs/arcstats";
 
 }  // namespace phoenix::zfs

@@ -386,6 +386,14 @@ uint64_t ParseMemory(std::string_view meminfo) {
   return 0;
 }
 
+uint64_t ParseArcMax(std::string_view arcstats) {
+  for (const auto& line : Lines(arcstats)) {
+    const std::vector<std::string> words = Words(line);
+    if (words.size() == 3 && words[0] == "c_max") return Number(words[2]);
+  }
+  return 0;
+}
+
 std::string ParseVersion(std::string_view text) {
   for (const auto& line : Lines(text)) {
     if (!line.starts_with("zfs-") || line.starts_with("zfs-kmod")) continue;

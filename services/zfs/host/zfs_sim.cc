@@ -194,6 +194,7 @@ class Observer {
   absl::Status Arc(ZfsState& state) {
     PHX_ASSIGN_OR_RETURN(const auto live, world_.Get("zfs.parameter", "zfs_arc_max"));
     state.arc.live = live ? (*live)["value"].get<uint64_t>() : 0;
+    state.arc.in_force = live ? live->value("in_force", kArcDefault) : kArcDefault;
     PHX_ASSIGN_OR_RETURN(const auto file, world_.ReadFile(kArcFile));
     if (file) state.arc.file = file->state;
     state.arc.memory_bytes = kMemoryBytes;

@@ -284,9 +284,13 @@ absl::Status SimZfs::Do(const RenameSnapshot& change) {
 }
 
 absl::Status SimZfs::Do(const SetArcLive& change) {
-  // 0, the default, is what a machine has that nobody ever set.
-  if (change.bytes == 0) return world_.Delete("zfs.parameter", "zfs_arc_max");
-  return world_.Put("zfs.parameter", "zfs_arc_max", {{"value", change.bytes}});
+  // As the module does it: a 0 is written down and changes nothing.
+  PHX_ASSIGN_OR_RETURN(const auto now, world_.Get("zfs.parameter", "zfs_arc_max"));
+  uint64_t in_force = change.bytes;
+  if (in_force == 0) in_force = now ? now->value("in_force", kArcDefault) : kArcDefault;
+  // What a machine has that nobody ever set.
+  if (change.bytes == 0 && in_force == kArcDefault) return world_.Delete("zfs.parameter", "zfs_arc_max");
+  return world_.Put("zfs.parameter", "zfs_arc_max", {{"value", change.bytes}, {"in_force", in_force}});
 }
 
 absl::Status SimZfs::Do(const PutFile& change) {

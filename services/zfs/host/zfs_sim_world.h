@@ -17,6 +17,9 @@
 
 namespace phoenix::zfs {
 
+// The limit that the ARC chose by itself on this machine of 64 GiB.
+inline constexpr uint64_t kArcDefault = uint64_t{63} << 30;
+
 // One transaction's view; the changes answer as the tools do.
 class SimZfs {
  public:

@@ -167,8 +167,11 @@ absl::Status Do(const Work& work, const DeleteDatasetStep& step) {
   if (dataset->guid != step.guid) return ForeignChange(step.name, "it is another dataset of that name");
   const absl::MutexLock lock(&work.containers);
   PHX_RETURN_IF_ERROR(EnsureContainer(work, TrashOf(step.name, work.run_id)));
-  for (const auto& change : ChangesOf(step, work.run_id)) {
+  for (auto& change : ChangesOf(step, work.run_id)) {
     if (std::holds_alternative<UnmountDataset>(change) && dataset->mounted_at.empty()) continue;
+    // Nor may one that is not mounted now come up from the trash at the next boot.
+    auto* marks = std::get_if<SetProperties>(&change);
+    if (marks != nullptr && dataset->type == "filesystem") marks->properties.emplace("canmount", "noauto");
     PHX_RETURN_IF_ERROR(work.Change(change));
   }
   return RestoreDirectory(work, step.mountpoint, json());

@@ -322,6 +322,49 @@ TEST(ZfsDomain, DeletesIntoTheTrashAndBack) {
   EXPECT_EQ(driver.ledger().count("dataset:quickOS/vm-disks"), 0u);
 }
 
+// With canmount=on and a mount point of its own it would come up from the trash at the next boot.
+TEST(ZfsDomain, AnUnmountedDatasetStaysUnmountedInTheTrash) {
+  TestMachine machine;
+  StepDriver driver(machine.domain());
+  machine.SetUp(TestMachine::Seed(), driver);
+  TestMachine::Must(machine.host().Change(UnmountDataset{"quickOS/vm-disks"}, nullptr));
+  const std::string before = machine.Dump();
+  ZfsSpec spec;
+  spec.partial = true;
+  spec.datasets = {{.name = "quickOS/vm-disks", .presence = Presence::kAbsent}};
+  TestMachine::Must(driver.Prepare(machine.Input(spec), "run2"));
+  TestMachine::Must(driver.Apply());
+  EXPECT_EQ(machine.Dataset("quickOS/.phoenix/trash/run2/vm-disks").LocalValue("canmount"), "noauto");
+  TestMachine::Must(driver.Undo());
+  EXPECT_EQ(machine.Dump(), before);
+}
+
+// ZFS takes no 0 for zfs_arc_max while it runs: the former limit is set first.
+TEST(ZfsDomain, TheLimitThatWasInForceComesBack) {
+  for (const bool halfway : {false, true}) {
+    TestMachine machine;
+    const auto arc = [&] {
+      ObserveRequest request;
+      request.arc = true;
+      return machine.host().Observe(request)->arc;
+    };
+    ZfsSpec spec;
+    spec.partial = true;
+    spec.arc_max_bytes = uint64_t{1} << 30;
+    const uint64_t in_force = arc().in_force;
+    EXPECT_NE(in_force, *spec.arc_max_bytes);
+    StepDriver driver(machine.domain());
+    TestMachine::Must(driver.Prepare(machine.Input(spec), kRun));
+    TestMachine::Must(driver.Apply());
+    EXPECT_EQ(arc().in_force, *spec.arc_max_bytes);
+    // An undo that ended between the two.
+    if (halfway) TestMachine::Must(machine.host().Change(SetArcLive{in_force}, nullptr));
+    TestMachine::Must(driver.Undo());
+    EXPECT_EQ(arc().live, 0u);
+    EXPECT_EQ(arc().in_force, in_force);
+  }
+}
+
 TEST(ZfsDomain, RemovesOnlyWhatItCreated) {
   TestMachine machine;
   const ZfsSpec existing = Existing(machine).spec;

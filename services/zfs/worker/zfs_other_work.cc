@@ -88,6 +88,8 @@ absl::StatusOr<json> Capture(const Work& work, const SetArcLimitStep&) {
   PHX_ASSIGN_OR_RETURN(const ArcState arc, ReadArc(work));
   json captured = {{"file", FileJson(arc.file)}, {"live", json()}};
   if (arc.live) captured["live"] = *arc.live;
+  // ZFS takes no 0 while it runs: the parameter says 0 then, and the limit stays.
+  if (arc.live == 0 && arc.in_force != 0) captured["in_force"] = arc.in_force;
   return captured;
 }
 
@@ -107,12 +109,16 @@ absl::StatusOr<ProbeResult> Probe(const Work& work, const SetArcLimitStep& step)
   const json& before_live = work.captured.at("live");
   const bool file_is_new = arc.file == ArcFile(step), file_is_old = arc.file == before_file;
   const bool live_is_new = before_live.is_null() || arc.live == step.bytes;
-  const bool live_is_old = before_live.is_null() || arc.live == before_live.get<uint64_t>();
+  const uint64_t in_force = work.captured.value("in_force", arc.in_force);
+  const bool live_is_old =
+      before_live.is_null() || (arc.live == before_live.get<uint64_t>() && arc.in_force == in_force);
+  // Undo sets the former limit first, then the 0; the doing may have been of the limit that was in force.
+  const bool live_is_halfway = work.captured.contains("in_force") && (arc.live == in_force || arc.live == 0);
   if (file_is_new && live_is_new) return ProbeResult{Is::kDone, ""};
   if (file_is_old && live_is_old) return ProbeResult{Is::kNotDone, ""};
   if (!file_is_new && !file_is_old)
     return ProbeResult{Is::kForeign, fmt::format("{} has other content", kArcFile)};
-  if (!live_is_new && !live_is_old) {
+  if (!live_is_new && !live_is_old && !live_is_halfway) {
     return ProbeResult{Is::kForeign, fmt::format("zfs_arc_max is {}", arc.live.value_or(0))};
   }
   return ProbeResult{Is::kPartial, "either the file or the running value is set"};
@@ -135,6 +141,8 @@ absl::StatusOr<kit::LedgerChange> LedgerOf(const Work& work, const SetArcLimitSt
 std::vector<ZfsChange> UndoChanges(const Work& work, const SetArcLimitStep&) {
   if (!work.captured.contains("file")) return {};
   std::vector<ZfsChange> changes = {PutFile{std::string(kArcFile), FileOf(work.captured["file"])}};
+  if (work.captured.contains("in_force"))
+    changes.push_back(SetArcLive{work.captured["in_force"].get<uint64_t>()});
   if (!work.captured["live"].is_null()) changes.push_back(SetArcLive{work.captured["live"].get<uint64_t>()});
   return changes;
 }
