@@ -4,6 +4,7 @@
 #include "base/digest/digest.h"
 #include "base/status/errors.h"
 #include "clients/cli/commands/commands.h"
+#include "clients/cli/render/render.h"
 
 namespace phoenix::cli {
 namespace {
