@@ -82,7 +82,9 @@ json RequestJson(const run::Request& request) {
           {"inline_secrets", request.inline_secrets},
           {"deadline_ns", request.deadline_ns},
           {"confirm_within_ns", request.confirm_within_ns},
-          {"await_approval", request.await_approval}};
+          {"await_approval", request.await_approval},
+          {"allow", request.allow},
+          {"no_install", request.no_install}};
 }
 
 run::Request RequestFrom(const json& j) {
@@ -97,6 +99,9 @@ run::Request RequestFrom(const json& j) {
   request.deadline_ns = j.at("deadline_ns");
   request.confirm_within_ns = j.at("confirm_within_ns");
   request.await_approval = j.at("await_approval");
+  // Not in logs that older versions wrote.
+  request.allow = j.value("allow", std::vector<std::string>());
+  request.no_install = j.value("no_install", false);
   return request;
 }
 

@@ -12,6 +12,7 @@ void AddValidate(CLI::App& app, Session& session, int& exit_code);
 void AddPlanAndSetup(CLI::App& app, Session& session, int& exit_code);
 void AddRuns(CLI::App& app, Session& session, int& exit_code);
 void AddNodes(CLI::App& app, Session& session, int& exit_code);
+void AddNode(CLI::App& app, Session& session, int& exit_code);
 void AddResolve(CLI::App& app, Session& session, int& exit_code);
 void AddPki(CLI::App& app, Session& session, int& exit_code);
 
