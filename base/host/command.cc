@@ -9,7 +9,9 @@ bool NeedsQuotes(const std::string& word) {
   return word.empty() || word.find_first_of(" \t\"'$\\|&;<>()*?`") != std::string::npos;
 }
 
-std::string Quote(const std::string& word) {
+}  // namespace
+
+std::string ShellWord(const std::string& word) {
   if (!NeedsQuotes(word)) return word;
   std::string quoted = "'";
   for (const char c : word) {
@@ -22,12 +24,10 @@ std::string Quote(const std::string& word) {
   return quoted + "'";
 }
 
-}  // namespace
-
 std::string ToText(const Command& command) {
   // People type "zfs", not "/usr/sbin/zfs".
-  std::string text = Quote(command.program.substr(command.program.rfind('/') + 1));
-  for (const auto& arg : command.args) text += ' ' + Quote(arg);
+  std::string text = ShellWord(command.program.substr(command.program.rfind('/') + 1));
+  for (const auto& arg : command.args) text += ' ' + ShellWord(arg);
   if (!command.secret_input.empty()) text += " < (secret)";
   return text;
 }

@@ -29,6 +29,9 @@ struct Command {
   bool kill_at_limit = true;
 };
 
+// The word as a shell takes it: in quotes where it needs them.
+std::string ShellWord(const std::string& word);
+
 // The command as a person would type it, secrets and input left out.
 std::string ToText(const Command& command);
 

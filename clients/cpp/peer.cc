@@ -3,9 +3,12 @@
 #include <string_view>
 
 #include "base/status/errors.h"
+#include "services/kit/rpc/conventions.h"
 
 namespace phoenix::client {
 namespace {
+
+constexpr char kUnix[] = "unix:";
 
 // What gRPC says about a connection that was never made, what it means, and what to look at ("{}": the node).
 struct Cause {
@@ -38,13 +41,25 @@ bool Contains(std::string_view text, std::string_view part) {
 std::string DaemonOf(const Peer& peer) { return fmt::format("phoenix-{}d", peer.service); }
 
 std::string RunningAdvice(const Peer& peer) {
-  const bool unix_socket = peer.target.rfind("unix:", 0) == 0;
   return fmt::format("{}`systemctl status {}` says whether it runs{}",
                      peer.node.empty() ? "" : fmt::format("on {}, ", peer.node), DaemonOf(peer),
-                     unix_socket ? "" : "; it serves TCP only with --listen (/etc/default/phoenix)");
+                     IsUnix(peer.target) ? "" : "; it serves TCP only with --listen (/etc/default/phoenix)");
 }
 
 }  // namespace
+
+bool IsUnix(const std::string& target) { return target.rfind(kUnix, 0) == 0; }
+
+std::string TargetOf(const std::string& address, const std::string& participant) {
+  if (IsUnix(address)) return kUnix + kit::SocketOf(address.substr(sizeof kUnix - 1), participant);
+  const auto colon = address.rfind(':');
+  const bool has_port = colon != std::string::npos && address.find(']', colon) == std::string::npos &&
+                        (address.find(':') == colon || address[0] == '[');
+  if (!has_port) return fmt::format("{}:{}", address, kit::PortOf(participant));
+  const int first = std::stoi(address.substr(colon + 1));
+  return fmt::format("{}:{}", address.substr(0, colon),
+                     first + kit::PortOf(participant) - kit::PortOf("zfs"));
+}
 
 absl::Status Explain(const Peer& peer, const absl::Status& status) {
   const bool late = status.code() == absl::StatusCode::kDeadlineExceeded;

@@ -15,6 +15,17 @@ using ::testing::Not;
 const Peer kSocket{"hv2", "nfs", "unix:/run/phoenix/nfs.sock"};
 const Peer kHost{"hv2", "nfs", "10.0.0.12:7442"};
 
+TEST(TargetOf, TheOtherServicesFollowTheZfsServicesPort) {
+  EXPECT_EQ(TargetOf("unix:/run/phoenix", "nfs"), "unix:/run/phoenix/nfs.sock");
+  EXPECT_EQ(TargetOf("10.0.0.11", "zfs"), "10.0.0.11:7441");
+  EXPECT_EQ(TargetOf("hv1", "proxmox"), "hv1:7444");
+  EXPECT_EQ(TargetOf("hv1:9000", "samba"), "hv1:9002");
+  EXPECT_EQ(TargetOf("[fd00::1]", "nfs"), "[fd00::1]:7442");
+  EXPECT_EQ(TargetOf("[fd00::1]:9000", "nfs"), "[fd00::1]:9001");
+  EXPECT_TRUE(IsUnix(TargetOf("unix:/run/phoenix", "nfs")));
+  EXPECT_FALSE(IsUnix(TargetOf("hv1", "nfs")));
+}
+
 // Texts as gRPC 1.51 was seen to write them.
 TEST(Explain, EveryKnownCauseNamesNodeAddressAndWhatToCheck) {
   struct Case {

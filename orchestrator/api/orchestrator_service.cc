@@ -7,6 +7,7 @@
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
 #include "orchestrator/api/run_convert.h"
+#include "orchestrator/run/consent.h"
 #include "services/kit/rpc/conventions.h"
 #include "services/kit/rpc/page.h"
 #include "services/kit/rpc/status.h"
@@ -24,6 +25,13 @@ constexpr size_t kPlanPage = 500;
 constexpr std::chrono::minutes kDefaultDeadline{30};
 constexpr std::chrono::seconds kDescribeLimit{5};
 constexpr std::chrono::seconds kLeastConfirm{10};
+
+// Of a plan's request, or of a run's.
+template <class Message>
+void TakeConsent(const Message& message, run::Request& request) {
+  request.allow.assign(message.allow().begin(), message.allow().end());
+  request.no_install = message.no_install();
+}
 
 }  // namespace
 
@@ -75,10 +83,13 @@ grpc::ServerUnaryReactor* OrchestratorService::PlanRun(grpc::CallbackServerConte
     } else {
       PHX_ASSIGN_OR_RETURN(declared.first, RollbackRequestOf(request->rollback_of()));
     }
+    TakeConsent(*request, declared.first);
     PHX_ASSIGN_OR_RETURN(const run::FleetPlan plan, engine_.MakePlan(declared.first, declared.second));
+    PHX_RETURN_IF_ERROR(run::CheckAllowedKeys(plan, declared.first));
     for (size_t i = 0; i < plan.sequence.size() && i < kPlanPage; ++i) {
       ToProto(plan, i, {}, /*with_plan=*/true, *response->add_steps());
     }
+    MarkMissing(run::MissingConsents(plan, declared.first), *response);
     response->set_step_count(static_cast<int>(plan.sequence.size()));
     response->set_plan_digest(plan.digest);
     for (auto& note : NotesOf(plan)) *response->add_notes() = std::move(note);
@@ -93,6 +104,7 @@ grpc::ServerUnaryReactor* OrchestratorService::CreateRun(grpc::CallbackServerCon
                                                          pb::Run* response) {
   return Serve(context, "CreateRun", Lane::kChange, [this, request, response](const Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(auto declared, RequestOf(request->declaration()));
+    TakeConsent(*request, declared.first);
     declared.first.await_approval = request->await_approval();
     if (request->has_confirm_within()) {
       declared.first.confirm_within_ns = TimeUtil::DurationToNanoseconds(request->confirm_within());
@@ -156,6 +168,7 @@ grpc::ServerUnaryReactor* OrchestratorService::ListRunSteps(grpc::CallbackServer
 absl::Status OrchestratorService::AnswerRun(const std::string& run_id, pb::Run& response) {
   PHX_ASSIGN_OR_RETURN(const engine::RunView view, engine_.GetRun(run_id));
   ToProto(run_id, view.state, response);
+  for (const run::Wait& wait : run::Notable(engine_.WaitsOf(run_id))) ToProto(wait, *response.add_waits());
   return absl::OkStatus();
 }
 
@@ -204,6 +217,7 @@ grpc::ServerUnaryReactor* OrchestratorService::RollbackRun(grpc::CallbackServerC
                  rollback.expected_plan_digest = request->plan_digest();
                  rollback.request_id = request->request_id();
                  rollback.await_approval = request->await_approval();
+                 rollback.allow.assign(request->allow().begin(), request->allow().end());
                  PHX_ASSIGN_OR_RETURN(const std::string run_id, engine_.CreateRun(rollback, {}));
                  return AnswerRun(run_id, *response);
                });
@@ -212,6 +226,7 @@ grpc::ServerUnaryReactor* OrchestratorService::RollbackRun(grpc::CallbackServerC
 void OrchestratorService::DescribeNode(const run::NodeAddress& address, pb::Node& out) {
   out.set_name("nodes/" + address.name);
   out.set_address(address.address);
+  out.set_orchestrator_authority(engine_.authority());
   for (const std::string_view name : kit::kParticipants) {
     auto* participant = out.add_participants();
     participant->set_name(std::string(name));

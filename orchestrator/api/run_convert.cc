@@ -2,6 +2,8 @@
 
 #include <google/protobuf/util/time_util.h>
 
+#include <set>
+
 #include "base/status/errors.h"
 #include "services/kit/rpc/participant_convert.h"
 
@@ -35,6 +37,8 @@ void ToProto(const std::string& run_id, const run::RunState& state, pb::Run& out
   for (const auto& node : state.request->nodes) out.add_nodes(node.name);
   for (const auto& text : state.unresolved) out.add_unresolved(text);
   if (!state.request->rollback_of.empty()) out.set_rollback_of(RunName(state.request->rollback_of));
+  for (const auto& key : state.request->allow) out.add_allow(key);
+  out.set_no_install(state.request->no_install);
 }
 
 void ToProto(const run::FleetPlan& plan, size_t position, const run::StepStanding& standing, bool with_plan,
@@ -54,6 +58,23 @@ void ToProto(const run::FleetPlan& plan, size_t position, const run::StepStandin
   out.set_error(standing.error);
   for (const auto& command : standing.remaining_commands) out.add_remaining_commands(command);
   out.set_ordinal(static_cast<int>(position) + 1);
+}
+
+void MarkMissing(const std::vector<run::MissingConsent>& missing, pb::PlanRunResponse& plan) {
+  std::set<std::string> named;
+  for (const run::MissingConsent& one : missing) {
+    if (named.insert(one.key).second) plan.add_needs_allow(one.key);
+    const auto position = static_cast<int>(one.position);
+    if (position < plan.steps_size()) plan.mutable_steps(position)->set_needs_allow(one.key);
+  }
+}
+
+void ToProto(const run::Wait& wait, pb::RunWait& out) {
+  out.set_node(wait.who.node);
+  out.set_participant(wait.who.participant);
+  out.set_call(wait.call);
+  *out.mutable_since_time() = TimeUtil::SecondsToTimestamp(wait.since_seconds);
+  out.set_problem(wait.problem);
 }
 
 std::vector<pb::NodeNote> NotesOf(const run::FleetPlan& plan) {

@@ -2,6 +2,8 @@
 #pragma once
 
 #include "orchestrator/engine/run_engine.h"
+#include "orchestrator/run/consent.h"
+#include "orchestrator/run/waits.h"
 #include "phoenix/orchestrator/v1/orchestrator.pb.h"
 
 namespace phoenix::api {
@@ -16,6 +18,9 @@ void ToProto(const std::string& run_id, const run::RunState& state, pb::Run& out
 // Step `position` of the plan; `with_plan`: the step's own text too.
 void ToProto(const run::FleetPlan& plan, size_t position, const run::StepStanding& standing, bool with_plan,
              pb::RunStep& out);
+// Marks the steps of `plan` that would be refused, and names every missing key once.
+void MarkMissing(const std::vector<run::MissingConsent>& missing, pb::PlanRunResponse& plan);
+void ToProto(const run::Wait& wait, pb::RunWait& out);
 // Every remark of the plan.
 std::vector<pb::NodeNote> NotesOf(const run::FleetPlan& plan);
 

@@ -31,6 +31,7 @@ class Watch final : public grpc::ServerWriteReactor<pb::WatchRunResponse> {
         if (event.sequence > sequence_ && !WriteAndWait(event)) return End(absl::OkStatus());
         sequence_ = event.sequence;
       }
+      if (events->empty() && !TellWaits()) return End(absl::OkStatus());
       if (state_.Ended()) return End(absl::OkStatus());
     }
     End(absl::OkStatus());
@@ -88,6 +89,30 @@ class Watch final : public grpc::ServerWriteReactor<pb::WatchRunResponse> {
       ToProto(*state_.plan, i, state_.steps[i], /*with_plan=*/false, *message_.add_steps());
     }
     ToProto(run_id_, state_, *message_.mutable_run());
+    return SendAndWait();
+  }
+
+  // While nothing happens: whom the run waits for, each in a message of its own.
+  bool TellWaits() {
+    const auto waits = engine_.WaitsOf(run_id_);
+    const auto now = std::chrono::steady_clock::now().time_since_epoch();
+    for (const run::Wait& wait :
+         notices_.Due(waits, std::chrono::duration_cast<std::chrono::seconds>(now).count())) {
+      message_.Clear();
+      message_.set_sequence(sequence_);
+      *message_.mutable_time() = TimeUtil::GetCurrentTime();
+      message_.set_kind("WAITING");
+      message_.set_text(run::Describe(wait));
+      message_.set_node(wait.who.node);
+      message_.set_participant(wait.who.participant);
+      ToProto(run_id_, state_, *message_.mutable_run());
+      for (const run::Wait& other : run::Notable(waits)) ToProto(other, *message_.mutable_run()->add_waits());
+      if (!SendAndWait()) return false;
+    }
+    return true;
+  }
+
+  bool SendAndWait() {
     {
       absl::MutexLock lock(&mutex_);
       if (broken_) return false;
@@ -113,6 +138,7 @@ class Watch final : public grpc::ServerWriteReactor<pb::WatchRunResponse> {
   int64_t sequence_;
   run::RunState state_;
   std::vector<run::StepStanding> before_;
+  run::WaitNotices notices_;
   pb::WatchRunResponse message_;
   absl::Mutex mutex_;
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;

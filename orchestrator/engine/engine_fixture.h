@@ -37,7 +37,13 @@ class LoggedDomain final : public kit::Domain {
   absl::StatusOr<std::vector<kit::ObservedField>> Observe(const std::vector<std::string>& keys) override {
     return domain.Observe(keys);
   }
-  absl::StatusOr<kit::Plan> MakePlan(const kit::PlanInput& input) override { return domain.MakePlan(input); }
+  absl::StatusOr<kit::Plan> MakePlan(const kit::PlanInput& input) override {
+    PHX_ASSIGN_OR_RETURN(kit::Plan plan, domain.MakePlan(input));
+    for (kit::Step& step : plan.steps) {
+      if (const auto known = classes.find(step.id); known != classes.end()) step.step_class = known->second;
+    }
+    return plan;
+  }
   absl::StatusOr<std::string> Capture(const kit::Step& step, const std::string& run_id) override {
     return domain.Capture(step, run_id);
   }
@@ -68,6 +74,8 @@ class LoggedDomain final : public kit::Domain {
   }
 
   kit::FakeDomain domain;
+  // By step; others are exact.
+  std::map<std::string, kit::StepClass> classes;
 
  private:
   const std::string name_;
@@ -95,6 +103,7 @@ class FakeNode {
       });
       part->siblings = std::make_unique<NodeSiblings>(*this, name);
       part->domain->domain.fail_do = fail_do[name];
+      part->domain->classes = classes[name];
       part->domain->domain.fail_undo = fail_undo[name];
       part->participant = std::make_unique<kit::Participant>(
           *part->domain, *part->journal, clock_, *part->siblings,
@@ -160,6 +169,7 @@ class FakeNode {
   kit::FakeMachine machine;
   // By participant, for participants that come up from now on.
   std::map<std::string, std::set<std::string>> fail_do, fail_undo;
+  std::map<std::string, std::map<std::string, kit::StepClass>> classes;
 
  private:
   // The other participants of the node, without sockets in between.
@@ -245,6 +255,7 @@ class NodeChannels final : public fleet::Channels {
         for (const auto& step : answer.plan.steps) kit::ToProto(step, *response.add_steps());
         response.set_plan_digest(answer.plan_digest);
         response.set_journal_id(answer.journal_id);
+        response.set_authority(answer.authority);
         return absl::OkStatus();
       });
     }
@@ -340,10 +351,11 @@ class EngineTest : public ::testing::Test {
     PHX_ASSERT_OK(engine_->Start());
   }
 
-  std::string CreateRun(run::Request request = {}) {
+  std::string CreateRun(run::Request request = {}) { return *TryCreateRun(std::move(request)); }
+  absl::StatusOr<std::string> TryCreateRun(run::Request request) {
     for (const auto& [name, node] : nodes_) request.nodes.push_back({name, "unix:/nowhere"});
     if (request.deadline_ns == 0) request.deadline_ns = std::chrono::nanoseconds(kDeadline).count();
-    return *engine_->CreateRun(request, {});
+    return engine_->CreateRun(request, {});
   }
 
   // Waits for what another thread brings about. A test that waits in vain fails by its timeout.

@@ -1,6 +1,7 @@
 #include "orchestrator/engine/fleet_planner.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <thread>
 
@@ -21,6 +22,7 @@ struct Planning {
   Spec spec;
   run::PlannedParticipant planned;
   std::vector<std::string> provided_now;
+  std::string authority;  // that the participant obeys
   absl::Status status;
 };
 
@@ -44,6 +46,7 @@ absl::Status PlanOne(fleet::Channels& channels, const Secrets& secrets, Planning
   planned.notes.clear();
   for (const auto& step : response.steps()) planned.steps.push_back(kit::FromProto(step));
   for (const auto& note : response.notes()) planned.notes.push_back(kit::FromProto(note));
+  planning.authority = response.authority();
   planning.provided_now.assign(response.provided_now().begin(), response.provided_now().end());
   return absl::OkStatus();
 }
@@ -55,6 +58,33 @@ void PlanAll(fleet::Channels& channels, const Secrets& secrets, const std::vecto
         [&channels, &secrets, planning] { planning->status = PlanOne(channels, secrets, *planning); });
   }
   for (auto& thread : threads) thread.join();
+}
+
+// Prepare would be refused there, after everybody else was asked: said once for a node, with the way out.
+absl::Status CheckAuthorities(const std::vector<Planning>& plannings, const std::string& authority) {
+  std::map<std::pair<std::string, std::string>, std::string> services;  // by node and authority
+  for (const Planning& planning : plannings) {
+    if (planning.authority.empty() || planning.authority == authority) continue;
+    std::string& names = services[{planning.node.name, planning.authority}];
+    names += (names.empty() ? "" : ", ") + planning.spec.participant;
+  }
+  std::string text;
+  std::vector<FieldViolation> violations;
+  for (const auto& [where, names] : services) {
+    const auto& [node, other] = where;
+    const std::string line = fmt::format(
+        "node {} ({}) obeys authority {}, which is not this orchestrator's ({}); where that one is gone for "
+        "good, "
+        "`phoenix node adopt {}` makes the node obey this one",
+        node, names, other, authority, node);
+    text += (text.empty() ? "" : "\n") + line;
+    violations.push_back({"nodes/" + node, line});
+  }
+  if (violations.empty()) return absl::OkStatus();
+  return WithViolations(
+      WithReason(FailedPrecondition("{}", text),
+                 {"OTHER_AUTHORITY", {{"node", services.begin()->first.first}, {"authority", authority}}}),
+      violations);
 }
 
 // Every problem of every node at once; the code is that of the first.
@@ -99,7 +129,8 @@ std::vector<Planning*> SpreadKeys(std::vector<Planning>& plannings) {
 
 }  // namespace
 
-absl::StatusOr<run::FleetPlan> FleetPlanner::MakePlan(const run::Request& request, const Secrets& secrets) {
+absl::StatusOr<run::FleetPlan> FleetPlanner::MakePlan(const run::Request& request, const Secrets& secrets,
+                                                      const std::string& authority) {
   std::vector<Planning> plannings;
   std::vector<kit::Note> notes;
   for (const run::NodeAddress& node : request.nodes) {
@@ -119,6 +150,7 @@ absl::StatusOr<run::FleetPlan> FleetPlanner::MakePlan(const run::Request& reques
   for (Planning& planning : plannings) all.push_back(&planning);
   PlanAll(channels_, secrets, all);
   PHX_RETURN_IF_ERROR(Combine(plannings));
+  PHX_RETURN_IF_ERROR(CheckAuthorities(plannings, authority));
   if (const auto again = SpreadKeys(plannings); !again.empty()) {
     PlanAll(channels_, secrets, again);
     PHX_RETURN_IF_ERROR(Combine(plannings));

@@ -33,8 +33,10 @@ class FleetPlanner {
  public:
   FleetPlanner(fleet::Channels& channels, SpecMaker make_specs)
       : channels_(channels), make_specs_(std::move(make_specs)) {}
-  // UNAVAILABLE when a node does not answer, otherwise every problem of every node at once.
-  absl::StatusOr<run::FleetPlan> MakePlan(const run::Request& request, const Secrets& secrets);
+  // UNAVAILABLE when a node does not answer, otherwise every problem of every node at once. A node that obeys
+  // another authority than `authority` is refused too, once everybody answered.
+  absl::StatusOr<run::FleetPlan> MakePlan(const run::Request& request, const Secrets& secrets,
+                                          const std::string& authority);
 
  private:
   fleet::Channels& channels_;

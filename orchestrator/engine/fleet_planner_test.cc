@@ -113,7 +113,7 @@ class FleetPlannerTest : public ::testing::Test {
     });
     run::Request request;
     for (const auto& node : nodes) request.nodes.push_back({node, "unix:/nowhere"});
-    return planner.MakePlan(request, {});
+    return planner.MakePlan(request, {}, "ours");
   }
   std::vector<pb::PlanRequest> Asked(const std::string& who) {
     absl::MutexLock lock(&channels_.mutex);
@@ -255,6 +255,31 @@ TEST_F(FleetPlannerTest, ALintOfTheConfigurationIsToldOnceForTheWholeFleet) {
   const auto plan = MakePlan({"a", "b"});
   PHX_ASSERT_OK(plan);
   EXPECT_EQ(plan->notes, notes_);
+}
+
+TEST_F(FleetPlannerTest, ANodeThatObeysAnotherAuthorityIsRefusedOnceWithItsNameAndTheWayOut) {
+  const auto obeying = [](const std::string& authority) -> Planner {
+    return [authority](const pb::PlanRequest&, pb::PlanResponse& response) {
+      response.set_authority(authority);
+      return absl::OkStatus();
+    };
+  };
+  // Half adopted: two of three.
+  channels_.planners["a/nfs"] = obeying("theirs");
+  channels_.planners["a/samba"] = obeying("ours");
+  channels_.planners["a/zfs"] = obeying("theirs");
+  channels_.planners["b/zfs"] = obeying("");
+  channels_.planners["c/zfs"] = obeying("a third one");
+  const auto plan = MakePlan({"a", "b", "c"});
+  EXPECT_THAT(plan, StatusIs(Code::kFailedPrecondition,
+                             AllOf(HasSubstr("node a (nfs, zfs) obeys authority theirs"),
+                                   HasSubstr("`phoenix node adopt a`"), HasSubstr("(ours)"),
+                                   HasSubstr("node c (zfs) obeys authority a third one"))));
+  EXPECT_EQ(ReasonOf(plan.status())->reason, "OTHER_AUTHORITY");
+  const auto violations = ViolationsOf(plan.status());
+  ASSERT_THAT(violations, SizeIs(2));
+  EXPECT_EQ(violations[0].field, "nodes/a");
+  PHX_EXPECT_OK(MakePlan({"b"})) << "a new node obeys nobody yet";
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
 #include "orchestrator/engine/node_calls.h"
+#include "orchestrator/run/consent.h"
 
 namespace phoenix::engine {
 namespace {
@@ -20,11 +21,17 @@ constexpr std::chrono::milliseconds kFirstPause{200};
 constexpr std::chrono::milliseconds kLongestPause{5000};
 constexpr absl::Duration kStorePause = absl::Seconds(1);
 
+// True for the plan that the caller agreed to, or where he agreed to any.
+bool IsAgreedTo(const run::FleetPlan& plan, const run::Request& request) {
+  return request.expected_plan_digest.empty() || request.expected_plan_digest == plan.digest;
+}
+
 }  // namespace
 
 struct RunEngine::Driver {
   std::string run_id;
   Secrets secrets;
+  std::optional<absl::StatusOr<run::FleetPlan>> plan;  // made before there was a run; taken by DoPlan
   run::RunState state;
   std::vector<run::Event> events;  // guarded by the engine's mutex, as is everything below
 
@@ -34,12 +41,18 @@ struct RunEngine::Driver {
     Answer answer;
   };
   std::deque<Finished> finished;
-  std::set<std::string> under_way;
+  // By key: since when. The clock's, for people, and the steady one.
+  struct Since {
+    int64_t wall_seconds = 0;
+    steady_clock::time_point steady;
+  };
+  std::map<std::string, Since> under_way;
   // Calls whose outcome is unknown: when to ask again, and since when the participant is silent.
   struct Pause {
     steady_clock::time_point until;
-    steady_clock::time_point since;
+    Since since;
     std::chrono::milliseconds length;
+    std::string problem;
   };
   std::map<std::string, Pause> pauses;
 
@@ -98,7 +111,7 @@ absl::Status RunEngine::Start() {
       auto read = read_secrets_(state->request->secrets_file);
       if (read.ok()) secrets = *std::move(read);
     }
-    StartDriver(run_id, *std::move(events), secrets);
+    StartDriver(run_id, *std::move(events), secrets, std::nullopt);
   }
   return absl::OkStatus();
 }
@@ -106,6 +119,9 @@ absl::Status RunEngine::Start() {
 absl::StatusOr<std::string> RunEngine::CreateRun(const run::Request& request, const Secrets& secrets) {
   PHX_ASSIGN_OR_RETURN(const auto repeated, store_.FindByRequest(request.request_id));
   if (repeated) return *repeated;
+  // Before there is a run: what may not be done is refused to the caller's face and leaves nothing behind.
+  auto plan = MakePlan(request, secrets);
+  if (plan.ok() && IsAgreedTo(*plan, request)) PHX_RETURN_IF_ERROR(run::CheckConsent(*plan, request));
   std::string run_id = RandomUuid();
   run::Event created;
   created.kind = run::Event::Kind::kCreated;
@@ -116,15 +132,16 @@ absl::StatusOr<std::string> RunEngine::CreateRun(const run::Request& request, co
     if (first) return *first;
   }
   PHX_RETURN_IF_ERROR(stored.status());
-  StartDriver(run_id, {*std::move(stored)}, secrets);
+  StartDriver(run_id, {*std::move(stored)}, secrets, std::move(plan));
   return run_id;
 }
 
-void RunEngine::StartDriver(const std::string& run_id, std::vector<run::Event> events,
-                            const Secrets& secrets) {
+void RunEngine::StartDriver(const std::string& run_id, std::vector<run::Event> events, const Secrets& secrets,
+                            std::optional<absl::StatusOr<run::FleetPlan>> plan) {
   auto driver = std::make_shared<Driver>();
   driver->run_id = run_id;
   driver->secrets = secrets;
+  driver->plan = std::move(plan);
   // The log was folded once already, or is new.
   driver->state = *run::Fold(events);
   driver->events = std::move(events);
@@ -199,12 +216,15 @@ void RunEngine::GiveUp(Driver& driver, const std::string& reason) {
 }
 
 void RunEngine::DoPlan(Driver& driver) {
-  auto plan = planner_.MakePlan(*driver.state.request, driver.secrets);
+  const run::Request& request = *driver.state.request;
+  auto plan = driver.plan ? *std::exchange(driver.plan, std::nullopt) : MakePlan(request, driver.secrets);
   if (!plan.ok()) return GiveUp(driver, Message(plan.status()));
-  const std::string& expected = driver.state.request->expected_plan_digest;
-  if (!expected.empty() && expected != plan->digest) {
+  if (!IsAgreedTo(*plan, request)) {
     return GiveUp(driver, "the fleet now needs other steps than the plan that was agreed to; plan again");
   }
+  // Again, since a run that was interrupted here may find another plan.
+  if (const absl::Status refused = run::CheckConsent(*plan, request); !refused.ok())
+    return GiveUp(driver, Message(refused));
   const bool empty = plan->sequence.empty();
   run::Event planned;
   planned.kind = run::Event::Kind::kPlanned;
@@ -223,7 +243,7 @@ void RunEngine::StartCall(Driver& driver, const run::Command& command) {
     if (driver.under_way.contains(key)) return;
     const auto pause = driver.pauses.find(key);
     if (pause != driver.pauses.end() && steady_clock::now() < pause->second.until) return;
-    driver.under_way.insert(key);
+    driver.under_way[key] = {clock_.WallSeconds(), steady_clock::now()};
   }
   // A copy: the state moves on while the call waits.
   calls_.Start([this, &driver, command, key, state = driver.state, secrets = driver.secrets] {
@@ -249,11 +269,14 @@ void RunEngine::TakeAnswers(Driver& driver) {
       bool silent_for_too_long = false, first_time = false;
       {
         absl::MutexLock lock(&mutex_);
-        auto [pause, first] = driver.pauses.try_emplace(finished.key, Driver::Pause{now, now, kFirstPause});
+        const Driver::Since since{clock_.WallSeconds(), now};
+        auto [pause, first] =
+            driver.pauses.try_emplace(finished.key, Driver::Pause{now, since, kFirstPause, ""});
         first_time = first;
         if (!first) pause->second.length = std::min(pause->second.length * 2, kLongestPause);
         pause->second.until = now + pause->second.length;
-        silent_for_too_long = now - pause->second.since > settings_.patience;
+        pause->second.problem = Message(finished.answer.status);
+        silent_for_too_long = now - pause->second.since.steady > settings_.patience;
       }
       const std::string problem =
           fmt::format("{}: {}", run::ToText(finished.who), Message(finished.answer.status));
@@ -392,6 +415,28 @@ absl::StatusOr<RunView> RunEngine::GetRun(const std::string& run_id) {
   PHX_ASSIGN_OR_RETURN(auto events, store_.Load(run_id));
   PHX_ASSIGN_OR_RETURN(run::RunState state, run::Fold(events));
   return RunView{run_id, std::move(state), std::move(events)};
+}
+
+std::vector<run::Wait> RunEngine::WaitsOf(const std::string& run_id) {
+  std::vector<run::Wait> waits;
+  absl::MutexLock lock(&mutex_);
+  const auto found = drivers_.find(run_id);
+  if (found == drivers_.end()) return waits;
+  const Driver& driver = *found->second;
+  const auto state = run::Fold(driver.events);
+  if (!state.ok()) return waits;
+  // What the state asks for: calls of a phase that is over are waited for by nobody.
+  for (const run::Command& command : run::Decide(*state, leadership_.epoch)) {
+    const std::string key = run::KeyOf(command);
+    const auto pause = driver.pauses.find(key);
+    const auto call = driver.under_way.find(key);
+    if (pause == driver.pauses.end() && call == driver.under_way.end()) continue;
+    const Driver::Since& since = pause != driver.pauses.end() ? pause->second.since : call->second;
+    const auto lasted = std::chrono::duration_cast<std::chrono::seconds>(steady_clock::now() - since.steady);
+    waits.push_back({command.who, std::string(run::CallOf(command.kind)), since.wall_seconds, lasted.count(),
+                     pause != driver.pauses.end() ? pause->second.problem : ""});
+  }
+  return waits;
 }
 
 absl::StatusOr<std::vector<RunView>> RunEngine::ListRuns() {

@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@
 #include "orchestrator/run/decide.h"
 #include "orchestrator/run/intervention.h"
 #include "orchestrator/run/state.h"
+#include "orchestrator/run/waits.h"
 #include "orchestrator/store/run_store.h"
 
 namespace phoenix::engine {
@@ -48,9 +50,10 @@ class RunEngine {
   absl::Status Start();
 
   absl::StatusOr<run::FleetPlan> MakePlan(const run::Request& request, const Secrets& secrets) {
-    return planner_.MakePlan(request, secrets);
+    return planner_.MakePlan(request, secrets, authority());
   }
-  // Answers the run's id at once; a repeated request_id answers the first run.
+  // Plans, and answers the run's id once it is begun; a repeated request_id answers the first run. A plan
+  // that needs to be allowed more than it was is refused (run/consent.h), and there is no run.
   absl::StatusOr<std::string> CreateRun(const run::Request& request, const Secrets& secrets);
   absl::StatusOr<RunView> GetRun(const std::string& run_id);
   absl::StatusOr<std::vector<RunView>> ListRuns();
@@ -60,6 +63,10 @@ class RunEngine {
                          const std::function<run::Intervention(const run::RunState&)>& intervention);
   // Answers OK only once COMMITTED is in the log.
   absl::Status Confirm(const std::string& run_id);
+  // Whom the run waits for at this moment, short waits too; nobody where it is not driven here.
+  std::vector<run::Wait> WaitsOf(const std::string& run_id);
+  // Whose runs these are: what nodes must obey. Empty before Start().
+  const std::string& authority() const { return leadership_.authority; }
   // The events after `sequence`; waits up to `limit` for the first of them. Empty when the run has ended or
   // nothing came; UNAVAILABLE where the run goes on without this process.
   absl::StatusOr<std::vector<run::Event>> AwaitEvents(const std::string& run_id, int64_t sequence,
@@ -67,7 +74,9 @@ class RunEngine {
 
  private:
   struct Driver;
-  void StartDriver(const std::string& run_id, std::vector<run::Event> events, const Secrets& secrets);
+  // `plan`: what CreateRun planned for it already, or why it could not.
+  void StartDriver(const std::string& run_id, std::vector<run::Event> events, const Secrets& secrets,
+                   std::optional<absl::StatusOr<run::FleetPlan>> plan);
   void Drive(Driver& driver);
   // False where the store refused it or its fate is unknown: the log was read again, so decide again.
   bool AppendEvent(Driver& driver, run::Event event);

@@ -4,13 +4,10 @@
 
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
-#include "services/kit/rpc/conventions.h"
 #include "services/kit/rpc/server.h"
 
 namespace phoenix::fleet {
 namespace {
-
-constexpr char kUnix[] = "unix:";
 
 grpc::ChannelArguments Arguments() {
   grpc::ChannelArguments arguments;
@@ -26,18 +23,6 @@ grpc::ChannelArguments Arguments() {
   return arguments;
 }
 
-// "HOST" with the ports by convention, or "HOST:PORT" where PORT is the zfs service's and the others follow
-// it.
-std::string TargetOf(const std::string& address, const std::string& participant) {
-  const auto colon = address.rfind(':');
-  const bool has_port = colon != std::string::npos && address.find(']', colon) == std::string::npos &&
-                        (address.find(':') == colon || address[0] == '[');
-  if (!has_port) return fmt::format("{}:{}", address, kit::PortOf(participant));
-  const int first = std::stoi(address.substr(colon + 1));
-  return fmt::format("{}:{}", address.substr(0, colon),
-                     first + kit::PortOf(participant) - kit::PortOf("zfs"));
-}
-
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<client::ParticipantClient>> GrpcChannels::Get(const run::NodeAddress& node,
@@ -47,8 +32,8 @@ absl::StatusOr<std::shared_ptr<client::ParticipantClient>> GrpcChannels::Get(con
   auto& client = clients_[key];
   if (client) return client;
   grpc::ChannelArguments arguments = Arguments();
-  if (node.address.rfind(kUnix, 0) == 0) {
-    const std::string target = kUnix + kit::SocketOf(node.address.substr(sizeof kUnix - 1), participant);
+  const std::string target = client::TargetOf(node.address, participant);
+  if (client::IsUnix(target)) {
     client = client::MakeParticipantClient(
         grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments),
         {node.name, participant, target});
@@ -60,7 +45,6 @@ absl::StatusOr<std::shared_ptr<client::ParticipantClient>> GrpcChannels::Get(con
     return Annotate(credentials.status(), fmt::format("node {} is reached over TLS", node.name));
   }
   arguments.SetSslTargetNameOverride(node.name);
-  const std::string target = TargetOf(node.address, participant);
   client = client::MakeParticipantClient(grpc::CreateCustomChannel(target, *credentials, arguments),
                                          {node.name, participant, target});
   return client;

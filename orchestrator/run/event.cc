@@ -99,7 +99,11 @@ std::string Describe(const Event& event) {
   const std::string who = ToText(event.who);
   switch (event.kind) {
     case Event::Kind::kCreated:
-      return fmt::format("run created over {} node(s)", event.request->nodes.size());
+      return fmt::format("run created over {} node(s){}{}", event.request->nodes.size(),
+                         event.request->allow.empty()
+                             ? ""
+                             : fmt::format(", allowed: {}", fmt::join(event.request->allow, ", ")),
+                         event.request->no_install ? ", no packages" : "");
     case Event::Kind::kPlanned:
       return fmt::format("planned {} steps", event.plan->sequence.size());
     case Event::Kind::kPhaseBegan:

@@ -46,6 +46,10 @@ struct Request {
   // then.
   std::string rollback_of;
   std::vector<ParticipantId> rollback_participants;
+  // Keys of steps that the caller allows although they cannot be taken back exactly (consent.h).
+  std::vector<std::string> allow;
+  // Package steps need such a word too.
+  bool no_install = false;
 };
 
 struct PlannedParticipant {
@@ -76,6 +80,8 @@ struct FleetPlan {
   std::string digest;
   // Remarks on the configuration itself.
   std::vector<kit::Note> notes;
+  // Keys that some node has already. Known while planning only: not kept with the run.
+  std::vector<std::string> provided_now;
 
   const kit::Step& StepAt(size_t position) const {
     return participants[sequence[position].participant].steps[sequence[position].step];

@@ -40,6 +40,7 @@ absl::StatusOr<FleetPlan> MakeFleetPlan(
     plan.sequence.push_back(std::move(step));
   }
   plan.barrier = order.barrier;
+  for (const auto& [node, key] : provided_now) plan.provided_now.push_back(key);
   plan.digest = Sha256Hex(digests);
   return plan;
 }

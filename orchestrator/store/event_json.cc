@@ -85,7 +85,9 @@ json RequestJson(const run::Request& request) {
           {"confirm_within_ns", request.confirm_within_ns},
           {"await_approval", request.await_approval},
           {"rollback_of", request.rollback_of},
-          {"rollback_participants", rollback_participants}};
+          {"rollback_participants", rollback_participants},
+          {"allow", request.allow},
+          {"no_install", request.no_install}};
 }
 
 run::Request RequestFrom(const json& j) {
@@ -104,6 +106,9 @@ run::Request RequestFrom(const json& j) {
   request.rollback_of = j.value("rollback_of", "");
   for (const auto& id : j.value("rollback_participants", json::array()))
     request.rollback_participants.push_back(IdFrom(id));
+  // Not in logs that older versions wrote.
+  request.allow = j.value("allow", std::vector<std::string>());
+  request.no_install = j.value("no_install", false);
   return request;
 }
 

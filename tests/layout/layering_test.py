@@ -37,7 +37,8 @@ ROOMS = {
                             (PROTOBUF, LOG)),
     # The one place outside the services that knows domains, and only their specs.
     "orchestrator/config": (("base",), (PROTOBUF, JSON)),
-    "orchestrator/api": (("base", "orchestrator/engine", "orchestrator/fleet", "services/kit/rpc"), (GRPC, PROTOBUF)),
+    "orchestrator/api": (("base", "orchestrator/engine", "orchestrator/run", "orchestrator/fleet", "services/kit/rpc"),
+                         (GRPC, PROTOBUF)),
     "orchestrator/main": (("base", "orchestrator", "services/kit/rpc"), (GRPC, LOG, CLI)),
     "clients/cpp": (("base", "services/kit/rpc"), (GRPC, PROTOBUF)),
     # `validate` needs no daemon, so the command line reads configurations itself.

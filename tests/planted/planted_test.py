@@ -24,6 +24,7 @@ PARTICIPANT = "services/kit/participant/participant.cc"
 UNDO = "services/kit/participant/participant_undo.cc"
 EXPLORE = (RELEASE, "tests/explore/explore", ["--count", "6000"])
 KIT = (ASAN, "services/kit/kit_participant_test", ["--gtest_brief=1"])
+ENGINE = (ASAN, "orchestrator/engine/orchestrator_engine_test", ["--gtest_brief=1"])
 STORE = (ASAN, "orchestrator/store/orchestrator_store_test", ["--gtest_brief=1"])
 LIMIT = 90  # seconds; a test that then still waits has noticed too
 
@@ -97,6 +98,12 @@ BUGS = {
     "journal-id-unchecked": (
         "a node that lost its journal acknowledges", PARTICIPANT,
         "  if (context.journal_id != journal_.id()) {", "  if (context.journal_id.empty()) {", KIT),
+    "consent-asked-once": (
+        "a run that was interrupted before its plan was logged does what nobody allowed", "orchestrator/engine/run_engine.cc",
+        "run::CheckConsent(*plan, request); !refused.ok())", "run::CheckAllowedKeys(*plan, request); !refused.ok())", ENGINE),
+    "adoption-forgets-epochs": (
+        "an authority that is adopted back starts over, so that its former leaders are obeyed", "services/kit/transaction/journal.cc",
+        "fence.epoch = std::max(fence.epoch, earlier.former.epoch);", "fence.epoch = 0;", KIT),
 }
 
 

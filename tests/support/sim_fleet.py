@@ -111,7 +111,7 @@ class SimFleet:
     def phoenix(self, *args, fleet=True, **kwargs):
         """Runs the command line against this fleet."""
         argv = [os.path.join(self.build, "clients/phoenix"), "--runtime-dir", self.path("run"), *args]
-        if fleet and {"plan", "setup", "nodes"} & set(args):
+        if fleet and {"plan", "setup", "nodes", "adopt"} & set(args):
             argv += ["--fleet", self.fleet_file]
         env = dict(os.environ, ASAN_OPTIONS="detect_leaks=0")
         return subprocess.run(argv, capture_output=True, text=True, env=env, **kwargs)

@@ -155,6 +155,144 @@ class SystemTest(unittest.TestCase):
                     self.assertNotIn('"active":true', line)
         self.assertIn("COMMITTED", self.setup_run())
 
+    def with_an_nfs_storage(self):
+        """The seed's configuration with a storage entry whose removal leaves folders on the server: a LOSSY step."""
+        with open(CONFIG, encoding="utf-8") as text:
+            config = json.load(text)
+        config["zfs"]["datasets"].append({
+            "name": "shared-media", "pool": "fastData", "properties": "recordsize=1M",
+            "proxmox_storage_type": "nfs", "proxmox_content_type": "iso"})
+        config["nfs"]["exports"].append({"path": "/fastData/shared-media", "clients": ["10.77.0.0/24"], "options": ["rw"]})
+        path = self.fleet.path("nfs-storage.json")
+        with open(path, "w", encoding="utf-8") as out:
+            json.dump(config, out)
+        return path
+
+    def test_a_step_that_cannot_be_taken_back_is_done_only_when_it_was_allowed(self):
+        self.setup_run()
+        config = self.with_an_nfs_storage()
+        wanted = ("-f", config, "--secrets", self.secrets)
+        plan = json.loads(self.phoenix("--output", "json", "plan", *wanted))
+        before = self.fleet.dumps()
+        marked = [step for step in plan["steps"] if step["needs_allow"]]
+        self.assertEqual([step["node"] for step in marked], ["hv1", "hv2"])
+        self.assertEqual({step["step"]["step_class"] for step in marked}, {"STEP_CLASS_LOSSY"})
+        key = marked[0]["needs_allow"]
+        self.assertTrue(key.startswith("storage:"), key)
+        self.assertEqual(plan["needs_allow"], [key])
+        words = "--allow " + key
+        self.assertIn("        needs " + words, self.phoenix("plan", *wanted))
+        self.assertNotIn("needs --allow", self.phoenix("plan", *wanted, "--allow", key))
+        refused = self.fleet.phoenix("setup", *wanted)
+        self.assertEqual(refused.returncode, 1, refused.stdout)
+        for node in self.fleet.nodes:
+            self.assertIn(node + "/proxmox: add storage", refused.stderr)
+        self.assertIn("say so: " + words, refused.stderr)
+        for command in ("plan", "setup"):
+            misspelt = self.fleet.phoenix(command, *wanted, "--allow", key, "--allow", "storage:typo")
+            self.assertEqual(misspelt.returncode, 1)
+            self.assertIn("'storage:typo'", misspelt.stderr)
+        self.assertEqual(self.fleet.dumps(), before)
+        runs = json.loads(self.phoenix("--output", "json", "runs", "list"))["runs"]
+        self.assertEqual(len(runs), 1, "a refusal leaves no run")
+        self.assertIn("COMMITTED", self.phoenix("setup", *wanted, "--allow", key))
+        run = json.loads(self.phoenix("--output", "json", "runs", "list"))["runs"][0]["name"].removeprefix("runs/")
+        self.assertIn("allowed  %s\n" % key, self.phoenix("runs", "show", run))
+        self.assertIn("allowed: " + key, self.phoenix("runs", "watch", run))
+        # The same command line stays right, also when there is something else to do.
+        self.assertIn("Plan: 0 steps", self.phoenix("setup", *wanted, "--allow", key))
+        write_secrets(self.secrets, "another password")
+        self.assertIn("COMMITTED", self.phoenix("setup", *wanted, "--allow", key))
+
+    def test_packages_are_not_installed_where_that_is_forbidden(self):
+        self.plan()
+        before = self.fleet.dumps()
+        wanted = ("-f", CONFIG, "--secrets", self.secrets, "--no-install")
+        self.assertIn("needs --allow package:samba", self.phoenix("plan", *wanted))
+        refused = self.fleet.phoenix("setup", *wanted)
+        self.assertEqual(refused.returncode, 1)
+        for node in self.fleet.nodes:
+            self.assertIn(node + "/samba: install package samba", refused.stderr)
+            self.assertIn(node + "/nfs: install package nfs-kernel-server", refused.stderr)
+        self.assertEqual(self.fleet.dumps(), before)
+        self.assertEqual(json.loads(self.phoenix("--output", "json", "runs", "list"))["runs"], [])
+        self.assertIn("COMMITTED", self.setup_run())
+        self.assertIn("Plan: 0 steps", self.phoenix("setup", *wanted))
+
+    def test_a_node_of_another_orchestrator_is_refused_at_planning_until_it_is_adopted(self):
+        self.setup_run()
+        former = json.loads(self.phoenix("--output", "json", "nodes"))["nodes"][0]["orchestrator_authority"]
+        # The orchestrator's store is gone: a new one is another authority.
+        self.fleet.stop("orchestrator")
+        os.rename(self.fleet.path("orchestrator"), self.fleet.path("lost"))
+        self.fleet.start_orchestrator()
+        before = self.fleet.dumps()
+        refused = self.fleet.phoenix("plan", "-f", CONFIG, "--secrets", self.secrets)
+        self.assertEqual(refused.returncode, 1)
+        for node in self.fleet.nodes:
+            self.assertIn("node %s (zfs, nfs, samba, proxmox) obeys authority %s" % (node, former), refused.stderr)
+            self.assertIn("`phoenix node adopt %s`" % node, refused.stderr)
+        self.assertIn("hv2 obeys another orchestrator", self.phoenix("nodes"))
+        self.assertEqual(self.phoenix("node", "adopt", "hv1").count("obeys it now; before: " + former), 4)
+        self.assertEqual(self.phoenix("node", "adopt", "hv1").count("obeyed it already"), 4)
+        refused = self.fleet.phoenix("plan", "-f", CONFIG, "--secrets", self.secrets)
+        self.assertNotIn("hv1", refused.stderr)
+        self.assertIn("`phoenix node adopt hv2`", refused.stderr)
+        # A node of which a service is silent stays as it is.
+        self.fleet.kill("hv2", "samba")
+        silent = self.fleet.phoenix("node", "adopt", "hv2")
+        self.assertEqual(silent.returncode, 1)
+        self.assertIn("nothing was changed", silent.stderr)
+        self.fleet.start_daemon("hv2", "samba")
+        self.assertEqual(self.phoenix("node", "adopt", "hv2").count("obeys it now"), 4)
+        self.assertEqual(self.fleet.dumps(), before)
+        self.assertIn("Plan: 0 steps", self.setup_run())
+        write_secrets(self.secrets, "another password")
+        self.assertIn("COMMITTED", self.setup_run())
+        # Who obeyed whom, since when and by whose word stays in the node's journal.
+        nodes = json.loads(self.phoenix("--output", "json", "nodes"))["nodes"]
+        for node in nodes:
+            for service in node["participants"]:
+                adoption, = service["description"]["adoptions"]
+                self.assertEqual(adoption["former_authority"], former)
+                self.assertEqual(adoption["authority"], node["orchestrator_authority"])
+                self.assertEqual(adoption["adopted_by"], "local")
+        self.assertIn("obeys authority", self.fleet.log("hv1", "zfs"))
+
+    def test_a_node_is_not_adopted_while_a_run_is_open(self):
+        setup, run = self.start_setup("--confirm-within", "10m")
+        self.wait_for_armed()
+        self.fleet.kill("orchestrator")
+        setup.communicate()
+        os.rename(self.fleet.path("orchestrator"), self.fleet.path("set-aside"))
+        self.fleet.start_orchestrator()
+        refused = self.fleet.phoenix("node", "adopt", "hv1")
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("run %s is open" % run, refused.stderr)
+        self.assertIn("phoenix resolve " + run, refused.stderr)
+        self.assertNotIn("obeys it now", refused.stdout)
+
+    def test_a_dead_service_is_named_to_those_who_watch_the_run(self):
+        setup = subprocess.Popen(
+            [os.path.join(BUILD, "clients/phoenix"), "--runtime-dir", self.fleet.path("run"), "setup", "-f", CONFIG,
+             "--secrets", self.secrets, "--fleet", self.fleet.fleet_file], stdout=subprocess.PIPE, text=True)
+        self.addCleanup(setup.stdout.close)
+        for line in setup.stdout:
+            if "APPLYING" in line:
+                break
+        self.fleet.kill("hv2", "nfs")
+        for line in setup.stdout:
+            if "waits for hv2/nfs since" in line:
+                break
+        self.assertIn("the nfs service of node hv2 does not answer", line)
+        run = json.loads(self.phoenix("--output", "json", "runs", "list"))["runs"][0]["name"].removeprefix("runs/")
+        self.assertIn("waiting  for hv2/nfs since", self.phoenix("runs", "show", run))
+        self.fleet.start_daemon("hv2", "nfs")
+        setup.communicate()
+        self.assertIn(setup.returncode, (0, 3))
+        self.assertNotIn("waiting", self.phoenix("runs", "show", run))
+        self.assertNotIn("waits for", self.phoenix("runs", "watch", run), "a silence is no event")
+
     def start_setup(self, *flags):
         """`phoenix setup` in the background, and the id of its run."""
         setup = subprocess.Popen(

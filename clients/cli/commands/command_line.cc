@@ -45,6 +45,7 @@ int RunCommandLine(int argc, const char* const* argv, Screen screen) {
   AddRuns(app, session, exit_code);
   AddRollback(app, session, exit_code);
   AddNodes(app, session, exit_code);
+  AddNode(app, session, exit_code);
   AddResolve(app, session, exit_code);
   AddPki(app, session, exit_code);
   try {

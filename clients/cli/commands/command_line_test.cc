@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -26,6 +27,7 @@ namespace {
 namespace pb = ::phoenix::orchestrator::v1;
 namespace part = ::phoenix::participant::v1;
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
@@ -60,6 +62,14 @@ class FakeOrchestrator final : public pb::OrchestratorService::Service {
     return watch_status;
   }
 
+  grpc::Status GetNode(grpc::ServerContext*, const pb::GetNodeRequest* request, pb::Node* response) override {
+    if (request->name() != node.name())
+      return kit::ToGrpc(NotFound("'{}' is not a node", request->name()), "t");
+    *response = node;
+    return grpc::Status::OK;
+  }
+
+  pb::Node node;
   pb::PlanRunResponse plan;
   grpc::Status plan_status, create_status, watch_status;
   pb::Run end;
@@ -81,6 +91,15 @@ class FakeParticipant final : public part::ParticipantService::Service {
     *response = answer.transaction();
     return status;
   }
+  grpc::Status Adopt(grpc::ServerContext*, const part::AdoptRequest* request,
+                     part::AdoptResponse* response) override {
+    adopted.push_back(request->authority());
+    response->set_former_authority(former);
+    former = status.ok() ? request->authority() : former;
+    return status;
+  }
+  std::string former;
+  std::vector<std::string> adopted;
   part::ResolveResponse answer;
   grpc::Status status;
   std::vector<part::ResolveRequest> asked;
@@ -306,6 +325,124 @@ TEST_F(CommandLineTest, ValidateNeedsNoDaemon) {
   EXPECT_EQ(Phoenix({"validate", doubtful}), 0);
   EXPECT_THAT(out_, HasSubstr("0 error(s), 1 warning(s)"));
   EXPECT_EQ(Phoenix({"validate", "--strict", doubtful}), 1);
+}
+
+TEST_F(CommandLineTest, PlanAndSetupSendTheWordsThatWereSaid) {
+  orchestrator_.end.set_state(pb::Run::STATE_COMMITTED);
+  ASSERT_EQ(RunSetup({"--allow", "storage:a", "--no-install", "--allow", "path:/a b"}), 0) << errors_;
+  ASSERT_EQ(MakePlan({"--allow", "storage:a"}), 0) << errors_;
+  ASSERT_THAT(orchestrator_.planned, SizeIs(2));
+  ASSERT_THAT(orchestrator_.created, SizeIs(1));
+  EXPECT_THAT(orchestrator_.planned[0].allow(), ElementsAre("storage:a", "path:/a b"));
+  EXPECT_TRUE(orchestrator_.planned[0].no_install());
+  EXPECT_THAT(orchestrator_.created[0].allow(), ElementsAre("storage:a", "path:/a b"));
+  EXPECT_TRUE(orchestrator_.created[0].no_install());
+  EXPECT_THAT(orchestrator_.planned[1].allow(), ElementsAre("storage:a"));
+  EXPECT_FALSE(orchestrator_.planned[1].no_install());
+  EXPECT_EQ(MakePlan({"--allow"}), 1);
+}
+
+TEST_F(CommandLineTest, APlanMarksWhatNeedsAWordAndSetupExitsWith1WithoutIt) {
+  orchestrator_.plan.mutable_steps(0)->set_needs_allow("pool:a");
+  orchestrator_.plan.add_needs_allow("pool:a");
+  orchestrator_.plan.add_needs_allow("path:/a b");
+  ASSERT_EQ(MakePlan(), 0);
+  EXPECT_EQ(out_,
+            "hv1 / zfs\n"
+            "    1 + create pool a  [EXACT]\n"
+            "        undo: destroy it\n"
+            "        needs --allow pool:a\n"
+            "Plan: 1 steps (digest 0123456789ab)\n"
+            "Nothing is done without: --allow pool:a --allow 'path:/a b'\n");
+  orchestrator_.create_status = kit::ToGrpc(
+      WithViolations(
+          WithReason(FailedPrecondition("nothing was done:\n  hv1/zfs needs a word"), {"CONSENT_NEEDED", {}}),
+          {{"allow", "hv1/zfs needs a word"}}),
+      "t");
+  EXPECT_EQ(RunSetup(), 1);
+  EXPECT_EQ(errors_, "phoenix: nothing was done:\n  hv1/zfs needs a word\n");
+  EXPECT_EQ(RunSetup({"--output", "json"}), 1);
+  EXPECT_THAT(out_, HasSubstr("CONSENT_NEEDED"));
+}
+
+// A node whose services obey "theirs"; this orchestrator is "ours".
+class AdoptTest : public CommandLineTest {
+ protected:
+  AdoptTest() {
+    orchestrator_.node.set_name("nodes/hv1");
+    orchestrator_.node.set_address("unix:" + directory_);
+    orchestrator_.node.set_orchestrator_authority("ours");
+    for (const std::string_view name : kit::kParticipants) {
+      auto* service = orchestrator_.node.add_participants();
+      service->set_name(std::string(name));
+      service->set_reachable(true);
+      service->mutable_description()->set_authority("theirs");
+      services_[std::string(name)].former = "theirs";
+      Serve(std::string(name), services_[std::string(name)]);
+    }
+  }
+  pb::NodeParticipant& Described(int index) { return *orchestrator_.node.mutable_participants(index); }
+  size_t Asked() const {
+    size_t asked = 0;
+    for (const auto& [name, service] : services_) asked += service.adopted.size();
+    return asked;
+  }
+  int Adopt(std::vector<std::string> more = {}) {
+    more.insert(more.begin(), {"node", "adopt", "hv1"});
+    return Phoenix(more);
+  }
+  std::map<std::string, FakeParticipant> services_;
+};
+
+TEST_F(AdoptTest, AllFourServicesInOrderAndAgainWithoutHarm) {
+  EXPECT_EQ(Adopt(), 0) << errors_;
+  EXPECT_EQ(out_,
+            "hv1: this orchestrator's authority is ours\n"
+            "zfs: obeys it now; before: theirs\n"
+            "nfs: obeys it now; before: theirs\n"
+            "samba: obeys it now; before: theirs\n"
+            "proxmox: obeys it now; before: theirs\n");
+  for (const auto& [name, service] : services_) EXPECT_THAT(service.adopted, ElementsAre("ours")) << name;
+  EXPECT_EQ(Adopt({"--output", "json"}), 0);
+  EXPECT_THAT(out_, AllOf(HasSubstr("\"changed\": false"), Not(HasSubstr("\"changed\": true"))));
+}
+
+TEST_F(AdoptTest, AnOpenRunOrASilentServiceLeavesTheNodeAsItIs) {
+  Described(2).mutable_description()->set_open_run_id("run-9");
+  EXPECT_EQ(Adopt(), 1);
+  EXPECT_THAT(errors_, AllOf(HasSubstr("nothing was changed"), HasSubstr("samba: run run-9 is open"),
+                             HasSubstr("phoenix resolve run-9")));
+  Described(2).mutable_description()->clear_open_run_id();
+  Described(3).set_reachable(false);
+  Described(3).set_error("the proxmox service of node hv1 does not answer");
+  EXPECT_EQ(Adopt(), 1);
+  EXPECT_THAT(errors_, HasSubstr("the proxmox service of node hv1 does not answer"));
+  EXPECT_EQ(Asked(), 0U);
+}
+
+TEST_F(AdoptTest, AHalfAdoptedNodeExitsWith4AndIsFinishedByRepeating) {
+  services_["samba"].status = kit::ToGrpc(FailedPrecondition("run run-9 is open here"), "t");
+  EXPECT_EQ(Adopt(), 4);
+  EXPECT_THAT(out_, AllOf(HasSubstr("zfs: obeys it now"), HasSubstr("nfs: obeys it now")));
+  EXPECT_THAT(errors_, AllOf(HasSubstr("samba: run run-9 is open here"), HasSubstr("2 of 4"),
+                             HasSubstr("phoenix node adopt hv1")));
+  EXPECT_THAT(services_["proxmox"].adopted, IsEmpty());
+  services_["samba"].status = grpc::Status::OK;
+  EXPECT_EQ(Adopt(), 0) << errors_;
+  EXPECT_THAT(out_, AllOf(HasSubstr("zfs: obeyed it already"), HasSubstr("samba: obeys it now"),
+                          HasSubstr("proxmox: obeys it now")));
+}
+
+TEST_F(AdoptTest, ThatNothingWasChangedExitsWith1) {
+  services_["zfs"].status = kit::ToGrpc(PermissionDenied("not you"), "t");
+  EXPECT_EQ(Adopt(), 1);
+  EXPECT_EQ(Asked(), 1U);
+  EXPECT_EQ(Phoenix({"node", "adopt", "hv7"}), 1);
+  EXPECT_THAT(errors_, HasSubstr("'nodes/hv7' is not a node"));
+  EXPECT_EQ(Phoenix({"node"}), 1);
+  // From another machine the node's sockets cannot be reached.
+  EXPECT_EQ(Adopt({"--server", "unix:" + kit::SocketOf(directory_, "orchestrator")}), 1);
+  EXPECT_THAT(errors_, HasSubstr("run this there"));
 }
 
 TEST_F(CommandLineTest, ResolveCommitsAllServicesOfTheNodeOrNone) {

@@ -13,6 +13,7 @@ void AddPlanAndSetup(CLI::App& app, Session& session, int& exit_code);
 void AddRuns(CLI::App& app, Session& session, int& exit_code);
 void AddRollback(CLI::App& app, Session& session, int& exit_code);
 void AddNodes(CLI::App& app, Session& session, int& exit_code);
+void AddNode(CLI::App& app, Session& session, int& exit_code);
 void AddResolve(CLI::App& app, Session& session, int& exit_code);
 void AddPki(CLI::App& app, Session& session, int& exit_code);
 
@@ -22,7 +23,8 @@ void ShowPlan(const Session& session, const pb::PlanRunResponse& plan);
 // What taking back a committed run would do, or why it cannot be taken back.
 absl::StatusOr<pb::PlanRunResponse> PlanOfRollback(const Session& session,
                                                    pb::OrchestratorService::Stub& stub,
-                                                   const std::string& run_name);
+                                                   const std::string& run_name,
+                                                   const std::vector<std::string>& allow = {});
 // Watches a run to its end and answers the exit code that its state means.
 int WatchToEnd(const Session& session, const std::string& run_name);
 int ExitCodeOf(pb::Run::State state);

@@ -12,16 +12,27 @@ namespace {
 
 struct Flags {
   DeclarationFiles files;
+  std::vector<std::string> allow;
+  bool no_install = false;
   bool detailed_exit_code = false;
   bool await_approval = false;
   int64_t confirm_within_seconds = 0;
 };
 
-absl::StatusOr<pb::PlanRunResponse> MakePlan(const Session& session, pb::OrchestratorService::Stub& stub,
+// What is asked of a plan and of a run alike.
+template <class Request>
+void Fill(const Flags& flags, const pb::Declaration& declaration, Request& request) {
+  *request.mutable_declaration() = declaration;
+  for (const auto& key : flags.allow) request.add_allow(key);
+  request.set_no_install(flags.no_install);
+}
+
+absl::StatusOr<pb::PlanRunResponse> MakePlan(const Session& session, const Flags& flags,
+                                             pb::OrchestratorService::Stub& stub,
                                              const pb::Declaration& declaration) {
   grpc::ClientContext context;
   pb::PlanRunRequest request;
-  *request.mutable_declaration() = declaration;
+  Fill(flags, declaration, request);
   pb::PlanRunResponse response;
   const grpc::Status status = stub.PlanRun(&context, request, &response);
   if (!status.ok()) return session.StatusOf(status);
@@ -33,7 +44,7 @@ int Plan(const Session& session, const Flags& flags) {
   if (!declaration.ok()) return Fail(session, declaration.status());
   const auto stub = session.Connect();
   if (!stub.ok()) return Fail(session, stub.status());
-  const auto plan = MakePlan(session, **stub, *declaration);
+  const auto plan = MakePlan(session, flags, **stub, *declaration);
   if (!plan.ok()) return Fail(session, plan.status());
   if (session.output == Output::kJson) {
     fmt::print("{}\n", ToJson(*plan));
@@ -48,7 +59,7 @@ int Setup(const Session& session, const Flags& flags) {
   if (!declaration.ok()) return Fail(session, declaration.status());
   const auto stub = session.Connect();
   if (!stub.ok()) return Fail(session, stub.status());
-  const auto plan = MakePlan(session, **stub, *declaration);
+  const auto plan = MakePlan(session, flags, **stub, *declaration);
   if (!plan.ok()) return Fail(session, plan.status());
   if (session.output == Output::kText) ShowPlan(session, *plan);
   if (plan->step_count() == 0) {
@@ -57,7 +68,7 @@ int Setup(const Session& session, const Flags& flags) {
   }
   grpc::ClientContext context;
   pb::CreateRunRequest request;
-  *request.mutable_declaration() = *declaration;
+  Fill(flags, *declaration, request);
   // The run does exactly what was shown, or nothing.
   request.set_plan_digest(plan->plan_digest());
   request.set_request_id(RandomUuid());
@@ -83,6 +94,14 @@ void AddFiles(CLI::App& command, Flags& flags) {
       ->required();
   command.add_option("--secrets", flags.files.secrets, "File of secrets, mode 0600");
   command.add_option("--fleet", flags.files.fleet, "The fleet; without it, this very node");
+  command
+      .add_option("--allow", flags.allow,
+                  "Do the step with this key although it cannot be taken back exactly; may be repeated")
+      ->option_text("KEY")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command.add_flag("--no-install", flags.no_install,
+                   "Install no packages but those that --allow package:NAME names");
 }
 
 }  // namespace
@@ -96,6 +115,10 @@ void ShowPlan(const Session& session, const pb::PlanRunResponse& plan) {
   fmt::print("Plan: {} steps{}\n", plan.step_count(),
              plan.step_count() == 0 ? ", nothing to do"
                                     : fmt::format(" (digest {})", plan.plan_digest().substr(0, 12)));
+  if (plan.needs_allow().empty()) return;
+  fmt::print("Nothing is done without:");
+  for (const auto& key : plan.needs_allow()) fmt::print(" {}", AllowWord(key));
+  fmt::print("\n");
 }
 
 void AddPlanAndSetup(CLI::App& app, Session& session, int& exit_code) {

@@ -11,6 +11,7 @@ namespace {
 
 struct Flags {
   std::string run;
+  std::vector<std::string> allow;
   bool plan_only = false;
   bool await_approval = false;
 };
@@ -19,7 +20,7 @@ int Rollback(const Session& session, const Flags& flags) {
   const auto stub = session.Connect();
   if (!stub.ok()) return Fail(session, stub.status());
   const std::string name = RunNameOf(flags.run);
-  const auto plan = PlanOfRollback(session, **stub, name);
+  const auto plan = PlanOfRollback(session, **stub, name, flags.allow);
   if (!plan.ok()) return Fail(session, plan.status());
   if (session.output == Output::kText) ShowPlan(session, *plan);
   if (plan->step_count() == 0 || flags.plan_only) {
@@ -33,6 +34,7 @@ int Rollback(const Session& session, const Flags& flags) {
   request.set_plan_digest(plan->plan_digest());
   request.set_request_id(RandomUuid());
   request.set_await_approval(flags.await_approval);
+  for (const auto& key : flags.allow) request.add_allow(key);
   pb::Run run;
   const grpc::Status created = (*stub)->RollbackRun(&context, request, &run);
   if (!created.ok()) return Fail(session, session.StatusOf(created));
@@ -43,10 +45,12 @@ int Rollback(const Session& session, const Flags& flags) {
 
 absl::StatusOr<pb::PlanRunResponse> PlanOfRollback(const Session& session,
                                                    pb::OrchestratorService::Stub& stub,
-                                                   const std::string& run_name) {
+                                                   const std::string& run_name,
+                                                   const std::vector<std::string>& allow) {
   grpc::ClientContext context;
   pb::PlanRunRequest request;
   request.set_rollback_of(run_name);
+  for (const auto& key : allow) request.add_allow(key);
   pb::PlanRunResponse response;
   const grpc::Status status = stub.PlanRun(&context, request, &response);
   if (!status.ok()) return session.StatusOf(status);
@@ -59,6 +63,8 @@ void AddRollback(CLI::App& app, Session& session, int& exit_code) {
       "rollback",
       "Take back the last committed run, as one transaction; refused where anything has changed since");
   rollback->add_option("RUN", flags->run, "The run's id")->required();
+  rollback->add_option("--allow", flags->allow,
+                       "Key of a step that may be done although it cannot be taken back exactly; repeatable");
   rollback->add_flag("--plan-only", flags->plan_only, "Show what would be done; changes nothing");
   rollback->add_flag("--await-approval", flags->await_approval,
                      "Do nothing before somebody approves this very plan (`phoenix runs approve`)");

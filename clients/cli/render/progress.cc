@@ -40,8 +40,10 @@ void Progress::Show(const pb::WatchRunResponse& event) {
           fmt::format("{} {} {}", StateText(step.state()), step.step().action(), step.step().resource());
     }
   }
-  Redraw(event.kind() == "ROLLING_BACK" || event.kind() == "PHASE_BEGAN" ? event.text()
-                                                                         : StateText(event.run().state()));
+  std::string phase = StateText(event.run().state());
+  if (event.kind() == "ROLLING_BACK" || event.kind() == "PHASE_BEGAN") phase = event.text();
+  if (event.kind() == "WAITING") phase += ": " + event.text();
+  Redraw(phase);
 }
 
 void Progress::Redraw(const std::string& phase) {

@@ -47,6 +47,16 @@ TEST(Progress, APipeGetsOnePlainLinePerEvent) {
       "   7  hv1/zfs: done a\n");
 }
 
+TEST(Progress, AWaitIsShownButIsNoEvent) {
+  Progress pipe(/*terminal=*/false, /*color=*/false, 80);
+  EXPECT_EQ(Shown(pipe, MakeEvent(7, "WAITING", "waits for hv1/zfs since noon")),
+            "      waits for hv1/zfs since noon\n");
+  Progress terminal(/*terminal=*/true, /*color=*/false, 80);
+  EXPECT_THAT(Shown(terminal, MakeEvent(7, "WAITING", "waits for hv1/zfs since noon")),
+              HasSubstr("APPLYING: waits for hv1/zfs since noon"));
+  EXPECT_THAT(Shown(terminal, MakeEvent(8, "VERIFIED", "hv1/zfs: verified")), Not(HasSubstr("waits")));
+}
+
 TEST(Progress, ATerminalCountsEachStepOnceAndTakesBackWhatIsUndone) {
   Progress progress(/*terminal=*/true, /*color=*/false, 80);
   EXPECT_THAT(

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "base/host/command.h"
+
 namespace phoenix::cli {
 namespace {
 
@@ -44,6 +46,20 @@ std::string PlaceOf(const pb::NodeNote& note) {
 size_t Width(const std::string& text) {
   return static_cast<size_t>(
       std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
+// A line for a node with services that obey another orchestrator; empty for any other.
+std::string ForeignServices(const pb::Node& node) {
+  std::string services;
+  for (const auto& participant : node.participants()) {
+    const std::string& authority = participant.description().authority();
+    if (authority.empty() || authority == node.orchestrator_authority()) continue;
+    services += fmt::format("{}{} ({})", services.empty() ? "" : ", ", participant.name(), authority);
+  }
+  if (services.empty()) return "";
+  const std::string name = Strip(node.name(), "nodes/");
+  return fmt::format("{} obeys another orchestrator: {}; `phoenix node adopt {}` makes it obey this one\n",
+                     name, services, name);
 }
 
 std::string LocalTime(const google::protobuf::Timestamp& time) {
@@ -93,6 +109,9 @@ std::string RenderPlan(const std::vector<pb::RunStep>& steps, const std::vector<
     }
     if (!step.undo().empty()) text += fmt::format("        undo: {}\n", step.undo());
     if (!step.remainder().empty()) text += fmt::format("        remains after undo: {}\n", step.remainder());
+    if (!run_step.needs_allow().empty()) {
+      text += fmt::format("        {}\n", Paint("needs " + AllowWord(run_step.needs_allow()), "33", color));
+    }
   }
   for (const auto& note : notes) {
     const bool warning = note.note().severity() == Note::SEVERITY_WARNING;
@@ -101,6 +120,8 @@ std::string RenderPlan(const std::vector<pb::RunStep>& steps, const std::vector<
   }
   return text;
 }
+
+std::string AllowWord(const std::string& key) { return "--allow " + ShellWord(key); }
 
 std::string Cut(const std::string& text, size_t width) {
   std::string line = text;
@@ -147,7 +168,7 @@ std::string RenderRuns(const std::vector<pb::Run>& runs) {
 
 std::string RenderNodes(const std::vector<pb::Node>& nodes) {
   std::vector<std::vector<std::string>> rows = {{"NODE", "SERVICE", "STATUS", "BUILD", "TOOLS", "OPEN RUN"}};
-  std::string silent;
+  std::string silent, foreign;
   for (const auto& node : nodes) {
     for (const auto& participant : node.participants()) {
       std::string tools;
@@ -160,8 +181,9 @@ std::string RenderNodes(const std::vector<pb::Node>& nodes) {
            participant.description().open_run_id().empty() ? "-" : participant.description().open_run_id()});
       if (!participant.reachable()) silent += participant.error() + "\n";
     }
+    foreign += ForeignServices(node);
   }
-  return RenderTable(rows) + silent;
+  return RenderTable(rows) + silent + foreign;
 }
 
 std::string RenderRun(const pb::Run& run, const std::vector<pb::RunStep>& steps) {
@@ -170,6 +192,15 @@ std::string RenderRun(const pb::Run& run, const std::vector<pb::RunStep>& steps)
   if (!run.rollback_of().empty()) text += fmt::format("rollback of {}\n", Strip(run.rollback_of(), "runs/"));
   if (run.has_end_time()) text += fmt::format("ended    {}\n", LocalTime(run.end_time()));
   if (!run.error().empty()) text += fmt::format("error    {}\n", run.error());
+  std::string allowed;
+  for (const auto& key : run.allow()) allowed += (allowed.empty() ? "" : ", ") + key;
+  if (!allowed.empty()) text += fmt::format("allowed  {}\n", allowed);
+  if (run.no_install()) text += "packages none but allowed ones (--no-install)\n";
+  for (const auto& wait : run.waits()) {
+    text += fmt::format("waiting  for {}/{} since {}: {}\n", wait.node(), wait.participant(),
+                        LocalTime(wait.since_time()),
+                        wait.problem().empty() ? wait.call() + " has no answer yet" : wait.problem());
+  }
   std::vector<std::vector<std::string>> rows;
   rows.reserve(steps.size());
   for (const auto& step : steps) {
@@ -189,6 +220,8 @@ std::string RenderRun(const pb::Run& run, const std::vector<pb::RunStep>& steps)
 }
 
 std::string RenderEvent(const pb::WatchRunResponse& event) {
+  // A wait is no event of the log, and has no number of its own.
+  if (event.kind() == "WAITING") return fmt::format("      {}\n", event.text());
   return fmt::format("{:>4}  {}\n", event.sequence(), event.text());
 }
 

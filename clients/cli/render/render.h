@@ -18,12 +18,14 @@ std::string ToJson(const google::protobuf::Message& message);
 // The plan as people read it: per node and service, each step with before and after, its class and its undo.
 std::string RenderPlan(const std::vector<pb::RunStep>& steps, const std::vector<pb::NodeNote>& notes,
                        int barrier_ordinal, bool color);
+// "--allow KEY", as a shell takes it.
+std::string AllowWord(const std::string& key);
 // At most `width` characters of UTF-8 text; what is cut ends in "…". Newlines become blanks.
 std::string Cut(const std::string& text, size_t width);
 // Columns aligned by content.
 std::string RenderTable(const std::vector<std::vector<std::string>>& rows);
 std::string RenderRuns(const std::vector<pb::Run>& runs);
-// A table, and below it why each silent service is silent.
+// A table, and below it why each silent service is silent and which nodes obey another orchestrator.
 std::string RenderNodes(const std::vector<pb::Node>& nodes);
 // One run with what became of it and what to do.
 std::string RenderRun(const pb::Run& run, const std::vector<pb::RunStep>& steps);

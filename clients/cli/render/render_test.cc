@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <initializer_list>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace phoenix::cli {
@@ -12,6 +14,7 @@ namespace {
 using ::phoenix::participant::v1::Note;
 using ::phoenix::participant::v1::StepClass;
 using ::testing::AllOf;
+using ::testing::AnyOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
@@ -146,6 +149,46 @@ TEST(RenderNodes, ASilentServiceIsExplainedBelowTheTable) {
             "hv2   zfs      up           0.1.0  zfs 2.3.2  run-1\n"
             "hv2   nfs      unreachable                    -\n"
             "the nfs service of node hv2 does not answer at 10.0.0.12:7442: nothing listens there\n");
+}
+
+TEST(RenderNodes, ANodeOfAnotherOrchestratorIsNamedWithTheWayOut) {
+  pb::Node node;
+  node.set_name("nodes/hv2");
+  node.set_orchestrator_authority("ours");
+  for (const auto& [name, authority] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"zfs", "theirs"}, {"nfs", "ours"}, {"samba", ""}}) {
+    auto* service = node.add_participants();
+    service->set_name(name);
+    service->set_reachable(true);
+    service->mutable_description()->set_authority(authority);
+  }
+  EXPECT_THAT(
+      RenderNodes({node}),
+      HasSubstr("\nhv2 obeys another orchestrator: zfs (theirs); `phoenix node adopt hv2` makes it obey "
+                "this one\n"));
+  node.mutable_participants(0)->mutable_description()->set_authority("ours");
+  EXPECT_THAT(RenderNodes({node}), Not(HasSubstr("adopt")));
+}
+
+TEST(RenderRun, ShowsWhatWasAllowedAndWhomItWaitsFor) {
+  pb::Run run;
+  run.set_name("runs/4711");
+  run.set_state(pb::Run::STATE_APPLYING);
+  EXPECT_THAT(RenderRun(run, {}),
+              Not(AnyOf(HasSubstr("allowed"), HasSubstr("packages"), HasSubstr("waiting"))));
+  run.add_allow("storage:a");
+  run.add_allow("pool:b");
+  run.set_no_install(true);
+  auto* wait = run.add_waits();
+  wait->set_node("hv2");
+  wait->set_participant("nfs");
+  wait->set_call("Apply");
+  wait->mutable_since_time()->set_seconds(1'700'000'000);
+  EXPECT_THAT(RenderRun(run, {}),
+              AllOf(HasSubstr("allowed  storage:a, pool:b\n"), HasSubstr("packages none but allowed ones"),
+                    HasSubstr("waiting  for hv2/nfs since 2023-11-14T22:13:20Z: Apply has no answer yet\n")));
+  wait->set_problem("it is gone");
+  EXPECT_THAT(RenderRun(run, {}), HasSubstr("waiting  for hv2/nfs since 2023-11-14T22:13:20Z: it is gone\n"));
 }
 
 TEST(RenderRun, NamesWhatIsQuarantinedTheCommandsAndTheWayOut) {

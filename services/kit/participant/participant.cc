@@ -182,10 +182,15 @@ absl::StatusOr<PlanAnswer> Participant::PlanWithLedger(PlanInput& input) {
   input.node_key = settings_.node_key;
   PHX_ASSIGN_OR_RETURN(Plan plan, domain_.MakePlan(input));
   std::string digest = PlanDigest(plan);
-  return PlanAnswer{std::move(plan), std::move(digest), journal_.id()};
+  return PlanAnswer{std::move(plan), std::move(digest), journal_.id(), ""};
 }
 
-absl::StatusOr<PlanAnswer> Participant::MakePlan(PlanInput input) { return PlanWithLedger(input); }
+absl::StatusOr<PlanAnswer> Participant::MakePlan(PlanInput input) {
+  PHX_ASSIGN_OR_RETURN(PlanAnswer answer, PlanWithLedger(input));
+  PHX_ASSIGN_OR_RETURN(const Journal::Fence fence, journal_.ReadFence());
+  answer.authority = fence.authority;
+  return answer;
+}
 
 absl::StatusOr<std::string> Participant::OpenRun() {
   PHX_ASSIGN_OR_RETURN(const auto rows, journal_.List());
@@ -461,18 +466,20 @@ absl::StatusOr<TransactionRecord> Participant::Get(const std::string& run_id) {
   return *std::move(record);
 }
 
-absl::Status Participant::Adopt(const std::string& authority) {
+absl::StatusOr<std::string> Participant::Adopt(const std::string& authority, const std::string& adopted_by) {
   if (authority.empty()) return InvalidArgument("the authority to obey is missing");
   absl::MutexLock begin(&begin_mutex_);
+  absl::MutexLock lock(&fence_mutex_);
+  PHX_ASSIGN_OR_RETURN(const Journal::Fence fence, journal_.ReadFence());
+  if (fence.authority == authority) return authority;
   PHX_ASSIGN_OR_RETURN(const std::string open, OpenRun());
   if (!open.empty()) {
     return WithReason(
         FailedPrecondition("run {} is open here; it must end before the node obeys another authority", open),
         {"LOCKED", {{"run", open}}});
   }
-  absl::MutexLock lock(&fence_mutex_);
-  // Epochs of different authorities do not compare: the new one starts over.
-  return journal_.WriteFence({authority, 0});
+  PHX_RETURN_IF_ERROR(journal_.Adopt(authority, adopted_by, clock_.WallSeconds()));
+  return fence.authority;
 }
 
 }  // namespace phoenix::kit

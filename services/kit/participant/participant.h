@@ -39,6 +39,7 @@ struct PlanAnswer {
   Plan plan;
   std::string plan_digest;
   std::string journal_id;
+  std::string authority;  // that this participant obeys; "" for none yet
 };
 
 struct PrepareInput {
@@ -127,7 +128,8 @@ class Participant {
   absl::StatusOr<TransactionRecord> JoinUndo(const std::string& run_id, const std::string& participant);
   absl::StatusOr<ResolveAnswer> Resolve(const std::string& run_id, const std::string& object,
                                         Decision decision);
-  absl::Status Adopt(const std::string& authority);
+  // Answers the authority obeyed until now. `adopted_by`: whoever asked, for the record.
+  absl::StatusOr<std::string> Adopt(const std::string& authority, const std::string& adopted_by);
   // The open transaction's run, or "".
   absl::StatusOr<std::string> OpenRun();
 

@@ -195,10 +195,57 @@ TEST_F(ParticipantTest, LowerEpochsAndOtherAuthoritiesAreRefused) {
   other.authority = "authority-2";
   EXPECT_THAT(participant_->PrepareCommit(other),
               StatusIs(Code::kFailedPrecondition, HasSubstr("authority-1")));
-  EXPECT_THAT(participant_->Adopt("authority-2"), StatusIs(Code::kFailedPrecondition, HasSubstr("open")));
+  EXPECT_THAT(participant_->Adopt("authority-2", "x"),
+              StatusIs(Code::kFailedPrecondition, HasSubstr("open")));
   Restart();
   EXPECT_THAT(participant_->PrepareCommit(Context("run-1", 4)), StatusIs(Code::kFailedPrecondition, _))
       << "the epoch is durable";
+}
+
+TEST_F(ParticipantTest, AdoptingIsRecordedAndOnceIsEnough) {
+  PHX_ASSERT_OK(Prepare("a=1"));
+  PHX_ASSERT_OK(participant_->Undo(Context("run-1", 7), {}, ""));
+  clock_.Advance(std::chrono::hours(1));
+  const auto former = participant_->Adopt("authority-2", "CN=admin");
+  PHX_ASSERT_OK(former);
+  EXPECT_EQ(*former, "authority-1");
+  const auto again = participant_->Adopt("authority-2", "CN=admin");
+  PHX_ASSERT_OK(again);
+  EXPECT_EQ(*again, "authority-2");
+  Restart();
+  EXPECT_EQ(participant_->MakePlan({.spec_type = "fake", .spec = ""})->authority, "authority-2");
+  const auto adoptions = journal_->Adoptions();
+  PHX_ASSERT_OK(adoptions);
+  ASSERT_EQ(adoptions->size(), 1U) << "a repeat changes nothing and is not recorded";
+  EXPECT_EQ((*adoptions)[0].former.authority, "authority-1");
+  EXPECT_EQ((*adoptions)[0].former.epoch, 7);
+  EXPECT_EQ((*adoptions)[0].authority, "authority-2");
+  EXPECT_EQ((*adoptions)[0].adopted_by, "CN=admin");
+  EXPECT_EQ((*adoptions)[0].seconds, clock_.WallSeconds());
+}
+
+TEST_F(ParticipantTest, ARepeatedAdoptionForgetsNoEpochAndNeedsNoClosedRun) {
+  PHX_ASSERT_OK(Prepare("a=1"));
+  PHX_ASSERT_OK(participant_->Apply(Context("run-1", 5), {"a"}));
+  PHX_ASSERT_OK(participant_->Adopt("authority-1", "x")) << "it is obeyed already";
+  EXPECT_THAT(participant_->Undo(Context("run-1", 4), {}, ""),
+              StatusIs(Code::kFailedPrecondition, HasSubstr("epoch 4")));
+}
+
+TEST_F(ParticipantTest, AnAuthorityThatIsAdoptedBackGoesOnAtItsEpoch) {
+  PHX_ASSERT_OK(participant_->Undo(Context("run-1", 5), {}, ""));
+  PHX_ASSERT_OK(participant_->Adopt("authority-2", "x"));
+  PHX_ASSERT_OK(participant_->Adopt("authority-3", "x"));
+  PHX_ASSERT_OK(participant_->Adopt("authority-1", "x"));
+  EXPECT_THAT(participant_->Undo(Context("run-2", 4), {}, ""),
+              StatusIs(Code::kFailedPrecondition, HasSubstr("epoch 4")))
+      << "a late call of a former leader is still late";
+  PHX_EXPECT_OK(participant_->Undo(Context("run-2", 5), {}, ""));
+}
+
+TEST_F(ParticipantTest, PlanningTellsTheAuthorityAndClaimsNothing) {
+  EXPECT_EQ(participant_->MakePlan({.spec_type = "fake", .spec = "a=1"})->authority, "");
+  EXPECT_EQ(journal_->ReadFence()->authority, "");
 }
 
 TEST_F(ParticipantTest, AnotherJournalIsDataLoss) {

@@ -100,6 +100,14 @@ void ToProto(const TransactionRecord& record, std::optional<Duration> remaining,
   out.set_local(row.local);
 }
 
+void ToProto(const Journal::Adoption& adoption, pb::Adoption& out) {
+  out.set_former_authority(adoption.former.authority);
+  out.set_former_epoch(adoption.former.epoch);
+  out.set_authority(adoption.authority);
+  out.set_adopted_by(adoption.adopted_by);
+  *out.mutable_adopt_time() = TimeUtil::SecondsToTimestamp(adoption.seconds);
+}
+
 RunContext FromProto(const pb::RunContext& context) {
   return {context.run_id(), context.attempt() == 0 ? 1 : context.attempt(), context.authority(),
           context.epoch(), context.journal_id()};

@@ -17,6 +17,7 @@ Note FromProto(const pb::Note& note);
 void ToProto(const Outcome& outcome, pb::StepOutcome& out);
 Outcome FromProto(const pb::StepOutcome& outcome);
 void ToProto(const TransactionRecord& record, std::optional<Duration> remaining, pb::Transaction& out);
+void ToProto(const Journal::Adoption& adoption, pb::Adoption& out);
 RunContext FromProto(const pb::RunContext& context);
 PlanInput FromProto(const pb::PlanRequest& request);
 PrepareInput FromProto(const pb::PrepareRequest& request);

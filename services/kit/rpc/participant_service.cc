@@ -1,6 +1,7 @@
 #include "services/kit/rpc/participant_service.h"
 
 #include <google/protobuf/util/time_util.h>
+#include <spdlog/spdlog.h>
 
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
@@ -56,6 +57,8 @@ grpc::ServerUnaryReactor* ParticipantService::Describe(grpc::CallbackServerConte
     response->set_epoch(fence.epoch);
     PHX_ASSIGN_OR_RETURN(*response->mutable_open_run_id(), participant_.OpenRun());
     response->set_node(node_);
+    PHX_ASSIGN_OR_RETURN(const auto adoptions, participant_.journal().Adoptions());
+    for (const auto& adoption : adoptions) ToProto(adoption, *response->add_adoptions());
     return absl::OkStatus();
   });
 }
@@ -88,6 +91,7 @@ grpc::ServerUnaryReactor* ParticipantService::Plan(grpc::CallbackServerContext* 
     response->set_plan_digest(answer.plan_digest);
     response->set_base_fingerprint(answer.plan.base_fingerprint);
     response->set_journal_id(answer.journal_id);
+    response->set_authority(answer.authority);
     return absl::OkStatus();
   });
 }
@@ -221,9 +225,19 @@ grpc::ServerUnaryReactor* ParticipantService::JoinUndo(grpc::CallbackServerConte
 }
 
 grpc::ServerUnaryReactor* ParticipantService::Adopt(grpc::CallbackServerContext* context,
-                                                    const pb::AdoptRequest* request, pb::AdoptResponse*) {
+                                                    const pb::AdoptRequest* request,
+                                                    pb::AdoptResponse* response) {
   return Serve(context, "Adopt", Lane::kChange,
-               [this, request](const Caller&) { return participant_.Adopt(request->authority()); });
+               [this, request, response](const Caller& caller) -> absl::Status {
+                 PHX_ASSIGN_OR_RETURN(const std::string former,
+                                      participant_.Adopt(request->authority(), caller.identity));
+                 if (former != request->authority()) {
+                   spdlog::warn("obeys authority {} from now on, by the word of {}; before: {}",
+                                request->authority(), caller.identity, former.empty() ? "none" : former);
+                 }
+                 response->set_former_authority(former);
+                 return absl::OkStatus();
+               });
 }
 
 }  // namespace phoenix::kit

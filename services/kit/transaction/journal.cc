@@ -1,5 +1,6 @@
 #include "services/kit/transaction/journal.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/digest/digest.h"
@@ -149,6 +150,34 @@ absl::Status PutStep(Database& db, const std::string& run_id, const StepRow& row
   return insert.Step().status();
 }
 
+absl::StatusOr<Journal::Fence> SelectFence(Database& db) {
+  Journal::Fence fence;
+  PHX_ASSIGN_OR_RETURN(auto select, db.Prepare("SELECT key, value FROM meta"));
+  while (true) {
+    PHX_ASSIGN_OR_RETURN(const bool row, select.Step());
+    if (!row) return fence;
+    if (select.Text(0) == "authority") fence.authority = select.Text(1);
+    if (select.Text(0) == "epoch") fence.epoch = std::stoll(select.Text(1));
+  }
+}
+
+absl::Status PutFence(Database& db, const Journal::Fence& fence) {
+  PHX_ASSIGN_OR_RETURN(auto insert,
+                       db.Prepare("INSERT OR REPLACE INTO meta VALUES('authority',?1),('epoch',?2)"));
+  return insert.Bind(1, fence.authority).Bind(2, std::to_string(fence.epoch)).Step().status();
+}
+
+absl::StatusOr<std::vector<Journal::Adoption>> SelectAdoptions(Database& db) {
+  std::vector<Journal::Adoption> adoptions;
+  PHX_ASSIGN_OR_RETURN(auto select, db.Prepare("SELECT value FROM meta WHERE key='adoptions'"));
+  PHX_ASSIGN_OR_RETURN(const bool found, select.Step());
+  if (!found) return adoptions;
+  for (const json& one : json::parse(select.Text(0))) {
+    adoptions.push_back({{one.at(0), one.at(1)}, one.at(2), one.at(3), one.at(4)});
+  }
+  return adoptions;
+}
+
 absl::Status PutLedger(Database& db, const std::string& key, const std::optional<LedgerEntry>& entry) {
   PHX_ASSIGN_OR_RETURN(auto statement, entry ? db.Prepare("INSERT OR REPLACE INTO ledger VALUES(?1,?2)")
                                              : db.Prepare("DELETE FROM ledger WHERE key=?1"));
@@ -223,23 +252,43 @@ absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(const std::string& direct
 absl::StatusOr<Journal::Fence> Journal::ReadFence() {
   Fence fence;
   PHX_RETURN_IF_ERROR(database_->Transaction([&](Database& db) -> absl::Status {
-    PHX_ASSIGN_OR_RETURN(auto select, db.Prepare("SELECT key, value FROM meta"));
-    while (true) {
-      PHX_ASSIGN_OR_RETURN(const bool row, select.Step());
-      if (!row) return absl::OkStatus();
-      if (select.Text(0) == "authority") fence.authority = select.Text(1);
-      if (select.Text(0) == "epoch") fence.epoch = std::stoll(select.Text(1));
-    }
+    PHX_ASSIGN_OR_RETURN(fence, SelectFence(db));
+    return absl::OkStatus();
   }));
   return fence;
 }
 
 absl::Status Journal::WriteFence(const Fence& fence) {
+  return database_->Transaction([&](Database& db) { return PutFence(db, fence); });
+}
+
+absl::Status Journal::Adopt(const std::string& authority, const std::string& adopted_by, int64_t seconds) {
   return database_->Transaction([&](Database& db) -> absl::Status {
-    PHX_ASSIGN_OR_RETURN(auto insert,
-                         db.Prepare("INSERT OR REPLACE INTO meta VALUES('authority',?1),('epoch',?2)"));
-    return insert.Bind(1, fence.authority).Bind(2, std::to_string(fence.epoch)).Step().status();
+    PHX_ASSIGN_OR_RETURN(const Fence former, SelectFence(db));
+    PHX_ASSIGN_OR_RETURN(auto adoptions, SelectAdoptions(db));
+    Fence fence{authority, 0};
+    for (const Adoption& earlier : adoptions) {
+      if (earlier.former.authority == authority) fence.epoch = std::max(fence.epoch, earlier.former.epoch);
+    }
+    adoptions.push_back({former, authority, adopted_by, seconds});
+    json list = json::array();
+    for (const Adoption& one : adoptions) {
+      list.push_back({one.former.authority, one.former.epoch, one.authority, one.adopted_by, one.seconds});
+    }
+    PHX_ASSIGN_OR_RETURN(auto insert, db.Prepare("INSERT OR REPLACE INTO meta VALUES('adoptions',?)"));
+    PHX_RETURN_IF_ERROR(
+        insert.Bind(1, list.dump(-1, ' ', false, json::error_handler_t::replace)).Step().status());
+    return PutFence(db, fence);
   });
+}
+
+absl::StatusOr<std::vector<Journal::Adoption>> Journal::Adoptions() {
+  std::vector<Adoption> adoptions;
+  PHX_RETURN_IF_ERROR(database_->Transaction([&](Database& db) -> absl::Status {
+    PHX_ASSIGN_OR_RETURN(adoptions, SelectAdoptions(db));
+    return absl::OkStatus();
+  }));
+  return adoptions;
 }
 
 absl::Status Journal::Insert(const TransactionRecord& record) {

@@ -110,6 +110,19 @@ class Journal {
   absl::StatusOr<Fence> ReadFence();
   absl::Status WriteFence(const Fence& fence);
 
+  // A change of the authority by hand.
+  struct Adoption {
+    Fence former;
+    std::string authority;
+    std::string adopted_by;
+    int64_t seconds = 0;
+  };
+  // Obeys `authority` from now on and records it, in one write. An authority that was obeyed before goes on
+  // at the epoch where it was, so that its late calls stay late; a new one starts over.
+  absl::Status Adopt(const std::string& authority, const std::string& adopted_by, int64_t seconds);
+  // Oldest first.
+  absl::StatusOr<std::vector<Adoption>> Adoptions();
+
   // Everything of a new transaction in one write. ALREADY_EXISTS when the run has a row.
   absl::Status Insert(const TransactionRecord& record);
   absl::StatusOr<std::optional<TransactionRecord>> Read(const std::string& run_id);
