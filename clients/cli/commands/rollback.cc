@@ -63,8 +63,12 @@ void AddRollback(CLI::App& app, Session& session, int& exit_code) {
       "rollback",
       "Take back the last committed run, as one transaction; refused where anything has changed since");
   rollback->add_option("RUN", flags->run, "The run's id")->required();
-  rollback->add_option("--allow", flags->allow,
-                       "Key of a step that may be done although it cannot be taken back exactly; repeatable");
+  rollback
+      ->add_option("--allow", flags->allow,
+                   "Do the step with this key although it cannot be taken back exactly; may be repeated")
+      ->option_text("KEY")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   rollback->add_flag("--plan-only", flags->plan_only, "Show what would be done; changes nothing");
   rollback->add_flag("--await-approval", flags->await_approval,
                      "Do nothing before somebody approves this very plan (`phoenix runs approve`)");
