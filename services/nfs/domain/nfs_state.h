@@ -26,6 +26,8 @@ struct PathState {
 struct NfsState {
   // /etc/exports.d is there.
   bool directory = false;
+  // Something besides our file is in it, whoever put it there.
+  bool directory_in_use = false;
   // Our file is there.
   bool own_file = false;
   OwnExports own;

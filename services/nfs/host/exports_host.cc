@@ -43,6 +43,7 @@ absl::Status ExportsHost::ReadForeign(NfsState& state) {
   std::vector<std::string> names = {kMainFile};
   PHX_ASSIGN_OR_RETURN(const auto listed, files_.List(kExportsDirectory));
   for (const std::string& name : listed) {
+    if (fmt::format("{}/{}", kExportsDirectory, name) != kOwnFile) state.directory_in_use = true;
     // As exportfs picks them.
     if (name.starts_with('.') || !name.ends_with(".exports") || name.size() == 8) continue;
     const std::string file = fmt::format("{}/{}", kExportsDirectory, name);

@@ -269,11 +269,8 @@ absl::StatusOr<kit::ProbeResult> NfsDomain::ProbeFile(const kit::StepContext& co
   if (state.own_file && !state.own_problem.empty())
     return kit::ProbeResult{kit::Probe::kForeign, state.own_problem};
   if (state.own_file) return kit::ProbeResult{kit::Probe::kDone, ""};
-  // Other files in it are others' use of the directory that we made; it is theirs from then on.
-  const bool ours = state.directory && !before.directory &&
-                    std::none_of(state.foreign.begin(), state.foreign.end(), [](const ForeignExport& one) {
-                      return one.file.starts_with(kExportsDirectory);
-                    });
+  // What others put into it is their use of the directory that we made; it is theirs from then on.
+  const bool ours = state.directory && !before.directory && !state.directory_in_use;
   if (ours) return kit::ProbeResult{kit::Probe::kPartial, "the directory is there, the file is not"};
   return kit::ProbeResult{kit::Probe::kNotDone, ""};
 }

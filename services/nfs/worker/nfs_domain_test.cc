@@ -3,16 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
-
 #include "base/status/errors.h"
-#include "services/kit/sim/machine.h"
 #include "services/nfs/domain/export_match.h"
 #include "services/nfs/domain/export_options.h"
-#include "services/nfs/host/nfs_sim.h"
-#include "services/node/host/node_sim.h"
-#include "tests/support/step_driver.h"
+#include "services/nfs/worker/nfs_fixture.h"
 
 namespace phoenix::nfs {
 namespace {
@@ -23,90 +17,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-
-constexpr char kRun[] = "7d8a51c8-1111-4222-8333-444455556666";
-
-class NfsDomainTest : public ::testing::Test {
- protected:
-  NfsDomainTest() {
-    char name[] = "/tmp/phoenix-nfs-XXXXXX";
-    directory_ = ::mkdtemp(name);
-    machine_ = kit::Machine::Open(directory_).value();
-    files_ = std::make_unique<kit::SimFiles>(machine_);
-    host_ = std::make_unique<NfsSim>(machine_, *files_);
-    node_ = std::make_unique<node::NodeSim>(machine_);
-    probe_ = std::make_unique<NfsProbeSim>(machine_);
-    domain_ = std::make_unique<NfsDomain>(
-        *host_, *probe_, *node_,
-        [this](std::string_view, std::string_view) -> absl::StatusOr<NfsSpec> { return spec_; });
-  }
-  ~NfsDomainTest() override { std::filesystem::remove_all(directory_); }
-
-  void Ready() { ASSERT_TRUE(node::SeedReadyNode(*machine_).ok()); }
-  void Put(std::string_view kind, std::string_view name, const nlohmann::json& value) {
-    ASSERT_TRUE(machine_->Change([&](kit::World& world) { return world.Put(kind, name, value); }).ok());
-  }
-  // As the zfs domain's simulated host leaves it.
-  void MountZfs(const std::string& path) {
-    Put("zfs.dataset", path.substr(1), {{"mounted", path}});
-    const std::string pool = path.substr(0, path.find('/', 1));
-    ASSERT_TRUE(files_->MakeDirectory(pool, {}).ok());
-    ASSERT_TRUE(files_->MakeDirectory(path, {}).ok());
-  }
-  void Write(const std::string& path, const std::string& text) {
-    ASSERT_TRUE(files_->MakeDirectory(kExportsDirectory, {}).ok());
-    ASSERT_TRUE(files_->Replace(path, {text, 0, 0, 0644}).ok());
-  }
-  std::string Read(const std::string& path) {
-    return files_->Read(path).value().value_or(FileState{}).content;
-  }
-  std::string Dump() { return machine_->Dump().value(); }
-
-  static ExportSpec Wanted(const std::string& path, std::string_view options = "rw,sync,no_subtree_check",
-                           std::vector<std::string> clients = {"10.0.0.0/24"}) {
-    ExportSpec spec{path, {}, Presence::kPresent, "nfs.exports[" + path + "]", ""};
-    for (auto& client : clients) spec.clients.push_back({std::move(client), SplitOptions(options)});
-    return spec;
-  }
-  static ExportSpec Absent(const std::string& path) {
-    ExportSpec spec = Wanted(path);
-    spec.presence = Presence::kAbsent;
-    return spec;
-  }
-  // The seed's three exports.
-  void WantSeed() {
-    spec_.exports = {Wanted("/quickOS/shared-prod-data"),
-                     Wanted("/quickOS/shared-prod-data-sync", "rw,sync,no_root_squash"),
-                     Wanted("/fastData/shared-bulk-data", "rw,async", {"10.0.0.0/24", "10.1.0.5"})};
-  }
-  void MountSeed() {
-    for (const auto& wanted : spec_.exports) MountZfs(wanted.path);
-  }
-  void Commit(StepDriver& driver, const std::string& run = kRun) {
-    const absl::Status prepared = driver.Prepare({}, run);
-    ASSERT_TRUE(prepared.ok()) << prepared;
-    const absl::Status applied = driver.Apply();
-    ASSERT_TRUE(applied.ok()) << applied;
-    ASSERT_TRUE(driver.Commit().ok());
-  }
-  static std::vector<std::string> Ids(const StepDriver& driver) {
-    std::vector<std::string> ids;
-    for (size_t i = 0; i < driver.plan().steps.size(); ++i) ids.push_back(driver.StepAt(i).id);
-    return ids;
-  }
-  absl::StatusOr<kit::VerifyReport> Verify(const StepDriver& driver) {
-    return domain_->Verify({driver.plan().steps, nullptr});
-  }
-
-  std::string directory_;
-  std::shared_ptr<kit::Machine> machine_;
-  std::unique_ptr<kit::SimFiles> files_;
-  std::unique_ptr<NfsSim> host_;
-  std::unique_ptr<node::NodeSim> node_;
-  std::unique_ptr<NfsProbeSim> probe_;
-  std::unique_ptr<NfsDomain> domain_;
-  NfsSpec spec_;
-};
 
 TEST_F(NfsDomainTest, TheSeedOnABareNode) {
   ASSERT_TRUE(node::SeedNode(*machine_).ok());
@@ -475,39 +385,6 @@ TEST_F(NfsDomainTest, N7_ConnectedClientsAreReadFromTheKernel) {
   const std::string first = domain_->MakePlan({})->base_fingerprint;
   ASSERT_TRUE(files_->Remove("/proc/fs/nfsd/clients/3/info").ok());
   EXPECT_EQ(domain_->MakePlan({})->base_fingerprint, first);
-}
-
-// Measured: of two flushes within a second the kernel notes the second and keeps the file system busy for
-// half a minute.
-TEST_F(NfsDomainTest, AnUnexportedPathIsLetGoByTheKernel) {
-  Ready();
-  spec_.exports = {Wanted("/quickOS/a")};
-  MountSeed();
-  StepDriver driver(*domain_);
-  ASSERT_TRUE(driver.Prepare({}, kRun).ok());
-  ASSERT_TRUE(driver.Apply().ok());
-  for (const char* path : {"/proc", "/proc/fs", "/proc/fs/nfsd"}) {
-    ASSERT_TRUE(files_->MakeDirectory(path, {}).ok());
-  }
-  const auto kernel_has_it = [&] {
-    Write("/proc/fs/nfsd/exports", "# Version 1.1\n/\t*(ro,v4root)\n/quickOS/a\t10.0.0.0/24(rw)\n");
-  };
-  kernel_has_it();
-  // Twice without an effect, then obeyed.
-  ASSERT_TRUE(machine_->PlanFault("nfs.flush", "nothing", 2).ok());
-  ASSERT_TRUE(driver.Undo().ok());
-  EXPECT_FALSE(files_->Read("/proc/fs/nfsd/exports")->has_value());
-
-  StepDriver again(*domain_);
-  ASSERT_TRUE(again.Prepare({}, kRun).ok());
-  ASSERT_TRUE(again.Apply().ok());
-  kernel_has_it();
-  ASSERT_TRUE(machine_->PlanFault("nfs.flush", "nothing", 3).ok());
-  const absl::Status held = again.Undo();
-  ASSERT_TRUE(ReasonOf(held).has_value()) << held;
-  EXPECT_EQ(ReasonOf(held)->reason, "KERNEL_HOLDS_EXPORT");
-  EXPECT_THAT(Message(held), HasSubstr("/quickOS/a is unexported, but the kernel still holds it"));
-  ASSERT_TRUE(again.Undo().ok());
 }
 
 TEST_F(NfsDomainTest, VerifyMountsWhereTheNodeIsItsOwnClient) {
