@@ -127,6 +127,8 @@ absl::StatusOr<Participant::Entered> Participant::Enter(const RunContext& contex
         absl::MutexLock lock(&mutex_);
         while (preparing_.contains(context.run_id) && !stopping_) changed_.Wait(&mutex_);
         if (stopping_) return Unavailable("the daemon is stopping");
+        // A prepare that failed where even its undo could not be written: Watch() begins that.
+        changed_.WaitWithTimeout(&mutex_, absl::FromChrono(settings_.tick));
         continue;
       }
       case Answer::kAborted:
@@ -278,6 +280,7 @@ absl::Status Participant::CaptureAll(TransactionRecord& record) {
 
 absl::StatusOr<std::vector<std::string>> Participant::Prepare(PrepareInput input) {
   absl::MutexLock begin(&begin_mutex_);
+  PHX_RETURN_IF_ERROR(UndoWhatNobodyFinishes("the journal could not be written"));
   PHX_ASSIGN_OR_RETURN(const Entered entered, Enter(input.context, ProtocolMessage::kPrepare));
   const std::string& run_id = input.context.run_id;
   std::vector<std::string> captured;
@@ -297,6 +300,7 @@ absl::StatusOr<std::vector<std::string>> Participant::Prepare(PrepareInput input
                       {"PLAN_CHANGED", {{"plan_digest", answer.plan_digest}}});
   }
   PHX_RETURN_IF_ERROR(RefuseWhatIsLocked(answer.plan, run_id));
+  PHX_RETURN_IF_ERROR(journal_.HoldReserve());
   PHX_ASSIGN_OR_RETURN(TransactionRecord record, BeginTransaction(input, answer.plan, /*local=*/false, ""));
   if (absl::Status status = CaptureAll(record); !status.ok()) {
     (void)BeginUndo(run_id, TransactionState::kPreparing, "recovery", "prepare failed: " + Message(status));
