@@ -109,7 +109,8 @@ absl::Status Database::CheckFile() {
 
 Database::~Database() {
   // Closing writes the log into the file, through descriptors that are not to be trusted.
-  if (!broken_.ok()) sqlite3_db_config(handle_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  if (!broken_.ok() && handle_ != nullptr)
+    sqlite3_db_config(handle_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
   sqlite3_close_v2(handle_);
 }
 

@@ -90,6 +90,15 @@ TEST_F(DiskTest, AFullDiskCostsTheReserveAndNothingElse) {
   EXPECT_EQ(broken_, 0);
 }
 
+TEST_F(DiskTest, AQuotaIsAFullDiskThoughSqliteCallsItAnError) {
+  CountedReserve reserve(disk_);
+  PHX_ASSERT_OK(Open(&reserve));
+  disk_.Plan(DiskFault::kQuota, 1, 1000);
+  PHX_EXPECT_OK(Insert());
+  EXPECT_EQ(reserve.given_up, 1);
+  EXPECT_EQ(broken_, 0);
+}
+
 TEST_F(DiskTest, AFullDiskWithoutReserveIsSaidAndGoesBy) {
   PHX_ASSERT_OK(Open());
   disk_.Plan(DiskFault::kFull, 1, 1000);

@@ -43,6 +43,7 @@ int WriteBytes(sqlite3_file* file, const void* from, int count, sqlite3_int64 of
   FaultFile* self = Of(file);
   bool torn = false;
   const int code = self->disk->OnOperation(/*is_sync=*/false, &torn);
+  const int error = errno;
   if (code != SQLITE_OK && !torn) return code;
   const int part = torn ? count / 2 : count;
   FaultVfs::Write write{offset, {}, std::string(static_cast<const char*>(from), static_cast<size_t>(part))};
@@ -54,7 +55,9 @@ int WriteBytes(sqlite3_file* file, const void* from, int count, sqlite3_int64 of
   }
   self->disk->Remember(*self->path, size, std::move(write));
   const int real_code = part == 0 ? SQLITE_OK : self->real->pMethods->xWrite(self->real, from, part, offset);
-  return code != SQLITE_OK ? code : real_code;
+  if (code == SQLITE_OK) return real_code;
+  errno = error;
+  return code;
 }
 
 int Truncate(sqlite3_file* file, sqlite3_int64 size) {
@@ -176,6 +179,7 @@ bool FaultVfs::Concerns(bool is_sync) const {
     case DiskFault::kNone:
       return false;
     case DiskFault::kFull:
+    case DiskFault::kQuota:
     case DiskFault::kWriteError:
       return !is_sync;
     case DiskFault::kSyncError:
@@ -198,6 +202,10 @@ int FaultVfs::OnOperation(bool is_sync, bool* torn) {
       errno = ENOSPC;
       *torn = true;
       return SQLITE_FULL;
+    case DiskFault::kQuota:
+      errno = EDQUOT;
+      *torn = true;
+      return SQLITE_IOERR_WRITE;
     case DiskFault::kPowerCut:
       cut_ = true;
       errno = EIO;

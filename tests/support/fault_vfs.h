@@ -16,6 +16,7 @@ namespace phoenix::testing {
 enum class DiskFault {
   kNone,
   kFull,        // a write: half of it is done, then ENOSPC
+  kQuota,       // the same with EDQUOT
   kWriteError,  // a write: half of it is done, then EIO
   kSyncError,   // an fsync
   kPowerCut,    // a write or an fsync is the last thing that happens: all of the process fails from then on
