@@ -282,7 +282,7 @@ def main():
                     elif result is None or result < case.after:
                         never[kind] += 1  # a run takes a few writes more or less from one time to the next
             for kind, share in KINDS.items():
-                if never[kind] > share * tries[kind]:
+                if never[kind] > 2 + share * tries[kind]:  # a slice may be small
                     failures.append(Failure(f"{kind}: {never[kind]} of {tries[kind]} were never reached"))
         finally:
             shutil.rmtree(prepared, ignore_errors=True)
