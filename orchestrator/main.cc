@@ -19,6 +19,7 @@
 #include "orchestrator/config/specs.h"
 #include "orchestrator/engine/run_engine.h"
 #include "services/kit/rpc/conventions.h"
+#include "services/kit/rpc/durability.h"
 #include "services/kit/rpc/server.h"
 
 namespace phoenix {
@@ -36,6 +37,7 @@ struct Flags {
   std::string client_key = std::string(kit::kPkiDirectory) + "/orchestrator.key";
   bool reflection = false;
   int patience_seconds = 120;
+  std::optional<int> reserve_mebibytes;
   std::string log_level = "info";
 };
 
@@ -108,9 +110,15 @@ absl::Status Serve(const Flags& flags) {
   if (error) return Internal("cannot make {}: {}", flags.state_directory, error.message());
   std::filesystem::create_directories(flags.runtime_directory, error);
 
+  // The socket's lock keeps a second orchestrator of this machine from touching reserve and leadership: it
+  // comes first.
+  const std::string socket = kit::SocketOf(flags.runtime_directory, "orchestrator");
+  PHX_ASSIGN_OR_RETURN(auto listener, kit::UnixListener::Bind(socket));
   SystemClock clock;
-  PHX_ASSIGN_OR_RETURN(const auto store,
-                       store::SqliteRunStore::Open(flags.state_directory + "/runs.db", clock));
+  const std::unique_ptr<Reserve> reserve =
+      kit::HoldReserve(flags.state_directory, flags.reserve_mebibytes.value_or(kit::kReserveMebibytes));
+  PHX_ASSIGN_OR_RETURN(const auto store, store::SqliteRunStore::Open(flags.state_directory + "/runs.db",
+                                                                     clock, kit::DurableOptions(*reserve)));
   fleet::GrpcChannels channels({flags.server_tls.ca, flags.client_certificate, flags.client_key});
   engine::FleetPlanner planner(channels, MakeSpecs);
   engine::RunEngine engine(*store, channels, planner, ReadSecrets, clock,
@@ -119,9 +127,6 @@ absl::Status Serve(const Flags& flags) {
   api::OrchestratorService service(
       engine, channels, dispatcher, [&](const std::string& text) { return ReadFleet(flags, text); },
       ReadSecrets);
-  // The socket's lock keeps a second orchestrator of this machine from taking the leadership: it comes first.
-  const std::string socket = kit::SocketOf(flags.runtime_directory, "orchestrator");
-  PHX_ASSIGN_OR_RETURN(auto listener, kit::UnixListener::Bind(socket));
   PHX_RETURN_IF_ERROR(engine.Start());
   const kit::ServerSettings settings{
       .listen = flags.listen, .tls = flags.server_tls, .reflection = flags.reflection};
@@ -163,6 +168,7 @@ int main(int argc, char** argv) {
   app.add_option("--patience", flags.patience_seconds,
                  "Seconds a node may be silent before the run is undone")
       ->capture_default_str();
+  kit::AddReserveFlag(app, flags.reserve_mebibytes);
   app.add_flag("--reflection", flags.reflection, "Offer reflection on TCP too");
   app.add_option("--log-level", flags.log_level, "trace, debug, info, warn or error")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
@@ -170,5 +176,5 @@ int main(int argc, char** argv) {
   const absl::Status status = Serve(flags);
   if (status.ok()) return 0;
   spdlog::error("phoenix-orchestratord: {}", Message(status));
-  return 1;
+  return kit::ExitCodeOf(status);
 }

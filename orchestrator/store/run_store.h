@@ -28,6 +28,7 @@ class RunStore {
   // A new leadership, durable before it is answered. Taken at every start, before the first call to a node.
   virtual absl::StatusOr<Leadership> TakeLeadership() = 0;
   // Makes the run's log with its first event. `request_id` may be empty; ALREADY_EXISTS where a run has it.
+  // FAILED_PRECONDITION (NO_RESERVE) while the disk has no room for the store's reserve.
   virtual absl::StatusOr<run::Event> Create(const std::string& run_id, const std::string& request_id,
                                             int64_t epoch, run::Event event) = 0;
   // Answers the event as stored. ABORTED when epoch or head are not the store's: read again, decide again.
@@ -42,7 +43,10 @@ class RunStore {
 
 class SqliteRunStore final : public RunStore {
  public:
-  static absl::StatusOr<std::unique_ptr<SqliteRunStore>> Open(const std::string& path, const Clock& clock);
+  // Opens or creates it. DATA_LOSS for a damaged file, FAILED_PRECONDITION for a newer version; both leave it
+  // as it is.
+  static absl::StatusOr<std::unique_ptr<SqliteRunStore>> Open(const std::string& path, const Clock& clock,
+                                                              DatabaseOptions options = {});
   absl::StatusOr<Leadership> TakeLeadership() override;
   absl::StatusOr<run::Event> Create(const std::string& run_id, const std::string& request_id, int64_t epoch,
                                     run::Event event) override;

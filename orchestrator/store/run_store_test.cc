@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 
 #include "base/time/fake_clock.h"
 #include "orchestrator/run/fleet_plan.h"
@@ -88,6 +89,32 @@ TEST_F(RunStoreTest, ADamagedLogIsDataLoss) {
     return db.Execute("UPDATE events SET body = replace(body, '\"t\"', '\"u\"')");
   }));
   EXPECT_THAT(store_->Load("r1"), StatusIs(Code::kDataLoss, HasSubstr("event 1")));
+}
+
+TEST_F(RunStoreTest, AnotherFileIsDataLossWithAWayOut) {
+  store_.reset();
+  {
+    std::ofstream(directory_ + "/runs.db") << std::string(8192, 'x');
+  }
+  EXPECT_THAT(SqliteRunStore::Open(directory_ + "/runs.db", clock_).status(),
+              StatusIs(Code::kDataLoss, HasSubstr("begins a new store")));
+  EXPECT_EQ(std::filesystem::file_size(directory_ + "/runs.db"), 8192U) << "nothing is deleted";
+}
+
+TEST_F(RunStoreTest, AStoreOfANewerVersionIsRefusedAndLeftAlone) {
+  PHX_ASSERT_OK(store_->Create("r1", "", epoch_, Created()));
+  store_.reset();
+  const auto set_version = [&](const std::string& version) {
+    return (*Database::Open(directory_ + "/runs.db"))->Transaction([&](Database& db) {
+      return db.Execute("UPDATE meta SET value='" + version + "' WHERE key='version'");
+    });
+  };
+  PHX_ASSERT_OK(set_version("2"));
+  EXPECT_THAT(SqliteRunStore::Open(directory_ + "/runs.db", clock_).status(),
+              StatusIs(Code::kFailedPrecondition, HasSubstr("newer Phoenix")));
+  PHX_ASSERT_OK(set_version("1"));
+  store_ = *SqliteRunStore::Open(directory_ + "/runs.db", clock_);
+  PHX_EXPECT_OK(store_->Load("r1"));
 }
 
 TEST_F(RunStoreTest, EverythingOfAnEventSurvives) {

@@ -12,8 +12,10 @@ CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS runs(serial INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL UNIQUE, request_id TEXT UNIQUE);
 CREATE TABLE IF NOT EXISTS events(run_id TEXT NOT NULL, sequence INTEGER NOT NULL, prev_hash TEXT NOT NULL,
   hash TEXT NOT NULL, epoch INTEGER NOT NULL, time INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY(run_id, sequence));
-INSERT OR IGNORE INTO meta VALUES('version', '1'), ('epoch', '0');
+INSERT OR IGNORE INTO meta VALUES('epoch', '0');
 )sql";
+
+constexpr int kStoreVersion = 1;
 
 std::string HashOf(const run::Event& event, const std::string& body) {
   return Sha256Hex(fmt::format("{}\n{}\n{}\n{}\n{}", event.prev_hash, event.sequence, event.epoch,
@@ -47,15 +49,36 @@ absl::Status Insert(Database& db, const std::string& run_id, const run::Event& e
       .status();
 }
 
+// Only a person can decide to go on without what a damaged store knew.
+absl::Status WithAdvice(const absl::Status& status, const std::string& path) {
+  if (status.code() != absl::StatusCode::kDataLoss) return status;
+  return DataLoss(
+      "{}. Copy {}* to a safe place first; `sqlite3 {} .recover` may read what is left. Moving the files "
+      "aside "
+      "begins a new store with an authority of its own: nodes obey it after `phoenix node adopt`, once their "
+      "open runs have ended",
+      Message(status), path, path);
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<SqliteRunStore>> SqliteRunStore::Open(const std::string& path,
-                                                                     const Clock& clock) {
-  PHX_ASSIGN_OR_RETURN(auto database, Database::Open(path));
-  PHX_RETURN_IF_ERROR(database->Transaction([](Database& db) -> absl::Status {
+                                                                     const Clock& clock,
+                                                                     DatabaseOptions options) {
+  auto opened = Database::Open(path, std::move(options));
+  if (!opened.ok()) return WithAdvice(opened.status(), path);
+  auto database = *std::move(opened);
+  PHX_RETURN_IF_ERROR(database->Transaction([&](Database& db) -> absl::Status {
     PHX_RETURN_IF_ERROR(db.Execute(kSchema));
-    PHX_ASSIGN_OR_RETURN(auto insert, db.Prepare("INSERT OR IGNORE INTO meta VALUES('authority', ?)"));
-    return insert.Bind(1, RandomUuid()).Step().status();
+    PHX_ASSIGN_OR_RETURN(auto insert, db.Prepare("INSERT OR IGNORE INTO meta VALUES('authority', ?1), "
+                                                 "('version', ?2)"));
+    PHX_RETURN_IF_ERROR(insert.Bind(1, RandomUuid()).Bind(2, std::to_string(kStoreVersion)).Step().status());
+    PHX_ASSIGN_OR_RETURN(const std::string version, Meta(db, "version"));
+    if (std::stoi(version) <= kStoreVersion) return absl::OkStatus();
+    return FailedPrecondition(
+        "the run store {} is of version {}, newer than this orchestrator's {}: install the newer Phoenix "
+        "again",
+        path, version, kStoreVersion);
   }));
   return std::unique_ptr<SqliteRunStore>(new SqliteRunStore(std::move(database), clock));
 }
@@ -75,6 +98,7 @@ absl::StatusOr<Leadership> SqliteRunStore::TakeLeadership() {
 
 absl::StatusOr<run::Event> SqliteRunStore::Create(const std::string& run_id, const std::string& request_id,
                                                   int64_t epoch, run::Event event) {
+  PHX_RETURN_IF_ERROR(database_->HoldReserve());
   PHX_RETURN_IF_ERROR(database_->Transaction([&](Database& db) -> absl::Status {
     PHX_RETURN_IF_ERROR(CheckEpoch(db, epoch));
     PHX_ASSIGN_OR_RETURN(auto insert, db.Prepare("INSERT INTO runs(run_id, request_id) VALUES(?,?)"));

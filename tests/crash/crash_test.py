@@ -2,12 +2,18 @@
 """The seed's configuration, and each daemon ended by kill -9 right after each of its durable writes: the run ends in the new
 state or in the old one, never between, and the next setup succeeds.
 
-    crash_test.py [--slice K/N] [--only PROGRAM]     every write, or every N-th from the K-th on
-    crash_test.py --only phoenix-zfsd --after 17     one of them
+    crash_test.py [--slice K/N] [--again K/N] [--pair K/N] [--only PROGRAM]
+    crash_test.py --only phoenix-zfsd --after 17 [--then 2 | --both]     one of them
+
+Three kinds of case, of each all or every N-th from the K-th on (0/0: none of them):
+    slice   the daemon is ended once
+    again   the daemon that was started again is ended again after its first, second or third durable write: in recovery
+    pair    a service is ended, and the orchestrator at the same moment
 
 Two journeys: a run that succeeds, and one whose last Samba step fails, so that undo is cut as well. The writes are counted
 first; a count that is never reached afterwards fails."""
 import argparse
+import collections
 import concurrent.futures
 import json
 import os
@@ -29,6 +35,9 @@ PROGRAMS = {"phoenix-zfsd": (NODE, "zfs"), "phoenix-nfsd": (NODE, "nfs"), "phoen
             "phoenix-proxmoxd": (NODE, "proxmox"), "phoenix-orchestratord": ("orchestrator",)}
 LAST_STEP = "samba.set-share:shared-bulk-data"
 ENDED = {"COMMITTED", "ROLLED_BACK", "NOTHING_DONE"}
+# Which share of the cases may never be met: which steps share a write depends on timing, so the last few counts may not be
+# reached; and a daemon that ended near the end of a run has little left to write in its next life.
+KINDS = {"slice": 0.1, "again": 0.5, "pair": 0.1}
 PATIENCE = 180  # seconds until a run that does not end is a failure of this test
 
 
@@ -60,25 +69,51 @@ def prepare(build):
 
 
 class Case:
-    def __init__(self, build, prepared, shim, journey, program, after):
+    """`then`: the daemon's next life ends after that many writes. `both`: the orchestrator ends with it."""
+
+    def __init__(self, build, prepared, shim, journey, program, after, then=0, both=False):
         self.build, self.prepared, self.shim = build, prepared, shim
-        self.journey, self.program, self.after = journey, program, after
+        self.journey, self.program, self.after, self.then, self.both = journey, program, after, then, both
         self.counter = None
 
     def __str__(self):
-        return f"{self.journey}: {self.program} after write {self.after}"
+        return (f"{self.journey}: --only {self.program} --after {self.after}" + (f" --then {self.then}" if self.then else "") +
+                (" --both" if self.both else ""))
 
-    def environment(self):
-        return {"LD_PRELOAD": self.shim, "PHOENIX_CRASH_PROGRAM": self.program, "PHOENIX_CRASH_AFTER": str(self.after),
-                "PHOENIX_CRASH_COUNT": self.counter}
+    def environment(self, after, counter):
+        return {"LD_PRELOAD": self.shim, "PHOENIX_CRASH_PROGRAM": self.program, "PHOENIX_CRASH_AFTER": str(after),
+                **({"PHOENIX_CRASH_COUNT": counter} if counter else {})}
 
-    def start(self, key, cut):
-        """Starts the daemon of `key`; with `cut` it has its end before it."""
-        environment = self.environment() if cut else None
+    def start(self, key, environment=None):
         if key == ("orchestrator",):
             self.fleet.start_orchestrator(environment=environment)
         else:
             self.fleet.start_daemon(*key, environment=environment)
+
+    def start_again(self):
+        """What systemd does, once or, where the next life is cut too, twice."""
+        key = PROGRAMS[self.program]
+        # Either may be up first.
+        orchestrator_first = self.both and self.after % 2
+        if self.both:
+            self.fleet.kill("orchestrator")
+        if orchestrator_first:
+            self.start(("orchestrator",))
+        if self.then:
+            try:
+                self.start(key, self.environment(self.then, None))
+            except RuntimeError:  # already while it started
+                pass
+            self.second_life = self.fleet.processes[key]
+            self.restarted.set()
+            ended_with = self.second_life.wait()
+            if self.closing:
+                return
+            if not self.over:
+                self.ended_again = ended_with
+        self.start(key)
+        if self.both and not orchestrator_first:
+            self.start(("orchestrator",))
 
     def restart_when_it_ends(self):
         process = self.fleet.processes[PROGRAMS[self.program]]
@@ -87,11 +122,10 @@ class Case:
             return
         self.ended_with = process.returncode
         try:
-            self.start(PROGRAMS[self.program], cut=False)
-            self.restarted.set()
+            self.start_again()
         except Exception as error:  # told by the main thread
             self.restart_error = error
-            self.restarted.set()
+        self.restarted.set()
 
     def await_end(self, runs_before):
         """The state in which the newest run ended; None where the orchestrator died before it knew of a run."""
@@ -109,11 +143,11 @@ class Case:
         raise Failure("the run does not end")
 
     def run(self):
-        """How many durable writes the program made; raises Failure."""
+        """How many durable writes the program made, None where a second end was wanted and not met; raises Failure."""
         self.fleet = new_fleet(self.build)
-        self.closing = False
+        self.closing = self.over = False
         self.restarted = threading.Event()
-        self.restart_error = self.ended_with = None
+        self.restart_error = self.ended_with = self.ended_again = self.second_life = None
         self.counter = self.fleet.path("writes")
         watcher = None
         try:
@@ -124,20 +158,19 @@ class Case:
             os.makedirs(self.fleet.path(NODE, "run"), exist_ok=True)
             for program, key in PROGRAMS.items():
                 if program != self.program:
-                    self.start(key, cut=False)
+                    self.start(key)
             before = meaning(self.fleet.dump(NODE))
             if self.journey == "undone":
                 self.fleet.fault(NODE, LAST_STEP)
+            cut_at_start = False
             try:
-                self.start(PROGRAMS[self.program], cut=True)
+                self.start(PROGRAMS[self.program], self.environment(self.after, self.counter))
             except RuntimeError:
-                # Cut already while it started.
-                self.ended_with = self.fleet.processes[PROGRAMS[self.program]].returncode
-                self.start(PROGRAMS[self.program], cut=False)
-                self.restarted.set()
-            else:
-                watcher = threading.Thread(target=self.restart_when_it_ends)
-                watcher.start()
+                cut_at_start = True
+            watcher = threading.Thread(target=self.restart_when_it_ends)
+            watcher.start()
+            if cut_at_start:
+                self.restarted.wait(60)
             done = self.fleet.phoenix(*arguments(self.fleet))
             writes = sum(1 for _ in open(self.counter, encoding="utf-8")) if os.path.exists(self.counter) else 0
             if self.after and writes < self.after:
@@ -149,8 +182,18 @@ class Case:
             if self.after and self.ended_with != -9:
                 raise Failure(f"it ended with {self.ended_with}, not by kill -9")
             state = self.await_end(runs_before=1)
+            if self.then:
+                # An end that was not met in this run must not come in the next one.
+                self.over = self.ended_again is None
+                if self.over:
+                    self.second_life.kill()
+                watcher.join(60)
             self.check(state, before, done)
-            return writes
+            if self.restart_error:
+                raise Failure(f"it does not start again: {self.restart_error}")
+            if self.ended_again not in (None, -9):
+                raise Failure(f"it ended with {self.ended_again}, not by kill -9")
+            return writes if not self.then or self.ended_again else None
         except Failure as failure:
             logs = "".join(f"\n--- {key}\n{self.fleet.log(*key)[-3000:]}" for key in PROGRAMS.values())
             raise Failure(f"{self}: {failure}{logs}") from None
@@ -177,6 +220,18 @@ class Case:
             raise Failure(f"after {state} the next setup does not say {wanted!r}:\n{again.stdout}{again.stderr}")
 
 
+def ends_of(flags, program, count):
+    """(after, then, both) of every case of one program."""
+    def chosen(words):
+        part, parts = (int(word) for word in words.split("/"))
+        return range(1 + part, count + 1, parts) if parts else ()
+
+    yield from ((after, 0, False) for after in chosen(flags.slice))
+    yield from ((after, 1 + after % 3, False) for after in chosen(flags.again))
+    if program != "phoenix-orchestratord":
+        yield from ((after, 0, True) for after in chosen(flags.pair))
+
+
 def difference(before, after):
     return sorted(set(before.split("\n")) ^ set(after.split("\n")))
 
@@ -184,11 +239,13 @@ def difference(before, after):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", default=os.environ.get("PHOENIX_BUILD", str(ROOT / "build" / "release")))
-    parser.add_argument("--slice", default="0/1", metavar="K/N")
+    for kind in KINDS:
+        parser.add_argument("--" + kind, default="0/1", metavar="K/N")
     parser.add_argument("--only", choices=sorted(PROGRAMS))
     parser.add_argument("--after", type=int)
+    parser.add_argument("--then", type=int, default=0)
+    parser.add_argument("--both", action="store_true")
     flags = parser.parse_args()
-    part, parts = (int(word) for word in flags.slice.split("/"))
     begin = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         shim = os.path.join(folder, "crash_shim.so")
@@ -213,22 +270,27 @@ def main():
                         failures.append(count)
                         continue
                     print(f"{journey}: {program} makes {count} durable writes", flush=True)
-                    cases += [Case(flags.build, prepared, shim, journey, program, after) for after in
-                              ([flags.after] if flags.after else range(1 + part, count + 1, parts))]
-                never = 0
+                    cases += [Case(flags.build, prepared, shim, journey, program, *ends)
+                              for ends in ([(flags.after, flags.then, flags.both)] if flags.after else
+                                           ends_of(flags, program, count))]
+                tries, never = collections.Counter(), collections.Counter()
                 for case, result in zip(cases, pool.map(tried, cases)):
+                    kind = "again" if case.then else "pair" if case.both else "slice"
+                    tries[kind] += 1
                     if isinstance(result, Failure):
                         failures.append(result)
-                    elif result < case.after:
-                        never += 1  # a run takes a few writes more or less from one time to the next
-            # Which steps share a write depends on timing, so the last few counts may not be reached.
-            if never * 10 > len(cases):
-                failures.append(Failure(f"{never} of {len(cases)} writes were never reached"))
+                    elif result is None or result < case.after:
+                        never[kind] += 1  # a run takes a few writes more or less from one time to the next
+            for kind, share in KINDS.items():
+                if never[kind] > 2 + share * tries[kind]:  # a slice may be small
+                    failures.append(Failure(f"{kind}: {never[kind]} of {tries[kind]} were never reached"))
         finally:
             shutil.rmtree(prepared, ignore_errors=True)
     for failure in failures:
         print(f"FAILED {failure}\n")
-    print(f"{len(cases) - never} of {len(cases)} kills, {len(failures)} failed, {time.monotonic() - begin:.0f} s")
+    for kind in tries:
+        print(f"{kind}: {tries[kind] - never[kind]} of {tries[kind]} were reached")
+    print(f"{len(failures)} failed, {time.monotonic() - begin:.0f} s")
     return 1 if failures or not cases else 0
 
 

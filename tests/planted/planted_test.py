@@ -25,6 +25,8 @@ UNDO = "services/kit/participant/participant_undo.cc"
 EXPLORE = (RELEASE, "tests/explore/explore", ["--count", "6000"])
 KIT = (ASAN, "services/kit/kit_participant_test", ["--gtest_brief=1"])
 ENGINE = (ASAN, "orchestrator/engine/orchestrator_engine_test", ["--gtest_brief=1"])
+DISK = (ASAN, "services/kit/kit_disk_fault_test", ["--gtest_brief=1"])
+DATABASE = "base/sqlite/database.cc"
 STORE = (ASAN, "orchestrator/store/orchestrator_store_test", ["--gtest_brief=1"])
 LIMIT = 90  # seconds; a test that then still waits has noticed too
 
@@ -104,6 +106,19 @@ BUGS = {
     "adoption-forgets-epochs": (
         "an authority that is adopted back starts over, so that its former leaders are obeyed", "services/kit/transaction/journal.cc",
         "fence.epoch = std::max(fence.epoch, earlier.former.epoch);", "fence.epoch = 0;", KIT),
+    "answered-before-synced": (
+        "a transaction is answered before it is on the disk", DATABASE,
+        '"PRAGMA synchronous=FULL"', '"PRAGMA synchronous=NORMAL"', DISK),
+    "begun-without-reserve": (
+        "a run begins although the journal's reserve is gone", PARTICIPANT,
+        "  PHX_RETURN_IF_ERROR(journal_.HoldReserve());\n  PHX_ASSIGN_OR_RETURN(TransactionRecord record, BeginTransaction(input,",
+        "  PHX_ASSIGN_OR_RETURN(TransactionRecord record, BeginTransaction(input,", DISK),
+    "reserve-kept-back": (
+        "the reserve is not given up when the disk is full", DATABASE,
+        "    status = RunOnce(body);\n  }\n  return status;", "  }\n  return status;", DISK),
+    "failed-disk-used-again": (
+        "a handle is used again after an error of the disk", DATABASE,
+        "  if (!broken_.ok()) return broken_;\n  full_ = false;", "  full_ = false;", (ASAN, "base/base_test", ["--gtest_filter=DiskTest.*"])),
 }
 
 
@@ -148,7 +163,7 @@ def planted(name, folder):
         raise Failure("it does not link:\n" + done.stderr[-3000:])
     try:
         done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False, timeout=LIMIT,
-                              env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0"))
+                              env={"PHOENIX_FAULT_SLICE": "0/8", **os.environ, "ASAN_OPTIONS": "detect_leaks=0"})
     except subprocess.TimeoutExpired:
         return "hangs"
     finally:

@@ -55,15 +55,17 @@ class SimFleet:
         self.processes[key] = subprocess.Popen(argv, stdout=log, stderr=log, env=env, start_new_session=True)
         log.close()
 
-    def start_daemon(self, node, participant, environment=None):
+    def start_daemon(self, node, participant, *extra, environment=None):
         self._spawn((node, participant), [
             os.path.join(self.build, DAEMONS[participant]), "--node", node, "--sim", self.path(node, "machine"),
             "--state-dir", self.path(node, "state"), "--runtime-dir", self.path(node, "run"),
-            "--launcher", os.path.join(self.build, "base/phoenix-launch")], environment)
+            "--launcher", os.path.join(self.build, "base/phoenix-launch"), *extra], environment)
         self._await_socket((node, participant), self.path(node, "run", participant + ".sock"))
 
     def start_orchestrator(self, *extra, environment=None):
         os.makedirs(self.path("run"), exist_ok=True)
+        if "--journal-reserve" not in extra:
+            extra += ("--journal-reserve", "1")
         self._spawn(("orchestrator",), [
             os.path.join(self.build, "orchestrator/phoenix-orchestratord"), "--node", self.nodes[0],
             "--state-dir", self.path("orchestrator"), "--runtime-dir", self.path("run"), *extra], environment)

@@ -465,6 +465,61 @@ class SystemTest(unittest.TestCase):
         self.assertEqual(self.fleet.stop("orchestrator"), 0)
 
 
+class DiskTest(unittest.TestCase):
+    # More than any disk has: 1 PiB.
+    TOO_MUCH = ("--journal-reserve", str(1 << 30))
+
+    def setUp(self):
+        self.fleet = SimFleet(BUILD, nodes=("hv1",))
+        self.addCleanup(self.fleet.close)
+        self.arguments = ("setup", "-f", CONFIG, "--secrets", write_secrets(self.fleet.path("secrets.json"), "correct horse"))
+
+    def test_a_service_without_its_journal_reserve_reads_and_refuses_what_is_new(self):
+        self.fleet.start()
+        self.assertEqual(self.fleet.stop("hv1", "samba"), 0)
+        self.fleet.start_daemon("hv1", "samba", *self.TOO_MUCH)
+        plan = self.fleet.phoenix("plan", *self.arguments[1:])
+        self.assertEqual(plan.returncode, 0, plan.stderr)
+        before = self.fleet.dump("hv1")
+        refused = self.fleet.phoenix(*self.arguments)
+        self.assertEqual(refused.returncode, 3, refused.stdout + refused.stderr)
+        self.assertIn("the journal reserve " + self.fleet.path("hv1", "state", "samba", "reserve") + " cannot be made",
+                      refused.stdout + refused.stderr)
+        self.assertIn("Free space on that file system", refused.stdout + refused.stderr)
+        self.assertEqual(self.fleet.dump("hv1"), before)
+        self.assertEqual(self.fleet.stop("hv1", "samba"), 0)
+        self.fleet.start_daemon("hv1", "samba")
+        done = self.fleet.phoenix(*self.arguments)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_an_orchestrator_without_its_reserve_plans_and_begins_no_run(self):
+        for participant in self.fleet.participants:
+            self.fleet.start_daemon("hv1", participant)
+        self.fleet.start_orchestrator(*self.TOO_MUCH)
+        self.assertEqual(self.fleet.phoenix("plan", *self.arguments[1:]).returncode, 0)
+        refused = self.fleet.phoenix(*self.arguments)
+        self.assertEqual(refused.returncode, 1, refused.stdout + refused.stderr)
+        self.assertIn("the journal reserve " + self.fleet.path("orchestrator", "reserve"), refused.stderr)
+
+    def test_a_damaged_journal_is_named_and_kept_and_no_restart_is_asked_for(self):
+        self.fleet.start_daemon("hv1", "nfs")
+        self.assertEqual(self.fleet.stop("hv1", "nfs"), 0)
+        journal = self.fleet.path("hv1", "state", "nfs", "journal.db")
+        with open(journal, "r+b") as data:
+            data.seek(4097)
+            data.write(b"\xff" * 500)
+        with open(journal, "rb") as data:
+            damaged = data.read()
+        with self.assertRaises(RuntimeError) as ended:
+            self.fleet.start_daemon("hv1", "nfs")
+        # RestartPreventExitStatus of the unit.
+        self.assertEqual(self.fleet.processes.pop(("hv1", "nfs")).returncode, 65)
+        self.assertIn(journal + " is damaged", str(ended.exception))
+        self.assertIn("Copy " + journal, str(ended.exception))
+        with open(journal, "rb") as data:
+            self.assertEqual(data.read(), damaged)
+
+
 class OneNodeTest(unittest.TestCase):
     def test_without_a_fleet_file_the_fleet_is_this_very_node(self):
         fleet = SimFleet(BUILD, nodes=("pve1",))

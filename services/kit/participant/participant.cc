@@ -134,6 +134,8 @@ absl::StatusOr<Participant::Entered> Participant::Enter(const RunContext& contex
         absl::MutexLock lock(&mutex_);
         while (preparing_.contains(context.run_id) && !stopping_) changed_.Wait(&mutex_);
         if (stopping_) return Unavailable("the daemon is stopping");
+        // A prepare that failed where even its undo could not be written: Watch() begins that.
+        changed_.WaitWithTimeout(&mutex_, absl::FromChrono(settings_.tick));
         continue;
       }
       case Answer::kAborted:
@@ -290,6 +292,7 @@ absl::Status Participant::CaptureAll(TransactionRecord& record) {
 
 absl::StatusOr<std::vector<std::string>> Participant::Prepare(PrepareInput input) {
   absl::MutexLock begin(&begin_mutex_);
+  PHX_RETURN_IF_ERROR(UndoWhatNobodyFinishes("the journal could not be written"));
   PHX_ASSIGN_OR_RETURN(const Entered entered, Enter(input.context, ProtocolMessage::kPrepare));
   const std::string& run_id = input.context.run_id;
   std::vector<std::string> captured;
@@ -313,6 +316,7 @@ absl::StatusOr<std::vector<std::string>> Participant::Prepare(PrepareInput input
     // Who takes part in the run was asked by its plan; who does not may stand on what goes all the same.
     PHX_RETURN_IF_ERROR(siblings_.MayGo(RemovedBy(answer.plan), input.participants));
   }
+  PHX_RETURN_IF_ERROR(journal_.HoldReserve());
   PHX_ASSIGN_OR_RETURN(TransactionRecord record, BeginTransaction(input, answer.plan, /*local=*/false, ""));
   if (absl::Status status = CaptureAll(record); !status.ok()) {
     (void)BeginUndo(run_id, TransactionState::kPreparing, "recovery", "prepare failed: " + Message(status));

@@ -53,6 +53,7 @@ absl::StatusOr<Plan> Participant::ChangeLocally(LocalChange change) {
   const std::string run_id = RandomUuid();
   PHX_RETURN_IF_ERROR(RefuseWhatIsLocked(answer.plan, run_id));
   if (change.validate_only || answer.plan.steps.empty()) return answer.plan;
+  PHX_RETURN_IF_ERROR(journal_.HoldReserve());
 
   PrepareInput input{.context = {.run_id = run_id}, .wanted = std::move(change.wanted)};
   input.plan_digest = answer.plan_digest;

@@ -75,7 +75,7 @@ void Participant::RunUndo(const std::string& run_id) {
     }
     absl::MutexLock lock(&mutex_);
     changed_.SignalAll();
-    changed_.WaitWithTimeout(&mutex_, absl::FromChrono(kLookAgain));
+    changed_.WaitWithTimeout(&mutex_, absl::FromChrono(std::min(kLookAgain, settings_.tick)));
   }
 }
 
@@ -140,7 +140,7 @@ absl::StatusOr<TransactionRecord> Participant::AwaitUndone(const std::string& ru
     if (record.row.state == TransactionState::kUndone || asked_are_settled) return record;
     absl::MutexLock lock(&mutex_);
     if (stopping_) return Unavailable("the daemon is stopping; the undo goes on at its next start");
-    changed_.WaitWithTimeout(&mutex_, absl::FromChrono(kLookAgain));
+    changed_.WaitWithTimeout(&mutex_, absl::FromChrono(std::min(kLookAgain, settings_.tick)));
   }
 }
 
@@ -298,12 +298,30 @@ void Participant::CheckDoubt(const TransactionRow& row) {
   }
 }
 
+absl::Status Participant::UndoWhatNobodyFinishes(const std::string& reason) {
+  PHX_ASSIGN_OR_RETURN(const auto rows, journal_.List());
+  for (const TransactionRow& row : rows) {
+    // A prepare that was cut off has no effect yet, a local change has no orchestrator.
+    const bool orphaned =
+        row.state == TransactionState::kPreparing || (row.local && row.state == TransactionState::kPrepared);
+    if (!orphaned) continue;
+    const absl::Status begun = BeginUndo(row.run_id, row.state, "recovery", reason);
+    // Aborted: somebody else began it meanwhile.
+    if (begun.code() != absl::StatusCode::kAborted) PHX_RETURN_IF_ERROR(begun);
+  }
+  return absl::OkStatus();
+}
+
 void Participant::Watch() {
   while (true) {
     {
       absl::MutexLock lock(&mutex_);
       if (!stopping_) changed_.WaitWithTimeout(&mutex_, absl::FromChrono(settings_.tick));
       if (stopping_) return;
+    }
+    if (begin_mutex_.TryLock()) {
+      (void)UndoWhatNobodyFinishes("the journal could not be written");
+      begin_mutex_.Unlock();
     }
     const auto rows = journal_.List();
     if (!rows.ok()) continue;
@@ -316,15 +334,13 @@ void Participant::Watch() {
 
 absl::Status Participant::Recover() {
   PHX_ASSIGN_OR_RETURN(const auto rows, journal_.List());
+  {
+    absl::MutexLock begin(&begin_mutex_);
+    PHX_RETURN_IF_ERROR(UndoWhatNobodyFinishes("the daemon ended while it was at work"));
+  }
   for (const TransactionRow& row : rows) {
     PHX_ASSIGN_OR_RETURN(const auto record, journal_.Read(row.run_id));
-    if (row.state == TransactionState::kPreparing ||
-        (row.local && row.state == TransactionState::kPrepared)) {
-      // Nobody will finish it: a prepare that was cut off has no effect yet, a local change has no
-      // orchestrator.
-      PHX_RETURN_IF_ERROR(
-          BeginUndo(row.run_id, row.state, "recovery", "the daemon ended while it was at work"));
-    } else if (row.state == TransactionState::kPrepared) {
+    if (row.state == TransactionState::kPrepared && !row.local) {
       for (const StepRow& step : record->steps) {
         if (step.state == StepState::kIntent) PHX_RETURN_IF_ERROR(execution_.Settle(row.run_id, step));
       }

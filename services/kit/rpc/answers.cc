@@ -55,8 +55,9 @@ std::string DigestOf(const std::string& method, const Message& request) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Answers>> Answers::Open(const std::string& directory, int limit) {
-  PHX_ASSIGN_OR_RETURN(auto database, Database::Open(directory + "/answers.db"));
+absl::StatusOr<std::unique_ptr<Answers>> Answers::Open(const std::string& directory, int limit,
+                                                       DatabaseOptions options) {
+  PHX_ASSIGN_OR_RETURN(auto database, Database::Open(directory + "/answers.db", std::move(options)));
   PHX_RETURN_IF_ERROR(database->Transaction([](Database& db) { return db.Execute(kSchema); }));
   return std::unique_ptr<Answers>(new Answers(std::move(database), limit));
 }

@@ -13,11 +13,14 @@
 
 namespace phoenix::kit {
 
+inline constexpr int kKeptAnswers = 10'000;
+
 // Thread-safe. Answers hold no secrets. The newest `limit` are kept.
 class Answers {
  public:
   // Opens or creates `directory`/answers.db.
-  static absl::StatusOr<std::unique_ptr<Answers>> Open(const std::string& directory, int limit = 10'000);
+  static absl::StatusOr<std::unique_ptr<Answers>> Open(const std::string& directory, int limit = kKeptAnswers,
+                                                       DatabaseOptions options = {});
 
   // True, and `response` filled, where this request was answered before. INVALID_ARGUMENT where another
   // request had its id. `method`: the full name.

@@ -16,6 +16,7 @@
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
 #include "services/kit/rpc/conventions.h"
+#include "services/kit/rpc/durability.h"
 #include "services/kit/rpc/grpc_siblings.h"
 #include "services/kit/rpc/participant_service.h"
 #include "services/kit/rpc/server.h"
@@ -35,6 +36,7 @@ struct Flags {
   TlsFiles tls{std::string(kPkiDirectory) + "/ca.crt", std::string(kPkiDirectory) + "/node.crt",
                std::string(kPkiDirectory) + "/node.key"};
   bool reflection = false;
+  std::optional<int> reserve_mebibytes;
   std::string log_level = "info";
 };
 
@@ -73,7 +75,10 @@ absl::Status Serve(const DaemonDefinition& definition, const Flags& flags) {
   const std::string socket = SocketOf(flags.runtime_directory, definition.participant);
   PHX_ASSIGN_OR_RETURN(auto listener, UnixListener::Bind(socket));
   PHX_ASSIGN_OR_RETURN(const Secret node_key, ReadNodeKey(state));
-  PHX_ASSIGN_OR_RETURN(const std::unique_ptr<Journal> journal, Journal::Open(state));
+  const std::unique_ptr<Reserve> reserve = HoldReserve(
+      state, flags.reserve_mebibytes.value_or(flags.sim.empty() ? kReserveMebibytes : kSimReserveMebibytes));
+  PHX_ASSIGN_OR_RETURN(const std::unique_ptr<Journal> journal,
+                       Journal::Open(state, DurableOptions(*reserve)));
 
   const std::string boot_id = ReadBootId();
   PosixCommandRunner runner(flags.launcher);
@@ -98,7 +103,8 @@ absl::Status Serve(const DaemonDefinition& definition, const Flags& flags) {
 
   Dispatcher dispatcher;
   ParticipantService participant_service(participant, dispatcher, flags.node, boot_id);
-  PHX_ASSIGN_OR_RETURN(const std::unique_ptr<Answers> answers, Answers::Open(state));
+  PHX_ASSIGN_OR_RETURN(const std::unique_ptr<Answers> answers,
+                       Answers::Open(state, kKeptAnswers, DurableOptions(*reserve)));
   const std::shared_ptr<grpc::Service> typed = definition.make_service({participant, dispatcher, *answers});
   const std::vector<ServedService> services = {
       {participant::v1::ParticipantService::service_full_name(), &participant_service},
@@ -138,6 +144,7 @@ int RunDaemon(int argc, char** argv, const DaemonDefinition& definition) {
   app.add_option("--tls-cert", flags.tls.certificate, "Node certificate")->capture_default_str();
   app.add_option("--tls-key", flags.tls.key, "Node key")->capture_default_str();
   app.add_option("--launcher", flags.launcher, "phoenix-launch")->capture_default_str();
+  AddReserveFlag(app, flags.reserve_mebibytes);
   app.add_flag("--reflection", flags.reflection, "Offer reflection on TCP too");
   app.add_option("--log-level", flags.log_level, "trace, debug, info, warn or error")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
@@ -145,7 +152,7 @@ int RunDaemon(int argc, char** argv, const DaemonDefinition& definition) {
   const absl::Status status = Serve(definition, flags);
   if (status.ok()) return 0;
   spdlog::error("{}: {}", definition.program, Message(status));
-  return 1;
+  return ExitCodeOf(status);
 }
 
 }  // namespace phoenix::kit

@@ -204,6 +204,17 @@ absl::StatusOr<LedgerChange> SelectFormerLedger(Database& db, const std::string&
   return change;
 }
 
+// Only a person can decide to go on without what a damaged journal knew.
+absl::Status WithAdvice(const absl::Status& status, const std::string& directory) {
+  if (status.code() != absl::StatusCode::kDataLoss) return status;
+  return DataLoss(
+      "{}. Copy {}/journal.db* to a safe place first; `sqlite3 journal.db .recover` may read what is left. "
+      "Moving the files aside begins a new journal: what this one managed is then unmanaged, and its open "
+      "runs "
+      "must be ended by hand",
+      Message(status), directory);
+}
+
 }  // namespace
 
 std::string_view ToText(StepState state) {
@@ -224,9 +235,11 @@ std::string_view ToText(StepState state) {
   return "?";
 }
 
-absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(const std::string& directory) {
-  PHX_ASSIGN_OR_RETURN(auto database, Database::Open(directory + "/journal.db"));
-  std::unique_ptr<Journal> journal(new Journal(std::move(database)));
+absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(const std::string& directory,
+                                                       DatabaseOptions options) {
+  auto database = Database::Open(directory + "/journal.db", std::move(options));
+  if (!database.ok()) return WithAdvice(database.status(), directory);
+  std::unique_ptr<Journal> journal(new Journal(*std::move(database)));
   PHX_RETURN_IF_ERROR(journal->database_->Transaction([&](Database& db) -> absl::Status {
     PHX_RETURN_IF_ERROR(db.Execute(kSchema));
     PHX_ASSIGN_OR_RETURN(auto insert, db.Prepare("INSERT OR IGNORE INTO meta VALUES(?,?)"));

@@ -96,12 +96,17 @@ struct QuarantineRow {
 // Thread-safe.
 class Journal {
  public:
-  // Opens or creates `directory`/journal.db. DATA_LOSS for a corrupt file, FAILED_PRECONDITION for a newer
-  // version.
-  static absl::StatusOr<std::unique_ptr<Journal>> Open(const std::string& directory);
+  // Opens or creates `directory`/journal.db. DATA_LOSS for a damaged file, FAILED_PRECONDITION for a newer
+  // version; both leave it as it is.
+  static absl::StatusOr<std::unique_ptr<Journal>> Open(const std::string& directory,
+                                                       DatabaseOptions options = {});
 
   // Made when the journal was created; a node that lost its journal has another one.
   const std::string& id() const { return id_; }
+
+  // Asked before a transaction begins. FAILED_PRECONDITION (NO_RESERVE) while the disk has no room for the
+  // journal's reserve; what is open is never asked for it.
+  absl::Status HoldReserve() { return database_->HoldReserve(); }
 
   struct Fence {
     std::string authority;
