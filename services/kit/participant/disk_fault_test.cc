@@ -48,7 +48,9 @@ class NoSiblings final : public Siblings {
     return Unavailable("there is none");
   }
   absl::Status JoinUndo(const std::string&, const std::string&) override { return absl::OkStatus(); }
-  absl::Status MayGo(const std::vector<std::string>&) override { return absl::OkStatus(); }
+  absl::Status MayGo(const std::vector<std::string>&, const std::vector<std::string>&) override {
+    return absl::OkStatus();
+  }
 };
 
 // The orchestrator asks again until it is answered: node_calls.cc.
