@@ -360,6 +360,69 @@ TYPED_TEST_P(ZfsHostContract, SnapshotsCarryTheirMark) {
   EXPECT_EQ(state.snapshots.count(this->Name("a@ours")), 0u);
 }
 
+TYPED_TEST_P(ZfsHostContract, SnapshotsOfOnePoolAreTakenTogetherOrNotAtAll) {
+  this->MakePool();
+  this->Must(CreateDataset{this->Name("a"), 0, {}});
+  this->Must(CreateDataset{this->Name("b"), 0, {}});
+  ObserveRequest request;
+  request.snapshots = true;
+  request.datasets = {this->kPool};
+  const std::vector<std::string> both = {this->Name("a@run"), this->Name("b@run")};
+  const PropertyMap mark = {{std::string(kRunMark), this->kRun}};
+  this->Must(CreateSnapshot{both[1], {}});
+  EXPECT_FALSE(this->Try(CreateSnapshots{both, mark}).ok());
+  EXPECT_EQ(this->See(request).snapshots.size(), 1u) << "one was in the way: none is taken";
+  EXPECT_FALSE(this->Try(CreateSnapshots{{both[0], this->Name("none@run")}, mark}).ok());
+  EXPECT_EQ(this->See(request).snapshots.size(), 1u);
+  this->Must(DestroySnapshot{both[1]});
+  this->Must(CreateSnapshots{both, mark});
+  const ZfsState state = this->See(request);
+  ASSERT_EQ(state.snapshots.size(), 2u);
+  for (const auto& name : both) EXPECT_EQ(state.snapshots.at(name).run, this->kRun);
+}
+
+TYPED_TEST_P(ZfsHostContract, AHeldSnapshotIsNotDestroyed) {
+  this->MakePool();
+  const std::string one = this->Name("a@one"), two = this->Name("a@two");
+  this->Must(CreateDataset{this->Name("a"), 0, {}});
+  this->Must(CreateSnapshots{{one, two}, {}});
+  ObserveRequest request;
+  request.snapshots = request.holds = true;
+  request.datasets = {this->Name("a")};
+  EXPECT_EQ(this->See(request).snapshots.at(one).holds, 0u);
+  EXPECT_TRUE(this->See(request).snapshots.at(one).tags.empty());
+  this->Must(HoldSnapshots{"phoenix:r1", {one, two}});
+  this->Must(HoldSnapshots{"backup", {two}});
+  EXPECT_FALSE(this->Try(HoldSnapshots{"phoenix:r1", {one}}).ok());
+  const ZfsState held = this->See(request);
+  EXPECT_EQ(held.snapshots.at(one).holds, 1u);
+  EXPECT_THAT(held.snapshots.at(one).tags, ::testing::ElementsAre("phoenix:r1"));
+  EXPECT_THAT(held.snapshots.at(two).tags, ::testing::UnorderedElementsAre("phoenix:r1", "backup"));
+  EXPECT_FALSE(this->Try(DestroySnapshot{one}).ok());
+  this->Must(ReleaseSnapshots{"phoenix:r1", {one, two}});
+  EXPECT_FALSE(this->Try(ReleaseSnapshots{"phoenix:r1", {one}}).ok());
+  this->Must(DestroySnapshot{one});
+  EXPECT_FALSE(this->Try(DestroySnapshot{two}).ok());
+  EXPECT_THAT(this->See(request).snapshots.at(two).tags, ::testing::ElementsAre("backup"));
+  this->Must(ReleaseSnapshots{"backup", {two}});
+}
+
+TYPED_TEST_P(ZfsHostContract, ASnapshotTakesOurMarksAndKeepsThem) {
+  this->MakePool();
+  const std::string snapshot = this->Name("a@s");
+  this->Must(CreateDataset{this->Name("a"), 0, {{std::string(kCommittedMark), "1700000000"}}});
+  this->Must(CreateSnapshot{snapshot, {}});
+  ObserveRequest request;
+  request.snapshots = true;
+  request.datasets = {this->Name("a")};
+  EXPECT_EQ(this->See(request).snapshots.at(snapshot).committed_seconds, 0) << "inherited from the dataset";
+  const std::string written = this->Written(this->Name("a"));
+  this->Must(SetProperties{snapshot, {{std::string(kCommittedMark), "1700000001"}}});
+  EXPECT_EQ(this->See(request).snapshots.at(snapshot).committed_seconds, 1'700'000'001);
+  EXPECT_EQ(this->Written(this->Name("a")), written);
+  EXPECT_FALSE(this->Try(SetProperties{snapshot, {{"compression", "off"}}}).ok());
+}
+
 TYPED_TEST_P(ZfsHostContract, AVolumeIsNotMounted) {
   this->MakePool();
   this->Must(CreateDataset{this->Name("v"), uint64_t{16} << 20, {{"compression", "lz4"}}});
@@ -465,8 +528,9 @@ REGISTER_TYPED_TEST_SUITE_P(ZfsHostContract, BlankDisksAreBlank, AMirrorIsSeenAs
                             UnmountingAloneWritesNothing, DestroyNeverTakesMoreThanTheOne,
                             ADeclaredMountPointsDirectoryStays, AChangedMountPointMovesTheMount,
                             ARenamedDatasetStaysUnmountedUntilItIsMounted, SnapshotsCarryTheirMark,
-                            AVolumeIsNotMounted, PathsAreSeenAsTheyAre, NamesBecomeNumbers,
-                            NumbersBecomeNames, APoolsDisksHaveNamesThatStay, TheArcLimitIsWrittenAndRead,
-                            AnObserverThatRefusesKeepsTheToolFromStarting);
+                            SnapshotsOfOnePoolAreTakenTogetherOrNotAtAll, AHeldSnapshotIsNotDestroyed,
+                            ASnapshotTakesOurMarksAndKeepsThem, AVolumeIsNotMounted, PathsAreSeenAsTheyAre,
+                            NamesBecomeNumbers, NumbersBecomeNames, APoolsDisksHaveNamesThatStay,
+                            TheArcLimitIsWrittenAndRead, AnObserverThatRefusesKeepsTheToolFromStarting);
 
 }  // namespace phoenix::zfs

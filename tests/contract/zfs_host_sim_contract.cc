@@ -13,7 +13,7 @@ class SimNode {
   SimNode() : directory_(Memory() / ("phoenix-zfs-contract-" + RandomUuid())) {
     machine_ = *kit::Machine::Open(directory_);
     EXPECT_TRUE(SeedDisks(*machine_).ok());
-    host_ = std::make_unique<ZfsSim>(machine_);
+    host_ = std::make_unique<ZfsSim>(machine_, clock_);
   }
   ~SimNode() {
     host_.reset();
@@ -51,6 +51,7 @@ class SimNode {
   }
   const std::string directory_;
   std::shared_ptr<kit::Machine> machine_;
+  const SystemClock clock_;
   std::unique_ptr<ZfsSim> host_;
 };
 

@@ -56,9 +56,13 @@ struct SnapshotState {
   uint64_t used_bytes = 0;
   int64_t creation_seconds = 0;
   uint64_t holds = 0;
+  // The tags of its holds, where they were asked for.
+  std::vector<std::string> tags;
   std::vector<std::string> clones;
   // The run of our mark, where it is set on this very snapshot.
   std::string run;
+  // From kCommittedMark, the same way; 0 where it is not set.
+  int64_t committed_seconds = 0;
 };
 
 struct PoolState {
@@ -136,6 +140,7 @@ struct ObserveRequest {
   std::vector<std::string> datasets;  // single ones, by name; missing ones are simply not in the answer
   bool recursive = false;             // `datasets` and everything below
   bool snapshots = false;             // all, or those of `datasets` where it names any
+  bool holds = false;                 // the tags of their holds, too
   std::vector<std::string> disks;     // paths; "*" for every whole disk
   std::vector<std::string> paths;
   std::vector<std::string> first_files;    // mount points

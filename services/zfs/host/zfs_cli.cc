@@ -139,6 +139,7 @@ absl::StatusOr<ZfsState> ZfsCli::Observe(const ObserveRequest& request) {
   if (request.snapshots) {
     PHX_ASSIGN_OR_RETURN(const std::string list, listing(*snapshot_list));
     PHX_ASSIGN_OR_RETURN(state.snapshots, ParseSnapshots(list));
+    if (request.holds) PHX_RETURN_IF_ERROR(AddHolds(state));
   }
   const bool look_for_exported =
       std::any_of(request.wanted_pools.begin(), request.wanted_pools.end(),
@@ -158,6 +159,23 @@ absl::StatusOr<ZfsState> ZfsCli::Observe(const ObserveRequest& request) {
   }
   PHX_RETURN_IF_ERROR(AddNames(request, state));
   return state;
+}
+
+absl::Status ZfsCli::AddHolds(ZfsState& state) {
+  std::vector<std::string> held;
+  for (const auto& [name, snapshot] : state.snapshots) {
+    if (snapshot.holds != 0) held.push_back(name);
+  }
+  if (held.empty()) return absl::OkStatus();
+  const Command command = ListHolds(held);
+  PHX_ASSIGN_OR_RETURN(const CommandResult result, runner_.Run(command));
+  PHX_ASSIGN_OR_RETURN(const std::string list, Listing(command, result));
+  PHX_ASSIGN_OR_RETURN(const auto tags, ParseHolds(list));
+  for (const auto& [name, of_snapshot] : tags) {
+    const auto snapshot = state.snapshots.find(name);
+    if (snapshot != state.snapshots.end()) snapshot->second.tags = of_snapshot;
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::map<std::string, std::string, std::less<>>> ZfsCli::Links() {

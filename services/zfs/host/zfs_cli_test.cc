@@ -106,6 +106,22 @@ TEST_F(Cli, MountsAreThoseOfTheFirstProcess) {
   EXPECT_EQ(state->datasets.at("quickOS/received").mounted_at, "");
 }
 
+TEST_F(Cli, TagsAreAskedForOnlyWhereSomethingIsHeld) {
+  runner_.Answer("zfs get -Hp -t snapshot", {0, Transcript("zfs-get-snapshots.txt"), ""});
+  runner_.Answer("zfs holds -H tank/data@before",
+                 {0, "tank/data@before\tbackup\tnow\ntank/data@before\tphoenix:r1\tnow\n", ""});
+  ObserveRequest request;
+  request.snapshots = request.holds = true;
+  const auto state = host_.Observe(request);
+  ASSERT_TRUE(state.ok()) << state.status();
+  EXPECT_THAT(state->snapshots.at("tank/data@before").tags, ElementsAre("backup", "phoenix:r1"));
+  EXPECT_TRUE(state->snapshots.at("tank/data@daily-01").tags.empty());
+  // Unreadable is not the same as unheld.
+  runner_.Answer("zfs holds", {1, "", "cannot open 'tank/data@before': I/O error\n"});
+  runner_.Answer("zfs holds -H tank/data@before", {1, "", "cannot open 'tank/data@before': I/O error\n"});
+  EXPECT_FALSE(host_.Observe(request).ok());
+}
+
 TEST_F(Cli, ABlankDiskIsProvenBlankWithoutZdb) {
   const std::string disk = std::filesystem::canonical(root_) / "disk";
   std::ofstream(disk).close();

@@ -92,6 +92,22 @@ std::vector<Command> Build(const CreateSnapshot& change) {
   args.push_back(change.name);
   return {Zfs(std::move(args))};
 }
+std::vector<Command> Build(const CreateSnapshots& change) {
+  std::vector<std::string> args = {"snapshot"};
+  AddProperties(args, "-o", change.properties);
+  args.insert(args.end(), change.names.begin(), change.names.end());
+  return {Zfs(std::move(args))};
+}
+std::vector<Command> Build(const HoldSnapshots& change) {
+  std::vector<std::string> args = {"hold", change.tag};
+  args.insert(args.end(), change.names.begin(), change.names.end());
+  return {Zfs(std::move(args))};
+}
+std::vector<Command> Build(const ReleaseSnapshots& change) {
+  std::vector<std::string> args = {"release", change.tag};
+  args.insert(args.end(), change.names.begin(), change.names.end());
+  return {Zfs(std::move(args))};
+}
 std::vector<Command> Build(const DestroySnapshot& change) { return {Zfs({"destroy", change.name})}; }
 std::vector<Command> Build(const RenameSnapshot& change) { return {Zfs({"rename", change.from, change.to})}; }
 std::vector<Command> Build(const SetArcLive&) { return {}; }
@@ -103,6 +119,7 @@ struct Name {
   const char* operation;
   std::string object;
 };
+std::string First(const std::vector<std::string>& names) { return names.empty() ? "" : names.front(); }
 Name NameOf(const CreatePool& change) { return {"pool_create", change.name}; }
 Name NameOf(const DestroyPool& change) { return {"pool_destroy", change.name}; }
 Name NameOf(const ClearDisk& change) { return {"disk_clear", change.device}; }
@@ -116,6 +133,9 @@ Name NameOf(const UnmountDataset& change) { return {"unmount", change.name}; }
 Name NameOf(const SetMountRoot& change) { return {"root", change.name}; }
 Name NameOf(const SyncPool& change) { return {"sync", change.name}; }
 Name NameOf(const CreateSnapshot& change) { return {"snapshot", change.name}; }
+Name NameOf(const CreateSnapshots& change) { return {"checkpoint", First(change.names)}; }
+Name NameOf(const HoldSnapshots& change) { return {"hold", First(change.names)}; }
+Name NameOf(const ReleaseSnapshots& change) { return {"release", First(change.names)}; }
 Name NameOf(const DestroySnapshot& change) { return {"snapshot_destroy", change.name}; }
 Name NameOf(const RenameSnapshot& change) { return {"snapshot_rename", change.from}; }
 Name NameOf(const SetArcLive&) { return {"arc", "live"}; }
@@ -171,8 +191,14 @@ Command ListSnapshots(const std::vector<std::string>& datasets) {
   std::vector<std::string> args = {"get",      "-Hp", "-t",
                                    "snapshot", "-o",  "name,property,value,received,source"};
   if (!datasets.empty()) args.push_back("-r");
-  args.push_back("guid,used,creation,userrefs,clones,phoenix:run");
+  args.push_back("guid,used,creation,userrefs,clones,phoenix:run,phoenix:committed");
   args.insert(args.end(), datasets.begin(), datasets.end());
+  return Zfs(std::move(args));
+}
+
+Command ListHolds(const std::vector<std::string>& snapshots) {
+  std::vector<std::string> args = {"holds", "-H"};
+  args.insert(args.end(), snapshots.begin(), snapshots.end());
   return Zfs(std::move(args));
 }
 

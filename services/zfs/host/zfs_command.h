@@ -23,6 +23,8 @@ Command ListPoolProperties();
 Command ShowPoolStatus();
 Command ListProperties(const std::vector<std::string>& datasets, bool recursive);
 Command ListSnapshots(const std::vector<std::string>& datasets);
+// Of snapshots that are there.
+Command ListHolds(const std::vector<std::string>& snapshots);
 Command ListExportedPools();
 Command ListBlockDevices();
 Command ListSignatures(const std::vector<std::string>& devices);

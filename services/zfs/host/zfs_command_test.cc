@@ -36,6 +36,14 @@ TEST(Commands, Datasets) {
               ElementsAre("zfs snapshot -o phoenix:run=u a/b@s"));
 }
 
+TEST(Commands, SnapshotsOfAPoolAreOneCommand) {
+  EXPECT_THAT(ToText(CreateSnapshots{{"a@s", "a/b@s"}, {{"phoenix:run", "u"}}}),
+              ElementsAre("zfs snapshot -o phoenix:run=u a@s a/b@s"));
+  EXPECT_THAT(ToText(HoldSnapshots{"phoenix:u", {"a@s", "a/b@s"}}),
+              ElementsAre("zfs hold phoenix:u a@s a/b@s"));
+  EXPECT_THAT(ToText(ReleaseSnapshots{"phoenix:u", {"a@s"}}), ElementsAre("zfs release phoenix:u a@s"));
+}
+
 // Nothing destroys recursively or by force, rolls back, or kills a zfs that hangs.
 TEST(Commands, NothingIsForcedOrRecursive) {
   for (const ZfsChange& change :

@@ -46,6 +46,7 @@ struct CreateDataset {
 struct DestroyDataset {
   std::string name;
 };
+// Of a dataset, or user properties of a snapshot.
 struct SetProperties {
   std::string name;
   PropertyMap properties;
@@ -80,6 +81,22 @@ struct CreateSnapshot {
   std::string name;
   PropertyMap properties;
 };
+// Of datasets of one pool, in one transaction group: all of them or none.
+struct CreateSnapshots {
+  std::vector<std::string> names;
+  PropertyMap properties;
+};
+// Held snapshots cannot be destroyed. Fails where one of them has the tag already; which of the others are
+// held then is to be looked at.
+struct HoldSnapshots {
+  std::string tag;
+  std::vector<std::string> names;
+};
+struct ReleaseSnapshots {
+  std::string tag;
+  std::vector<std::string> names;
+};
+// Fails where it is held or cloned.
 struct DestroySnapshot {
   std::string name;
 };
@@ -104,10 +121,11 @@ struct RemoveDirectory {
   std::string path;
 };
 
-using ZfsChange = std::variant<CreatePool, DestroyPool, ClearDisk, CreateDataset, DestroyDataset,
-                               SetProperties, InheritProperty, RenameDataset, MountDataset, UnmountDataset,
-                               SetMountRoot, SyncPool, CreateSnapshot, DestroySnapshot, RenameSnapshot,
-                               SetArcLive, PutFile, MakeDirectory, RemoveDirectory>;
+using ZfsChange =
+    std::variant<CreatePool, DestroyPool, ClearDisk, CreateDataset, DestroyDataset, SetProperties,
+                 InheritProperty, RenameDataset, MountDataset, UnmountDataset, SetMountRoot, SyncPool,
+                 CreateSnapshot, CreateSnapshots, HoldSnapshots, ReleaseSnapshots, DestroySnapshot,
+                 RenameSnapshot, SetArcLive, PutFile, MakeDirectory, RemoveDirectory>;
 
 // Thread-safe.
 class ZfsHost {

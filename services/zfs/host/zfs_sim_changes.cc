@@ -167,6 +167,15 @@ absl::Status SimZfs::Do(const DestroyDataset& change) {
 }
 
 absl::Status SimZfs::Do(const SetProperties& change) {
+  if (change.name.find('@') != std::string::npos) {
+    PHX_ASSIGN_OR_RETURN(json snapshot, Snapshot(change.name));
+    for (const auto& [property, value] : change.properties) {
+      if (!IsUserProperty(property))
+        return InvalidArgument("cannot set property for '{}': not applicable to snapshots", change.name);
+      snapshot["local"][property] = value;
+    }
+    return world_.Put(kSnapshot, change.name, snapshot);
+  }
   const auto set = [&]() -> absl::Status {
     PHX_ASSIGN_OR_RETURN(json dataset, Dataset(change.name));
     for (const auto& [property, value] : change.properties) {
@@ -256,19 +265,65 @@ absl::Status SimZfs::Do(const SyncPool& change) {
   return pool ? absl::OkStatus() : NotFound("cannot open '{}': no such pool", change.name);
 }
 
-absl::Status SimZfs::Do(const CreateSnapshot& change) {
-  PHX_RETURN_IF_ERROR(Dataset(DatasetOf(change.name)).status());
-  PHX_ASSIGN_OR_RETURN(const auto existing, world_.Get(kSnapshot, change.name));
-  if (existing) return AlreadyExists("cannot create snapshot '{}': dataset already exists", change.name);
+absl::StatusOr<json> SimZfs::Snapshot(const std::string& name) {
+  PHX_ASSIGN_OR_RETURN(auto snapshot, world_.Get(kSnapshot, name));
+  if (!snapshot) return NotFound("cannot open '{}': dataset does not exist", name);
+  return *std::move(snapshot);
+}
+
+absl::Status SimZfs::TakeSnapshot(const std::string& name, const PropertyMap& properties) {
+  PHX_RETURN_IF_ERROR(Dataset(DatasetOf(name)).status());
+  PHX_ASSIGN_OR_RETURN(const auto existing, world_.Get(kSnapshot, name));
+  if (existing) return AlreadyExists("cannot create snapshot '{}': dataset already exists", name);
   PHX_ASSIGN_OR_RETURN(const int64_t guid, world_.NextNumber());
-  return world_.Put(kSnapshot, change.name,
-                    {{"guid", guid}, {"local", change.properties}, {"holds", 0}, {"clones", json::array()}});
+  return world_.Put(kSnapshot, name,
+                    {{"guid", guid},
+                     {"created", now_seconds_},
+                     {"local", properties},
+                     {"tags", json::array()},
+                     {"clones", json::array()}});
+}
+
+absl::Status SimZfs::Do(const CreateSnapshot& change) { return TakeSnapshot(change.name, change.properties); }
+
+absl::Status SimZfs::Do(const CreateSnapshots& change) {
+  for (const auto& name : change.names) {
+    if (PoolOf(name) != PoolOf(change.names[0]))
+      return InvalidArgument("cannot create snapshots : snapshots must all be in the same pool");
+    PHX_RETURN_IF_ERROR(TakeSnapshot(name, change.properties));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SimZfs::Do(const HoldSnapshots& change) {
+  for (const auto& name : change.names) {
+    PHX_ASSIGN_OR_RETURN(json snapshot, Snapshot(name));
+    json& tags = snapshot["tags"];
+    if (std::find(tags.begin(), tags.end(), change.tag) != tags.end())
+      return AlreadyExists("cannot hold snapshot '{}': tag already exists on this dataset", name);
+    tags.push_back(change.tag);
+    PHX_RETURN_IF_ERROR(world_.Put(kSnapshot, name, snapshot));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SimZfs::Do(const ReleaseSnapshots& change) {
+  for (const auto& name : change.names) {
+    PHX_ASSIGN_OR_RETURN(json snapshot, Snapshot(name));
+    json& tags = snapshot["tags"];
+    const auto tag = std::find(tags.begin(), tags.end(), change.tag);
+    if (tag == tags.end())
+      return NotFound("cannot release hold from snapshot '{}': no such tag on this dataset", name);
+    tags.erase(tag);
+    PHX_RETURN_IF_ERROR(world_.Put(kSnapshot, name, snapshot));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status SimZfs::Do(const DestroySnapshot& change) {
   PHX_ASSIGN_OR_RETURN(const auto snapshot, world_.Get(kSnapshot, change.name));
   if (!snapshot) return NotFound("could not find any snapshots to destroy; check snapshot names.");
-  if ((*snapshot)["holds"] != 0 || !(*snapshot)["clones"].empty()) {
+  if (!(*snapshot)["tags"].empty() || !(*snapshot)["clones"].empty()) {
     return FailedPrecondition("cannot destroy snapshot {}: dataset is busy", change.name);
   }
   return world_.Delete(kSnapshot, change.name);

@@ -20,7 +20,8 @@ namespace phoenix::zfs {
 // One transaction's view; the changes answer as the tools do.
 class SimZfs {
  public:
-  explicit SimZfs(kit::World& world) : world_(world) {}
+  // `now_seconds`: when what is made is made.
+  explicit SimZfs(kit::World& world, int64_t now_seconds = 0) : world_(world), now_seconds_(now_seconds) {}
 
   absl::Status Apply(const ZfsChange& change);
 
@@ -46,6 +47,9 @@ class SimZfs {
   absl::Status Do(const SetMountRoot& change);
   absl::Status Do(const SyncPool& change);
   absl::Status Do(const CreateSnapshot& change);
+  absl::Status Do(const CreateSnapshots& change);
+  absl::Status Do(const HoldSnapshots& change);
+  absl::Status Do(const ReleaseSnapshots& change);
   absl::Status Do(const DestroySnapshot& change);
   absl::Status Do(const RenameSnapshot& change);
   absl::Status Do(const SetArcLive& change);
@@ -63,6 +67,8 @@ class SimZfs {
   absl::StatusOr<const nlohmann::json*> Cached(const std::string& name);
   absl::Status Put(const std::string& name, const nlohmann::json& dataset);
   absl::Status Delete(const std::string& name);
+  absl::StatusOr<nlohmann::json> Snapshot(const std::string& name);
+  absl::Status TakeSnapshot(const std::string& name, const PropertyMap& properties);
   absl::StatusOr<bool> HasSnapshots(std::string_view name);
   // Mounts where the properties say so; OK where they do not.
   absl::Status MountIfWanted(const std::string& name);
@@ -76,6 +82,7 @@ class SimZfs {
                           const std::string& value);
 
   kit::World& world_;
+  const int64_t now_seconds_;
   std::map<std::string, nlohmann::json> cache_;
 };
 

@@ -223,7 +223,7 @@ absl::Status Undo(const Work& work, const DeleteDatasetStep& step) {
   if (dataset && dataset->mounted_at.empty() && !work.captured.value("mounted", "").empty()) {
     PHX_RETURN_IF_ERROR(work.Change(MountDataset{step.name}));
   }
-  return DropEmptyContainers(work, container);
+  return DropEmptyContainers(work.host, container, work.on_child);
 }
 
 absl::StatusOr<kit::LedgerChange> LedgerOf(const Work&, const DeleteDatasetStep& step) {

@@ -56,10 +56,6 @@ PHX_DECLARE_WORK(DeleteSnapshotStep)
 PHX_DECLARE_WORK(DeleteDatasetStep)
 #undef PHX_DECLARE_WORK
 
-// What DeleteSnapshotStep renames to, until the run is committed.
-std::string TrashedSnapshot(std::string_view snapshot, std::string_view run_id);
-bool IsTrashedSnapshot(std::string_view snapshot, std::string_view run_id);
-
 // Shared by the kinds.
 
 // The directory at a mount point as JSON, null where there is none; captured so that undo leaves it as it
@@ -77,9 +73,8 @@ absl::StatusOr<DirectoryState> ResolveRoot(const Work& work, const RootWish& wis
 // Makes pool/.phoenix/<kind>/<run>, none of it mounted.
 absl::Status EnsureContainer(const Work& work, const std::string& container)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(work.containers);
-// Removes the container and those above it that are empty.
-absl::Status DropEmptyContainers(const Work& work, const std::string& container)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(work.containers);
+// Removes the container and those above it that are empty. The caller holds the lock of the containers.
+absl::Status DropEmptyContainers(ZfsHost& host, const std::string& container, const ChildObserver& on_child);
 
 // Unmounts the dataset for good, after proof that it holds nothing but what we made: no snapshot, no child,
 // no file, and nothing written between the look and the unmount. Answers what was found; "" means that it may
