@@ -15,7 +15,8 @@
 namespace phoenix::zfs {
 
 // Node must have: static bool Available(); ZfsHost& host(); std::vector<std::string> disks() (three paths);
-// void WriteFile(path) (creates a file of 256 KiB); bool Exists(path).
+// void WriteFile(path) (creates a file of 256 KiB, mode 644); bool Exists(path); DirectoryState Inode(path)
+// (owner, group and mode).
 template <class Node>
 class ZfsHostContract : public ::testing::Test {
  protected:
@@ -78,6 +79,14 @@ class ZfsHostContract : public ::testing::Test {
   std::string Written(const std::string& name) {
     Must(SyncPool{kPool});
     return Property(name, "written").value;
+  }
+  uint64_t WrittenSince(const std::string& snapshot) {
+    Must(SyncPool{kPool});
+    ObserveRequest request;
+    request.written_since = {snapshot};
+    const ZfsState state = See(request);
+    EXPECT_EQ(state.written_since.count(snapshot), 1u) << snapshot;
+    return state.written_since.count(snapshot) == 0 ? 0 : state.written_since.at(snapshot);
   }
   void Clear(const DiskState& disk) {
     ClearDisk clear{disk.device_path, disk.size_bytes, {}};
@@ -337,92 +346,6 @@ TYPED_TEST_P(ZfsHostContract, ARenamedDatasetStaysUnmountedUntilItIsMounted) {
   EXPECT_FALSE(this->Try(RenameDataset{this->Name("a"), this->Name(".phoenix")}).ok());
 }
 
-TYPED_TEST_P(ZfsHostContract, SnapshotsCarryTheirMark) {
-  this->MakePool();
-  this->Must(CreateDataset{this->Name("a"), 0, {{std::string(kRunMark), "another"}}});
-  this->Must(CreateSnapshot{this->Name("a@ours"), {{std::string(kRunMark), this->kRun}}});
-  this->Must(CreateSnapshot{this->Name("a@theirs"), {}});
-  EXPECT_FALSE(this->Try(CreateSnapshot{this->Name("a@ours"), {}}).ok());
-  ObserveRequest request;
-  request.snapshots = true;
-  request.datasets = {this->Name("a")};
-  ZfsState state = this->See(request);
-  ASSERT_EQ(state.snapshots.size(), 2u);
-  EXPECT_EQ(state.snapshots.at(this->Name("a@ours")).run, this->kRun);
-  EXPECT_EQ(state.snapshots.at(this->Name("a@theirs")).run, "") << "inherited from the dataset";
-  const int64_t created = state.snapshots.at(this->Name("a@ours")).creation_seconds;
-  EXPECT_GT(created, 1'500'000'000);
-  EXPECT_GE(state.snapshots.at(this->Name("a@theirs")).creation_seconds, created);
-  const uint64_t guid = state.snapshots.at(this->Name("a@ours")).guid;
-  this->Must(RenameSnapshot{this->Name("a@ours"), this->Name("a@phoenix-trash:r:ours")});
-  state = this->See(request);
-  EXPECT_EQ(state.snapshots.at(this->Name("a@phoenix-trash:r:ours")).guid, guid);
-  EXPECT_EQ(state.snapshots.count(this->Name("a@ours")), 0u);
-}
-
-TYPED_TEST_P(ZfsHostContract, SnapshotsOfOnePoolAreTakenTogetherOrNotAtAll) {
-  this->MakePool();
-  this->Must(CreateDataset{this->Name("a"), 0, {}});
-  this->Must(CreateDataset{this->Name("b"), 0, {}});
-  ObserveRequest request;
-  request.snapshots = true;
-  request.datasets = {this->kPool};
-  const std::vector<std::string> both = {this->Name("a@run"), this->Name("b@run")};
-  const PropertyMap mark = {{std::string(kRunMark), this->kRun}};
-  this->Must(CreateSnapshot{both[1], {}});
-  EXPECT_FALSE(this->Try(CreateSnapshots{both, mark}).ok());
-  EXPECT_EQ(this->See(request).snapshots.size(), 1u) << "one was in the way: none is taken";
-  EXPECT_FALSE(this->Try(CreateSnapshots{{both[0], this->Name("none@run")}, mark}).ok());
-  EXPECT_EQ(this->See(request).snapshots.size(), 1u);
-  this->Must(DestroySnapshot{both[1]});
-  this->Must(CreateSnapshots{both, mark});
-  const ZfsState state = this->See(request);
-  ASSERT_EQ(state.snapshots.size(), 2u);
-  for (const auto& name : both) EXPECT_EQ(state.snapshots.at(name).run, this->kRun);
-}
-
-TYPED_TEST_P(ZfsHostContract, AHeldSnapshotIsNotDestroyed) {
-  this->MakePool();
-  const std::string one = this->Name("a@one"), two = this->Name("a@two");
-  this->Must(CreateDataset{this->Name("a"), 0, {}});
-  this->Must(CreateSnapshots{{one, two}, {}});
-  ObserveRequest request;
-  request.snapshots = request.holds = true;
-  request.datasets = {this->Name("a")};
-  EXPECT_EQ(this->See(request).snapshots.at(one).holds, 0u);
-  EXPECT_TRUE(this->See(request).snapshots.at(one).tags.empty());
-  this->Must(HoldSnapshots{"phoenix:r1", {one, two}});
-  this->Must(HoldSnapshots{"backup", {two}});
-  EXPECT_FALSE(this->Try(HoldSnapshots{"phoenix:r1", {one}}).ok());
-  const ZfsState held = this->See(request);
-  EXPECT_EQ(held.snapshots.at(one).holds, 1u);
-  EXPECT_THAT(held.snapshots.at(one).tags, ::testing::ElementsAre("phoenix:r1"));
-  EXPECT_THAT(held.snapshots.at(two).tags, ::testing::UnorderedElementsAre("phoenix:r1", "backup"));
-  EXPECT_FALSE(this->Try(DestroySnapshot{one}).ok());
-  this->Must(ReleaseSnapshots{"phoenix:r1", {one, two}});
-  EXPECT_FALSE(this->Try(ReleaseSnapshots{"phoenix:r1", {one}}).ok());
-  this->Must(DestroySnapshot{one});
-  EXPECT_FALSE(this->Try(DestroySnapshot{two}).ok());
-  EXPECT_THAT(this->See(request).snapshots.at(two).tags, ::testing::ElementsAre("backup"));
-  this->Must(ReleaseSnapshots{"backup", {two}});
-}
-
-TYPED_TEST_P(ZfsHostContract, ASnapshotTakesOurMarksAndKeepsThem) {
-  this->MakePool();
-  const std::string snapshot = this->Name("a@s");
-  this->Must(CreateDataset{this->Name("a"), 0, {{std::string(kCommittedMark), "1700000000"}}});
-  this->Must(CreateSnapshot{snapshot, {}});
-  ObserveRequest request;
-  request.snapshots = true;
-  request.datasets = {this->Name("a")};
-  EXPECT_EQ(this->See(request).snapshots.at(snapshot).committed_seconds, 0) << "inherited from the dataset";
-  const std::string written = this->Written(this->Name("a"));
-  this->Must(SetProperties{snapshot, {{std::string(kCommittedMark), "1700000001"}}});
-  EXPECT_EQ(this->See(request).snapshots.at(snapshot).committed_seconds, 1'700'000'001);
-  EXPECT_EQ(this->Written(this->Name("a")), written);
-  EXPECT_FALSE(this->Try(SetProperties{snapshot, {{"compression", "off"}}}).ok());
-}
-
 TYPED_TEST_P(ZfsHostContract, AVolumeIsNotMounted) {
   this->MakePool();
   this->Must(CreateDataset{this->Name("v"), uint64_t{16} << 20, {{"compression", "lz4"}}});
@@ -527,10 +450,9 @@ REGISTER_TYPED_TEST_SUITE_P(ZfsHostContract, BlankDisksAreBlank, AMirrorIsSeenAs
                             SetAndInheritMoveTheSource, TheMountRootKeepsItsInode, WhatOthersWriteIsSeen,
                             UnmountingAloneWritesNothing, DestroyNeverTakesMoreThanTheOne,
                             ADeclaredMountPointsDirectoryStays, AChangedMountPointMovesTheMount,
-                            ARenamedDatasetStaysUnmountedUntilItIsMounted, SnapshotsCarryTheirMark,
-                            SnapshotsOfOnePoolAreTakenTogetherOrNotAtAll, AHeldSnapshotIsNotDestroyed,
-                            ASnapshotTakesOurMarksAndKeepsThem, AVolumeIsNotMounted, PathsAreSeenAsTheyAre,
-                            NamesBecomeNumbers, NumbersBecomeNames, APoolsDisksHaveNamesThatStay,
-                            TheArcLimitIsWrittenAndRead, AnObserverThatRefusesKeepsTheToolFromStarting);
+                            ARenamedDatasetStaysUnmountedUntilItIsMounted, AVolumeIsNotMounted,
+                            PathsAreSeenAsTheyAre, NamesBecomeNumbers, NumbersBecomeNames,
+                            APoolsDisksHaveNamesThatStay, TheArcLimitIsWrittenAndRead,
+                            AnObserverThatRefusesKeepsTheToolFromStarting);
 
 }  // namespace phoenix::zfs

@@ -19,6 +19,7 @@ struct Touched {
   std::string operator()(const SetPropertiesStep& step) const { return step.name; }
   std::string operator()(const MountStep& step) const { return step.name; }
   std::string operator()(const SetMountRootStep& step) const { return step.name; }
+  std::string operator()(const SetTreeOwnerStep& step) const { return step.name; }
   std::string operator()(const DeleteDatasetStep& step) const { return step.name; }
   std::string operator()(const CreatePoolStep&) const { return ""; }
   std::string operator()(const CreateDatasetStep&) const { return ""; }

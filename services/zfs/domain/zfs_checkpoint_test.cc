@@ -26,6 +26,7 @@ TEST(ZfsNames, ACheckpointNamesItsRunAndNothingElseDoes) {
   EXPECT_EQ(CheckpointOf("tank/a", "r1"), "tank/a@phoenix-run-r1");
   EXPECT_EQ(WrongSnapshotName(CheckpointOf("tank/a", "7c2e5b3e-6d6b-4d34-9a41-9b5a4f2e8f01")), "");
   EXPECT_EQ(RunOfCheckpoint("tank/a@phoenix-run-r1"), "r1");
+  EXPECT_EQ(RunOfCheckpoint(ContentSnapshotOf("tank/a", "r1")), "r1");
   for (const char* other : {"tank/a@before", "tank/phoenix-run-r1", "tank/phoenix-run-r1@x", "", "tank@"}) {
     EXPECT_EQ(RunOfCheckpoint(other), "") << other;
   }
@@ -49,7 +50,7 @@ TEST(ZfsNames, GuestVolumesAreKnownByTheirNames) {
 TEST(DatasetsToCheckpoint, AreThoseThatAreThereAndChange) {
   ZfsState seen;
   for (const char* name : {"tank", "tank/set", "tank/mounted", "tank/root", "tank/gone", "tank/other",
-                           "tank/snapped", "tank/subvol-100-disk-0", "tank/vol"}) {
+                           "tank/tree", "tank/snapped", "tank/subvol-100-disk-0", "tank/vol"}) {
     seen.datasets[name] = FileSystem(name);
   }
   seen.datasets["tank/vol"].type = "volume";
@@ -59,6 +60,7 @@ TEST(DatasetsToCheckpoint, AreThoseThatAreThereAndChange) {
       SetMountRootStep{"tank/set", "/tank/set", {"root", "", ""}},
       MountStep{"tank/mounted", "/tank/mounted"},
       SetMountRootStep{"tank/root", "/tank/root", {"root", "", ""}},
+      SetTreeOwnerStep{"tank/tree", "/tank/tree", {"root", "", ""}},
       SetPropertiesStep{"tank/subvol-100-disk-0", {{"quota", "1G"}}},
       SetPropertiesStep{"tank/vol", {{"compression", "lz4"}}},
       // It comes only with the run, and so has nothing to lose.
@@ -71,7 +73,7 @@ TEST(DatasetsToCheckpoint, AreThoseThatAreThereAndChange) {
       SetArcLimitStep{kGiB},
   };
   EXPECT_THAT(DatasetsToCheckpoint(steps, seen),
-              ElementsAre("tank/gone", "tank/mounted", "tank/root", "tank/set"));
+              ElementsAre("tank/gone", "tank/mounted", "tank/root", "tank/set", "tank/tree"));
   EXPECT_THAT(DatasetsToCheckpoint({}, seen), IsEmpty());
 }
 

@@ -142,9 +142,19 @@ std::string CheckpointOf(std::string_view dataset, std::string_view run_id) {
   return fmt::format("{}@{}{}", dataset, kCheckpoint, run_id);
 }
 
+std::string ContentSnapshotOf(std::string_view dataset, std::string_view run_id) {
+  return CheckpointOf(dataset, run_id) + ":content";
+}
+
+std::string GivenSnapshotOf(std::string_view dataset, std::string_view run_id) {
+  return CheckpointOf(dataset, run_id) + ":given";
+}
+
 std::string RunOfCheckpoint(std::string_view snapshot) {
   const std::string_view part = SnapshotPart(snapshot);
-  return part.starts_with(kCheckpoint) ? std::string(part.substr(kCheckpoint.size())) : "";
+  if (!part.starts_with(kCheckpoint)) return "";
+  const std::string_view run = part.substr(kCheckpoint.size());
+  return std::string(run.substr(0, run.find(':')));
 }
 
 std::string HoldOf(std::string_view run_id) { return fmt::format("phoenix:{}", run_id); }

@@ -38,7 +38,12 @@ std::string AsideName(std::string_view container, std::string_view dataset);
 // The snapshot that a run takes of what it touches, before it touches anything:
 // "quickOS/a@phoenix-run-<run>".
 std::string CheckpointOf(std::string_view dataset, std::string_view run_id);
-// The run of such a name; "" of any other.
+// The one that a step of the run takes right before it changes content:
+// "quickOS/a@phoenix-run-<run>:content".
+std::string ContentSnapshotOf(std::string_view dataset, std::string_view run_id);
+// And the one that it takes when it is done: "…:given".
+std::string GivenSnapshotOf(std::string_view dataset, std::string_view run_id);
+// The run of any of these names; "" of any other.
 std::string RunOfCheckpoint(std::string_view snapshot);
 // The tag that holds a run's checkpoints until it is closed.
 std::string HoldOf(std::string_view run_id);

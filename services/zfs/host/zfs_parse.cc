@@ -224,6 +224,10 @@ absl::StatusOr<std::map<std::string, SnapshotState, std::less<>>> ParseSnapshots
       snapshot.clones = Split(clones, ',');
     const auto mark = properties.find(kRunMark);
     if (mark != properties.end() && mark->second.local()) snapshot.run = mark->second.value;
+    const auto stage = properties.find(kStageMark);
+    if (stage != properties.end() && stage->second.local()) snapshot.stage = stage->second.value;
+    const auto boot = properties.find(kBootMark);
+    if (boot != properties.end() && boot->second.local()) snapshot.boot_mark = boot->second.value;
     const auto committed = properties.find(kCommittedMark);
     if (committed != properties.end() && committed->second.local()) {
       snapshot.committed_seconds = static_cast<int64_t>(Number(committed->second.value));

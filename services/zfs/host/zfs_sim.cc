@@ -31,6 +31,10 @@ class Observer {
     if (request_.pools || !request_.disks.empty()) PHX_RETURN_IF_ERROR(Pools(state));
     PHX_RETURN_IF_ERROR(Datasets(state));
     if (request_.snapshots) PHX_RETURN_IF_ERROR(Snapshots(state));
+    for (const auto& name : request_.written_since) {
+      PHX_ASSIGN_OR_RETURN(const auto written, zfs_.WrittenSince(name));
+      if (written) state.written_since[name] = *written;
+    }
     if (!request_.disks.empty()) PHX_RETURN_IF_ERROR(Disks(state));
     for (const auto& path : request_.paths) PHX_RETURN_IF_ERROR(Path(path, state));
     for (const auto& mount : request_.first_files) {
@@ -130,6 +134,8 @@ class Observer {
       if (request_.holds) snapshot.tags = tags;
       snapshot.clones = value["clones"].get<std::vector<std::string>>();
       snapshot.run = value["local"].value(std::string(kRunMark), "");
+      snapshot.stage = value["local"].value(std::string(kStageMark), "");
+      snapshot.boot_mark = value["local"].value(std::string(kBootMark), "");
       snapshot.committed_seconds =
           std::strtoll(value["local"].value(std::string(kCommittedMark), "").c_str(), nullptr, 10);
       state.snapshots[name] = std::move(snapshot);

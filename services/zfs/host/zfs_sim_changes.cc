@@ -5,6 +5,7 @@
 #include "base/status/status_macros.h"
 #include "services/zfs/domain/zfs_names.h"
 #include "services/zfs/domain/zfs_property.h"
+#include "services/zfs/host/zfs_command.h"
 #include "services/zfs/host/zfs_sim_world.h"
 
 namespace phoenix::zfs {
@@ -163,6 +164,7 @@ absl::Status SimZfs::Do(const DestroyDataset& change) {
   if (dataset["mounted"] != "") PHX_RETURN_IF_ERROR(Unmount(change.name));
   PHX_ASSIGN_OR_RETURN(const std::string path, Value(change.name, "mountpoint"));
   if (path.starts_with('/')) PHX_RETURN_IF_ERROR(RemoveMountDirectory(change.name, path));
+  PHX_RETURN_IF_ERROR(RenameClone(change.name, ""));
   return Delete(change.name);
 }
 
@@ -230,6 +232,7 @@ absl::Status SimZfs::Do(const RenameDataset& change) {
     PHX_ASSIGN_OR_RETURN(const json moved, Dataset(name));
     PHX_RETURN_IF_ERROR(Delete(name));
     PHX_RETURN_IF_ERROR(Put(change.to + name.substr(change.from.size()), moved));
+    PHX_RETURN_IF_ERROR(RenameClone(name, change.to + name.substr(change.from.size())));
   }
   PHX_ASSIGN_OR_RETURN(const auto snapshots, world_.List(kSnapshot));
   for (const auto& [name, value] : snapshots) {
@@ -272,13 +275,15 @@ absl::StatusOr<json> SimZfs::Snapshot(const std::string& name) {
 }
 
 absl::Status SimZfs::TakeSnapshot(const std::string& name, const PropertyMap& properties) {
-  PHX_RETURN_IF_ERROR(Dataset(DatasetOf(name)).status());
+  PHX_ASSIGN_OR_RETURN(const json dataset, Dataset(DatasetOf(name)));
+  PHX_ASSIGN_OR_RETURN(const json kept, ContentOf(dataset));
   PHX_ASSIGN_OR_RETURN(const auto existing, world_.Get(kSnapshot, name));
   if (existing) return AlreadyExists("cannot create snapshot '{}': dataset already exists", name);
   PHX_ASSIGN_OR_RETURN(const int64_t guid, world_.NextNumber());
   return world_.Put(kSnapshot, name,
                     {{"guid", guid},
                      {"created", now_seconds_},
+                     {"kept", kept},
                      {"local", properties},
                      {"tags", json::array()},
                      {"clones", json::array()}});
@@ -327,6 +332,72 @@ absl::Status SimZfs::Do(const DestroySnapshot& change) {
     return FailedPrecondition("cannot destroy snapshot {}: dataset is busy", change.name);
   }
   return world_.Delete(kSnapshot, change.name);
+}
+
+absl::Status SimZfs::Do(const CloneSnapshot& change) {
+  PHX_ASSIGN_OR_RETURN(json snapshot, Snapshot(change.snapshot));
+  PHX_ASSIGN_OR_RETURN(const bool taken, Exists(change.dataset));
+  if (taken) return AlreadyExists("cannot create '{}': dataset already exists", change.dataset);
+  PHX_ASSIGN_OR_RETURN(const bool parent, Exists(ParentOf(change.dataset)));
+  if (!parent) return NotFound("cannot create '{}': parent does not exist", change.dataset);
+  PHX_ASSIGN_OR_RETURN(const json origin, Dataset(DatasetOf(change.snapshot)));
+  json clone = NewDataset(origin["type"], 0);
+  clone["root"] = snapshot["kept"]["root"];
+  clone["content"] = snapshot["kept"]["content"];
+  clone["origin"] = change.snapshot;
+  for (const auto& [property, value] : change.properties) {
+    PHX_RETURN_IF_ERROR(CheckValue(clone, property, value));
+    clone["local"][property] = CanonicalValue(property, value).value_or(value);
+  }
+  PHX_ASSIGN_OR_RETURN(clone["guid"], world_.NextNumber());
+  snapshot["clones"].push_back(change.dataset);
+  PHX_RETURN_IF_ERROR(world_.Put(kSnapshot, change.snapshot, snapshot));
+  PHX_RETURN_IF_ERROR(Put(change.dataset, clone));
+  return MountIfWanted(change.dataset);
+}
+
+absl::Status SimZfs::Do(const RollbackDataset& change) {
+  const std::string name = change.dataset + "@" + change.snapshot;
+  const std::string last = change.guard.empty() ? name : change.dataset + "@" + change.guard;
+  PHX_ASSIGN_OR_RETURN(const json snapshot, Snapshot(name));
+  PHX_ASSIGN_OR_RETURN(const json guard, Snapshot(last));
+  PHX_ASSIGN_OR_RETURN(json dataset, Dataset(change.dataset));
+  const auto foreign = [&](const std::string& text) {
+    return WithReason(FailedPrecondition("{}", text), {"FOREIGN_CHANGE", {{"object", change.dataset}}});
+  };
+  PHX_ASSIGN_OR_RETURN(const auto all, world_.List(kSnapshot));
+  for (const auto& [other, value] : all) {
+    if (DatasetOf(other) == change.dataset && other != last && value["guid"] > snapshot["guid"])
+      return foreign(fmt::format("{}: {} is newer than {}", kForeignSnapshot, other, name));
+  }
+  PHX_ASSIGN_OR_RETURN(const auto written, WrittenSince(last));
+  if (written.value_or(0) > change.max_written) {
+    return foreign(fmt::format("{}: {} bytes since {}, no more than {} were ours", kForeignWrites, *written,
+                               last, change.max_written));
+  }
+  const bool held = last != name && (!guard["tags"].empty() || !guard["clones"].empty());
+  if (dataset["mounted"] != "" || dataset.value("busy", false) || held)
+    return FailedPrecondition("phoenix: rollback of {} is refused with error 16", change.dataset);
+  if (last != name) PHX_RETURN_IF_ERROR(world_.Delete(kSnapshot, last));
+  for (const char* part : {"root", "content", "written_more"}) dataset[part] = snapshot["kept"][part];
+  if (dataset["written_more"] == 0) dataset.erase("written_more");
+  return Put(change.dataset, dataset);
+}
+
+absl::Status SimZfs::Do(const SetTreeOwner& change) {
+  PHX_ASSIGN_OR_RETURN(json dataset, Dataset(change.name));
+  if (dataset["mounted"] != "")
+    return FailedPrecondition("{} is mounted at {}", change.name, dataset["mounted"].get<std::string>());
+  if (dataset["type"] != "filesystem") return InvalidArgument("{} is no file system", change.name);
+  const auto set = [&](json& inode, bool directory) {
+    if (change.wish.uid) inode["uid"] = *change.wish.uid;
+    if (change.wish.gid) inode["gid"] = *change.wish.gid;
+    if (change.wish.mode)
+      inode["mode"] = ModeInTree(*change.wish.mode, directory, inode["mode"].get<uint32_t>());
+  };
+  set(dataset["root"], true);
+  for (auto& [path, file] : dataset["content"].items()) set(file, file["directory"].get<bool>());
+  return Put(change.name, dataset);
 }
 
 absl::Status SimZfs::Do(const RenameSnapshot& change) {

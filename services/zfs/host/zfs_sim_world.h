@@ -32,6 +32,8 @@ class SimZfs {
   absl::StatusOr<std::vector<std::string>> Below(std::string_view name);
   absl::StatusOr<bool> Exists(std::string_view name);
   absl::Status UnmountAll(const std::string& name);
+  // The bytes written since; nullopt where there is no such snapshot.
+  absl::StatusOr<std::optional<uint64_t>> WrittenSince(const std::string& snapshot);
 
  private:
   absl::Status Do(const CreatePool& change);
@@ -51,6 +53,9 @@ class SimZfs {
   absl::Status Do(const HoldSnapshots& change);
   absl::Status Do(const ReleaseSnapshots& change);
   absl::Status Do(const DestroySnapshot& change);
+  absl::Status Do(const CloneSnapshot& change);
+  absl::Status Do(const RollbackDataset& change);
+  absl::Status Do(const SetTreeOwner& change);
   absl::Status Do(const RenameSnapshot& change);
   absl::Status Do(const SetArcLive& change);
   absl::Status Do(const PutFile& change);
@@ -69,6 +74,10 @@ class SimZfs {
   absl::Status Delete(const std::string& name);
   absl::StatusOr<nlohmann::json> Snapshot(const std::string& name);
   absl::Status TakeSnapshot(const std::string& name, const PropertyMap& properties);
+  // What a snapshot keeps: {"root", "content", "written_more"}.
+  absl::StatusOr<nlohmann::json> ContentOf(const nlohmann::json& dataset);
+  // Snapshots name their clones; `to` is "" for one that goes.
+  absl::Status RenameClone(const std::string& from, const std::string& to);
   absl::StatusOr<bool> HasSnapshots(std::string_view name);
   // Mounts where the properties say so; OK where they do not.
   absl::Status MountIfWanted(const std::string& name);

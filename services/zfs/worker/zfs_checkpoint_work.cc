@@ -32,19 +32,6 @@ bool IsCheckpoint(const SnapshotState& snapshot, const std::string& run_id) {
   return snapshot.run == run_id && RunOfCheckpoint(snapshot.name) == run_id;
 }
 
-// Releases and destroys; what cannot go because of others is left.
-absl::Status Drop(ZfsHost& host, const std::string& run_id, const SnapshotState& snapshot) {
-  const bool ours = IsHeldBy(snapshot, run_id);
-  if (ours) PHX_RETURN_IF_ERROR(host.Change(ReleaseSnapshots{HoldOf(run_id), {snapshot.name}}, nullptr));
-  if (snapshot.holds > (ours ? 1U : 0U) || !snapshot.clones.empty()) {
-    spdlog::warn(
-        "{} of run {} stays: {}", snapshot.name, run_id,
-        snapshot.clones.empty() ? "somebody else holds it" : "it was cloned to " + snapshot.clones[0]);
-    return absl::OkStatus();
-  }
-  return host.Change(DestroySnapshot{snapshot.name}, nullptr);
-}
-
 // The run's snapshots of these datasets that it does not hold yet; an error where one of them is missing.
 absl::StatusOr<Names> Loose(ZfsHost& host, const std::string& run_id, const Names& datasets,
                             const absl::Status& told) {
@@ -79,7 +66,7 @@ absl::Status TakeInPool(ZfsHost& host, const std::string& run_id, const Names& d
   }
   absl::Status told;
   if (there.size() != wanted.size()) {
-    for (const SnapshotState* snapshot : there) PHX_RETURN_IF_ERROR(Drop(host, run_id, *snapshot));
+    for (const SnapshotState* snapshot : there) PHX_RETURN_IF_ERROR(DropSnapshot(host, run_id, *snapshot));
     told = host.Change(CreateSnapshots{wanted, {{std::string(kRunMark), run_id}}}, nullptr);
   }
   // What is there counts, whatever the tool said.
@@ -100,6 +87,18 @@ std::map<std::string, uint64_t> GuidsOf(const std::vector<ZfsStep>& steps, const
 }
 
 }  // namespace
+
+absl::Status DropSnapshot(ZfsHost& host, const std::string& run_id, const SnapshotState& snapshot) {
+  const bool ours = IsHeldBy(snapshot, run_id);
+  if (ours) PHX_RETURN_IF_ERROR(host.Change(ReleaseSnapshots{HoldOf(run_id), {snapshot.name}}, nullptr));
+  if (snapshot.holds > (ours ? 1U : 0U) || !snapshot.clones.empty()) {
+    spdlog::warn(
+        "{} of run {} stays: {}", snapshot.name, run_id,
+        snapshot.clones.empty() ? "somebody else holds it" : "it was cloned to " + snapshot.clones[0]);
+    return absl::OkStatus();
+  }
+  return host.Change(DestroySnapshot{snapshot.name}, nullptr);
+}
 
 absl::Status TakeCheckpoint(ZfsHost& host, const std::string& run_id, const std::vector<ZfsStep>& steps) {
   PHX_ASSIGN_OR_RETURN(const ZfsState before, LookAt(host, {}));
@@ -146,7 +145,7 @@ absl::Status ReleaseCheckpoint(ZfsHost& host, const std::string& run_id, int64_t
 absl::Status DropCheckpoint(ZfsHost& host, const std::string& run_id) {
   PHX_ASSIGN_OR_RETURN(const ZfsState seen, LookAt(host, {}));
   for (const auto& [name, snapshot] : seen.snapshots) {
-    if (IsCheckpoint(snapshot, run_id)) PHX_RETURN_IF_ERROR(Drop(host, run_id, snapshot));
+    if (IsCheckpoint(snapshot, run_id)) PHX_RETURN_IF_ERROR(DropSnapshot(host, run_id, snapshot));
   }
   return absl::OkStatus();
 }

@@ -20,6 +20,10 @@ absl::Status TakeCheckpoint(ZfsHost& host, const std::string& run_id, const std:
 // both go by retention. Repeatable.
 absl::Status ReleaseCheckpoint(ZfsHost& host, const std::string& run_id, int64_t now_seconds);
 
+// Lets one snapshot of the run's go and destroys it. What others hold or have cloned is left and named in the
+// log.
+absl::Status DropSnapshot(ZfsHost& host, const std::string& run_id, const SnapshotState& snapshot);
+
 // The run is undone: destroys its snapshots. What others hold or have cloned is left and named in the log.
 // Repeatable.
 absl::Status DropCheckpoint(ZfsHost& host, const std::string& run_id);

@@ -132,7 +132,10 @@ absl::StatusOr<kit::LedgerChange> LedgerOf(const Work& work, const CreateDataset
                        {"group", step.root.group},
                        {"mode", step.root.mode}})
                      .dump();
-  return kit::LedgerChange{{entry}, {}};
+  kit::LedgerChange change{{entry}, {}};
+  // Nothing was in it that could have been given to anybody before.
+  if (step.tree) change.put.push_back(TreeEntry(step.name, dataset->guid, step.root));
+  return change;
 }
 
 std::vector<ZfsChange> UndoChanges(const Work&, const CreateDatasetStep& step) {
@@ -227,7 +230,7 @@ absl::Status Undo(const Work& work, const DeleteDatasetStep& step) {
 }
 
 absl::StatusOr<kit::LedgerChange> LedgerOf(const Work&, const DeleteDatasetStep& step) {
-  return kit::LedgerChange{{}, {"dataset:" + step.name}};
+  return kit::LedgerChange{{}, {"dataset:" + step.name, "tree:" + step.name}};
 }
 
 std::vector<ZfsChange> UndoChanges(const Work& work, const DeleteDatasetStep& step) {

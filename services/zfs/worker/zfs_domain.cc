@@ -60,6 +60,10 @@ std::vector<std::string> CommandTexts(const ZfsStep& step) {
   if (const auto* pool = std::get_if<CreatePoolStep>(&step)) add(RootCommands(pool->root, pool->mountpoint));
   if (const auto* dataset = std::get_if<CreateDatasetStep>(&step))
     add(RootCommands(dataset->root, dataset->mountpoint));
+  if (const auto* tree = std::get_if<SetTreeOwnerStep>(&step)) {
+    for (auto& text : RootCommands(tree->root, tree->mountpoint)) add({text.insert(text.find(' '), " -R")});
+    add(ToText(MountDataset{tree->name}));
+  }
   if (const auto* root = std::get_if<SetMountRootStep>(&step))
     add(RootCommands(root->root, root->mountpoint));
   return texts;
@@ -84,6 +88,11 @@ Ownership OwnershipOf(const kit::Ledger& ledger, const std::string& record_direc
   Ownership owned{.blank = ledger.empty(), .record_directory = record_directory};
   for (const auto& [key, entry] : ledger) {
     if (entry.created) owned.created.emplace(key, entry.identity);
+    if (kit::KindOf(key) != "tree") continue;
+    const json fields = json::parse(entry.fields, nullptr, /*allow_exceptions=*/false);
+    if (!fields.is_object() || !fields.contains("given") || !fields["given"].is_string()) continue;
+    owned.trees[std::string(kit::NameOf(key))] =
+        fmt::format("{} {}", entry.identity, fields["given"].get<std::string>());
   }
   return owned;
 }

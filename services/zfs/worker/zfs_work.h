@@ -49,6 +49,7 @@ PHX_DECLARE_WORK(CreateDatasetStep)
 PHX_DECLARE_WORK(SetPropertiesStep)
 PHX_DECLARE_WORK(MountStep)
 PHX_DECLARE_WORK(SetMountRootStep)
+PHX_DECLARE_WORK(SetTreeOwnerStep)
 PHX_DECLARE_WORK(MakeDirectoryStep)
 PHX_DECLARE_WORK(SetArcLimitStep)
 PHX_DECLARE_WORK(CreateSnapshotStep)
@@ -69,6 +70,9 @@ absl::Status RestoreDirectory(const Work& work, const std::string& mountpoint,
 
 // Names become numbers; what is not wished stays as `now`. NOT_FOUND for an unknown name.
 absl::StatusOr<DirectoryState> ResolveRoot(const Work& work, const RootWish& wish, const DirectoryState& now);
+
+// The ledger's entry of what everything in a dataset was given.
+kit::LedgerEntry TreeEntry(const std::string& name, uint64_t guid, const RootWish& root);
 
 // Makes pool/.phoenix/<kind>/<run>, none of it mounted.
 absl::Status EnsureContainer(const Work& work, const std::string& container)
