@@ -491,7 +491,8 @@ TEST_F(NfsDomainTest, AnUnexportedPathIsLetGoByTheKernel) {
   kernel_has_it();
   ASSERT_TRUE(machine_->PlanFault("nfs.flush", "nothing", 3).ok());
   const absl::Status held = again.Undo();
-  EXPECT_EQ(ReasonOf(held), "KERNEL_HOLDS_EXPORT") << held;
+  ASSERT_TRUE(ReasonOf(held).has_value()) << held;
+  EXPECT_EQ(ReasonOf(held)->reason, "KERNEL_HOLDS_EXPORT");
   EXPECT_THAT(Message(held), HasSubstr("/quickOS/a is unexported, but the kernel still holds it"));
   ASSERT_TRUE(again.Undo().ok());
 }
