@@ -233,7 +233,8 @@ class DatasetPlanner {
     for (const auto& dataset : planning_.spec.datasets) {
       const std::string at = planning_.mounts.Of(dataset.name);
       const auto now = planning_.seen.datasets.find(dataset.name);
-      if (now == planning_.seen.datasets.end() || now->second.mounted_at != at) refuse_below(dataset.name, at);
+      if (now == planning_.seen.datasets.end() || now->second.mounted_at != at)
+        refuse_below(dataset.name, at);
     }
     PlannedStep planned{.id = "tree:" + spec_.name,
                         .resource = spec_.name,
