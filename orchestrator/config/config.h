@@ -58,6 +58,8 @@ struct Dataset {
   // By native name ("recordsize"), the short forms of `zfs list` translated.
   std::map<std::string, Property> properties;
   std::optional<Ownership> ownership;
+  // The ownership is for everything that is in the dataset, once.
+  bool recursive_owner = false;
   std::string storage_class;  // as in the file; decides nothing
   Origin origin;
 };

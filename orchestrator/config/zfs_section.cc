@@ -273,16 +273,27 @@ void ReadOwnership(const Cursor& cursor, Dataset& dataset) {
   dataset.ownership = ownership;
 }
 
+void ReadRecursiveOwner(const Cursor& cursor, Dataset& dataset) {
+  const Cursor recursive = cursor.Key("recursive_owner");
+  dataset.recursive_owner = recursive.Bool().value_or(false);
+  if (dataset.recursive_owner && !dataset.ownership) {
+    recursive.Error("missing-owner", "there is nothing to give to everything in the dataset",
+                    "owner, group or mode beside it");
+  }
+}
+
 void ReadDataset(const Cursor& cursor, Config& config) {
   if (!cursor.RequireObject()) return;
   cursor.ExpectKeys({"name", "pool", "properties", "mountpoint", "proxmox_storage_type",
-                     "proxmox_content_type", "storage_class", "owner", "group", "mode", "state"});
+                     "proxmox_content_type", "storage_class", "owner", "group", "mode", "recursive_owner",
+                     "state"});
   Dataset dataset;
   dataset.origin = cursor.origin();
   const bool named = ReadDatasetName(cursor, dataset);
   dataset.properties = ReadProperties(cursor.Key("properties"));
   ReadMountPoint(cursor, dataset);
   ReadOwnership(cursor, dataset);
+  ReadRecursiveOwner(cursor, dataset);
   dataset.storage_class = cursor.Key("storage_class").String().value_or("");
   if (!CheckState(cursor) || !named) return;
   if (const Dataset* other = config.FindDataset(dataset.full_name)) {

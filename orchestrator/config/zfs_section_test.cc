@@ -233,6 +233,18 @@ TEST(Datasets, OwnershipIsOptionalAndModeIsAnOctalString) {
               ElementsAre("invalid-name@$.zfs.datasets[0].owner", "invalid-name@$.zfs.datasets[0].group"));
 }
 
+TEST(Datasets, ARecursiveOwnerIsAskedForByNameAndNeedsSomethingToGive) {
+  auto result = LoadDataset(R"("name": "d", "pool": "tank", "owner": "heads")");
+  EXPECT_FALSE(result.config.datasets.at(0).recursive_owner);
+  result = LoadDataset(R"("name": "d", "pool": "tank", "owner": "heads", "recursive_owner": true)");
+  ASSERT_TRUE(result.ok()) << Render(result.findings.errors);
+  EXPECT_TRUE(result.config.datasets.at(0).recursive_owner);
+  result = LoadDataset(R"("name": "d", "pool": "tank", "recursive_owner": true)");
+  EXPECT_THAT(Labels(result.findings.errors), ElementsAre("missing-owner@$.zfs.datasets[0].recursive_owner"));
+  result = LoadDataset(R"("name": "d", "pool": "tank", "owner": "heads", "recursive_owner": "yes please")");
+  EXPECT_EQ(result.findings.errors.size(), 1u);
+}
+
 TEST(Properties, StringObjectEmptyAndAbsentAreTheSameThing) {
   for (const char* given : {R"("recordsize=128K,compression=lz4,quota=1.4T")",
                             R"(" recordsize=128K , compression=lz4, quota=1.4T, ")",

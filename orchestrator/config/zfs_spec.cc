@@ -29,6 +29,7 @@ Spec ZfsSpecOf(const Config& config) {
       out->set_group(dataset.ownership->group);
       if (dataset.ownership->mode) out->set_mode(fmt::format("{:o}", *dataset.ownership->mode));
     }
+    out->set_recursive_owner(dataset.recursive_owner);
     out->set_presence(zfs::v1::PRESENCE_PRESENT);
     out->set_origin(dataset.origin.ToString());
   }

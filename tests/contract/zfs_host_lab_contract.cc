@@ -1,5 +1,7 @@
 // The contract on the real ZFS. Run as root on a node that has three blank disks to spare
 // (PHOENIX_CONTRACT_DISKS). It makes and destroys the pool phxcontract on them and leaves them blank.
+#include <sys/stat.h>
+
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -8,6 +10,7 @@
 #include "base/host/posix_files.h"
 #include "services/zfs/host/zfs_cli.h"
 #include "services/zfs/host/zfs_inode.h"
+#include "tests/contract/zfs_content_contract.h"
 #include "tests/contract/zfs_host_contract.h"
 #include "tests/support/lab_setting.h"
 
@@ -25,6 +28,12 @@ class LabNode {
     // Not one letter over and over, which compression would make nothing of.
     for (int i = 0; i < 65536; ++i) file << static_cast<char>('a' + (i * 2654435761U >> 24) % 26) << i % 997;
     EXPECT_TRUE(file.good()) << path;
+    EXPECT_EQ(::chmod(path.c_str(), 0644), 0) << path;
+  }
+  DirectoryState Inode(const std::string& path) {
+    struct stat status{};
+    EXPECT_EQ(::lstat(path.c_str(), &status), 0) << path;
+    return {status.st_uid, status.st_gid, status.st_mode & 07777};
   }
   bool Exists(const std::string& path) {
     return std::filesystem::exists(std::filesystem::symlink_status(path));
@@ -43,6 +52,7 @@ class LabNode {
 };
 
 INSTANTIATE_TYPED_TEST_SUITE_P(Lab, ZfsHostContract, LabNode);
+INSTANTIATE_TYPED_TEST_SUITE_P(Lab, ZfsContentContract, LabNode);
 
 TEST(MountNamespace, IsTheHosts) { EXPECT_TRUE(CheckMountNamespace().ok()) << CheckMountNamespace(); }
 

@@ -3,6 +3,7 @@
 
 #include "base/digest/digest.h"
 #include "services/zfs/host/zfs_sim.h"
+#include "tests/contract/zfs_content_contract.h"
 #include "tests/contract/zfs_host_contract.h"
 
 namespace phoenix::zfs {
@@ -13,7 +14,7 @@ class SimNode {
   SimNode() : directory_(Memory() / ("phoenix-zfs-contract-" + RandomUuid())) {
     machine_ = *kit::Machine::Open(directory_);
     EXPECT_TRUE(SeedDisks(*machine_).ok());
-    host_ = std::make_unique<ZfsSim>(machine_);
+    host_ = std::make_unique<ZfsSim>(machine_, clock_);
   }
   ~SimNode() {
     host_.reset();
@@ -33,6 +34,18 @@ class SimNode {
                     })
                     .ok());
   }
+  DirectoryState Inode(const std::string& path) {
+    DirectoryState inode;
+    EXPECT_TRUE(machine_
+                    ->Look([&](kit::World& world) -> absl::Status {
+                      const auto file = world.ReadFile(path);
+                      if (file.ok() && *file)
+                        inode = {(*file)->state.uid, (*file)->state.gid, (*file)->state.mode};
+                      return file.status();
+                    })
+                    .ok());
+    return inode;
+  }
   bool Exists(const std::string& path) {
     bool exists = false;
     EXPECT_TRUE(machine_
@@ -51,10 +64,12 @@ class SimNode {
   }
   const std::string directory_;
   std::shared_ptr<kit::Machine> machine_;
+  const SystemClock clock_;
   std::unique_ptr<ZfsSim> host_;
 };
 
 INSTANTIATE_TYPED_TEST_SUITE_P(Sim, ZfsHostContract, SimNode);
+INSTANTIATE_TYPED_TEST_SUITE_P(Sim, ZfsContentContract, SimNode);
 
 }  // namespace
 }  // namespace phoenix::zfs

@@ -23,7 +23,7 @@ class StepDriver {
   explicit StepDriver(kit::Domain& domain, std::vector<std::string> given = {})
       : domain_(domain), given_(std::move(given)) {}
 
-  // Plans and captures what a Prepare would. Repeats on this object begin a new run.
+  // Plans, takes the checkpoint and captures, as a Prepare would. Repeats on this object begin a new run.
   absl::Status Prepare(const kit::PlanInput& wanted, const std::string& run_id) {
     run_id_ = run_id;
     kit::PlanInput input = wanted;
@@ -38,6 +38,7 @@ class StepDriver {
     PHX_ASSIGN_OR_RETURN(order_, kit::DeriveOrder(placed, provided));
     captured_.clear();
     done_.clear();
+    PHX_RETURN_IF_ERROR(domain_.Checkpoint(run_id_, plan_.steps));
     for (const auto& step : plan_.steps) {
       bool satisfied = true;
       for (const auto& need : step.requires_keys) satisfied = satisfied && need.satisfied_now;

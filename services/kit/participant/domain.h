@@ -119,6 +119,12 @@ class Domain {
   // Reads state once and plans. Mutates nothing. The same state and input give the same plan.
   virtual absl::StatusOr<Plan> MakePlan(const PlanInput& input) = 0;
 
+  // A run is prepared here: makes durable what brings back the content of what these steps change. Called
+  // once its row is durable, before the first capture; not for typed changes. An error refuses the run, and
+  // it is undone: Close() takes away what was made. Must be repeatable.
+  virtual absl::Status Checkpoint(const std::string& /*run_id*/, const std::vector<Step>& /*steps*/) {
+    return absl::OkStatus();
+  }
   // Reads what undoing the step needs (JSON; may hold no secret). Called at Prepare when every requirement of
   // the step is satisfied already, otherwise right before the step; called again right before the step in any
   // case, and a different answer means that somebody else changed the object. So it must not hold anything

@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/status/errors.h"
@@ -73,6 +74,10 @@ class FakeDomain final : public Domain {
     return plan;
   }
 
+  absl::Status Checkpoint(const std::string& run_id, const std::vector<Step>& steps) override {
+    if (before_checkpoint) before_checkpoint(run_id, steps);
+    return fail_checkpoint ? Internal("the checkpoint was told to fail") : absl::OkStatus();
+  }
   absl::StatusOr<std::string> Capture(const Step& step, const std::string&) override {
     absl::MutexLock lock(&machine_.mutex);
     const auto now = machine_.fields.find(step.id);
@@ -125,12 +130,19 @@ class FakeDomain final : public Domain {
   absl::StatusOr<VerifyReport> Verify(const VerifyInput& input) override {
     return VerifyReport{{std::to_string(input.applied.size()) + " steps probed"}, {}};
   }
-  absl::Status Close(const std::string&, bool) override { return absl::OkStatus(); }
+  absl::Status Close(const std::string& run_id, bool committed) override {
+    absl::MutexLock lock(&order_mutex);
+    closed.emplace_back(run_id, committed);
+    return absl::OkStatus();
+  }
 
   std::set<std::string> fail_do, lie_do, fail_undo;
+  bool fail_checkpoint = false;
+  std::function<void(const std::string& run_id, const std::vector<Step>& steps)> before_checkpoint;
   std::function<void(const Step&)> before_do;
   absl::Mutex order_mutex;
   std::vector<std::string> undone ABSL_GUARDED_BY(order_mutex);
+  std::vector<std::pair<std::string, bool>> closed ABSL_GUARDED_BY(order_mutex);
 
  private:
   FakeMachine& machine_;

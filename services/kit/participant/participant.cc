@@ -270,8 +270,12 @@ absl::StatusOr<TransactionRecord> Participant::BeginTransaction(const PrepareInp
 
 absl::Status Participant::CaptureAll(TransactionRecord& record) {
   const std::string& run_id = record.row.run_id;
-  absl::Status status;
+  std::vector<Step> steps;
+  for (const StepRow& row : record.steps) steps.push_back(row.step);
+  // A typed change is undone at once or never, by its inverse.
+  absl::Status status = record.row.local ? absl::OkStatus() : domain_.Checkpoint(run_id, steps);
   for (StepRow& row : record.steps) {
+    if (!status.ok()) break;
     const bool ready = std::all_of(row.step.requires_keys.begin(), row.step.requires_keys.end(),
                                    [](const Requirement& need) { return need.satisfied_now; });
     // What an earlier step of the run must make first is captured right before the step itself.

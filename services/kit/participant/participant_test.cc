@@ -151,6 +151,42 @@ TEST_F(ParticipantTest, UndoIsDurableBeforeTheStepIsDone) {
   EXPECT_EQ(looked, 2);
 }
 
+// What brings content back is taken once the row says that somebody has to take it away again, and before
+// anything that undo relies on is read.
+TEST_F(ParticipantTest, ACheckpointIsTakenAfterTheRowAndBeforeTheCaptures) {
+  int taken = 0;
+  domain_->before_checkpoint = [&](const std::string& run_id, const std::vector<Step>& steps) {
+    ++taken;
+    EXPECT_EQ(run_id, "run-1");
+    EXPECT_EQ(steps.size(), 2u);
+    const auto record = journal_->Read("run-1");
+    ASSERT_TRUE(record.ok() && *record);
+    EXPECT_EQ((*record)->row.state, TransactionState::kPreparing);
+    EXPECT_TRUE((*record)->row.deadline.has_value());
+    for (const StepRow& row : (*record)->steps) EXPECT_FALSE(row.captured.has_value());
+  };
+  PHX_ASSERT_OK(Prepare("a=1 b=2:a"));
+  EXPECT_EQ(taken, 1);
+}
+
+TEST_F(ParticipantTest, ACheckpointThatFailsRefusesTheRunAndIsTakenAway) {
+  domain_->fail_checkpoint = true;
+  EXPECT_THAT(Prepare("a=1"), StatusIs(Code::kInternal, HasSubstr("the checkpoint was told to fail")));
+  AwaitState(TransactionState::kUndone);
+  EXPECT_TRUE(machine_.Fields().empty());
+  {
+    absl::MutexLock lock(&domain_->order_mutex);
+    EXPECT_THAT(domain_->closed, ElementsAre(Pair("run-1", false)));
+  }
+  EXPECT_EQ(*participant_->OpenRun(), "");
+}
+
+TEST_F(ParticipantTest, ATypedChangeTakesNoCheckpoint) {
+  domain_->fail_checkpoint = true;
+  PHX_ASSERT_OK(participant_->ChangeLocally({.wanted = {.spec_type = "fake", .spec = "a=1"}}));
+  EXPECT_THAT(machine_.Fields(), (Fields{{"a", "1"}}));
+}
+
 TEST_F(ParticipantTest, EveryCallRepeatedIsHarmless) {
   PHX_ASSERT_OK(Prepare("a=1"));
   PHX_ASSERT_OK(participant_->Prepare([&] {

@@ -147,6 +147,7 @@ int RunDaemon(int argc, char** argv, const DaemonDefinition& definition) {
   AddReserveFlag(app, flags.reserve_mebibytes);
   app.add_flag("--reflection", flags.reflection, "Offer reflection on TCP too");
   app.add_option("--log-level", flags.log_level, "trace, debug, info, warn or error")->capture_default_str();
+  if (definition.add_flags) definition.add_flags(app);
   CLI11_PARSE(app, argc, argv);
   spdlog::set_level(spdlog::level::from_str(flags.log_level));
   const absl::Status status = Serve(definition, flags);

@@ -14,6 +14,10 @@
 #include "services/kit/rpc/typed.h"
 #include "services/kit/sim/machine.h"
 
+namespace CLI {
+class App;
+}
+
 namespace phoenix::kit {
 
 // What a daemon stands on: the real machine, or a simulated one with --sim=DIR.
@@ -35,6 +39,8 @@ struct DaemonDefinition {
   std::string description;
   // Called once; the objects live until the daemon ends. An error is shown and ends the daemon.
   std::function<absl::StatusOr<std::shared_ptr<Domain>>(const Surroundings&)> make_domain;
+  // Adds flags of this daemon alone; may be null.
+  std::function<void(CLI::App&)> add_flags = {};
   std::string typed_service;  // "phoenix.zfs.v1.ZfsService"
   // Makes it, over the same participant.
   std::function<std::shared_ptr<grpc::Service>(TypedGround)> make_service;

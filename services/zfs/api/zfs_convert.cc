@@ -80,7 +80,7 @@ absl::StatusOr<ZfsSpec> ToSpec(const v1::ZfsSpec& proto) {
     PHX_ASSIGN_OR_RETURN(const Presence presence, PresenceOf(dataset.presence()));
     spec.datasets.push_back({dataset.name(), Properties(dataset.properties()), dataset.owner(),
                              dataset.group(), dataset.mode(), presence, dataset.origin(),
-                             dataset.volume_size_bytes()});
+                             dataset.volume_size_bytes(), dataset.recursive_owner()});
   }
   for (const auto& snapshot : proto.snapshots()) {
     PHX_ASSIGN_OR_RETURN(const Presence presence, PresenceOf(snapshot.presence()));
@@ -125,6 +125,7 @@ v1::ZfsSpec ToProto(const ZfsSpec& spec) {
     out->set_presence(ToProto(dataset.presence));
     out->set_origin(dataset.origin);
     out->set_volume_size_bytes(dataset.volume_size_bytes);
+    out->set_recursive_owner(dataset.recursive_owner);
   }
   for (const SnapshotSpec& snapshot : spec.snapshots) {
     auto* out = proto.add_snapshots();

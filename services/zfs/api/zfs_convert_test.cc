@@ -36,6 +36,23 @@ TEST(ZfsConvert, OwnersAreToldByNameWhereTheyHaveOne) {
   EXPECT_EQ(spec->owner, "heads");
 }
 
+TEST(ZfsConvert, ASpecComesBackAsItWasSent) {
+  ZfsSpec spec;
+  spec.datasets = {{.name = "fast/a",
+                    .properties = {{"quota", "1G"}},
+                    .owner = "root",
+                    .group = "heads",
+                    .mode = "2770",
+                    .presence = Presence::kPresent,
+                    .origin = "zfs.datasets[0]",
+                    .recursive_owner = true},
+                   {.name = "fast/v", .presence = Presence::kAbsent, .volume_size_bytes = 1 << 20}};
+  spec.snapshots = {{"fast/a@before", Presence::kAbsent}};
+  const auto back = ToSpec(ToProto(spec));
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(*back, spec);
+}
+
 TEST(ZfsConvert, ATrashedDatasetHasAName) {
   const std::string native = "fast/.phoenix/trash/7f1c/a:b";
   EXPECT_EQ(*ParseDatasetName(DatasetName(native)), native);

@@ -68,6 +68,12 @@ class Checker {
     if (volume && !(dataset.owner.empty() && dataset.group.empty() && dataset.mode.empty())) {
       Add(place("owner"), "a volume has no mount root, so it has no owner, group or mode");
     }
+    if (dataset.recursive_owner && volume) {
+      Add(place("recursive_owner"), "a volume has no files that could have an owner");
+    } else if (dataset.recursive_owner && dataset.owner.empty() && dataset.group.empty() &&
+               dataset.mode.empty()) {
+      Add(place("recursive_owner"), "there is nothing to set: give owner, group or mode");
+    }
     Name(place("owner"), "owner", dataset.owner);
     Name(place("group"), "group", dataset.group);
     if (!dataset.mode.empty()) {

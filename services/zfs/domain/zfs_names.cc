@@ -24,6 +24,25 @@ std::string WrongComponent(std::string_view part) {
   return "";
 }
 
+constexpr std::string_view kCheckpoint = "phoenix-run-";
+constexpr std::string_view kTrashedSnapshot = "phoenix-trash:";
+
+// What follows the "@".
+std::string_view SnapshotPart(std::string_view snapshot) {
+  return snapshot.substr(std::min(snapshot.find('@'), snapshot.size() - 1) + 1);
+}
+
+// "vm-100-disk-0", "base-9000-disk-1", "subvol-101-disk-0", "vm-100-state-before" …
+bool IsGuestComponent(std::string_view part) {
+  for (const std::string_view kind : {"vm-", "base-", "subvol-", "basevol-"}) {
+    if (!part.starts_with(kind)) continue;
+    const std::string_view rest = part.substr(kind.size());
+    const auto digits = rest.find_first_not_of("0123456789");
+    return digits != std::string_view::npos && digits > 0 && rest[digits] == '-';
+  }
+  return false;
+}
+
 std::string Aside(std::string_view dataset, std::string_view kind, std::string_view run_id) {
   return fmt::format("{}/.phoenix/{}/{}", PoolOf(dataset), kind, run_id);
 }
@@ -117,6 +136,48 @@ std::string AsideName(std::string_view container, std::string_view dataset) {
   std::string flat(dataset.substr(std::min(dataset.size(), PoolOf(dataset).size() + 1)));
   std::replace(flat.begin(), flat.end(), '/', ':');
   return fmt::format("{}/{}", container, flat);
+}
+
+std::string CheckpointOf(std::string_view dataset, std::string_view run_id) {
+  return fmt::format("{}@{}{}", dataset, kCheckpoint, run_id);
+}
+
+std::string ContentSnapshotOf(std::string_view dataset, std::string_view run_id) {
+  return CheckpointOf(dataset, run_id) + ":content";
+}
+
+std::string GivenSnapshotOf(std::string_view dataset, std::string_view run_id) {
+  return CheckpointOf(dataset, run_id) + ":given";
+}
+
+std::string RunOfCheckpoint(std::string_view snapshot) {
+  const std::string_view part = SnapshotPart(snapshot);
+  if (!part.starts_with(kCheckpoint)) return "";
+  const std::string_view run = part.substr(kCheckpoint.size());
+  return std::string(run.substr(0, run.find(':')));
+}
+
+std::string HoldOf(std::string_view run_id) { return fmt::format("phoenix:{}", run_id); }
+
+std::string TrashedSnapshot(std::string_view snapshot, std::string_view run_id) {
+  return fmt::format("{}@{}{}:{}", DatasetOf(snapshot), kTrashedSnapshot, run_id, SnapshotPart(snapshot));
+}
+
+std::string RunOfTrashedSnapshot(std::string_view snapshot) {
+  std::string_view part = SnapshotPart(snapshot);
+  if (!part.starts_with(kTrashedSnapshot)) return "";
+  part.remove_prefix(kTrashedSnapshot.size());
+  return std::string(part.substr(0, part.find(':')));
+}
+
+bool IsGuestVolume(std::string_view dataset) {
+  while (!dataset.empty()) {
+    const auto slash = dataset.find('/');
+    if (IsGuestComponent(dataset.substr(0, slash))) return true;
+    if (slash == std::string_view::npos) return false;
+    dataset.remove_prefix(slash + 1);
+  }
+  return false;
 }
 
 bool IsAside(std::string_view dataset, std::string_view kind) {

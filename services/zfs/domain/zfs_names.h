@@ -35,6 +35,28 @@ std::string KeptOf(std::string_view dataset, std::string_view run_id);
 // The name below one of them: "quickOS/a/b" becomes "a:b", so that one rename moves it whatever its depth.
 std::string AsideName(std::string_view container, std::string_view dataset);
 
+// The snapshot that a run takes of what it touches, before it touches anything:
+// "quickOS/a@phoenix-run-<run>".
+std::string CheckpointOf(std::string_view dataset, std::string_view run_id);
+// The one that a step of the run takes right before it changes content:
+// "quickOS/a@phoenix-run-<run>:content".
+std::string ContentSnapshotOf(std::string_view dataset, std::string_view run_id);
+// And the one that it takes when it is done: "…:given".
+std::string GivenSnapshotOf(std::string_view dataset, std::string_view run_id);
+// The run of any of these names; "" of any other.
+std::string RunOfCheckpoint(std::string_view snapshot);
+// The tag that holds a run's checkpoints until it is closed.
+std::string HoldOf(std::string_view run_id);
+
+// What a deleted snapshot is renamed to until the run is committed.
+std::string TrashedSnapshot(std::string_view snapshot, std::string_view run_id);
+// The run of such a name; "" of any other.
+std::string RunOfTrashedSnapshot(std::string_view snapshot);
+
+// True for a disk or root file system of a Proxmox guest, and what is below one. Proxmox cannot roll a guest
+// back past a snapshot that it did not make.
+bool IsGuestVolume(std::string_view dataset);
+
 // True for what was put away there: pool/.phoenix/<kind>/<run>/<name>, not for the containers above it or
 // what it holds.
 bool IsAside(std::string_view dataset, std::string_view kind);

@@ -62,7 +62,8 @@ class DatasetPlanner {
                            .volume_size_bytes = spec_.volume_size_bytes,
                            .properties = spec_.properties,
                            .mountpoint = mountpoint_,
-                           .root = Root()};
+                           .root = Root(),
+                           .tree = spec_.recursive_owner};
     // A mount point that is inherited anyway is left to ZFS: it then also cleans the directory up, and a
     // later change of the parent's goes on applying.
     if (const auto path = step.properties.find("mountpoint");
@@ -198,6 +199,7 @@ class DatasetPlanner {
                        spec_.name);
       return;
     }
+    if (spec_.recursive_owner && SetTree(root)) return;
     PlannedStep planned{.id = "root:" + spec_.name, .resource = spec_.name, .action = "set owner and mode"};
     planned.differences = RootDifferences(root, seen_->root, planning_.seen);
     if (planned.differences.empty()) return;
@@ -207,6 +209,59 @@ class DatasetPlanner {
     AddRootNeeds(root, planning_.seen, planned.needs);
     planned.step = SetMountRootStep{spec_.name, mountpoint_, root, created};
     planning_.plan.steps.push_back(std::move(planned));
+  }
+
+  // True where the step covers the mount root, too. What others create later is theirs, and is not changed
+  // again.
+  bool SetTree(const RootWish& root) {
+    const auto given = planning_.owned.trees.find(spec_.name);
+    const std::string wanted = fmt::format("{} {}", seen_->guid, TreeText(root));
+    if (given != planning_.owned.trees.end() && given->second == wanted) return false;
+    if (ParentOf(spec_.name).empty()) {
+      planning_.Refuse(At("recursive_owner"), "{} is a whole pool; name the datasets in it one by one",
+                       spec_.name);
+    }
+    if (planning_.HoldsRecord(spec_.name)) RefuseRecord(At("recursive_owner"));
+    // It is unmounted meanwhile, and what is mounted below it would have to go, too.
+    const auto refuse_below = [&](const std::string& name, const std::string& at) {
+      if (name == spec_.name || at.size() <= mountpoint_.size() || !at.starts_with(mountpoint_ + "/")) return;
+      planning_.Refuse(At("recursive_owner"),
+                       "{} is mounted below it, at {}; {} cannot be unmounted for the change", name, at,
+                       spec_.name);
+    };
+    for (const auto& [name, dataset] : planning_.seen.datasets) refuse_below(name, dataset.mounted_at);
+    for (const auto& dataset : planning_.spec.datasets) {
+      const std::string at = planning_.mounts.Of(dataset.name);
+      const auto now = planning_.seen.datasets.find(dataset.name);
+      if (now == planning_.seen.datasets.end() || now->second.mounted_at != at)
+        refuse_below(dataset.name, at);
+    }
+    PlannedStep planned{.id = "tree:" + spec_.name,
+                        .resource = spec_.name,
+                        .action = "set owner and mode of everything in it"};
+    const auto differ = [&](const char* field, const std::string& value) {
+      if (!value.empty()) planned.differences.push_back({field, "as each is", value});
+    };
+    differ("owner", root.owner);
+    differ("group", root.group);
+    differ("mode", root.mode);
+    planned.reversal = Reversal::kLossy;
+    planned.undo =
+        "it is rolled back to a snapshot taken right before, unmounted, if nobody wrote to it since; a read "
+        "that moves "
+        "an access time is a write";
+    planned.remainder =
+        "if somebody wrote to it since, or the node went down in the middle, it keeps the new owners and "
+        "modes; how it "
+        "was before is then kept as " +
+        AsideName(KeptOf(spec_.name, "RUN"), spec_.name);
+    planned.needs.push_back({"dataset:" + spec_.name, true});
+    planned.needs.push_back({"path:" + mountpoint_, seen_->mounted_at == mountpoint_});
+    AddRootNeeds(root, planning_.seen, planned.needs);
+    planned.disturbs.push_back("path:" + mountpoint_);
+    planned.step = SetTreeOwnerStep{spec_.name, mountpoint_, root};
+    planning_.plan.steps.push_back(std::move(planned));
+    return true;
   }
 
   void Delete() {

@@ -52,6 +52,15 @@ void NoteOrphans(Planning& planning) {
 void NoteKept(Planning& planning) {
   for (const auto& [name, dataset] : planning.seen.datasets) {
     if (!IsAside(name, "kept")) continue;
+    const std::string origin = dataset.Value("origin");
+    if (!origin.empty() && origin != "-") {
+      planning.Warn(
+          name,
+          "kept: {} is {} as it was before a run that was undone; others wrote to it meanwhile, so that it "
+          "was not rolled back. Destroy it by hand once it is not needed any more",
+          name, DatasetOf(origin));
+      continue;
+    }
     planning.Warn(name,
                   "kept: {} holds what others wrote into a dataset of a run that was undone; move it or "
                   "destroy it by hand",
@@ -138,6 +147,10 @@ std::optional<uint32_t> IdOf(std::string_view name_or_number,
   }
   const auto found = known.find(name_or_number);
   return found == known.end() ? std::nullopt : std::optional(found->second);
+}
+
+std::string TreeText(const RootWish& root) {
+  return fmt::format("{}:{} {}", root.owner, root.group, root.mode);
 }
 
 uint32_t ModeOf(std::string_view octal) {

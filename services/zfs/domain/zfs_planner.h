@@ -21,6 +21,8 @@ namespace phoenix::zfs {
 struct Ownership {
   // Key ("dataset:quickOS/a") to native identity (GUID) of what we created.
   std::map<std::string, std::string, std::less<>> created;
+  // Dataset to "GUID owner:group mode": what everything in it was given last.
+  std::map<std::string, std::string, std::less<>> trees;
   // The ledger holds nothing at all, not even what was adopted.
   bool blank = false;
   // Where this record and the journal lie; "" where that is not on this machine's file systems.
@@ -81,6 +83,9 @@ inline constexpr uint64_t kLeastArcBytes = uint64_t{64} << 20;
 inline constexpr std::string_view kArcFile = "/etc/modprobe.d/phoenix-zfs.conf";
 // The content of kArcFile.
 std::string ArcFileContent(uint64_t bytes);
+
+// What a tree was given, as the ledger keeps it: "owner:group mode".
+std::string TreeText(const RootWish& root);
 
 // A uid or gid, given or looked up; nullopt for a name that is not there.
 std::optional<uint32_t> IdOf(std::string_view name_or_number,

@@ -47,6 +47,13 @@ bool IsInheritable(std::string_view name);
 inline constexpr std::string_view kRunMark = "phoenix:run";
 // The run that put an object into the trash.
 inline constexpr std::string_view kTrashMark = "phoenix:trash";
+// When the run that put an object into the trash was committed, in seconds since 1970: from then on it may be
+// reaped.
+inline constexpr std::string_view kCommittedMark = "phoenix:committed";
+// How far the step is that took the snapshot that carries it.
+inline constexpr std::string_view kStageMark = "phoenix:stage";
+// The boot during which a step took the snapshot that carries it.
+inline constexpr std::string_view kBootMark = "phoenix:boot";
 // `written` of a dataset that is not mounted, right after its creation.
 inline constexpr std::string_view kWrittenMark = "phoenix:written";
 

@@ -35,6 +35,9 @@ struct DatasetSpec {
   Presence presence = Presence::kPresent;
   std::string origin;
   uint64_t volume_size_bytes = 0;  // 0: a file system
+  // Owner, group and mode are for everything that is in it when they are given, once; not for what comes
+  // later.
+  bool recursive_owner = false;
   friend bool operator==(const DatasetSpec&, const DatasetSpec&) = default;
 };
 

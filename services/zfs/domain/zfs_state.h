@@ -56,9 +56,17 @@ struct SnapshotState {
   uint64_t used_bytes = 0;
   int64_t creation_seconds = 0;
   uint64_t holds = 0;
+  // The tags of its holds, where they were asked for.
+  std::vector<std::string> tags;
   std::vector<std::string> clones;
   // The run of our mark, where it is set on this very snapshot.
   std::string run;
+  // From kStageMark, the same way; "" where it is not set.
+  std::string stage;
+  // From kBootMark, the same way.
+  std::string boot_mark;
+  // From kCommittedMark, the same way; 0 where it is not set.
+  int64_t committed_seconds = 0;
 };
 
 struct PoolState {
@@ -136,10 +144,12 @@ struct ObserveRequest {
   bool pools = false;
   std::vector<std::string> wanted_pools;  // where one of them is not imported, exported pools are looked for
   bool all_datasets = false;
-  std::vector<std::string> datasets;  // single ones, by name; missing ones are simply not in the answer
-  bool recursive = false;             // `datasets` and everything below
-  bool snapshots = false;             // all, or those of `datasets` where it names any
-  std::vector<std::string> disks;     // paths; "*" for every whole disk
+  std::vector<std::string> datasets;       // single ones, by name; missing ones are simply not in the answer
+  bool recursive = false;                  // `datasets` and everything below
+  bool snapshots = false;                  // all, or those of `datasets` where it names any
+  bool holds = false;                      // the tags of their holds, too
+  std::vector<std::string> written_since;  // snapshots: what was written to their datasets since
+  std::vector<std::string> disks;          // paths; "*" for every whole disk
   std::vector<std::string> paths;
   std::vector<std::string> first_files;    // mount points
   std::vector<std::string> users, groups;  // names
@@ -152,6 +162,9 @@ struct ZfsState {
   std::map<std::string, PoolState, std::less<>> pools;
   std::map<std::string, DatasetState, std::less<>> datasets;
   std::map<std::string, SnapshotState, std::less<>> snapshots;
+  // Bytes, by the snapshots asked for; those that are not there are not in it. What no transaction group
+  // holds yet is not counted: SyncPool first.
+  std::map<std::string, uint64_t, std::less<>> written_since;
   std::map<std::string, DiskState, std::less<>> disks;  // by the path asked for; absent where there is none
   std::vector<ExportedPool> exported;
   std::map<std::string, PathState, std::less<>> paths;

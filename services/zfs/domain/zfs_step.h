@@ -38,6 +38,7 @@ struct CreateDatasetStep {
   PropertyMap properties;
   std::string mountpoint;  // where it will be mounted; "" where it is not
   RootWish root;
+  bool tree = false;  // `root` is meant for everything in it; it comes empty, so that its root is everything
   friend bool operator==(const CreateDatasetStep&, const CreateDatasetStep&) = default;
 };
 
@@ -58,6 +59,13 @@ struct SetMountRootStep {
   RootWish root;
   bool created = false;
   friend bool operator==(const SetMountRootStep&, const SetMountRootStep&) = default;
+};
+
+// Owner, group and mode of everything in a dataset, its mount root included.
+struct SetTreeOwnerStep {
+  std::string name, mountpoint;
+  RootWish root;
+  friend bool operator==(const SetTreeOwnerStep&, const SetTreeOwnerStep&) = default;
 };
 
 // A directory on the way to a mount point, which would otherwise stay behind after undo.
@@ -90,7 +98,7 @@ struct DeleteDatasetStep {
 };
 
 using ZfsStep = std::variant<CreatePoolStep, CreateDatasetStep, SetPropertiesStep, MountStep,
-                             SetMountRootStep, MakeDirectoryStep, SetArcLimitStep, CreateSnapshotStep,
-                             DeleteSnapshotStep, DeleteDatasetStep>;
+                             SetMountRootStep, SetTreeOwnerStep, MakeDirectoryStep, SetArcLimitStep,
+                             CreateSnapshotStep, DeleteSnapshotStep, DeleteDatasetStep>;
 
 }  // namespace phoenix::zfs

@@ -139,7 +139,9 @@ absl::StatusOr<ZfsState> ZfsCli::Observe(const ObserveRequest& request) {
   if (request.snapshots) {
     PHX_ASSIGN_OR_RETURN(const std::string list, listing(*snapshot_list));
     PHX_ASSIGN_OR_RETURN(state.snapshots, ParseSnapshots(list));
+    if (request.holds) PHX_RETURN_IF_ERROR(AddHolds(state));
   }
+  for (const auto& snapshot : request.written_since) PHX_RETURN_IF_ERROR(AddWritten(snapshot, state));
   const bool look_for_exported =
       std::any_of(request.wanted_pools.begin(), request.wanted_pools.end(),
                   [&](const std::string& wanted) { return state.pools.count(wanted) == 0; });
@@ -158,6 +160,36 @@ absl::StatusOr<ZfsState> ZfsCli::Observe(const ObserveRequest& request) {
   }
   PHX_RETURN_IF_ERROR(AddNames(request, state));
   return state;
+}
+
+absl::Status ZfsCli::AddWritten(const std::string& snapshot, ZfsState& state) {
+  const Command command = ReadWrittenSince(snapshot);
+  PHX_ASSIGN_OR_RETURN(const CommandResult result, runner_.Run(command));
+  PHX_ASSIGN_OR_RETURN(std::string value, Listing(command, result));
+  while (!value.empty() && value.back() == '\n') value.pop_back();
+  // "-" where there is no such snapshot.
+  if (value.empty() || value == "-") return absl::OkStatus();
+  if (value.find_first_not_of("0123456789") != std::string::npos)
+    return Internal("`{}` printed '{}', which is no number", phoenix::ToText(command), value);
+  state.written_since[snapshot] = std::strtoull(value.c_str(), nullptr, 10);
+  return absl::OkStatus();
+}
+
+absl::Status ZfsCli::AddHolds(ZfsState& state) {
+  std::vector<std::string> held;
+  for (const auto& [name, snapshot] : state.snapshots) {
+    if (snapshot.holds != 0) held.push_back(name);
+  }
+  if (held.empty()) return absl::OkStatus();
+  const Command command = ListHolds(held);
+  PHX_ASSIGN_OR_RETURN(const CommandResult result, runner_.Run(command));
+  PHX_ASSIGN_OR_RETURN(const std::string list, Listing(command, result));
+  PHX_ASSIGN_OR_RETURN(const auto tags, ParseHolds(list));
+  for (const auto& [name, of_snapshot] : tags) {
+    const auto snapshot = state.snapshots.find(name);
+    if (snapshot != state.snapshots.end()) snapshot->second.tags = of_snapshot;
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::map<std::string, std::string, std::less<>>> ZfsCli::Links() {
@@ -334,6 +366,41 @@ absl::Status ZfsCli::AddNames(const ObserveRequest& request, ZfsState& state) {
   return absl::OkStatus();
 }
 
+absl::Status ZfsCli::ChangeTreeOf(const SetTreeOwner& change, const ChildObserver& on_child) {
+  PHX_ASSIGN_OR_RETURN(auto mounts, Mounts());
+  const auto mount_of = [&] {
+    return std::find_if(mounts.begin(), mounts.end(), [&](const Mount& mount) {
+      return mount.file_system == "zfs" && mount.source == change.name;
+    });
+  };
+  if (mount_of() != mounts.end())
+    return FailedPrecondition("{} is mounted at {}", change.name, mount_of()->path);
+  // One for each dataset, so that nothing is mounted over another.
+  std::string path = fmt::format("{}/{}", kPrivateMount, change.name);
+  std::replace(path.begin() + sizeof kPrivateMount, path.end(), '/', ':');
+  for (const std::string& each : {std::string(kPrivateMount), path}) {
+    PHX_RETURN_IF_ERROR(files_.MakeDirectory(each, {0, 0, 0700}));
+    PHX_ASSIGN_OR_RETURN(const auto directory, files_.ReadDirectory(each));
+    if (directory != DirectoryState{0, 0, 0700})
+      return FailedPrecondition("{} is not a directory that only root may enter; remove it", each);
+  }
+  const Command mounting = MountAt(change.name, path);
+  PHX_ASSIGN_OR_RETURN(const CommandResult mounted, runner_.Run(mounting, on_child));
+  PHX_RETURN_IF_ERROR(ExitStatus(mounting, mounted));
+  PHX_ASSIGN_OR_RETURN(mounts, Mounts());
+  absl::Status changed =
+      FailedPrecondition("{} is not mounted at {} although mount said so", change.name, path);
+  if (mount_of() != mounts.end() && mount_of()->path == path) {
+    changed = ProveMountRoot(path, mount_of()->device);
+    if (changed.ok()) changed = ChangeTree(path, change.wish).status();
+  }
+  const Command unmounting = CommandsFor(UnmountDataset{change.name}).front();
+  PHX_ASSIGN_OR_RETURN(const CommandResult unmounted, runner_.Run(unmounting, on_child));
+  PHX_RETURN_IF_ERROR(changed);
+  PHX_RETURN_IF_ERROR(ExitStatus(unmounting, unmounted));
+  return files_.RemoveDirectory(path);
+}
+
 absl::Status ZfsCli::Change(const ZfsChange& change, const ChildObserver& on_child) {
   if (const auto* root = std::get_if<SetMountRoot>(&change)) {
     PHX_ASSIGN_OR_RETURN(const auto mounts, Mounts());
@@ -354,8 +421,15 @@ absl::Status ZfsCli::Change(const ZfsChange& change, const ChildObserver& on_chi
   if (const auto* removed = std::get_if<RemoveDirectory>(&change))
     return files_.RemoveDirectory(removed->path);
 
+  if (const auto* tree = std::get_if<SetTreeOwner>(&change)) return ChangeTreeOf(*tree, on_child);
+
   for (const Command& command : CommandsFor(change)) {
     PHX_ASSIGN_OR_RETURN(const CommandResult result, runner_.Run(command, on_child));
+    if (result.err.find(kForeignWrites) != std::string::npos ||
+        result.err.find(kForeignSnapshot) != std::string::npos) {
+      return WithReason(FailedPrecondition("{}", Message(ExitStatus(command, result))),
+                        {"FOREIGN_CHANGE", {{"object", ObjectOf(change)}}});
+    }
     // A label that is half gone cannot be cleared; what follows zeroes its place. udev reads tables again by
     // itself, too, and is in the way of others then. The probe decides.
     const std::string& verb = command.args.empty() ? command.program : command.args[0];

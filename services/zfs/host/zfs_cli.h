@@ -27,6 +27,9 @@ class ZfsCli final : public ZfsHost {
   absl::StatusOr<std::vector<Mount>> Mounts();
   absl::StatusOr<std::string> ReadText(const std::string& path);
   absl::StatusOr<std::map<std::string, std::string, std::less<>>> Links();
+  absl::Status AddWritten(const std::string& snapshot, ZfsState& state);
+  absl::Status ChangeTreeOf(const SetTreeOwner& change, const ChildObserver& on_child);
+  absl::Status AddHolds(ZfsState& state);
   absl::Status AddMounts(const ObserveRequest& request, const std::vector<Mount>& mounts, ZfsState& state);
   absl::Status AddDisks(const ObserveRequest& request, const std::vector<BlockDevice>& devices,
                         bool look_for_exported, ZfsState& state);

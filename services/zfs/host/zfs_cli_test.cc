@@ -4,6 +4,7 @@
 #include <absl/synchronization/mutex.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -104,6 +105,73 @@ TEST_F(Cli, MountsAreThoseOfTheFirstProcess) {
   EXPECT_EQ(state->datasets.at("quickOS/vm-disks").mounted_at, "/quickOS/vm-disks");
   EXPECT_TRUE(state->datasets.at("quickOS/vm-disks").root.has_value());
   EXPECT_EQ(state->datasets.at("quickOS/received").mounted_at, "");
+}
+
+TEST_F(Cli, TagsAreAskedForOnlyWhereSomethingIsHeld) {
+  runner_.Answer("zfs get -Hp -t snapshot", {0, Transcript("zfs-get-snapshots.txt"), ""});
+  runner_.Answer("zfs holds -H tank/data@before",
+                 {0, "tank/data@before\tbackup\tnow\ntank/data@before\tphoenix:r1\tnow\n", ""});
+  ObserveRequest request;
+  request.snapshots = request.holds = true;
+  const auto state = host_.Observe(request);
+  ASSERT_TRUE(state.ok()) << state.status();
+  EXPECT_THAT(state->snapshots.at("tank/data@before").tags, ElementsAre("backup", "phoenix:r1"));
+  EXPECT_TRUE(state->snapshots.at("tank/data@daily-01").tags.empty());
+  // Unreadable is not the same as unheld.
+  runner_.Answer("zfs holds", {1, "", "cannot open 'tank/data@before': I/O error\n"});
+  runner_.Answer("zfs holds -H tank/data@before", {1, "", "cannot open 'tank/data@before': I/O error\n"});
+  EXPECT_FALSE(host_.Observe(request).ok());
+}
+
+TEST_F(Cli, WhatWasWrittenSinceIsANumberOrAbsent) {
+  runner_.Answer("zfs get -Hp -o value written@s", {0, "278528\n", ""});
+  runner_.Answer("zfs get -Hp -o value written@none", {0, "-\n", ""});
+  ObserveRequest request;
+  request.written_since = {"tank/a@s", "tank/a@none"};
+  const auto state = host_.Observe(request);
+  ASSERT_TRUE(state.ok()) << state.status();
+  EXPECT_EQ(state->written_since.at("tank/a@s"), 278528u);
+  EXPECT_EQ(state->written_since.count("tank/a@none"), 0u);
+  runner_.Answer("zfs get -Hp -o value written@s", {1, "", "cannot open 'tank/a': I/O error\n"});
+  EXPECT_FALSE(host_.Observe(request).ok());
+}
+
+// As `zfs program` prints what the program threw, with its stack.
+TEST_F(Cli, ForeignWritesAreToldFromOtherFailures) {
+  const RollbackDataset rollback{"tank/a", "s", 0};
+  for (const char* said :
+       {"phoenix: foreign writes: 12288 bytes since tank/a@s", "phoenix: foreign snapshot: tank/a@t"}) {
+    runner_.Answer("zfs program", {1, "",
+                                   std::string("Channel program execution failed:\n[string \"channel "
+                                               "program\"]:15: ") +
+                                       said + "\nstack traceback:\n"});
+    const absl::Status foreign = host_.Change(rollback, nullptr);
+    EXPECT_EQ(foreign.code(), absl::StatusCode::kFailedPrecondition);
+    ASSERT_TRUE(ReasonOf(foreign).has_value());
+    EXPECT_EQ(ReasonOf(foreign)->reason, "FOREIGN_CHANGE");
+    EXPECT_THAT(Message(foreign), HasSubstr(said));
+  }
+  runner_.Answer(
+      "zfs program",
+      {1, "", "Channel program execution failed:\nphoenix: rollback of tank/a is refused with error 16\n"});
+  EXPECT_FALSE(ReasonOf(host_.Change(rollback, nullptr)).has_value());
+  runner_.Answer("zpool sync", {1, "", "cannot open 'tank': no such pool\n"});
+  const size_t before = runner_.ran().size();
+  EXPECT_FALSE(host_.Change(rollback, nullptr).ok());
+  EXPECT_EQ(runner_.ran().size(), before + 1) << "what cannot be counted is not rolled back";
+}
+
+TEST_F(Cli, ATreeIsChangedOnlyWhereItIsProvenToBeTheDatasets) {
+  // Mounted: somebody may be writing to it.
+  EXPECT_EQ(host_.Change(SetTreeOwner{"quickOS/vm-disks", {}}, nullptr).code(),
+            absl::StatusCode::kFailedPrecondition);
+  for (const auto& ran : runner_.ran()) EXPECT_FALSE(ran.starts_with("mount")) << ran;
+  // mount says that it did, and the host's first process sees nothing.
+  if (::geteuid() != 0) GTEST_SKIP() << "the private directory is root's";
+  std::filesystem::create_directories(root_ / "run");
+  EXPECT_THAT(Message(host_.Change(SetTreeOwner{"quickOS/unmounted", {.mode = 0777}}, nullptr)),
+              HasSubstr("is not mounted at /run/phoenix-private/quickOS:unmounted although mount said so"));
+  EXPECT_EQ(runner_.ran().back(), "zfs unmount quickOS/unmounted");
 }
 
 TEST_F(Cli, ABlankDiskIsProvenBlankWithoutZdb) {

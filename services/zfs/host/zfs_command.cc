@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 namespace phoenix::zfs {
 namespace {
@@ -92,7 +93,39 @@ std::vector<Command> Build(const CreateSnapshot& change) {
   args.push_back(change.name);
   return {Zfs(std::move(args))};
 }
+std::vector<Command> Build(const CreateSnapshots& change) {
+  std::vector<std::string> args = {"snapshot"};
+  AddProperties(args, "-o", change.properties);
+  args.insert(args.end(), change.names.begin(), change.names.end());
+  return {Zfs(std::move(args))};
+}
+std::vector<Command> Build(const HoldSnapshots& change) {
+  std::vector<std::string> args = {"hold", change.tag};
+  args.insert(args.end(), change.names.begin(), change.names.end());
+  return {Zfs(std::move(args))};
+}
+std::vector<Command> Build(const ReleaseSnapshots& change) {
+  std::vector<std::string> args = {"release", change.tag};
+  args.insert(args.end(), change.names.begin(), change.names.end());
+  return {Zfs(std::move(args))};
+}
 std::vector<Command> Build(const DestroySnapshot& change) { return {Zfs({"destroy", change.name})}; }
+std::vector<Command> Build(const CloneSnapshot& change) {
+  std::vector<std::string> args = {"clone"};
+  AddProperties(args, "-o", change.properties);
+  args.push_back(change.snapshot);
+  args.push_back(change.dataset);
+  return {Zfs(std::move(args))};
+}
+std::vector<Command> Build(const RollbackDataset& change) {
+  const std::string pool = change.dataset.substr(0, change.dataset.find('/'));
+  Command program =
+      Zfs({"program", pool, "-", change.dataset, change.snapshot, std::to_string(change.max_written),
+           change.guard.empty() ? change.snapshot : change.guard});
+  program.input = RollbackProgram();
+  return {Zpool({"sync", pool}), std::move(program)};
+}
+std::vector<Command> Build(const SetTreeOwner&) { return {}; }
 std::vector<Command> Build(const RenameSnapshot& change) { return {Zfs({"rename", change.from, change.to})}; }
 std::vector<Command> Build(const SetArcLive&) { return {}; }
 std::vector<Command> Build(const PutFile&) { return {}; }
@@ -103,6 +136,7 @@ struct Name {
   const char* operation;
   std::string object;
 };
+std::string First(const std::vector<std::string>& names) { return names.empty() ? "" : names.front(); }
 Name NameOf(const CreatePool& change) { return {"pool_create", change.name}; }
 Name NameOf(const DestroyPool& change) { return {"pool_destroy", change.name}; }
 Name NameOf(const ClearDisk& change) { return {"disk_clear", change.device}; }
@@ -116,7 +150,13 @@ Name NameOf(const UnmountDataset& change) { return {"unmount", change.name}; }
 Name NameOf(const SetMountRoot& change) { return {"root", change.name}; }
 Name NameOf(const SyncPool& change) { return {"sync", change.name}; }
 Name NameOf(const CreateSnapshot& change) { return {"snapshot", change.name}; }
+Name NameOf(const CreateSnapshots& change) { return {"checkpoint", First(change.names)}; }
+Name NameOf(const HoldSnapshots& change) { return {"hold", First(change.names)}; }
+Name NameOf(const ReleaseSnapshots& change) { return {"release", First(change.names)}; }
 Name NameOf(const DestroySnapshot& change) { return {"snapshot_destroy", change.name}; }
+Name NameOf(const CloneSnapshot& change) { return {"clone", change.dataset}; }
+Name NameOf(const RollbackDataset& change) { return {"rollback", change.dataset}; }
+Name NameOf(const SetTreeOwner& change) { return {"tree", change.name}; }
 Name NameOf(const RenameSnapshot& change) { return {"snapshot_rename", change.from}; }
 Name NameOf(const SetArcLive&) { return {"arc", "live"}; }
 Name NameOf(const PutFile& change) { return {"file", change.path}; }
@@ -124,6 +164,37 @@ Name NameOf(const MakeDirectory& change) { return {"mkdir", change.path}; }
 Name NameOf(const RemoveDirectory& change) { return {"rmdir", change.path}; }
 
 }  // namespace
+
+std::string_view RollbackProgram() {
+  return R"lua(
+local argv = (...)["argv"]
+local dataset, name, most, guard = argv[1], argv[2], tonumber(argv[3]), argv[4]
+local snapshot, last = dataset .. "@" .. name, dataset .. "@" .. guard
+if not (zfs.exists(snapshot) and zfs.exists(last)) then
+  error("phoenix: " .. snapshot .. " or " .. last .. " is not there")
+end
+local taken = zfs.get_prop(snapshot, "createtxg")
+for other in zfs.list.snapshots(dataset) do
+  if other ~= last and zfs.get_prop(other, "createtxg") > taken then
+    error("phoenix: foreign snapshot: " .. other .. " is newer than " .. snapshot)
+  end
+end
+local written = zfs.get_prop(dataset, "written@" .. guard)
+if written > most then
+  error("phoenix: foreign writes: " .. written .. " bytes since " .. last .. ", no more than " .. most .. " were ours")
+end
+local code = zfs.check.rollback(dataset)
+if code == 0 and last ~= snapshot then
+  code = zfs.sync.destroy(last)
+end
+if code == 0 then
+  code = zfs.sync.rollback(dataset)
+end
+if code ~= 0 then
+  error("phoenix: rollback of " .. dataset .. " is refused with error " .. code)
+end
+)lua";
+}
 
 std::vector<Command> CommandsFor(const ZfsChange& change) {
   return std::visit([](const auto& one) { return Build(one); }, change);
@@ -133,6 +204,20 @@ std::vector<std::string> ToText(const ZfsChange& change) {
   if (const auto* root = std::get_if<SetMountRoot>(&change)) {
     return {fmt::format("chown {}:{} {}", root->root.uid, root->root.gid, root->mountpoint),
             fmt::format("chmod {:o} {}", root->root.mode, root->mountpoint)};
+  }
+  if (const auto* back = std::get_if<RollbackDataset>(&change)) {
+    // The program's text is not for typing.
+    return {fmt::format("zfs get -Hp -o value written@{} {}  # bytes that a rollback discards",
+                        back->snapshot, back->dataset),
+            fmt::format("zfs rollback {}@{}", back->dataset, back->snapshot)};
+  }
+  if (const auto* tree = std::get_if<SetTreeOwner>(&change)) {
+    const auto number = [](const std::optional<uint32_t>& one) {
+      return one ? std::to_string(*one) : "as it is";
+    };
+    return {fmt::format("# owner {}, group {}, mode {} of everything in {}", number(tree->wish.uid),
+                        number(tree->wish.gid),
+                        tree->wish.mode ? fmt::format("{:o}", *tree->wish.mode) : "as it is", tree->name)};
   }
   if (const auto* arc = std::get_if<SetArcLive>(&change))
     return {fmt::format("echo {} > {}", arc->bytes, kArcParameter)};
@@ -171,9 +256,25 @@ Command ListSnapshots(const std::vector<std::string>& datasets) {
   std::vector<std::string> args = {"get",      "-Hp", "-t",
                                    "snapshot", "-o",  "name,property,value,received,source"};
   if (!datasets.empty()) args.push_back("-r");
-  args.push_back("guid,used,creation,userrefs,clones,phoenix:run");
+  args.push_back(
+      "guid,used,creation,userrefs,clones,phoenix:run,phoenix:committed,phoenix:stage,phoenix:boot");
   args.insert(args.end(), datasets.begin(), datasets.end());
   return Zfs(std::move(args));
+}
+
+Command ListHolds(const std::vector<std::string>& snapshots) {
+  std::vector<std::string> args = {"holds", "-H"};
+  args.insert(args.end(), snapshots.begin(), snapshots.end());
+  return Zfs(std::move(args));
+}
+
+Command ReadWrittenSince(const std::string& snapshot) {
+  const auto at = snapshot.find('@');
+  return Zfs({"get", "-Hp", "-o", "value", "written@" + snapshot.substr(at + 1), snapshot.substr(0, at)});
+}
+
+Command MountAt(const std::string& dataset, const std::string& path) {
+  return Make("/usr/bin/mount", {"-t", "zfs", "-o", "zfsutil", dataset, path}, std::chrono::seconds(300));
 }
 
 Command ListExportedPools() { return Zpool({"import"}); }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/host/command.h"
@@ -23,12 +24,29 @@ Command ListPoolProperties();
 Command ShowPoolStatus();
 Command ListProperties(const std::vector<std::string>& datasets, bool recursive);
 Command ListSnapshots(const std::vector<std::string>& datasets);
+// Of snapshots that are there.
+Command ListHolds(const std::vector<std::string>& snapshots);
+// The bytes written to the snapshot's dataset since.
+Command ReadWrittenSince(const std::string& snapshot);
 Command ListExportedPools();
+
+// Mounts a dataset elsewhere than its mount point says.
+Command MountAt(const std::string& dataset, const std::string& path);
+
 Command ListBlockDevices();
 Command ListSignatures(const std::vector<std::string>& devices);
 Command ProbeDevice(const std::string& device);
 Command ReadLabel(const std::string& device);
 Command ShowVersion();
+
+// The channel program behind RollbackDataset; its arguments are the dataset, the snapshot's name, the most
+// bytes and the guard's name. It says kForeignWrites where more were written.
+std::string_view RollbackProgram();
+inline constexpr std::string_view kForeignWrites = "phoenix: foreign writes";
+// And this where somebody took a snapshot since.
+inline constexpr std::string_view kForeignSnapshot = "phoenix: foreign snapshot";
+// Where SetTreeOwner mounts: a directory that only root may enter.
+inline constexpr char kPrivateMount[] = "/run/phoenix-private";
 
 // So much is cleared, and proven blank, at both ends of a disk.
 inline constexpr uint64_t kDiskEdgeBytes = uint64_t{16} << 20;

@@ -36,11 +36,49 @@ TEST(Commands, Datasets) {
               ElementsAre("zfs snapshot -o phoenix:run=u a/b@s"));
 }
 
+TEST(Commands, SnapshotsOfAPoolAreOneCommand) {
+  EXPECT_THAT(ToText(CreateSnapshots{{"a@s", "a/b@s"}, {{"phoenix:run", "u"}}}),
+              ElementsAre("zfs snapshot -o phoenix:run=u a@s a/b@s"));
+  EXPECT_THAT(ToText(HoldSnapshots{"phoenix:u", {"a@s", "a/b@s"}}),
+              ElementsAre("zfs hold phoenix:u a@s a/b@s"));
+  EXPECT_THAT(ToText(ReleaseSnapshots{"phoenix:u", {"a@s"}}), ElementsAre("zfs release phoenix:u a@s"));
+}
+
+// The argument order is what the program reads; its text comes by standard input, so that no file is in
+// between.
+TEST(Commands, ARollbackIsAGuardedChannelProgram) {
+  const std::vector<Command> commands = CommandsFor(RollbackDataset{"tank/a", "s", 12288});
+  ASSERT_EQ(commands.size(), 2u);
+  EXPECT_EQ(phoenix::ToText(commands[0]), "zpool sync tank");
+  EXPECT_EQ(phoenix::ToText(commands[1]), "zfs program tank - tank/a s 12288 s");
+  EXPECT_EQ(phoenix::ToText(CommandsFor(RollbackDataset{"tank/a", "s", 0, "t"})[1]),
+            "zfs program tank - tank/a s 0 t");
+  EXPECT_EQ(commands[1].input, RollbackProgram());
+  const std::string program(RollbackProgram());
+  const auto guard = program.find("written > most"), newest = program.find("createtxg"),
+             done = program.find("zfs.sync.rollback");
+  ASSERT_NE(done, std::string::npos);
+  EXPECT_LT(guard, done);
+  EXPECT_LT(newest, done);
+  for (const std::string_view said : {kForeignWrites, kForeignSnapshot})
+    EXPECT_NE(program.find(said), std::string::npos) << said;
+  EXPECT_EQ(program.find("destroy"), program.rfind("destroy")) << "of the guard alone";
+  EXPECT_LT(guard, program.find("destroy"));
+}
+
+TEST(Commands, ClonesAndPrivateMounts) {
+  EXPECT_THAT(ToText(CloneSnapshot{"a/b@s", "a/c", {{"canmount", "noauto"}}}),
+              ElementsAre("zfs clone -o canmount=noauto a/b@s a/c"));
+  EXPECT_EQ(phoenix::ToText(MountAt("a/b", "/run/x")), "mount -t zfs -o zfsutil a/b /run/x");
+  EXPECT_EQ(phoenix::ToText(ReadWrittenSince("a/b@s")), "zfs get -Hp -o value written@s a/b");
+  EXPECT_THAT(CommandsFor(SetTreeOwner{"a", {}}), IsEmpty()) << "no tool walks a tree";
+}
+
 // Nothing destroys recursively or by force, rolls back, or kills a zfs that hangs.
 TEST(Commands, NothingIsForcedOrRecursive) {
-  for (const ZfsChange& change :
-       std::vector<ZfsChange>{DestroyPool{"x"}, DestroyDataset{"x/y"}, DestroySnapshot{"x@y"},
-                              UnmountDataset{"x/y"}, RenameDataset{"x/a", "x/b"}}) {
+  for (const ZfsChange& change : std::vector<ZfsChange>{
+           DestroyPool{"x"}, DestroyDataset{"x/y"}, DestroySnapshot{"x@y"}, UnmountDataset{"x/y"},
+           RenameDataset{"x/a", "x/b"}, RollbackDataset{"x/y", "s", 0}}) {
     for (const Command& command : CommandsFor(change)) {
       EXPECT_FALSE(command.kill_at_limit) << ToText(command);
       for (const auto& arg : command.args) {

@@ -15,6 +15,7 @@
 #include "base/host/files.h"
 #include "services/zfs/domain/zfs_spec.h"
 #include "services/zfs/domain/zfs_state.h"
+#include "services/zfs/host/zfs_tree.h"
 
 namespace phoenix::zfs {
 
@@ -46,6 +47,7 @@ struct CreateDataset {
 struct DestroyDataset {
   std::string name;
 };
+// Of a dataset, or user properties of a snapshot.
 struct SetProperties {
   std::string name;
   PropertyMap properties;
@@ -80,8 +82,48 @@ struct CreateSnapshot {
   std::string name;
   PropertyMap properties;
 };
+// Of datasets of one pool, in one transaction group: all of them or none.
+struct CreateSnapshots {
+  std::vector<std::string> names;
+  PropertyMap properties;
+};
+// Held snapshots cannot be destroyed. Fails where one of them has the tag already; which of the others are
+// held then is to be looked at.
+struct HoldSnapshots {
+  std::string tag;
+  std::vector<std::string> names;
+};
+struct ReleaseSnapshots {
+  std::string tag;
+  std::vector<std::string> names;
+};
+// Fails where it is held or cloned.
 struct DestroySnapshot {
   std::string name;
+};
+struct CloneSnapshot {
+  std::string snapshot, dataset;
+  PropertyMap properties;
+};
+// Puts the content of an unmounted dataset back to its newest snapshot, all within one transaction group:
+// only while that is `snapshot` ("before"), nobody has the dataset open, and no more than `max_written` bytes
+// were written since. FAILED_PRECONDITION with reason FOREIGN_CHANGE where more were, or
+// where another snapshot is newer: nothing was changed then. Properties stay as they are. Never takes a
+// snapshot, bookmark or clone away.
+//
+// With a `guard`, taken when our own last write was done, bytes are counted from there: what was written
+// before that to blocks that are written again later shows in no other count. The guard is the one snapshot
+// that may be newer, and goes in the same group.
+struct RollbackDataset {
+  std::string dataset, snapshot;
+  uint64_t max_written = 0;
+  std::string guard = {};
+};
+// Owner, group and mode of everything in a dataset (zfs_tree.h), which is unmounted before and after:
+// meanwhile it is mounted where nobody else can look. Fails where it is mounted.
+struct SetTreeOwner {
+  std::string name;
+  TreeWish wish;
 };
 struct RenameSnapshot {
   std::string from, to;
@@ -104,10 +146,12 @@ struct RemoveDirectory {
   std::string path;
 };
 
-using ZfsChange = std::variant<CreatePool, DestroyPool, ClearDisk, CreateDataset, DestroyDataset,
-                               SetProperties, InheritProperty, RenameDataset, MountDataset, UnmountDataset,
-                               SetMountRoot, SyncPool, CreateSnapshot, DestroySnapshot, RenameSnapshot,
-                               SetArcLive, PutFile, MakeDirectory, RemoveDirectory>;
+using ZfsChange =
+    std::variant<CreatePool, DestroyPool, ClearDisk, CreateDataset, DestroyDataset, SetProperties,
+                 InheritProperty, RenameDataset, MountDataset, UnmountDataset, SetMountRoot, SyncPool,
+                 CreateSnapshot, CreateSnapshots, HoldSnapshots, ReleaseSnapshots, DestroySnapshot,
+                 CloneSnapshot, RollbackDataset, SetTreeOwner, RenameSnapshot, SetArcLive, PutFile,
+                 MakeDirectory, RemoveDirectory>;
 
 // Thread-safe.
 class ZfsHost {

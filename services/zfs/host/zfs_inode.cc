@@ -16,6 +16,7 @@
 
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
+#include "services/zfs/host/zfs_descriptor.h"
 
 namespace phoenix::zfs {
 namespace {
@@ -23,23 +24,22 @@ namespace {
 constexpr long kZfsMagic = 0x2fc12fc1;
 constexpr size_t kBlock = size_t{1} << 20;
 
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-  bool ok() const { return fd_ >= 0; }
-  int Release() { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
-
 std::string NumberOf(dev_t device) { return fmt::format("{}:{}", major(device), minor(device)); }
+
+// The inode of an open mount root of ZFS with that device number; an error for anything else.
+absl::StatusOr<struct stat> Prove(const Descriptor& root, const std::string& path,
+                                  const std::string& device) {
+  struct statfs file_system{};
+  if (::fstatfs(root.get(), &file_system) != 0) return ErrnoStatus(errno, path);
+  struct stat now{}, above{};
+  if (::fstat(root.get(), &now) != 0) return ErrnoStatus(errno, path);
+  if (::fstatat(root.get(), "..", &above, AT_SYMLINK_NOFOLLOW) != 0) return ErrnoStatus(errno, path + "/..");
+  if (file_system.f_type != kZfsMagic || now.st_dev == above.st_dev || NumberOf(now.st_dev) != device) {
+    return FailedPrecondition(
+        "{} is not the mounted dataset but a directory of the file system below; it is left alone", path);
+  }
+  return now;
+}
 
 absl::StatusOr<std::optional<std::string>> FirstFileIn(int directory_fd, const std::string& path,
                                                        dev_t device) {
@@ -72,18 +72,16 @@ absl::StatusOr<std::optional<std::string>> FirstFileIn(int directory_fd, const s
 
 }  // namespace
 
+absl::Status ProveMountRoot(const std::string& path, const std::string& device) {
+  const Descriptor root(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC));
+  if (!root.ok()) return ErrnoStatus(errno, path);
+  return Prove(root, path, device).status();
+}
+
 absl::Status SetRootInode(const std::string& path, const std::string& device, const DirectoryState& wanted) {
   const Descriptor root(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC));
   if (!root.ok()) return ErrnoStatus(errno, path);
-  struct statfs file_system{};
-  if (::fstatfs(root.get(), &file_system) != 0) return ErrnoStatus(errno, path);
-  struct stat now{}, above{};
-  if (::fstat(root.get(), &now) != 0) return ErrnoStatus(errno, path);
-  if (::fstatat(root.get(), "..", &above, AT_SYMLINK_NOFOLLOW) != 0) return ErrnoStatus(errno, path + "/..");
-  if (file_system.f_type != kZfsMagic || now.st_dev == above.st_dev || NumberOf(now.st_dev) != device) {
-    return FailedPrecondition(
-        "{} is not the mounted dataset but a directory of the file system below; it is left alone", path);
-  }
+  PHX_ASSIGN_OR_RETURN(const struct stat now, Prove(root, path, device));
   if ((now.st_uid != wanted.uid || now.st_gid != wanted.gid) &&
       ::fchown(root.get(), wanted.uid, wanted.gid) != 0) {
     return ErrnoStatus(errno, "chown " + path);

@@ -12,6 +12,9 @@
 
 namespace phoenix::zfs {
 
+// OK where a ZFS with this device number is mounted at exactly this path.
+absl::Status ProveMountRoot(const std::string& path, const std::string& device);
+
 // Sets owner, group and mode of a mount root. `device` ("0:45") is the mounted dataset's, from the mount
 // table: refuses anything that is not a ZFS mount root with that number, so that the directory of an
 // unmounted dataset on the file system below is never touched.

@@ -224,9 +224,28 @@ absl::StatusOr<std::map<std::string, SnapshotState, std::less<>>> ParseSnapshots
       snapshot.clones = Split(clones, ',');
     const auto mark = properties.find(kRunMark);
     if (mark != properties.end() && mark->second.local()) snapshot.run = mark->second.value;
+    const auto stage = properties.find(kStageMark);
+    if (stage != properties.end() && stage->second.local()) snapshot.stage = stage->second.value;
+    const auto boot = properties.find(kBootMark);
+    if (boot != properties.end() && boot->second.local()) snapshot.boot_mark = boot->second.value;
+    const auto committed = properties.find(kCommittedMark);
+    if (committed != properties.end() && committed->second.local()) {
+      snapshot.committed_seconds = static_cast<int64_t>(Number(committed->second.value));
+    }
     snapshots[name] = std::move(snapshot);
   }
   return snapshots;
+}
+
+absl::StatusOr<std::map<std::string, std::vector<std::string>, std::less<>>> ParseHolds(
+    std::string_view text) {
+  std::map<std::string, std::vector<std::string>, std::less<>> tags;
+  for (const auto& line : Lines(text)) {
+    const std::vector<std::string> fields = Split(line, '\t');
+    if (fields.size() != 3) return Internal("zfs holds printed '{}', which is not name, tag, time", line);
+    tags[fields[0]].push_back(fields[1]);
+  }
+  return tags;
 }
 
 absl::StatusOr<std::map<std::string, PoolState, std::less<>>> ParsePools(std::string_view text) {

@@ -19,6 +19,9 @@ absl::StatusOr<std::map<std::string, PropertyStates, std::less<>>> ParseProperti
 // The same as datasets; mounts are not in it.
 absl::StatusOr<std::map<std::string, DatasetState, std::less<>>> ParseDatasets(std::string_view text);
 absl::StatusOr<std::map<std::string, SnapshotState, std::less<>>> ParseSnapshots(std::string_view text);
+// `zfs holds -H …`: the tags by snapshot.
+absl::StatusOr<std::map<std::string, std::vector<std::string>, std::less<>>> ParseHolds(
+    std::string_view text);
 // `zpool get -Hp -o name,property,value,source all`; layouts are not in it.
 absl::StatusOr<std::map<std::string, PoolState, std::less<>>> ParsePools(std::string_view text);
 

@@ -80,7 +80,21 @@ TEST(ParseSnapshots, ReadsHoldsClonesAndMarks) {
   EXPECT_EQ(before.holds, 2u);
   EXPECT_THAT(before.clones, ElementsAre("tank/clone1", "tank/clone2"));
   EXPECT_EQ(before.run, "ours");
+  EXPECT_EQ(before.committed_seconds, 1762000250);
   EXPECT_EQ(snapshots->at("tank/data@child").run, "") << "inherited from its dataset";
+  EXPECT_EQ(snapshots->at("tank/data@child").committed_seconds, 0) << "inherited from its dataset";
+}
+
+TEST(ParseHolds, ReadsTagsBySnapshot) {
+  const auto holds = ParseHolds(
+      "tank/data@before\tbackup\tSat Nov 28 17:09 2026\n"
+      "tank/data@before\tphoenix:r1\tSat Nov 28 17:10 2026\n"
+      "tank/a b@x\tphoenix:r1\tSat Nov 28 17:10 2026\n");
+  ASSERT_TRUE(holds.ok()) << holds.status();
+  EXPECT_THAT(holds->at("tank/data@before"), ElementsAre("backup", "phoenix:r1"));
+  EXPECT_THAT(holds->at("tank/a b@x"), ElementsAre("phoenix:r1"));
+  EXPECT_TRUE(ParseHolds("")->empty());
+  EXPECT_FALSE(ParseHolds("tank/data@before backup\n").ok());
 }
 
 TEST(ParsePools, ReadsProperties) {

@@ -15,7 +15,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int64_t kFirstSnapshotTime = 1'700'000'000;
 constexpr uint64_t kMemoryBytes = uint64_t{64} << 30;
 
 Finding FindingOf(const json& value) {
@@ -32,6 +31,10 @@ class Observer {
     if (request_.pools || !request_.disks.empty()) PHX_RETURN_IF_ERROR(Pools(state));
     PHX_RETURN_IF_ERROR(Datasets(state));
     if (request_.snapshots) PHX_RETURN_IF_ERROR(Snapshots(state));
+    for (const auto& name : request_.written_since) {
+      PHX_ASSIGN_OR_RETURN(const auto written, zfs_.WrittenSince(name));
+      if (written) state.written_since[name] = *written;
+    }
     if (!request_.disks.empty()) PHX_RETURN_IF_ERROR(Disks(state));
     for (const auto& path : request_.paths) PHX_RETURN_IF_ERROR(Path(path, state));
     for (const auto& mount : request_.first_files) {
@@ -83,7 +86,7 @@ class Observer {
         }
         pool.layout.push_back(std::move(seen));
       }
-      pool.free_bytes = pool.size_bytes;
+      pool.free_bytes = pool.size_bytes - value.value("allocated", uint64_t{0});
       for (const auto& [property, set] : value["properties"].items()) {
         pool.properties[property] = {set.get<std::string>(), "local", "-"};
       }
@@ -124,11 +127,17 @@ class Observer {
                                      [&](const std::string& wanted) { return IsBelow(dataset, wanted); });
       if (!asked) continue;
       SnapshotState snapshot{.name = name, .guid = value["guid"].get<uint64_t>()};
-      // A second of its own for each, in their order.
-      snapshot.creation_seconds = kFirstSnapshotTime + value["guid"].get<int64_t>();
-      snapshot.holds = value["holds"].get<uint64_t>();
+      snapshot.creation_seconds = value["created"].get<int64_t>();
+      snapshot.used_bytes = value.value("used", uint64_t{0});
+      const auto tags = value["tags"].get<std::vector<std::string>>();
+      snapshot.holds = tags.size();
+      if (request_.holds) snapshot.tags = tags;
       snapshot.clones = value["clones"].get<std::vector<std::string>>();
       snapshot.run = value["local"].value(std::string(kRunMark), "");
+      snapshot.stage = value["local"].value(std::string(kStageMark), "");
+      snapshot.boot_mark = value["local"].value(std::string(kBootMark), "");
+      snapshot.committed_seconds =
+          std::strtoll(value["local"].value(std::string(kCommittedMark), "").c_str(), nullptr, 10);
       state.snapshots[name] = std::move(snapshot);
     }
     return absl::OkStatus();
@@ -232,7 +241,8 @@ absl::Status ZfsSim::Change(const ZfsChange& change, const ChildObserver& on_chi
     PHX_RETURN_IF_ERROR(on_child(ChildIdentity{0, 0, "simulated"}));
   if (fault == "fail") return Internal("planned fault: {} {} failed", operation, ObjectOf(change));
   if (fault != "nothing") {
-    PHX_RETURN_IF_ERROR(machine_->Change([&](kit::World& world) { return SimZfs(world).Apply(change); }));
+    PHX_RETURN_IF_ERROR(machine_->Change(
+        [&](kit::World& world) { return SimZfs(world, clock_.WallSeconds()).Apply(change); }));
   }
   if (fault == "lie")
     return Internal("planned fault: {} {} says that it failed", operation, ObjectOf(change));

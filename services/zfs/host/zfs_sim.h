@@ -7,12 +7,14 @@
 //
 // Faults (Machine::PlanFault): "zfs.<operation>" or "zfs.<operation>:<object>", operations as in
 // zfs_command.h: pool_create, pool_destroy, disk_clear, create, destroy, set, inherit, rename, mount,
-// unmount, root, sync, snapshot, snapshot_destroy, snapshot_rename, arc, file, mkdir, rmdir.
+// unmount, root, sync, snapshot, checkpoint (several snapshots at once), hold, release, snapshot_destroy,
+// snapshot_rename, clone, rollback, tree, arc, file, mkdir, rmdir.
 #pragma once
 
 #include <memory>
 #include <string>
 
+#include "base/time/clock.h"
 #include "services/kit/sim/machine.h"
 #include "services/zfs/host/zfs_host.h"
 
@@ -20,13 +22,16 @@ namespace phoenix::zfs {
 
 class ZfsSim final : public ZfsHost {
  public:
-  explicit ZfsSim(std::shared_ptr<kit::Machine> machine) : machine_(std::move(machine)) {}
+  // `clock` tells when snapshots were made.
+  ZfsSim(std::shared_ptr<kit::Machine> machine, const Clock& clock)
+      : machine_(std::move(machine)), clock_(clock) {}
   std::map<std::string, std::string> Versions() override;
   absl::StatusOr<ZfsState> Observe(const ObserveRequest& request) override;
   absl::Status Change(const ZfsChange& change, const ChildObserver& on_child) override;
 
  private:
   std::shared_ptr<kit::Machine> machine_;
+  const Clock& clock_;
 };
 
 // The disks of a fresh simulated node, all blank: serials S1A and S1B of 2 TB, S2A of 4 TB. A machine that

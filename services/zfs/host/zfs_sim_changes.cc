@@ -5,6 +5,7 @@
 #include "base/status/status_macros.h"
 #include "services/zfs/domain/zfs_names.h"
 #include "services/zfs/domain/zfs_property.h"
+#include "services/zfs/host/zfs_command.h"
 #include "services/zfs/host/zfs_sim_world.h"
 
 namespace phoenix::zfs {
@@ -163,10 +164,20 @@ absl::Status SimZfs::Do(const DestroyDataset& change) {
   if (dataset["mounted"] != "") PHX_RETURN_IF_ERROR(Unmount(change.name));
   PHX_ASSIGN_OR_RETURN(const std::string path, Value(change.name, "mountpoint"));
   if (path.starts_with('/')) PHX_RETURN_IF_ERROR(RemoveMountDirectory(change.name, path));
+  PHX_RETURN_IF_ERROR(RenameClone(change.name, ""));
   return Delete(change.name);
 }
 
 absl::Status SimZfs::Do(const SetProperties& change) {
+  if (change.name.find('@') != std::string::npos) {
+    PHX_ASSIGN_OR_RETURN(json snapshot, Snapshot(change.name));
+    for (const auto& [property, value] : change.properties) {
+      if (!IsUserProperty(property))
+        return InvalidArgument("cannot set property for '{}': not applicable to snapshots", change.name);
+      snapshot["local"][property] = value;
+    }
+    return world_.Put(kSnapshot, change.name, snapshot);
+  }
   const auto set = [&]() -> absl::Status {
     PHX_ASSIGN_OR_RETURN(json dataset, Dataset(change.name));
     for (const auto& [property, value] : change.properties) {
@@ -221,6 +232,7 @@ absl::Status SimZfs::Do(const RenameDataset& change) {
     PHX_ASSIGN_OR_RETURN(const json moved, Dataset(name));
     PHX_RETURN_IF_ERROR(Delete(name));
     PHX_RETURN_IF_ERROR(Put(change.to + name.substr(change.from.size()), moved));
+    PHX_RETURN_IF_ERROR(RenameClone(name, change.to + name.substr(change.from.size())));
   }
   PHX_ASSIGN_OR_RETURN(const auto snapshots, world_.List(kSnapshot));
   for (const auto& [name, value] : snapshots) {
@@ -256,22 +268,136 @@ absl::Status SimZfs::Do(const SyncPool& change) {
   return pool ? absl::OkStatus() : NotFound("cannot open '{}': no such pool", change.name);
 }
 
-absl::Status SimZfs::Do(const CreateSnapshot& change) {
-  PHX_RETURN_IF_ERROR(Dataset(DatasetOf(change.name)).status());
-  PHX_ASSIGN_OR_RETURN(const auto existing, world_.Get(kSnapshot, change.name));
-  if (existing) return AlreadyExists("cannot create snapshot '{}': dataset already exists", change.name);
+absl::StatusOr<json> SimZfs::Snapshot(const std::string& name) {
+  PHX_ASSIGN_OR_RETURN(auto snapshot, world_.Get(kSnapshot, name));
+  if (!snapshot) return NotFound("cannot open '{}': dataset does not exist", name);
+  return *std::move(snapshot);
+}
+
+absl::Status SimZfs::TakeSnapshot(const std::string& name, const PropertyMap& properties) {
+  PHX_ASSIGN_OR_RETURN(const json dataset, Dataset(DatasetOf(name)));
+  PHX_ASSIGN_OR_RETURN(const json kept, ContentOf(dataset));
+  PHX_ASSIGN_OR_RETURN(const auto existing, world_.Get(kSnapshot, name));
+  if (existing) return AlreadyExists("cannot create snapshot '{}': dataset already exists", name);
   PHX_ASSIGN_OR_RETURN(const int64_t guid, world_.NextNumber());
-  return world_.Put(kSnapshot, change.name,
-                    {{"guid", guid}, {"local", change.properties}, {"holds", 0}, {"clones", json::array()}});
+  return world_.Put(kSnapshot, name,
+                    {{"guid", guid},
+                     {"created", now_seconds_},
+                     {"kept", kept},
+                     {"local", properties},
+                     {"tags", json::array()},
+                     {"clones", json::array()}});
+}
+
+absl::Status SimZfs::Do(const CreateSnapshot& change) { return TakeSnapshot(change.name, change.properties); }
+
+absl::Status SimZfs::Do(const CreateSnapshots& change) {
+  for (const auto& name : change.names) {
+    if (PoolOf(name) != PoolOf(change.names[0]))
+      return InvalidArgument("cannot create snapshots : snapshots must all be in the same pool");
+    PHX_RETURN_IF_ERROR(TakeSnapshot(name, change.properties));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SimZfs::Do(const HoldSnapshots& change) {
+  for (const auto& name : change.names) {
+    PHX_ASSIGN_OR_RETURN(json snapshot, Snapshot(name));
+    json& tags = snapshot["tags"];
+    if (std::find(tags.begin(), tags.end(), change.tag) != tags.end())
+      return AlreadyExists("cannot hold snapshot '{}': tag already exists on this dataset", name);
+    tags.push_back(change.tag);
+    PHX_RETURN_IF_ERROR(world_.Put(kSnapshot, name, snapshot));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SimZfs::Do(const ReleaseSnapshots& change) {
+  for (const auto& name : change.names) {
+    PHX_ASSIGN_OR_RETURN(json snapshot, Snapshot(name));
+    json& tags = snapshot["tags"];
+    const auto tag = std::find(tags.begin(), tags.end(), change.tag);
+    if (tag == tags.end())
+      return NotFound("cannot release hold from snapshot '{}': no such tag on this dataset", name);
+    tags.erase(tag);
+    PHX_RETURN_IF_ERROR(world_.Put(kSnapshot, name, snapshot));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status SimZfs::Do(const DestroySnapshot& change) {
   PHX_ASSIGN_OR_RETURN(const auto snapshot, world_.Get(kSnapshot, change.name));
   if (!snapshot) return NotFound("could not find any snapshots to destroy; check snapshot names.");
-  if ((*snapshot)["holds"] != 0 || !(*snapshot)["clones"].empty()) {
+  if (!(*snapshot)["tags"].empty() || !(*snapshot)["clones"].empty()) {
     return FailedPrecondition("cannot destroy snapshot {}: dataset is busy", change.name);
   }
   return world_.Delete(kSnapshot, change.name);
+}
+
+absl::Status SimZfs::Do(const CloneSnapshot& change) {
+  PHX_ASSIGN_OR_RETURN(json snapshot, Snapshot(change.snapshot));
+  PHX_ASSIGN_OR_RETURN(const bool taken, Exists(change.dataset));
+  if (taken) return AlreadyExists("cannot create '{}': dataset already exists", change.dataset);
+  PHX_ASSIGN_OR_RETURN(const bool parent, Exists(ParentOf(change.dataset)));
+  if (!parent) return NotFound("cannot create '{}': parent does not exist", change.dataset);
+  PHX_ASSIGN_OR_RETURN(const json origin, Dataset(DatasetOf(change.snapshot)));
+  json clone = NewDataset(origin["type"], 0);
+  clone["root"] = snapshot["kept"]["root"];
+  clone["content"] = snapshot["kept"]["content"];
+  clone["origin"] = change.snapshot;
+  for (const auto& [property, value] : change.properties) {
+    PHX_RETURN_IF_ERROR(CheckValue(clone, property, value));
+    clone["local"][property] = CanonicalValue(property, value).value_or(value);
+  }
+  PHX_ASSIGN_OR_RETURN(clone["guid"], world_.NextNumber());
+  snapshot["clones"].push_back(change.dataset);
+  PHX_RETURN_IF_ERROR(world_.Put(kSnapshot, change.snapshot, snapshot));
+  PHX_RETURN_IF_ERROR(Put(change.dataset, clone));
+  return MountIfWanted(change.dataset);
+}
+
+absl::Status SimZfs::Do(const RollbackDataset& change) {
+  const std::string name = change.dataset + "@" + change.snapshot;
+  const std::string last = change.guard.empty() ? name : change.dataset + "@" + change.guard;
+  PHX_ASSIGN_OR_RETURN(const json snapshot, Snapshot(name));
+  PHX_ASSIGN_OR_RETURN(const json guard, Snapshot(last));
+  PHX_ASSIGN_OR_RETURN(json dataset, Dataset(change.dataset));
+  const auto foreign = [&](const std::string& text) {
+    return WithReason(FailedPrecondition("{}", text), {"FOREIGN_CHANGE", {{"object", change.dataset}}});
+  };
+  PHX_ASSIGN_OR_RETURN(const auto all, world_.List(kSnapshot));
+  for (const auto& [other, value] : all) {
+    if (DatasetOf(other) == change.dataset && other != last && value["guid"] > snapshot["guid"])
+      return foreign(fmt::format("{}: {} is newer than {}", kForeignSnapshot, other, name));
+  }
+  PHX_ASSIGN_OR_RETURN(const auto written, WrittenSince(last));
+  if (written.value_or(0) > change.max_written) {
+    return foreign(fmt::format("{}: {} bytes since {}, no more than {} were ours", kForeignWrites, *written,
+                               last, change.max_written));
+  }
+  const bool held = last != name && (!guard["tags"].empty() || !guard["clones"].empty());
+  if (dataset["mounted"] != "" || dataset.value("busy", false) || held)
+    return FailedPrecondition("phoenix: rollback of {} is refused with error 16", change.dataset);
+  if (last != name) PHX_RETURN_IF_ERROR(world_.Delete(kSnapshot, last));
+  for (const char* part : {"root", "content", "written_more"}) dataset[part] = snapshot["kept"][part];
+  if (dataset["written_more"] == 0) dataset.erase("written_more");
+  return Put(change.dataset, dataset);
+}
+
+absl::Status SimZfs::Do(const SetTreeOwner& change) {
+  PHX_ASSIGN_OR_RETURN(json dataset, Dataset(change.name));
+  if (dataset["mounted"] != "")
+    return FailedPrecondition("{} is mounted at {}", change.name, dataset["mounted"].get<std::string>());
+  if (dataset["type"] != "filesystem") return InvalidArgument("{} is no file system", change.name);
+  const auto set = [&](json& inode, bool directory) {
+    if (change.wish.uid) inode["uid"] = *change.wish.uid;
+    if (change.wish.gid) inode["gid"] = *change.wish.gid;
+    if (change.wish.mode)
+      inode["mode"] = ModeInTree(*change.wish.mode, directory, inode["mode"].get<uint32_t>());
+  };
+  set(dataset["root"], true);
+  for (auto& [path, file] : dataset["content"].items()) set(file, file["directory"].get<bool>());
+  return Put(change.name, dataset);
 }
 
 absl::Status SimZfs::Do(const RenameSnapshot& change) {

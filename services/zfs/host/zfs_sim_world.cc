@@ -15,6 +15,7 @@ using nlohmann::json;
 
 constexpr char kDataset[] = "zfs.dataset";
 constexpr char kSnapshot[] = "zfs.snapshot";
+constexpr uint64_t kBlock = 4096;
 
 json InodeJson(uint32_t uid, uint32_t gid, uint32_t mode) {
   return {{"uid", uid}, {"gid", gid}, {"mode", mode}};
@@ -126,6 +127,7 @@ absl::StatusOr<PropertyStates> SimZfs::PropertiesOf(const std::string& name) {
   written += content.size() * 4096 + dataset.value("written_more", uint64_t{0});
   states["written"] = {std::to_string(written), "-", "-"};
   states["used"] = states["referenced"] = {std::to_string(written), "-", "-"};
+  states["origin"] = {dataset.value("origin", "-"), "-", "-"};
   states["type"] = {dataset["type"].get<std::string>(), "-", "-"};
   states["guid"] = {std::to_string(dataset["guid"].get<int64_t>()), "-", "-"};
   states["mounted"] = {dataset["mounted"] == "" ? "no" : "yes", "-", "-"};
@@ -140,6 +142,77 @@ absl::Status SimZfs::CheckValue(const json& dataset, const std::string& property
     return InvalidArgument("'{}' does not apply to datasets of this type", property);
   }
   return CanonicalValue(property, value).status();
+}
+
+absl::StatusOr<json> SimZfs::ContentOf(const json& dataset) {
+  json kept = {{"root", dataset["root"]}, {"content", dataset["content"]}};
+  kept["written_more"] = dataset.value("written_more", uint64_t{0});
+  const std::string path = dataset["mounted"];
+  if (path.empty()) return kept;
+  PHX_ASSIGN_OR_RETURN(const auto root, world_.ReadFile(path));
+  if (root) kept["root"] = InodeJson(root->state.uid, root->state.gid, root->state.mode);
+  // What is mounted below hides a directory of this dataset's.
+  std::map<std::string, json> mounts;
+  PHX_ASSIGN_OR_RETURN(const auto all, world_.List(kDataset));
+  for (const auto& [name, value] : all) {
+    const std::string at = value["mounted"];
+    if (at != path && IsBelow(at, path)) mounts[at] = value.value("covered", json::object());
+  }
+  PHX_ASSIGN_OR_RETURN(const auto below, world_.FilesBelow(path));
+  for (const auto& each : below) {
+    const auto mount =
+        std::find_if(mounts.begin(), mounts.end(), [&](const auto& one) { return IsBelow(each, one.first); });
+    if (mount != mounts.end() && mount->first != each) continue;
+    json saved;
+    if (mount != mounts.end()) {
+      saved = mount->second.value(each, InodeJson(0, 0, 0755));
+      saved["directory"] = true;
+      saved["content"] = "";
+    } else {
+      PHX_ASSIGN_OR_RETURN(const auto file, world_.ReadFile(each));
+      saved = InodeJson(file->state.uid, file->state.gid, file->state.mode);
+      saved["directory"] = file->directory;
+      saved["content"] = file->state.content;
+    }
+    kept["content"][each.substr(path.size() + 1)] = saved;
+  }
+  return kept;
+}
+
+absl::StatusOr<std::optional<uint64_t>> SimZfs::WrittenSince(const std::string& snapshot) {
+  PHX_ASSIGN_OR_RETURN(const auto then, world_.Get(kSnapshot, snapshot));
+  if (!then) return std::optional<uint64_t>();
+  PHX_ASSIGN_OR_RETURN(const json dataset, Dataset(DatasetOf(snapshot)));
+  PHX_ASSIGN_OR_RETURN(const json now, ContentOf(dataset));
+  const json& before = (*then)["kept"];
+  uint64_t written = before["root"] == now["root"] ? 0 : kBlock;
+  std::set<std::string> names;
+  for (const auto* one : {&before, &now}) {
+    for (const auto& [name, file] : (*one)["content"].items()) names.insert(name);
+  }
+  for (const auto& name : names) {
+    if (before["content"].value(name, json()) != now["content"].value(name, json())) written += kBlock;
+  }
+  return std::optional(written + now["written_more"].get<uint64_t>() -
+                       before["written_more"].get<uint64_t>());
+}
+
+absl::Status SimZfs::RenameClone(const std::string& from, const std::string& to) {
+  PHX_ASSIGN_OR_RETURN(const auto snapshots, world_.List(kSnapshot));
+  for (auto [name, value] : snapshots) {
+    json clones = json::array();
+    for (const auto& clone : value["clones"]) {
+      if (clone != from) {
+        clones.push_back(clone);
+      } else if (!to.empty()) {
+        clones.push_back(to);
+      }
+    }
+    if (clones == value["clones"]) continue;
+    value["clones"] = clones;
+    PHX_RETURN_IF_ERROR(world_.Put(kSnapshot, name, value));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status SimZfs::Mount(const std::string& name, const std::string& path) {

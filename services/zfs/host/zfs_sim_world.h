@@ -23,7 +23,8 @@ inline constexpr uint64_t kArcDefault = uint64_t{63} << 30;
 // One transaction's view; the changes answer as the tools do.
 class SimZfs {
  public:
-  explicit SimZfs(kit::World& world) : world_(world) {}
+  // `now_seconds`: when what is made is made.
+  explicit SimZfs(kit::World& world, int64_t now_seconds = 0) : world_(world), now_seconds_(now_seconds) {}
 
   absl::Status Apply(const ZfsChange& change);
 
@@ -34,6 +35,8 @@ class SimZfs {
   absl::StatusOr<std::vector<std::string>> Below(std::string_view name);
   absl::StatusOr<bool> Exists(std::string_view name);
   absl::Status UnmountAll(const std::string& name);
+  // The bytes written since; nullopt where there is no such snapshot.
+  absl::StatusOr<std::optional<uint64_t>> WrittenSince(const std::string& snapshot);
 
  private:
   absl::Status Do(const CreatePool& change);
@@ -49,7 +52,13 @@ class SimZfs {
   absl::Status Do(const SetMountRoot& change);
   absl::Status Do(const SyncPool& change);
   absl::Status Do(const CreateSnapshot& change);
+  absl::Status Do(const CreateSnapshots& change);
+  absl::Status Do(const HoldSnapshots& change);
+  absl::Status Do(const ReleaseSnapshots& change);
   absl::Status Do(const DestroySnapshot& change);
+  absl::Status Do(const CloneSnapshot& change);
+  absl::Status Do(const RollbackDataset& change);
+  absl::Status Do(const SetTreeOwner& change);
   absl::Status Do(const RenameSnapshot& change);
   absl::Status Do(const SetArcLive& change);
   absl::Status Do(const PutFile& change);
@@ -66,6 +75,12 @@ class SimZfs {
   absl::StatusOr<const nlohmann::json*> Cached(const std::string& name);
   absl::Status Put(const std::string& name, const nlohmann::json& dataset);
   absl::Status Delete(const std::string& name);
+  absl::StatusOr<nlohmann::json> Snapshot(const std::string& name);
+  absl::Status TakeSnapshot(const std::string& name, const PropertyMap& properties);
+  // What a snapshot keeps: {"root", "content", "written_more"}.
+  absl::StatusOr<nlohmann::json> ContentOf(const nlohmann::json& dataset);
+  // Snapshots name their clones; `to` is "" for one that goes.
+  absl::Status RenameClone(const std::string& from, const std::string& to);
   absl::StatusOr<bool> HasSnapshots(std::string_view name);
   // Mounts where the properties say so; OK where they do not.
   absl::Status MountIfWanted(const std::string& name);
@@ -79,6 +94,7 @@ class SimZfs {
                           const std::string& value);
 
   kit::World& world_;
+  const int64_t now_seconds_;
   std::map<std::string, nlohmann::json> cache_;
 };
 

@@ -132,7 +132,10 @@ absl::StatusOr<kit::LedgerChange> LedgerOf(const Work& work, const CreateDataset
                        {"group", step.root.group},
                        {"mode", step.root.mode}})
                      .dump();
-  return kit::LedgerChange{{entry}, {}};
+  kit::LedgerChange change{{entry}, {}};
+  // Nothing was in it that could have been given to anybody before.
+  if (step.tree) change.put.push_back(TreeEntry(step.name, dataset->guid, step.root));
+  return change;
 }
 
 std::vector<ZfsChange> UndoChanges(const Work&, const CreateDatasetStep& step) {
@@ -226,11 +229,11 @@ absl::Status Undo(const Work& work, const DeleteDatasetStep& step) {
   if (dataset && dataset->mounted_at.empty() && !work.captured.value("mounted", "").empty()) {
     PHX_RETURN_IF_ERROR(work.Change(MountDataset{step.name}));
   }
-  return DropEmptyContainers(work, container);
+  return DropEmptyContainers(work.host, container, work.on_child);
 }
 
 absl::StatusOr<kit::LedgerChange> LedgerOf(const Work&, const DeleteDatasetStep& step) {
-  return kit::LedgerChange{{}, {"dataset:" + step.name}};
+  return kit::LedgerChange{{}, {"dataset:" + step.name, "tree:" + step.name}};
 }
 
 std::vector<ZfsChange> UndoChanges(const Work& work, const DeleteDatasetStep& step) {

@@ -10,6 +10,7 @@
 #include "services/zfs/domain/zfs_names.h"
 #include "services/zfs/domain/zfs_property.h"
 #include "services/zfs/host/zfs_command.h"
+#include "services/zfs/worker/zfs_checkpoint_work.h"
 #include "services/zfs/worker/zfs_step_json.h"
 #include "services/zfs/worker/zfs_work.h"
 
@@ -59,6 +60,10 @@ std::vector<std::string> CommandTexts(const ZfsStep& step) {
   if (const auto* pool = std::get_if<CreatePoolStep>(&step)) add(RootCommands(pool->root, pool->mountpoint));
   if (const auto* dataset = std::get_if<CreateDatasetStep>(&step))
     add(RootCommands(dataset->root, dataset->mountpoint));
+  if (const auto* tree = std::get_if<SetTreeOwnerStep>(&step)) {
+    for (auto& text : RootCommands(tree->root, tree->mountpoint)) add({text.insert(text.find(' '), " -R")});
+    add(ToText(MountDataset{tree->name}));
+  }
   if (const auto* root = std::get_if<SetMountRootStep>(&step))
     add(RootCommands(root->root, root->mountpoint));
   return texts;
@@ -83,6 +88,11 @@ Ownership OwnershipOf(const kit::Ledger& ledger, const std::string& record_direc
   Ownership owned{.blank = ledger.empty(), .record_directory = record_directory};
   for (const auto& [key, entry] : ledger) {
     if (entry.created) owned.created.emplace(key, entry.identity);
+    if (kit::KindOf(key) != "tree") continue;
+    const json fields = json::parse(entry.fields, nullptr, /*allow_exceptions=*/false);
+    if (!fields.is_object() || !fields.contains("given") || !fields["given"].is_string()) continue;
+    owned.trees[std::string(kit::NameOf(key))] =
+        fmt::format("{} {}", entry.identity, fields["given"].get<std::string>());
   }
   return owned;
 }
@@ -131,7 +141,7 @@ absl::StatusOr<kit::Plan> ZfsDomain::MakePlan(const kit::PlanInput& input) {
 }
 
 absl::StatusOr<std::string> ZfsDomain::Capture(const kit::Step& step, const std::string& run_id) {
-  PHX_ASSIGN_OR_RETURN(const Opened opened, Open(host_, containers_, step, run_id, "", nullptr));
+  PHX_ASSIGN_OR_RETURN(const Opened opened, Open(host_, asides_, step, run_id, "", nullptr));
   PHX_ASSIGN_OR_RETURN(
       const json captured,
       std::visit([&](const auto& typed) { return phoenix::zfs::Capture(opened.work, typed); }, opened.step));
@@ -140,7 +150,7 @@ absl::StatusOr<std::string> ZfsDomain::Capture(const kit::Step& step, const std:
 
 absl::Status ZfsDomain::Do(const kit::Step& step, const kit::StepContext& context) {
   PHX_ASSIGN_OR_RETURN(const Opened opened,
-                       Open(host_, containers_, step, context.run_id, context.captured, context.on_child));
+                       Open(host_, asides_, step, context.run_id, context.captured, context.on_child));
   return Guarded(step, [&]() -> absl::Status {
     return std::visit([&](const auto& typed) { return phoenix::zfs::Do(opened.work, typed); }, opened.step);
   });
@@ -149,7 +159,7 @@ absl::Status ZfsDomain::Do(const kit::Step& step, const kit::StepContext& contex
 absl::StatusOr<kit::ProbeResult> ZfsDomain::ProbeStep(const kit::Step& step,
                                                       const kit::StepContext& context) {
   PHX_ASSIGN_OR_RETURN(const Opened opened,
-                       Open(host_, containers_, step, context.run_id, context.captured, context.on_child));
+                       Open(host_, asides_, step, context.run_id, context.captured, context.on_child));
   return Guarded(step, [&]() -> absl::StatusOr<kit::ProbeResult> {
     return std::visit([&](const auto& typed) { return phoenix::zfs::Probe(opened.work, typed); },
                       opened.step);
@@ -158,7 +168,7 @@ absl::StatusOr<kit::ProbeResult> ZfsDomain::ProbeStep(const kit::Step& step,
 
 absl::Status ZfsDomain::Undo(const kit::Step& step, const kit::StepContext& context) {
   PHX_ASSIGN_OR_RETURN(const Opened opened,
-                       Open(host_, containers_, step, context.run_id, context.captured, context.on_child));
+                       Open(host_, asides_, step, context.run_id, context.captured, context.on_child));
   return Guarded(step, [&]() -> absl::Status {
     return std::visit([&](const auto& typed) { return phoenix::zfs::Undo(opened.work, typed); }, opened.step);
   });
@@ -167,7 +177,7 @@ absl::Status ZfsDomain::Undo(const kit::Step& step, const kit::StepContext& cont
 std::vector<std::string> ZfsDomain::RemainingCommands(const kit::Step& step,
                                                       const kit::StepContext& context) {
   std::vector<std::string> texts;
-  const auto opened = Open(host_, containers_, step, context.run_id, context.captured, nullptr);
+  const auto opened = Open(host_, asides_, step, context.run_id, context.captured, nullptr);
   if (!opened.ok()) return {"# " + Message(opened.status())};
   const absl::Status status = Guarded(step, [&]() -> absl::Status {
     const auto changes =
@@ -184,7 +194,7 @@ std::vector<std::string> ZfsDomain::RemainingCommands(const kit::Step& step,
 absl::StatusOr<kit::LedgerChange> ZfsDomain::LedgerOf(const kit::Step& step,
                                                       const kit::StepContext& context) {
   PHX_ASSIGN_OR_RETURN(const Opened opened,
-                       Open(host_, containers_, step, context.run_id, context.captured, nullptr));
+                       Open(host_, asides_, step, context.run_id, context.captured, nullptr));
   return Guarded(step, [&]() -> absl::StatusOr<kit::LedgerChange> {
     return std::visit([&](const auto& typed) { return phoenix::zfs::LedgerOf(opened.work, typed); },
                       opened.step);
@@ -231,15 +241,24 @@ absl::StatusOr<kit::VerifyReport> ZfsDomain::Verify(const kit::VerifyInput& inpu
   return report;
 }
 
-absl::Status ZfsDomain::Close(const std::string& run_id, bool committed) {
-  if (!committed) return absl::OkStatus();
-  ObserveRequest request;
-  request.snapshots = true;
-  PHX_ASSIGN_OR_RETURN(const ZfsState seen, host_.Observe(request));
-  for (const auto& [name, snapshot] : seen.snapshots) {
-    if (!IsTrashedSnapshot(name, run_id)) continue;
-    PHX_RETURN_IF_ERROR(host_.Change(DestroySnapshot{name}, nullptr));
+absl::Status ZfsDomain::Checkpoint(const std::string& run_id, const std::vector<kit::Step>& steps) {
+  std::vector<ZfsStep> typed;
+  for (const kit::Step& step : steps) {
+    PHX_ASSIGN_OR_RETURN(ZfsStep one, StepFromJson(step.payload));
+    typed.push_back(std::move(one));
   }
+  // The reaper must not meet a snapshot that is not held yet.
+  const absl::MutexLock lock(&asides_);
+  return TakeCheckpoint(host_, run_id, typed);
+}
+
+absl::Status ZfsDomain::Close(const std::string& run_id, bool committed) {
+  {
+    const absl::MutexLock lock(&asides_);
+    PHX_RETURN_IF_ERROR(committed ? ReleaseCheckpoint(host_, run_id, clock_.WallSeconds())
+                                  : DropCheckpoint(host_, run_id));
+  }
+  reaper_.Wake();
   return absl::OkStatus();
 }
 

@@ -3,14 +3,17 @@
 
 #include <absl/synchronization/mutex.h>
 
+#include <chrono>
 #include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/time/clock.h"
 #include "services/kit/participant/domain.h"
 #include "services/zfs/domain/zfs_planner.h"
 #include "services/zfs/host/zfs_host.h"
+#include "services/zfs/worker/zfs_reaper.h"
 
 namespace phoenix::zfs {
 
@@ -23,12 +26,23 @@ class ZfsDomain final : public kit::Domain {
  public:
   // `record_directory`: where journal and ledger lie, "" where that is on another machine (a simulated one's
   // daemon).
-  ZfsDomain(ZfsHost& host, SpecParser parser, std::string record_directory = {})
-      : host_(host), parser_(std::move(parser)), record_directory_(std::move(record_directory)) {}
+  ZfsDomain(ZfsHost& host, const Clock& clock, SpecParser parser, std::string record_directory = {},
+            Retention retention = {})
+      : host_(host),
+        clock_(clock),
+        parser_(std::move(parser)),
+        record_directory_(std::move(record_directory)),
+        reaper_(host, clock, retention, asides_) {}
+
+  // What old runs left goes by retention: at once, after every run that is closed, and every `tick`.
+  void StartReaping(std::chrono::seconds tick) { reaper_.Start(tick); }
+  Reaper& reaper() { return reaper_; }
 
   kit::DomainDescription Describe() override;
   absl::StatusOr<std::vector<kit::ObservedField>> Observe(const std::vector<std::string>& keys) override;
   absl::StatusOr<kit::Plan> MakePlan(const kit::PlanInput& input) override;
+  // Snapshots what the steps change, one for each pool.
+  absl::Status Checkpoint(const std::string& run_id, const std::vector<kit::Step>& steps) override;
   absl::StatusOr<std::string> Capture(const kit::Step& step, const std::string& run_id) override;
   absl::Status Do(const kit::Step& step, const kit::StepContext& context) override;
   absl::StatusOr<kit::ProbeResult> ProbeStep(const kit::Step& step, const kit::StepContext& context) override;
@@ -38,14 +52,17 @@ class ZfsDomain final : public kit::Domain {
   // What a dataset or pool of the run holds by now was made by others.
   absl::StatusOr<kit::Retrospect> LookBack(const kit::Step& step, const kit::StepContext& context) override;
   absl::StatusOr<kit::VerifyReport> Verify(const kit::VerifyInput& input) override;
-  // Destroys the snapshots that a committed run deleted.
+  // Lets the run's snapshots go where it is committed, and destroys those that it deleted; takes them away
+  // where it is undone.
   absl::Status Close(const std::string& run_id, bool committed) override;
 
  private:
   ZfsHost& host_;
+  const Clock& clock_;
   const SpecParser parser_;
   const std::string record_directory_;
-  absl::Mutex containers_;
+  absl::Mutex asides_;
+  Reaper reaper_;
 };
 
 }  // namespace phoenix::zfs

@@ -393,7 +393,8 @@ TEST(ZfsDomain, DeletesASnapshotOnlyAtCommit) {
   TestMachine::Must(driver.Apply());
   TestMachine::Must(driver.Commit());
   TestMachine::Must(driver.Commit());
-  EXPECT_EQ(machine.Dump().find("tank/data@"), std::string::npos);
+  EXPECT_EQ(machine.Dump().find("tank/data@before"), std::string::npos);
+  EXPECT_EQ(machine.Dump().find("tank/data@phoenix-trash"), std::string::npos);
 }
 
 // Trap 1 and 2, on the machine: the error names every finding and nothing is touched.

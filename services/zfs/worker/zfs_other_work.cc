@@ -195,16 +195,6 @@ std::vector<ZfsChange> UndoChanges(const Work&, const CreateSnapshotStep& step) 
   return {DestroySnapshot{step.name}};
 }
 
-std::string TrashedSnapshot(std::string_view snapshot, std::string_view run_id) {
-  return fmt::format("{}@phoenix-trash:{}:{}", DatasetOf(snapshot), run_id,
-                     snapshot.substr(snapshot.find('@') + 1));
-}
-
-bool IsTrashedSnapshot(std::string_view snapshot, std::string_view run_id) {
-  return snapshot.substr(std::min(snapshot.find('@'), snapshot.size()))
-      .starts_with(fmt::format("@phoenix-trash:{}:", run_id));
-}
-
 absl::StatusOr<json> Capture(const Work& work, const DeleteSnapshotStep& step) {
   PHX_ASSIGN_OR_RETURN(const auto snapshot, ReadSnapshot(work, step.name));
   if (!snapshot) return NotFound("snapshot {} is not there any more", step.name);

@@ -36,7 +36,8 @@ json Write(const CreateDatasetStep& step) {
           {"volume_size_bytes", step.volume_size_bytes},
           {"properties", step.properties},
           {"mountpoint", step.mountpoint},
-          {"root", RootJson(step.root)}};
+          {"root", RootJson(step.root)},
+          {"tree", step.tree}};
 }
 json Write(const SetPropertiesStep& step) {
   return {{"step", "set_properties"},
@@ -53,6 +54,12 @@ json Write(const SetMountRootStep& step) {
           {"mountpoint", step.mountpoint},
           {"root", RootJson(step.root)},
           {"created", step.created}};
+}
+json Write(const SetTreeOwnerStep& step) {
+  return {{"step", "set_tree_owner"},
+          {"name", step.name},
+          {"mountpoint", step.mountpoint},
+          {"root", RootJson(step.root)}};
 }
 json Write(const MakeDirectoryStep& step) { return {{"step", "make_directory"}, {"path", step.path}}; }
 json Write(const SetArcLimitStep& step) { return {{"step", "set_arc_limit"}, {"bytes", step.bytes}}; }
@@ -80,9 +87,9 @@ ZfsStep Read(const json& value) {
     return step;
   }
   if (kind == "create_dataset") {
-    return CreateDatasetStep{value.at("name"), value.at("volume_size_bytes"),
-                             value.at("properties").get<PropertyMap>(), value.at("mountpoint"),
-                             RootOf(value.at("root"))};
+    return CreateDatasetStep{
+        value.at("name"),       value.at("volume_size_bytes"), value.at("properties").get<PropertyMap>(),
+        value.at("mountpoint"), RootOf(value.at("root")),      value.value("tree", false)};
   }
   if (kind == "set_properties") {
     return SetPropertiesStep{value.at("name"), value.at("properties").get<PropertyMap>(),
@@ -93,6 +100,8 @@ ZfsStep Read(const json& value) {
     return SetMountRootStep{value.at("name"), value.at("mountpoint"), RootOf(value.at("root")),
                             value.at("created")};
   }
+  if (kind == "set_tree_owner")
+    return SetTreeOwnerStep{value.at("name"), value.at("mountpoint"), RootOf(value.at("root"))};
   if (kind == "make_directory") return MakeDirectoryStep{value.at("path")};
   if (kind == "set_arc_limit") return SetArcLimitStep{value.at("bytes")};
   if (kind == "create_snapshot") return CreateSnapshotStep{value.at("name")};

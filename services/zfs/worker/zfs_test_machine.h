@@ -10,6 +10,7 @@
 
 #include "base/digest/digest.h"
 #include "base/status/errors.h"
+#include "base/time/fake_clock.h"
 #include "services/zfs/host/zfs_sim.h"
 #include "services/zfs/worker/zfs_domain.h"
 #include "tests/support/step_driver.h"
@@ -28,9 +29,10 @@ class TestMachine {
     machine_ = *kit::Machine::Open(directory_);
     Must(SeedDisks(*machine_));
     Must(machine_->Change([](kit::World& world) { return world.Put("group", "heads", {{"gid", 1000}}); }));
-    host_ = std::make_unique<ZfsSim>(machine_);
+    host_ = std::make_unique<ZfsSim>(machine_, clock_);
     domain_ = std::make_unique<ZfsDomain>(
-        *host_, [this](std::string_view, std::string_view) -> absl::StatusOr<ZfsSpec> { return spec_; });
+        *host_, clock_,
+        [this](std::string_view, std::string_view) -> absl::StatusOr<ZfsSpec> { return spec_; });
   }
   ~TestMachine() {
     domain_.reset();
@@ -121,6 +123,7 @@ class TestMachine {
     return Message(plan.status());
   }
 
+  FakeClock& clock() { return clock_; }
   kit::Machine& machine() { return *machine_; }
   ZfsHost& host() { return *host_; }
   ZfsDomain& domain() { return *domain_; }
@@ -128,6 +131,7 @@ class TestMachine {
  private:
   const std::string directory_;
   std::shared_ptr<kit::Machine> machine_;
+  FakeClock clock_;
   std::unique_ptr<ZfsSim> host_;
   ZfsSpec spec_;
   std::unique_ptr<ZfsDomain> domain_;

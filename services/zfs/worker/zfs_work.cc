@@ -106,18 +106,18 @@ absl::Status EnsureContainer(const Work& work, const std::string& container) {
   return absl::OkStatus();
 }
 
-absl::Status DropEmptyContainers(const Work& work, const std::string& container) {
+absl::Status DropEmptyContainers(ZfsHost& host, const std::string& container, const ChildObserver& on_child) {
   ObserveRequest request;
   request.datasets = {PoolOf(container) + "/.phoenix"};
   request.recursive = true;
-  PHX_ASSIGN_OR_RETURN(ZfsState state, work.host.Observe(request));
+  PHX_ASSIGN_OR_RETURN(ZfsState state, host.Observe(request));
   for (std::string name = container; !ParentOf(name).empty(); name = ParentOf(name)) {
     if (state.datasets.count(name) == 0) continue;
     const bool holds = std::any_of(state.datasets.begin(), state.datasets.end(), [&](const auto& other) {
       return other.first != name && IsBelow(other.first, name);
     });
     if (holds) return absl::OkStatus();
-    PHX_RETURN_IF_ERROR(work.Change(DestroyDataset{name}));
+    PHX_RETURN_IF_ERROR(host.Change(DestroyDataset{name}, on_child));
     state.datasets.erase(name);
   }
   return absl::OkStatus();

@@ -49,16 +49,13 @@ PHX_DECLARE_WORK(CreateDatasetStep)
 PHX_DECLARE_WORK(SetPropertiesStep)
 PHX_DECLARE_WORK(MountStep)
 PHX_DECLARE_WORK(SetMountRootStep)
+PHX_DECLARE_WORK(SetTreeOwnerStep)
 PHX_DECLARE_WORK(MakeDirectoryStep)
 PHX_DECLARE_WORK(SetArcLimitStep)
 PHX_DECLARE_WORK(CreateSnapshotStep)
 PHX_DECLARE_WORK(DeleteSnapshotStep)
 PHX_DECLARE_WORK(DeleteDatasetStep)
 #undef PHX_DECLARE_WORK
-
-// What DeleteSnapshotStep renames to, until the run is committed.
-std::string TrashedSnapshot(std::string_view snapshot, std::string_view run_id);
-bool IsTrashedSnapshot(std::string_view snapshot, std::string_view run_id);
 
 // Shared by the kinds.
 
@@ -74,12 +71,14 @@ absl::Status RestoreDirectory(const Work& work, const std::string& mountpoint,
 // Names become numbers; what is not wished stays as `now`. NOT_FOUND for an unknown name.
 absl::StatusOr<DirectoryState> ResolveRoot(const Work& work, const RootWish& wish, const DirectoryState& now);
 
+// The ledger's entry of what everything in a dataset was given.
+kit::LedgerEntry TreeEntry(const std::string& name, uint64_t guid, const RootWish& root);
+
 // Makes pool/.phoenix/<kind>/<run>, none of it mounted.
 absl::Status EnsureContainer(const Work& work, const std::string& container)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(work.containers);
-// Removes the container and those above it that are empty.
-absl::Status DropEmptyContainers(const Work& work, const std::string& container)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(work.containers);
+// Removes the container and those above it that are empty. The caller holds the lock of the containers.
+absl::Status DropEmptyContainers(ZfsHost& host, const std::string& container, const ChildObserver& on_child);
 
 // Unmounts the dataset for good, after proof that it holds nothing but what we made: no snapshot, no child,
 // no file, and nothing written between the look and the unmount. Answers what was found; "" means that it may

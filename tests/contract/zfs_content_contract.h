@@ -1,0 +1,237 @@
+// What every ZfsHost does with the content of datasets: snapshots, holds, clones, rollback, owners. Suites as
+// in zfs_host_contract.h.
+#pragma once
+
+#include "base/status/errors.h"
+#include "tests/contract/zfs_host_contract.h"
+
+namespace phoenix::zfs {
+
+template <class Node>
+class ZfsContentContract : public ZfsHostContract<Node> {};
+
+TYPED_TEST_SUITE_P(ZfsContentContract);
+
+TYPED_TEST_P(ZfsContentContract, SnapshotsCarryTheirMark) {
+  this->MakePool();
+  this->Must(CreateDataset{this->Name("a"), 0, {{std::string(kRunMark), "another"}}});
+  this->Must(CreateSnapshot{this->Name("a@ours"), {{std::string(kRunMark), this->kRun}}});
+  this->Must(CreateSnapshot{this->Name("a@theirs"), {}});
+  EXPECT_FALSE(this->Try(CreateSnapshot{this->Name("a@ours"), {}}).ok());
+  ObserveRequest request;
+  request.snapshots = true;
+  request.datasets = {this->Name("a")};
+  ZfsState state = this->See(request);
+  ASSERT_EQ(state.snapshots.size(), 2u);
+  EXPECT_EQ(state.snapshots.at(this->Name("a@ours")).run, this->kRun);
+  EXPECT_EQ(state.snapshots.at(this->Name("a@theirs")).run, "") << "inherited from the dataset";
+  const int64_t created = state.snapshots.at(this->Name("a@ours")).creation_seconds;
+  EXPECT_GT(created, 1'500'000'000);
+  EXPECT_GE(state.snapshots.at(this->Name("a@theirs")).creation_seconds, created);
+  const uint64_t guid = state.snapshots.at(this->Name("a@ours")).guid;
+  this->Must(RenameSnapshot{this->Name("a@ours"), this->Name("a@phoenix-trash:r:ours")});
+  state = this->See(request);
+  EXPECT_EQ(state.snapshots.at(this->Name("a@phoenix-trash:r:ours")).guid, guid);
+  EXPECT_EQ(state.snapshots.count(this->Name("a@ours")), 0u);
+}
+
+TYPED_TEST_P(ZfsContentContract, SnapshotsOfOnePoolAreTakenTogetherOrNotAtAll) {
+  this->MakePool();
+  this->Must(CreateDataset{this->Name("a"), 0, {}});
+  this->Must(CreateDataset{this->Name("b"), 0, {}});
+  ObserveRequest request;
+  request.snapshots = true;
+  request.datasets = {this->kPool};
+  const std::vector<std::string> both = {this->Name("a@run"), this->Name("b@run")};
+  const PropertyMap mark = {{std::string(kRunMark), this->kRun}};
+  this->Must(CreateSnapshot{both[1], {}});
+  EXPECT_FALSE(this->Try(CreateSnapshots{both, mark}).ok());
+  EXPECT_EQ(this->See(request).snapshots.size(), 1u) << "one was in the way: none is taken";
+  EXPECT_FALSE(this->Try(CreateSnapshots{{both[0], this->Name("none@run")}, mark}).ok());
+  EXPECT_EQ(this->See(request).snapshots.size(), 1u);
+  this->Must(DestroySnapshot{both[1]});
+  this->Must(CreateSnapshots{both, mark});
+  const ZfsState state = this->See(request);
+  ASSERT_EQ(state.snapshots.size(), 2u);
+  for (const auto& name : both) EXPECT_EQ(state.snapshots.at(name).run, this->kRun);
+}
+
+TYPED_TEST_P(ZfsContentContract, AHeldSnapshotIsNotDestroyed) {
+  this->MakePool();
+  const std::string one = this->Name("a@one"), two = this->Name("a@two");
+  this->Must(CreateDataset{this->Name("a"), 0, {}});
+  this->Must(CreateSnapshots{{one, two}, {}});
+  ObserveRequest request;
+  request.snapshots = request.holds = true;
+  request.datasets = {this->Name("a")};
+  EXPECT_EQ(this->See(request).snapshots.at(one).holds, 0u);
+  EXPECT_TRUE(this->See(request).snapshots.at(one).tags.empty());
+  this->Must(HoldSnapshots{"phoenix:r1", {one, two}});
+  this->Must(HoldSnapshots{"backup", {two}});
+  EXPECT_FALSE(this->Try(HoldSnapshots{"phoenix:r1", {one}}).ok());
+  const ZfsState held = this->See(request);
+  EXPECT_EQ(held.snapshots.at(one).holds, 1u);
+  EXPECT_THAT(held.snapshots.at(one).tags, ::testing::ElementsAre("phoenix:r1"));
+  EXPECT_THAT(held.snapshots.at(two).tags, ::testing::UnorderedElementsAre("phoenix:r1", "backup"));
+  EXPECT_FALSE(this->Try(DestroySnapshot{one}).ok());
+  this->Must(ReleaseSnapshots{"phoenix:r1", {one, two}});
+  EXPECT_FALSE(this->Try(ReleaseSnapshots{"phoenix:r1", {one}}).ok());
+  this->Must(DestroySnapshot{one});
+  EXPECT_FALSE(this->Try(DestroySnapshot{two}).ok());
+  EXPECT_THAT(this->See(request).snapshots.at(two).tags, ::testing::ElementsAre("backup"));
+  this->Must(ReleaseSnapshots{"backup", {two}});
+}
+
+TYPED_TEST_P(ZfsContentContract, ASnapshotTakesOurMarksAndKeepsThem) {
+  this->MakePool();
+  const std::string snapshot = this->Name("a@s");
+  this->Must(CreateDataset{this->Name("a"), 0, {{std::string(kCommittedMark), "1700000000"}}});
+  this->Must(CreateSnapshot{snapshot, {}});
+  ObserveRequest request;
+  request.snapshots = true;
+  request.datasets = {this->Name("a")};
+  EXPECT_EQ(this->See(request).snapshots.at(snapshot).committed_seconds, 0) << "inherited from the dataset";
+  const std::string written = this->Written(this->Name("a"));
+  this->Must(SetProperties{snapshot, {{std::string(kCommittedMark), "1700000001"}}});
+  EXPECT_EQ(this->See(request).snapshots.at(snapshot).committed_seconds, 1'700'000'001);
+  EXPECT_EQ(this->Written(this->Name("a")), written);
+  EXPECT_FALSE(this->Try(SetProperties{snapshot, {{"compression", "off"}}}).ok());
+}
+
+// What the guard of a rollback rests on: only what somebody writes counts as written.
+TYPED_TEST_P(ZfsContentContract, WhatWasWrittenSinceASnapshotIsCounted) {
+  this->MakePool({{"atime", "off"}});
+  const std::string name = this->Name("a"), snapshot = this->Name("a@s");
+  this->Must(CreateDataset{name, 0, {}});
+  this->Must(CreateSnapshot{snapshot, {}});
+  EXPECT_EQ(this->WrittenSince(snapshot), 0u);
+  this->Must(UnmountDataset{name});
+  this->Must(MountDataset{name});
+  this->Must(SetProperties{name, {{"quota", "1G"}}});
+  EXPECT_EQ(this->WrittenSince(snapshot), 0u) << "mounting and properties write nothing to the dataset";
+  this->node_->WriteFile(this->Path("a/letter"));
+  EXPECT_GT(this->WrittenSince(snapshot), 0u);
+  ObserveRequest request;
+  request.written_since = {this->Name("a@none")};
+  EXPECT_TRUE(this->See(request).written_since.empty());
+}
+
+TYPED_TEST_P(ZfsContentContract, ARollbackIsGuarded) {
+  this->MakePool({{"atime", "off"}});
+  const std::string name = this->Name("a"), path = this->Path("a");
+  this->Must(CreateDataset{name, 0, {}});
+  this->Must(SetMountRoot{name, path, {0, 1234, 0750}});
+  this->node_->WriteFile(path + "/kept");
+  this->Must(CreateSnapshot{this->Name("a@older"), {}});
+  this->Must(CreateSnapshot{this->Name("a@s"), {}});
+  this->Must(SetProperties{name, {{"quota", "1G"}}});
+  this->Must(SetMountRoot{name, path, {0, 0, 0700}});
+  this->node_->WriteFile(path + "/letter");
+  const uint64_t written = this->WrittenSince(this->Name("a@s"));
+  ASSERT_GT(written, 0u);
+  // Mounted: somebody may have files open.
+  EXPECT_FALSE(this->Try(RollbackDataset{name, "s", written}).ok());
+  this->Must(UnmountDataset{name});
+  // Not the newest; and nothing newer is taken away for it.
+  EXPECT_FALSE(this->Try(RollbackDataset{name, "older", uint64_t{1} << 40}).ok());
+  // One byte more than we know of.
+  const absl::Status foreign = this->Try(RollbackDataset{name, "s", written - 1});
+  EXPECT_EQ(foreign.code(), absl::StatusCode::kFailedPrecondition) << foreign;
+  ASSERT_TRUE(ReasonOf(foreign).has_value()) << foreign;
+  EXPECT_EQ(ReasonOf(foreign)->reason, "FOREIGN_CHANGE");
+  EXPECT_FALSE(this->Try(RollbackDataset{name, "none", written}).ok());
+  EXPECT_EQ(this->WrittenSince(this->Name("a@s")), written) << "refused means untouched";
+  this->Must(RollbackDataset{name, "s", written});
+  EXPECT_EQ(this->WrittenSince(this->Name("a@s")), 0u);
+  this->Must(MountDataset{name});
+  EXPECT_TRUE(this->node_->Exists(path + "/kept"));
+  EXPECT_FALSE(this->node_->Exists(path + "/letter"));
+  EXPECT_EQ(this->Dataset(name).root, (DirectoryState{0, 1234, 0750}));
+  EXPECT_EQ(this->Property(name, "quota").value, "1073741824") << "properties are no content";
+  // Somebody takes a snapshot: what it holds is newer.
+  this->Must(CreateSnapshot{this->Name("a@theirs"), {}});
+  this->Must(UnmountDataset{name});
+  EXPECT_FALSE(this->Try(RollbackDataset{name, "s", 0}).ok());
+  ObserveRequest request;
+  request.snapshots = true;
+  request.datasets = {name};
+  EXPECT_EQ(this->See(request).snapshots.size(), 3u);
+}
+
+// A block that we wrote counts once, whoever writes it again: only a snapshot of our last write shows
+// others'.
+TYPED_TEST_P(ZfsContentContract, ARollbackIsGuardedFromOurLastWriteOn) {
+  this->MakePool({{"atime", "off"}});
+  const std::string name = this->Name("a"), path = this->Path("a");
+  this->Must(CreateDataset{name, 0, {}});
+  this->node_->WriteFile(path + "/letter");
+  this->Must(CreateSnapshot{this->Name("a@before"), {}});
+  this->Must(SetMountRoot{name, path, {0, 1234, 0750}});
+  this->Must(UnmountDataset{name});
+  this->Must(CreateSnapshot{this->Name("a@given"), {}});
+  this->Must(MountDataset{name});
+  this->Must(SetMountRoot{name, path, {0, 1234, 0700}});
+  this->Must(UnmountDataset{name});
+  EXPECT_FALSE(this->Try(RollbackDataset{name, "before", uint64_t{1} << 40}).ok()) << "@given is newer";
+  const absl::Status foreign = this->Try(RollbackDataset{name, "before", 0, "given"});
+  ASSERT_TRUE(ReasonOf(foreign).has_value()) << foreign;
+  EXPECT_EQ(ReasonOf(foreign)->reason, "FOREIGN_CHANGE");
+  ObserveRequest request;
+  request.snapshots = true;
+  request.datasets = {name};
+  EXPECT_EQ(this->See(request).snapshots.size(), 2u) << "refused means untouched";
+  const uint64_t since = this->WrittenSince(this->Name("a@given"));
+  this->Must(RollbackDataset{name, "before", since, "given"});
+  EXPECT_EQ(this->See(request).snapshots.size(), 1u) << "the guard goes with it";
+  EXPECT_EQ(this->WrittenSince(this->Name("a@before")), 0u);
+  this->Must(MountDataset{name});
+  EXPECT_EQ(this->Dataset(name).root, (DirectoryState{0, 0, 0755}));
+  EXPECT_TRUE(this->node_->Exists(path + "/letter"));
+}
+
+TYPED_TEST_P(ZfsContentContract, ACloneHoldsItsSnapshot) {
+  this->MakePool();
+  const std::string name = this->Name("a"), snapshot = this->Name("a@s"), clone = this->Name("b");
+  this->Must(CreateDataset{name, 0, {}});
+  this->node_->WriteFile(this->Path("a/letter"));
+  this->Must(CreateSnapshot{snapshot, {}});
+  this->Must(CloneSnapshot{snapshot, clone, {{"canmount", "noauto"}, {std::string(kRunMark), this->kRun}}});
+  EXPECT_EQ(this->Dataset(clone).mounted_at, "");
+  EXPECT_EQ(this->Dataset(clone).LocalValue(kRunMark), this->kRun);
+  EXPECT_EQ(this->Dataset(clone).Value("origin"), snapshot);
+  EXPECT_EQ(this->Dataset(name).Value("origin"), "-");
+  ObserveRequest request;
+  request.snapshots = true;
+  request.datasets = {name};
+  EXPECT_THAT(this->See(request).snapshots.at(snapshot).clones, ::testing::ElementsAre(clone));
+  EXPECT_FALSE(this->Try(DestroySnapshot{snapshot}).ok());
+  EXPECT_FALSE(this->Try(CloneSnapshot{snapshot, clone, {}}).ok());
+  this->Must(MountDataset{clone});
+  EXPECT_TRUE(this->node_->Exists(this->Path("b/letter")));
+  this->Must(DestroyDataset{clone});
+  this->Must(DestroySnapshot{snapshot});
+}
+
+TYPED_TEST_P(ZfsContentContract, ATreeIsChangedOutOfEverybodysReach) {
+  this->MakePool();
+  const std::string name = this->Name("a"), path = this->Path("a");
+  this->Must(CreateDataset{name, 0, {}});
+  this->node_->WriteFile(path + "/letter");
+  this->Must(CreateSnapshot{this->Name("a@s"), {}});
+  EXPECT_FALSE(this->Try(SetTreeOwner{name, {.uid = 1234}}).ok()) << "it is mounted";
+  this->Must(UnmountDataset{name});
+  this->Must(SetTreeOwner{name, {.uid = 1234, .gid = 4321, .mode = 02770}});
+  EXPECT_EQ(this->Dataset(name).mounted_at, "");
+  EXPECT_GT(this->WrittenSince(this->Name("a@s")), 0u);
+  this->Must(MountDataset{name});
+  EXPECT_EQ(this->Dataset(name).root, (DirectoryState{1234, 4321, 02770}));
+  EXPECT_EQ(this->node_->Inode(path + "/letter"), (DirectoryState{1234, 4321, 0660}));
+}
+
+REGISTER_TYPED_TEST_SUITE_P(ZfsContentContract, SnapshotsCarryTheirMark,
+                            SnapshotsOfOnePoolAreTakenTogetherOrNotAtAll, AHeldSnapshotIsNotDestroyed,
+                            ASnapshotTakesOurMarksAndKeepsThem, WhatWasWrittenSinceASnapshotIsCounted,
+                            ARollbackIsGuarded, ARollbackIsGuardedFromOurLastWriteOn, ACloneHoldsItsSnapshot,
+                            ATreeIsChangedOutOfEverybodysReach);
+
+}  // namespace phoenix::zfs
