@@ -145,8 +145,8 @@ class Domain {
   virtual absl::StatusOr<LedgerChange> LedgerOfUndone(const Step&, const StepContext&) {
     return LedgerChange();
   }
-  // Of a step that ProbeStep() finds done, long after its run was committed: whether undo still has all it
-  // needs, and whether others use the object by now.
+  // Of a step long after its run was committed: whether undo still has all it needs, and whether others use
+  // the object by now.
   virtual absl::StatusOr<Retrospect> LookBack(const Step&, const StepContext&) { return Retrospect(); }
 
   // Probes what was applied, beyond ProbeStep: a mount, a login. A probe leaves nothing behind.

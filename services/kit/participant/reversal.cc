@@ -123,16 +123,16 @@ absl::StatusOr<Plan> Reversal::MakePlan(const PlanInput& input) {
     const std::string& resource = row->step.resource;
     PHX_ASSIGN_OR_RETURN(const ProbeResult probe, domain_.ProbeStep(row->step, context));
     fingerprint += fmt::format("\n{} {} {}", row->step.id, static_cast<int>(probe.probe), probe.found);
-    if (probe.probe == Probe::kNotDone) continue;
-    if (probe.probe != Probe::kDone) {
-      changed.push_back({row->step.id, fmt::format("{} has changed since: {}", resource, probe.found)});
-      continue;
-    }
-    Retrospect retrospect{Retrospect::Kind::kReversible, ""};
-    if (row->step.step_class == StepClass::kPointOfNoReturn) {
+    PHX_ASSIGN_OR_RETURN(Retrospect retrospect, domain_.LookBack(row->step, context));
+    if (row->step.step_class == StepClass::kPointOfNoReturn)
       retrospect = {Retrospect::Kind::kObstacle, "it was a point of no return"};
-    } else {
-      PHX_ASSIGN_OR_RETURN(retrospect, domain_.LookBack(row->step, context));
+    // What stays may have lost all by which it could be told.
+    if (retrospect.kind != Retrospect::Kind::kStays) {
+      if (probe.probe == Probe::kNotDone) continue;
+      if (probe.probe != Probe::kDone) {
+        changed.push_back({row->step.id, fmt::format("{} has changed since: {}", resource, probe.found)});
+        continue;
+      }
     }
     switch (retrospect.kind) {
       case Retrospect::Kind::kReversible:
@@ -158,6 +158,19 @@ absl::StatusOr<Plan> Reversal::MakePlan(const PlanInput& input) {
   }
   plan.base_fingerprint = Sha256Hex(fingerprint);
   return plan;
+}
+
+absl::Status Reversal::Checkpoint(const std::string& run_id, const std::vector<Step>& steps) {
+  std::vector<Step> touched;
+  for (const Step& step : steps) {
+    if (!IsReversal(step)) {
+      touched.push_back(step);
+      continue;
+    }
+    PHX_ASSIGN_OR_RETURN(const Original original, OriginalOf(step, {}));
+    touched.push_back(original.row.step);
+  }
+  return domain_.Checkpoint(run_id, touched);
 }
 
 absl::StatusOr<std::string> Reversal::Capture(const Step& step, const std::string& run_id) {

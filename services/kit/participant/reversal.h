@@ -24,6 +24,7 @@ class Reversal final : public Domain {
   // FAILED_PRECONDITION, with one violation for each object, where the run is not the last one that changed
   // something here, or what it made has changed since. A step that is back already has no step in the plan.
   absl::StatusOr<Plan> MakePlan(const PlanInput& input) override;
+  absl::Status Checkpoint(const std::string& run_id, const std::vector<Step>& steps) override;
   absl::StatusOr<std::string> Capture(const Step& step, const std::string& run_id) override;
   absl::Status Do(const Step& step, const StepContext& context) override;
   absl::StatusOr<ProbeResult> ProbeStep(const Step& step, const StepContext& context) override;

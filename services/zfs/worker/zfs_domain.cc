@@ -203,7 +203,9 @@ absl::StatusOr<kit::LedgerChange> ZfsDomain::LedgerOf(const kit::Step& step,
 
 absl::StatusOr<kit::Retrospect> ZfsDomain::LookBack(const kit::Step& step, const kit::StepContext& context) {
   PHX_ASSIGN_OR_RETURN(const Opened opened,
-                       Open(host_, containers_, step, context.run_id, context.captured, nullptr));
+                       Open(host_, asides_, step, context.run_id, context.captured, nullptr));
+  if (const auto* tree = std::get_if<SetTreeOwnerStep>(&opened.step))
+    return phoenix::zfs::LookBack(opened.work, *tree);
   std::string name;
   if (const auto* dataset = std::get_if<CreateDatasetStep>(&opened.step)) name = dataset->name;
   if (const auto* pool = std::get_if<CreatePoolStep>(&opened.step)) name = pool->name;

@@ -227,6 +227,23 @@ absl::Status Undo(const Work& work, const SetTreeOwnerStep& step) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<kit::Retrospect> LookBack(const Work& work, const SetTreeOwnerStep& step) {
+  using Kind = kit::Retrospect::Kind;
+  PHX_ASSIGN_OR_RETURN(const Seen seen, Look(work, step.name));
+  if (!seen.done()) {
+    return kit::Retrospect{
+        Kind::kStays, "the snapshots that it needs are gone by retention; owners and modes stay as they are"};
+  }
+  ObserveRequest since;
+  since.written_since = {seen.given->name};
+  PHX_ASSIGN_OR_RETURN(const ZfsState counted, work.host.Observe(since));
+  const auto written = counted.written_since.find(seen.given->name);
+  if (written == counted.written_since.end())
+    return Internal("what was written since {} cannot be read", seen.given->name);
+  if (written->second != 0) return kit::Retrospect{Kind::kObstacle, "something was written to it since"};
+  return kit::Retrospect();
+}
+
 absl::StatusOr<kit::LedgerChange> LedgerOf(const Work& work, const SetTreeOwnerStep& step) {
   return kit::LedgerChange{{TreeEntry(step.name, work.captured.at("guid").get<uint64_t>(), step.root)}, {}};
 }

@@ -57,6 +57,9 @@ PHX_DECLARE_WORK(DeleteSnapshotStep)
 PHX_DECLARE_WORK(DeleteDatasetStep)
 #undef PHX_DECLARE_WORK
 
+// What can be rolled back long after the commit: as long as its snapshots stand and nobody wrote since.
+absl::StatusOr<kit::Retrospect> LookBack(const Work& work, const SetTreeOwnerStep& step);
+
 // Shared by the kinds.
 
 // The directory at a mount point as JSON, null where there is none; captured so that undo leaves it as it
