@@ -8,7 +8,7 @@
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
 #include "orchestrator/run/fleet_plan.h"
-#include "services/kit/plan/reversal_spec.h"
+#include "services/kit/rpc/conventions.h"
 #include "services/kit/rpc/participant_convert.h"
 
 namespace phoenix::engine {

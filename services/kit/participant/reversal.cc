@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "base/digest/digest.h"
@@ -13,8 +12,6 @@
 
 namespace phoenix::kit {
 namespace {
-
-using nlohmann::json;
 
 constexpr std::string_view kPrefix = "take-back:";
 
@@ -42,7 +39,7 @@ Step Inverse(const std::string& run_id, const StepRow& row, std::vector<std::str
   // A key of its own, since a step that takes something away may need what another one takes away after it.
   step.removes.push_back(fmt::format("step:{}/{}", run_id, original.id));
   step.disturbs = original.disturbs;
-  step.payload = json{{"run", run_id}, {"step", original.id}}.dump();
+  step.payload = run_id + '\n' + original.id;
   return step;
 }
 
@@ -57,9 +54,10 @@ StepContext Reversal::ContextOf(const std::string& run_id, const StepRow& row) c
 }
 
 absl::StatusOr<Reversal::Original> Reversal::OriginalOf(const Step& step, const StepContext& context) {
-  const json payload = json::parse(step.payload, nullptr, /*allow_exceptions=*/false);
-  if (!payload.is_object()) return DataLoss("the journaled step {} cannot be read", step.id);
-  const std::string run_id = payload.value("run", ""), step_id = payload.value("step", "");
+  // RUN, a newline, and the id of the step there.
+  const auto newline = step.payload.find('\n');
+  if (newline == std::string::npos) return DataLoss("the journaled step {} cannot be read", step.id);
+  const std::string run_id = step.payload.substr(0, newline), step_id = step.payload.substr(newline + 1);
   PHX_ASSIGN_OR_RETURN(const auto record, journal_.Read(run_id));
   if (!record) return DataLoss("run {} is not in this participant's journal any more", run_id);
   for (const StepRow& row : record->steps) {
@@ -179,7 +177,7 @@ absl::StatusOr<std::string> Reversal::Capture(const Step& step, const std::strin
   PHX_ASSIGN_OR_RETURN(const ProbeResult probe, domain_.ProbeStep(original.row.step, original.context));
   // What taking it back restores was captured by the run itself; here only that nothing came in between
   // counts.
-  return json{{"done", probe.probe == Probe::kDone}}.dump();
+  return std::string(probe.probe == Probe::kDone ? "standing" : "not as the run left it");
 }
 
 absl::Status Reversal::Do(const Step& step, const StepContext& context) {

@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+#include "services/kit/plan/reversal_spec.h"
+
 namespace phoenix::kit {
 
 inline constexpr char kRuntimeDirectory[] = "/run/phoenix";
