@@ -62,6 +62,8 @@ class TreeWorkTest : public ::testing::Test {
     return names;
   }
   void Prepare() {
+    // The driver's ledger keeps what an undone run said of a step; the kit's does not.
+    driver_.ledger().erase("tree:tank/a");
     TestMachine::Must(driver_.Prepare(machine_.Input(spec_), kRun));
     ASSERT_EQ(driver_.plan().steps.size(), 1u);
   }
