@@ -17,12 +17,16 @@ int Primary(int code) { return code & 0xff; }
 
 // SQLite says SQLITE_FULL for ENOSPC of a write only; quotas, the shared memory and a folder without room for
 // one more file come as I/O errors. A failed fsync is none of them, whatever its errno.
-bool IsFull(sqlite3* handle, int code) {
+// SQLite keeps the errno of a statement's failure, but not of a failed COMMIT: `last_errno` is what the call
+// left.
+bool IsFull(sqlite3* handle, int code, int last_errno) {
   if (Primary(code) == SQLITE_FULL) return true;
   const bool may_be = code == SQLITE_IOERR_WRITE || code == SQLITE_IOERR_TRUNCATE ||
                       code == SQLITE_IOERR_SHMSIZE || code == SQLITE_IOERR_SHMOPEN ||
                       Primary(code) == SQLITE_CANTOPEN;
-  const int error = may_be && handle != nullptr ? sqlite3_system_errno(handle) : 0;
+  if (!may_be) return false;
+  const int kept = handle != nullptr ? sqlite3_system_errno(handle) : 0;
+  const int error = kept != 0 ? kept : last_errno;
   return error == ENOSPC || error == EDQUOT;
 }
 
@@ -122,9 +126,10 @@ absl::Status Database::Break(absl::Status status) {
 }
 
 absl::Status Database::Failed(int code, std::string_view what) {
+  const int last_errno = errno;
   const std::string text = handle_ != nullptr ? sqlite3_errmsg(handle_) : sqlite3_errstr(code);
   if (Primary(code) == SQLITE_CONSTRAINT) return AlreadyExists("{}: {}", path_, text);
-  if (IsFull(handle_, code)) {
+  if (IsFull(handle_, code, last_errno)) {
     full_ = true;
     return WithReason(
         ResourceExhausted("{}: {}: {}. Free space on its file system; what is open then goes on by itself",
