@@ -154,7 +154,7 @@ void Database::Checkpoint(const char* name, int pages) {
   if (pages < kCheckpointPages) return;
   const int code = sqlite3_wal_checkpoint_v2(handle_, name, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
   // A full disk is no loss here: the log keeps what the file has no room for.
-  if (Primary(code) == SQLITE_IOERR && !IsFull(handle_, code)) checkpoint_code_ = code;
+  if (Primary(code) == SQLITE_IOERR && !IsFull(handle_, code, errno)) checkpoint_code_ = code;
   if (Primary(code) == SQLITE_CORRUPT) checkpoint_code_ = code;
 }
 
