@@ -102,8 +102,18 @@ class SystemTest(unittest.TestCase):
         # A step of the rollback that fails leaves the run standing, on both nodes.
         self.fleet.fault("hv2", "zfs.destroy:fastData/shared-media", count=9)
         self.assertIn("ROLLED_BACK", self.phoenix("rollback", run, expect=3))
+        # What was destroyed and made again is as it was, but for its GUID and what only a second mount writes down (a mounted
+        # root is among the files).
+        def as_made_again(dump):
+            lines = []
+            for line in meaning(dump).split("\n"):
+                if line.startswith("zfs.dataset fastData/shared-media "):
+                    dataset = json.loads(line.split(" ", 2)[2])
+                    line = json.dumps({key: value for key, value in dataset.items() if key not in ("guid", "covered", "root")})
+                lines.append(line)
+            return "\n".join(lines)
         for node, dump in self.fleet.dumps().items():
-            self.assertEqual(meaning(dump), meaning(standing[node]), node)
+            self.assertEqual(as_made_again(dump), as_made_again(standing[node]), node)
         with self.fleet._machine("hv2") as database:
             database.execute("DELETE FROM faults")
         # What somebody wrote into it meanwhile would be lost: refused on both nodes.
