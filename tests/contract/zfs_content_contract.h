@@ -60,7 +60,10 @@ TYPED_TEST_P(ZfsContentContract, AHeldSnapshotIsNotDestroyed) {
   this->MakePool();
   const std::string one = this->Name("a@one"), two = this->Name("a@two");
   this->Must(CreateDataset{this->Name("a"), 0, {}});
-  this->Must(CreateSnapshots{{one, two}, {}});
+  // Two of one dataset do not go into one command.
+  EXPECT_FALSE(this->Try(CreateSnapshots{{one, two}, {}}).ok());
+  this->Must(CreateSnapshot{one, {}});
+  this->Must(CreateSnapshot{two, {}});
   ObserveRequest request;
   request.snapshots = request.holds = true;
   request.datasets = {this->Name("a")};
@@ -142,7 +145,9 @@ TYPED_TEST_P(ZfsContentContract, ARollbackIsGuarded) {
   EXPECT_FALSE(this->Try(RollbackDataset{name, "none", written}).ok());
   EXPECT_EQ(this->WrittenSince(this->Name("a@s")), written) << "refused means untouched";
   this->Must(RollbackDataset{name, "s", written});
-  EXPECT_EQ(this->WrittenSince(this->Name("a@s")), 0u);
+  // ZFS counts the block that describes the dataset, which a rollback writes anew.
+  EXPECT_LE(this->WrittenSince(this->Name("a@s")), 3u * 4096u);
+  EXPECT_LT(this->WrittenSince(this->Name("a@s")), written);
   this->Must(MountDataset{name});
   EXPECT_TRUE(this->node_->Exists(path + "/kept"));
   EXPECT_FALSE(this->node_->Exists(path + "/letter"));
@@ -183,7 +188,7 @@ TYPED_TEST_P(ZfsContentContract, ARollbackIsGuardedFromOurLastWriteOn) {
   const uint64_t since = this->WrittenSince(this->Name("a@given"));
   this->Must(RollbackDataset{name, "before", since, "given"});
   EXPECT_EQ(this->See(request).snapshots.size(), 1u) << "the guard goes with it";
-  EXPECT_EQ(this->WrittenSince(this->Name("a@before")), 0u);
+  EXPECT_LE(this->WrittenSince(this->Name("a@before")), 3u * 4096u);
   this->Must(MountDataset{name});
   EXPECT_EQ(this->Dataset(name).root, (DirectoryState{0, 0, 0755}));
   EXPECT_TRUE(this->node_->Exists(path + "/letter"));
@@ -199,7 +204,7 @@ TYPED_TEST_P(ZfsContentContract, ACloneHoldsItsSnapshot) {
   EXPECT_EQ(this->Dataset(clone).mounted_at, "");
   EXPECT_EQ(this->Dataset(clone).LocalValue(kRunMark), this->kRun);
   EXPECT_EQ(this->Dataset(clone).Value("origin"), snapshot);
-  EXPECT_EQ(this->Dataset(name).Value("origin"), "-");
+  EXPECT_THAT(this->Dataset(name).Value("origin"), ::testing::AnyOf("", "-"));
   ObserveRequest request;
   request.snapshots = true;
   request.datasets = {name};

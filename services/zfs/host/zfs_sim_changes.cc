@@ -1,5 +1,6 @@
 // What each change does to the simulated world.
 #include <algorithm>
+#include <set>
 
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
@@ -292,6 +293,13 @@ absl::Status SimZfs::TakeSnapshot(const std::string& name, const PropertyMap& pr
 absl::Status SimZfs::Do(const CreateSnapshot& change) { return TakeSnapshot(change.name, change.properties); }
 
 absl::Status SimZfs::Do(const CreateSnapshots& change) {
+  std::set<std::string> datasets;
+  for (const auto& name : change.names) {
+    if (!datasets.insert(DatasetOf(name)).second) {
+      return InvalidArgument(
+          "cannot create snapshots : multiple snapshots of same fs not allowed\nno snapshots were created");
+    }
+  }
   for (const auto& name : change.names) {
     if (PoolOf(name) != PoolOf(change.names[0]))
       return InvalidArgument("cannot create snapshots : snapshots must all be in the same pool");
@@ -379,6 +387,10 @@ absl::Status SimZfs::Do(const RollbackDataset& change) {
   if (dataset["mounted"] != "" || dataset.value("busy", false) || held)
     return FailedPrecondition("phoenix: rollback of {} is refused with error 16", change.dataset);
   if (last != name) PHX_RETURN_IF_ERROR(world_.Delete(kSnapshot, last));
+  // As measured: the rollback's own write counts as written since.
+  json rolled_back = snapshot;
+  rolled_back["rolled_back"] = true;
+  PHX_RETURN_IF_ERROR(world_.Put(kSnapshot, name, rolled_back));
   for (const char* part : {"root", "content", "written_more"}) dataset[part] = snapshot["kept"][part];
   if (dataset["written_more"] == 0) dataset.erase("written_more");
   return Put(change.dataset, dataset);

@@ -135,7 +135,7 @@ TEST_F(TreeWorkTest, AForeignWriteStaysAndHowItWasBeforeIsKeptAside) {
   for (int times = 0; times < 2; ++times) {
     const absl::Status status = driver_.Undo();
     EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
-    EXPECT_THAT(Message(status), AllOf(HasSubstr("foreign writes: 8192 bytes"),
+    EXPECT_THAT(Message(status), AllOf(HasSubstr("foreign writes: 26624 bytes"),
                                        HasSubstr("tank/a stays with the owners and modes that this run set"),
                                        HasSubstr("how it was before is kept as " + kept_)));
     EXPECT_EQ(machine_.Dataset("tank/a").mounted_at, "/tank/a");
