@@ -17,7 +17,7 @@
 namespace phoenix {
 namespace {
 
-constexpr int64_t kBlock = 1024 * 1024;
+constexpr int64_t kBlock = int64_t{1024} * 1024;
 // ZFS frees a file's blocks some transaction groups after its removal.
 constexpr std::chrono::seconds kFreePatience{30};
 constexpr std::chrono::milliseconds kFreePause{100};

@@ -115,7 +115,8 @@ std::vector<LiveExport> ByHand(const NfsState& state) {
   for (const auto& foreign : state.foreign) {
     if (!foreign.dropped) explain(foreign.path, foreign.client.empty() ? "*" : foreign.client);
   }
-  for (const auto& [path, client] : unmatched) {
+  for (const auto& one_unmatched : unmatched) {
+    const std::string& path = one_unmatched.first;
     const auto found = std::find_if(rest.begin(), rest.end(), [&](const LiveExport& one) {
       return one.path == path && IsHost(one.client);
     });

@@ -129,6 +129,7 @@ class Selection {
       since = std::max(since, one.since_seconds);
     }
     std::vector<std::pair<int64_t, std::string>> runs;
+    runs.reserve(newest.size());
     for (const auto& [run, since] : newest) runs.emplace_back(since, run);
     std::sort(runs.rbegin(), runs.rend());
     std::set<std::string> old;

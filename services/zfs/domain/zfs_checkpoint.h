@@ -20,7 +20,7 @@ struct Retention {
   // Checkpoints of so many runs, the newest.
   int runs = 3;
   // Nothing is kept longer.
-  int64_t seconds = 7 * 86400;
+  int64_t seconds = int64_t{7} * 86400;
   // Of a dataset's quota: where the checkpoints that count against it hold more, the oldest go.
   int quota_percent = 5;
   // Of a pool: where it is fuller, the oldest checkpoints and what lies longest in its trash go.

@@ -33,7 +33,8 @@ class Walk {
     errno = 0;
     while (const dirent* entry = ::readdir(stream.get())) {
       const std::string name = entry->d_name;
-      if (name != "." && name != "..") PHX_RETURN_IF_ERROR(Entry(directory, name, path + "/" + name));
+      if (name != "." && name != "..")
+        PHX_RETURN_IF_ERROR(Entry(directory, name, fmt::format("{}/{}", path, name)));
       errno = 0;
     }
     if (errno != 0) return ErrnoStatus(errno, path);

@@ -53,8 +53,11 @@ absl::StatusOr<Seen> Look(const Work& work, const std::string& name) {
     seen.dataset = std::move(found->second);
   for (auto& [each, snapshot] : state.snapshots) {
     if (snapshot.run != work.run_id) continue;
-    if (each == before) seen.before = std::move(snapshot);
-    if (each == given) seen.given = std::move(snapshot);
+    if (each == before) {
+      seen.before = std::move(snapshot);
+    } else if (each == given) {
+      seen.given = std::move(snapshot);
+    }
   }
   if (!seen.before) return seen;
   ObserveRequest since;
@@ -210,7 +213,7 @@ absl::Status Undo(const Work& work, const SetTreeOwnerStep& step) {
     PHX_ASSIGN_OR_RETURN(seen, SyncAndLook(work, step.name));
     if (!seen.before) return Internal("{} is gone", ContentSnapshotOf(step.name, work.run_id));
     if (seen.written > kRollbackWrites) {
-      const absl::Status why =
+      absl::Status why =
           rolled_back.ok() ? Internal("{} was not rolled back although zfs said so", step.name) : rolled_back;
       const auto reason = ReasonOf(why);
       const bool foreign = reason && reason->reason == "FOREIGN_CHANGE";
