@@ -10,6 +10,7 @@ namespace phoenix::config {
 
 inline std::vector<std::string> Labels(const std::vector<Finding>& findings) {
   std::vector<std::string> labels;
+  labels.reserve(findings.size());
   for (const Finding& finding : findings) labels.push_back(finding.rule + "@" + finding.where.path);
   return labels;
 }

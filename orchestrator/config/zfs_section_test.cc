@@ -203,6 +203,7 @@ TEST(Datasets, MountPointsAreInheritedAsZfsInheritsThem) {
     {"name": "tank/n/y", "mountpoint": "/y"}]}})");
   ASSERT_TRUE(result.ok()) << Render(result.findings.errors);
   std::vector<std::string> mountpoints;
+  mountpoints.reserve(result.config.datasets.size());
   for (const Dataset& dataset : result.config.datasets) mountpoints.push_back(dataset.mountpoint);
   EXPECT_THAT(mountpoints, ElementsAre("/srv/a/b/c", "/srv/a/b", "/srv/a", "/tank/ab", "", "", "/y"));
   EXPECT_EQ(result.config.datasets[1].properties.count("mountpoint"), 0U);
