@@ -233,7 +233,7 @@ absl::StatusOr<CommandResult> PosixCommandRunner::Run(const Command& command, co
 
   Descriptor pidfd(OpenPidfd(pid));
   if (observer) {
-    const absl::Status observed = observer(ChildIdentity{pid, ReadStartTime(pid), boot_id_});
+    absl::Status observed = observer(ChildIdentity{pid, ReadStartTime(pid), boot_id_});
     // Closing the pipe without a byte tells the launcher to end.
     if (observed.ok() && ::write(release.write.get(), "g", 1) != 1) {
       release.write.Close();

@@ -11,7 +11,10 @@
 namespace phoenix {
 namespace {
 
-std::string Launcher() { return std::getenv("PHOENIX_LAUNCH"); }
+std::string Launcher() {
+  const char* program = std::getenv("PHOENIX_LAUNCH");
+  return program == nullptr ? "" : program;
+}
 
 TEST(PosixCommandRunner, GivesInputAndTakesBothOutputs) {
   PosixCommandRunner runner(Launcher());

@@ -29,7 +29,7 @@ std::vector<std::string> SplitFields(const std::string& text) {
 absl::Status WithReason(absl::Status status, ErrorReason reason) {
   std::string text = reason.reason;
   for (const auto& [key, value] : reason.metadata) {
-    text += kSeparator + key + kSeparator + value;
+    for (const std::string* part : {&key, &value}) (text += kSeparator) += *part;
   }
   status.SetPayload(kReasonUrl, absl::Cord(text));
   return status;

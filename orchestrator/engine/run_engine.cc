@@ -33,7 +33,10 @@ struct RunEngine::Driver {
   Secrets secrets;
   std::optional<absl::StatusOr<run::FleetPlan>> plan;  // made before there was a run; taken by DoPlan
   run::RunState state;
-  std::vector<run::Event> events;  // guarded by the engine's mutex, as is everything below
+  // Guarded by the engine's mutex, as is everything below.
+  std::vector<run::Event> events;
+  // What they come to, for whoever asks; `state` is the driving thread's own.
+  std::shared_ptr<const run::RunState> published;
 
   struct Finished {
     std::string key;
@@ -144,6 +147,7 @@ void RunEngine::StartDriver(const std::string& run_id, std::vector<run::Event> e
   driver->plan = std::move(plan);
   // The log was folded once already, or is new.
   driver->state = *run::Fold(events);
+  driver->published = std::make_shared<const run::RunState>(driver->state);
   driver->events = std::move(events);
   {
     absl::MutexLock lock(&mutex_);
@@ -175,7 +179,9 @@ bool RunEngine::AppendEvent(Driver& driver, run::Event event) {
     return false;
   }
   spdlog::info("run {} #{}: {}", driver.run_id, stored->sequence, run::Describe(*stored));
+  auto published = std::make_shared<const run::RunState>(driver.state);
   absl::MutexLock lock(&mutex_);
+  driver.published = std::move(published);
   driver.events.push_back(*std::move(stored));
   changed_.SignalAll();
   return true;
@@ -191,6 +197,7 @@ void RunEngine::ReadAgain(Driver& driver) {
     return;
   }
   driver.state = *std::move(state);
+  driver.published = std::make_shared<const run::RunState>(driver.state);
   driver.events = *std::move(events);
   changed_.SignalAll();
 }
@@ -408,8 +415,7 @@ absl::StatusOr<RunView> RunEngine::GetRun(const std::string& run_id) {
     absl::MutexLock lock(&mutex_);
     const auto driver = drivers_.find(run_id);
     if (driver != drivers_.end()) {
-      PHX_ASSIGN_OR_RETURN(run::RunState state, run::Fold(driver->second->events));
-      return RunView{run_id, std::move(state), driver->second->events};
+      return RunView{run_id, *driver->second->published, driver->second->events};
     }
   }
   PHX_ASSIGN_OR_RETURN(auto events, store_.Load(run_id));
@@ -423,10 +429,8 @@ std::vector<run::Wait> RunEngine::WaitsOf(const std::string& run_id) {
   const auto found = drivers_.find(run_id);
   if (found == drivers_.end()) return waits;
   const Driver& driver = *found->second;
-  const auto state = run::Fold(driver.events);
-  if (!state.ok()) return waits;
   // What the state asks for: calls of a phase that is over are waited for by nobody.
-  for (const run::Command& command : run::Decide(*state, leadership_.epoch)) {
+  for (const run::Command& command : run::Decide(*driver.published, leadership_.epoch)) {
     const std::string key = run::KeyOf(command);
     const auto pause = driver.pauses.find(key);
     const auto call = driver.under_way.find(key);

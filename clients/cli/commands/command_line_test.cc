@@ -159,6 +159,7 @@ class CommandLineTest : public ::testing::Test {
   int Phoenix(std::vector<std::string> words, Screen screen = {}) {
     words.insert(words.begin(), {"phoenix", "--runtime-dir", directory_});
     std::vector<const char*> argv;
+    argv.reserve(words.size());
     for (const auto& word : words) argv.push_back(word.c_str());
     ::testing::internal::CaptureStdout();
     ::testing::internal::CaptureStderr();

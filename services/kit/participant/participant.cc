@@ -296,7 +296,8 @@ absl::Status Participant::CaptureAll(TransactionRecord& record) {
 
 absl::StatusOr<std::vector<std::string>> Participant::Prepare(PrepareInput input) {
   absl::MutexLock begin(&begin_mutex_);
-  PHX_RETURN_IF_ERROR(UndoWhatNobodyFinishes("the journal could not be written"));
+  PHX_ASSIGN_OR_RETURN(const auto rows, journal_.List());
+  PHX_RETURN_IF_ERROR(UndoWhatNobodyFinishes(rows, "the journal could not be written"));
   PHX_ASSIGN_OR_RETURN(const Entered entered, Enter(input.context, ProtocolMessage::kPrepare));
   const std::string& run_id = input.context.run_id;
   std::vector<std::string> captured;

@@ -175,8 +175,10 @@ class Participant {
   absl::Status DecideCommit(const std::string& run_id, std::string_view decided_by);
 
   // Transactions that their call left open because not even their undo could be written: nobody would finish
-  // them. While `begin_mutex_` is held, no call is at work on one.
-  absl::Status UndoWhatNobodyFinishes(const std::string& reason) ABSL_EXCLUSIVE_LOCKS_REQUIRED(begin_mutex_);
+  // them. While `begin_mutex_` is held, no call is at work on one. `rows`: what the journal held a moment
+  // ago.
+  absl::Status UndoWhatNobodyFinishes(const std::vector<TransactionRow>& rows, const std::string& reason)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(begin_mutex_);
   void Watch();
   void CheckDeadline(const TransactionRow& row);
   void CheckDoubt(const TransactionRow& row);

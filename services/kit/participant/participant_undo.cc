@@ -298,8 +298,8 @@ void Participant::CheckDoubt(const TransactionRow& row) {
   }
 }
 
-absl::Status Participant::UndoWhatNobodyFinishes(const std::string& reason) {
-  PHX_ASSIGN_OR_RETURN(const auto rows, journal_.List());
+absl::Status Participant::UndoWhatNobodyFinishes(const std::vector<TransactionRow>& rows,
+                                                 const std::string& reason) {
   for (const TransactionRow& row : rows) {
     // A prepare that was cut off has no effect yet, a local change has no orchestrator.
     const bool orphaned =
@@ -319,12 +319,12 @@ void Participant::Watch() {
       if (!stopping_) changed_.WaitWithTimeout(&mutex_, absl::FromChrono(settings_.tick));
       if (stopping_) return;
     }
-    if (begin_mutex_.TryLock()) {
-      (void)UndoWhatNobodyFinishes("the journal could not be written");
-      begin_mutex_.Unlock();
-    }
     const auto rows = journal_.List();
     if (!rows.ok()) continue;
+    if (begin_mutex_.TryLock()) {
+      (void)UndoWhatNobodyFinishes(*rows, "the journal could not be written");
+      begin_mutex_.Unlock();
+    }
     for (const TransactionRow& row : *rows) {
       CheckDeadline(row);
       if (row.state == TransactionState::kInDoubt) CheckDoubt(row);
@@ -336,7 +336,7 @@ absl::Status Participant::Recover() {
   PHX_ASSIGN_OR_RETURN(const auto rows, journal_.List());
   {
     absl::MutexLock begin(&begin_mutex_);
-    PHX_RETURN_IF_ERROR(UndoWhatNobodyFinishes("the daemon ended while it was at work"));
+    PHX_RETURN_IF_ERROR(UndoWhatNobodyFinishes(rows, "the daemon ended while it was at work"));
   }
   for (const TransactionRow& row : rows) {
     PHX_ASSIGN_OR_RETURN(const auto record, journal_.Read(row.run_id));

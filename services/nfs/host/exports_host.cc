@@ -68,7 +68,8 @@ absl::StatusOr<std::vector<LiveExport>> ExportsHost::LiveNow() {
   return ParseExportTable(table);
 }
 
-absl::Status ExportsHost::MakeKernelLetGo(const ChildObserver& on_child) {
+absl::Status ExportsHost::MakeKernelLetGo(const std::vector<LiveExport>& live,
+                                          const ChildObserver& on_child) {
   // exportfs has flushed the kernel's cache by now. But of two flushes within a second the kernel only notes
   // the second: it serves the entry to nobody any more, and keeps its file system busy for up to half a
   // minute.
@@ -76,7 +77,6 @@ absl::Status ExportsHost::MakeKernelLetGo(const ChildObserver& on_child) {
   for (int flushes = 0;; ++flushes) {
     PHX_ASSIGN_OR_RETURN(const auto kernel, files_.Read(kKernelTable));
     if (!kernel) return absl::OkStatus();  // no server runs
-    PHX_ASSIGN_OR_RETURN(const auto live, LiveNow());
     const auto kept = KeptByKernel(ParseExportTable(kernel->content), live);
     if (kept.empty()) return absl::OkStatus();
     if (flushes == kFlushes) {
@@ -230,7 +230,7 @@ absl::Status ExportsHost::PutInPlace(const std::string& text, const EntryChange&
     for (const LiveExport& lost : LostIn(before.live, after, change.path)) {
       wrong.push_back(fmt::format("{} is no longer exported to {}", lost.path, lost.client));
     }
-    if (wrong.empty()) return MakeKernelLetGo(on_child);
+    if (wrong.empty()) return MakeKernelLetGo(after, on_child);
     status = WithReason(Internal("exportfs did not do what {} says: {}{}", kOwnFile, fmt::join(wrong, "; "),
                                  complaints->empty() ? "" : fmt::format("; it said: {}", *complaints)),
                         {"EXPORT_MISMATCH", {{"path", change.path}}});
@@ -257,7 +257,7 @@ absl::Status ExportsHost::PutLive(const std::vector<std::string>& paths, const C
     if (entry == before.own.end()) return FailedPrecondition("{} has no entry for {}", kOwnFile, path);
     for (auto& difference : DifferencesOf(entry->second, after)) wrong.push_back(std::move(difference));
   }
-  if (wrong.empty()) return MakeKernelLetGo(on_child);
+  if (wrong.empty()) return MakeKernelLetGo(after, on_child);
   return WithReason(Internal("exportfs did not do what {} says: {}{}", kOwnFile, fmt::join(wrong, "; "),
                              complaints.empty() ? "" : fmt::format("; it said: {}", complaints)),
                     {"EXPORT_MISMATCH", {{"path", paths.front()}}});
@@ -288,7 +288,7 @@ absl::Status ExportsHost::RestoreLive(const std::vector<std::string>& paths,
       if (!IsIn(there, one)) return Internal("the server does not export {}", ToText(one));
     }
   }
-  return MakeKernelLetGo(on_child);
+  return MakeKernelLetGo(after, on_child);
 }
 
 }  // namespace phoenix::nfs

@@ -45,9 +45,9 @@ class ExportsHost : public NfsHost {
   absl::Status ReadServerConf(NfsState& state);
   std::vector<std::string> Connected() const;
   absl::StatusOr<std::vector<LiveExport>> LiveNow();
-  // After the table was changed: true when the kernel, too, has let go of what the table has no more, so that
-  // its file systems can be unmounted.
-  absl::Status MakeKernelLetGo(const ChildObserver& on_child);
+  // After the table was changed to `live`: returns once the kernel, too, has let go of what is no longer in
+  // it, so that its file systems can be unmounted.
+  absl::Status MakeKernelLetGo(const std::vector<LiveExport>& live, const ChildObserver& on_child);
   absl::Status PutInPlace(const std::string& text, const EntryChange& change, const NfsState& before,
                           const ChildObserver& on_child) ABSL_EXCLUSIVE_LOCKS_REQUIRED(own_file_);
 
