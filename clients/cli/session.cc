@@ -54,8 +54,11 @@ int Fail(const Session& session, const absl::Status& status) {
   }
   fmt::print(stderr, "phoenix: {}\n", Message(status));
   for (const auto& violation : violations) {
-    // Most texts name their violations already.
-    if (Message(status).find(violation.description) != std::string::npos) continue;
+    // Most texts name their violations already, those of a node without the "node/participant: " before them.
+    const std::string& told = violation.description;
+    const auto who = told.find(": ");
+    const auto named = [&](std::string_view part) { return Message(status).find(part) != std::string::npos; };
+    if (named(told) || (who != std::string::npos && named(std::string_view(told).substr(who + 2)))) continue;
     fmt::print(stderr, "  {}: {}\n", violation.field, violation.description);
   }
   return kError;

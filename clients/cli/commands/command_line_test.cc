@@ -233,8 +233,8 @@ TEST_F(CommandLineTest, ErrorsExitWith1) {
   EXPECT_EQ(Phoenix({"plan", "-f", directory_ + "/missing.json"}), 1);
   EXPECT_EQ(MakePlan({"--secrets", Write("secrets.json", "{}", 0644)}), 1);
   EXPECT_THAT(errors_, HasSubstr("chmod 600"));
-  orchestrator_.plan_status =
-      kit::ToGrpc(WithViolations(InvalidArgument("$.zfs: no"), {{"$.zfs", "no"}, {"$.nfs", "neither"}}), "t");
+  orchestrator_.plan_status = kit::ToGrpc(
+      WithViolations(InvalidArgument("$.zfs: no"), {{"$.zfs", "hv1/zfs: no"}, {"$.nfs", "neither"}}), "t");
   EXPECT_EQ(MakePlan(), 1);
   EXPECT_EQ(errors_, "phoenix: $.zfs: no\n  $.nfs: neither\n")
       << "what the text says already is not said again";
