@@ -42,6 +42,7 @@ class PkiTest : public ::testing::Test {
   int Pki(std::vector<std::string> words) {
     words.insert(words.begin(), {"phoenix", "pki", "--dir", directory_});
     std::vector<const char*> argv;
+    argv.reserve(words.size());
     for (const auto& word : words) argv.push_back(word.c_str());
     ::testing::internal::CaptureStdout();
     ::testing::internal::CaptureStderr();

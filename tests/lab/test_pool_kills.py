@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """kill -9 of the zfs service within `zpool create`, on real disks.
 
-    tests/lab/test_pool_kills.py [--tries N]     N moments, spread over the time that the command takes
+    tests/lab/test_pool_kills.py [--tries N] [--slice S]     N moments, spread over the time that the command takes;
+                                                             S moves them, and which kind of try comes first
 
 In one try of two the command is killed with its daemon, in the other it outlives it; of each two such tries the first is a run
 that succeeds, the second one whose next step fails. Nobody helps: every run ends by itself, COMMITTED with the pool as declared, or
@@ -114,7 +115,9 @@ class PoolKills:
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--tries", type=int, default=4)
-    tries = parser.parse_args().tries
+    parser.add_argument("--slice", type=int, default=0)
+    arguments = parser.parse_args()
+    tries, first = arguments.tries, arguments.slice
     states = Counter()
     with tempfile.TemporaryDirectory() as folder, PhoenixLab(Path(folder) / "lab", BUILD, nodes=1) as lab:
         kills = PoolKills(lab)
@@ -122,8 +125,9 @@ def main():
         lab.write_password("unused")
         lab.write("/root/config.json", json.dumps(CONFIG))
         before = lab.fingerprints()
-        for i in range(tries):
-            states[kills.kill((i + 0.5) / tries, ("both", "daemon")[i % 2], i // 2 % 2 == 1)] += 1
+        for i in range(first, first + tries):
+            share = (i / tries + 0.5 / tries + first * 0.37) % 1
+            states[kills.kill(share, ("both", "daemon")[i % 2], i // 2 % 2 == 1)] += 1
         assert lab.fingerprints() == before, "the node is not as before the first run"
     for state, count in states.most_common():
         print(f"{count:5d}  {state}")

@@ -62,6 +62,14 @@ class FakeOrchestrator final : public pb::OrchestratorService::Service {
     return watch_status;
   }
 
+  grpc::Status ListRuns(grpc::ServerContext*, const pb::ListRunsRequest*,
+                        pb::ListRunsResponse* response) override {
+    auto* run = response->add_runs();
+    run->set_name("runs/0815");
+    if (open_for-- <= 0) run->mutable_end_time()->set_seconds(1);
+    return grpc::Status::OK;
+  }
+
   grpc::Status GetNode(grpc::ServerContext*, const pb::GetNodeRequest* request, pb::Node* response) override {
     if (request->name() != node.name())
       return kit::ToGrpc(NotFound("'{}' is not a node", request->name()), "t");
@@ -69,6 +77,7 @@ class FakeOrchestrator final : public pb::OrchestratorService::Service {
     return grpc::Status::OK;
   }
 
+  int open_for = 0;  // so many times a run is still open when the runs are listed
   pb::Node node;
   pb::PlanRunResponse plan;
   grpc::Status plan_status, create_status, watch_status;
@@ -243,6 +252,21 @@ TEST_F(CommandLineTest, ErrorsExitWith1) {
   orchestrator_.plan_status = grpc::Status::OK;
   orchestrator_.create_status = kit::ToGrpc(Aborted("another plan"), "t");
   EXPECT_EQ(RunSetup(), 1);
+}
+
+TEST_F(CommandLineTest, SetupWaitsForAnOpenRunWhereItIsToldTo) {
+  orchestrator_.end.set_state(pb::Run::STATE_COMMITTED);
+  orchestrator_.open_for = 2;
+  EXPECT_EQ(RunSetup({"--wait", "10m"}), 0);
+  EXPECT_THAT(out_, HasSubstr("Waiting for the end of run 0815\n"));
+  EXPECT_LE(orchestrator_.open_for, 0);
+  EXPECT_THAT(orchestrator_.created, SizeIs(1));
+
+  orchestrator_.open_for = 1000;
+  EXPECT_EQ(RunSetup({"--wait", "1s"}), 1);
+  EXPECT_THAT(errors_, HasSubstr("run 0815 is still open; nothing was begun"));
+  EXPECT_THAT(orchestrator_.planned, SizeIs(1))
+      << "a plan of a fleet that a run is changing is worth nothing";
 }
 
 TEST_F(CommandLineTest, HelpAndVersionAreNoErrors) {

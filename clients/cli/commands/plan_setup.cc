@@ -1,8 +1,12 @@
 // phoenix plan and phoenix setup.
 #include <fmt/format.h>
 
+#include <chrono>
+#include <thread>
+
 #include "base/digest/digest.h"
 #include "base/status/errors.h"
+#include "base/status/status_macros.h"
 #include "clients/cli/commands/commands.h"
 #include "clients/cli/declaration.h"
 #include "clients/cli/render/render.h"
@@ -17,6 +21,7 @@ struct Flags {
   bool detailed_exit_code = false;
   bool await_approval = false;
   int64_t confirm_within_seconds = 0;
+  int64_t wait_seconds = 0;
 };
 
 // What is asked of a plan and of a run alike.
@@ -54,11 +59,46 @@ int Plan(const Session& session, const Flags& flags) {
   return flags.detailed_exit_code && plan->step_count() > 0 ? kHasSteps : kDone;
 }
 
+// The newest run that is not over, "" for none.
+absl::StatusOr<std::string> OpenRun(const Session& session, pb::OrchestratorService::Stub& stub) {
+  grpc::ClientContext context;
+  pb::ListRunsRequest request;
+  request.set_page_size(1000);
+  pb::ListRunsResponse response;
+  const grpc::Status status = stub.ListRuns(&context, request, &response);
+  if (!status.ok()) return session.StatusOf(status);
+  for (const pb::Run& run : response.runs()) {
+    if (!run.has_end_time()) return run.name().substr(5);
+  }
+  return std::string();
+}
+
+// Runs hold the locks of their nodes until they are over. Returns once none is open.
+absl::Status WaitForOpenRuns(const Session& session, pb::OrchestratorService::Stub& stub, int64_t seconds) {
+  using std::chrono::steady_clock;
+  const auto deadline = steady_clock::now() + std::chrono::seconds(seconds);
+  std::string told;
+  while (true) {
+    PHX_ASSIGN_OR_RETURN(const std::string open, OpenRun(session, stub));
+    if (open.empty()) return absl::OkStatus();
+    if (steady_clock::now() >= deadline) {
+      return DeadlineExceeded("run {0} is still open; nothing was begun. See: phoenix runs show {0}", open);
+    }
+    if (session.output == Output::kText && open != told) fmt::print("Waiting for the end of run {}\n", open);
+    told = open;
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  }
+}
+
 int Setup(const Session& session, const Flags& flags) {
   const auto declaration = ReadDeclaration(flags.files, !session.server.empty());
   if (!declaration.ok()) return Fail(session, declaration.status());
   const auto stub = session.Connect();
   if (!stub.ok()) return Fail(session, stub.status());
+  if (flags.wait_seconds > 0) {
+    const absl::Status waited = WaitForOpenRuns(session, **stub, flags.wait_seconds);
+    if (!waited.ok()) return Fail(session, waited);
+  }
   const auto plan = MakePlan(session, flags, **stub, *declaration);
   if (!plan.ok()) return Fail(session, plan.status());
   if (session.output == Output::kText) ShowPlan(session, *plan);
@@ -134,12 +174,19 @@ void AddPlanAndSetup(CLI::App& app, Session& session, int& exit_code) {
   AddFiles(*setup, *setup_flags);
   setup->add_flag("--await-approval", setup_flags->await_approval,
                   "Do nothing before somebody approves this very plan (`phoenix runs approve`)");
+  const auto duration =
+      CLI::AsNumberWithUnit(std::map<std::string, int64_t>{{"s", 1}, {"m", 60}, {"h", 3600}},
+                            CLI::AsNumberWithUnit::UNIT_REQUIRED, "DURATION");
   setup
       ->add_option(
           "--confirm-within", setup_flags->confirm_within_seconds,
           "Undo everything unless `phoenix runs confirm` says in time that all is well: 90s, 10m, 1h")
-      ->transform(CLI::AsNumberWithUnit(std::map<std::string, int64_t>{{"s", 1}, {"m", 60}, {"h", 3600}},
-                                        CLI::AsNumberWithUnit::UNIT_REQUIRED, "DURATION"));
+      ->transform(duration);
+  setup
+      ->add_option(
+          "--wait", setup_flags->wait_seconds,
+          "Where another run is open, wait for its end before planning, at most so long: 90s, 10m, 1h")
+      ->transform(duration);
   setup->callback([&session, &exit_code, setup_flags] { exit_code = Setup(session, *setup_flags); });
 }
 
