@@ -44,6 +44,14 @@ class LoggedDomain final : public kit::Domain {
     }
     return plan;
   }
+  absl::StatusOr<std::vector<std::string>> CheckpointsOf(
+      const std::vector<kit::Step>& steps, const std::vector<std::string>& disturbed_keys) override {
+    return domain.CheckpointsOf(steps, disturbed_keys);
+  }
+  absl::Status Checkpoint(const std::string& run_id, const std::vector<kit::Step>& steps,
+                          const std::vector<std::string>& disturbed_keys) override {
+    return domain.Checkpoint(run_id, steps, disturbed_keys);
+  }
   absl::StatusOr<std::string> Capture(const kit::Step& step, const std::string& run_id) override {
     return domain.Capture(step, run_id);
   }
@@ -105,6 +113,7 @@ class FakeNode {
       part->domain->domain.fail_do = fail_do[name];
       part->domain->classes = classes[name];
       part->domain->domain.fail_undo = fail_undo[name];
+      part->domain->domain.writes = writes[name];
       part->participant = std::make_unique<kit::Participant>(
           *part->domain, *part->journal, clock_, *part->siblings,
           kit::Participant::Settings{
@@ -160,6 +169,11 @@ class FakeNode {
     while (StateOf(name, run_id) != state) std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
 
+  // The paths that the participant holds, by run.
+  std::map<std::string, std::vector<std::string>> Kept(const std::string& name) {
+    return PartOf(name).domain->domain.Kept();
+  }
+
   // "participant:step", in the order in which undo was begun.
   std::vector<std::string> Undone() {
     absl::MutexLock lock(&mutex_);
@@ -170,6 +184,7 @@ class FakeNode {
   // By participant, for participants that come up from now on.
   std::map<std::string, std::set<std::string>> fail_do, fail_undo;
   std::map<std::string, std::map<std::string, kit::StepClass>> classes;
+  std::map<std::string, std::map<std::string, std::string>> writes;
 
  private:
   // The other participants of the node, without sockets in between.
@@ -252,10 +267,7 @@ class NodeChannels final : public fleet::Channels {
     absl::Status Plan(const kit::pb::PlanRequest& request, kit::pb::PlanResponse& response, Limit) override {
       return Send("Plan", [&](kit::Participant& participant) -> absl::Status {
         PHX_ASSIGN_OR_RETURN(const auto answer, participant.MakePlan(kit::FromProto(request)));
-        for (const auto& step : answer.plan.steps) kit::ToProto(step, *response.add_steps());
-        response.set_plan_digest(answer.plan_digest);
-        response.set_journal_id(answer.journal_id);
-        response.set_authority(answer.authority);
+        kit::ToProto(answer, response);
         return absl::OkStatus();
       });
     }

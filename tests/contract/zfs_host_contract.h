@@ -251,13 +251,16 @@ TYPED_TEST_P(ZfsHostContract, TheMountRootKeepsItsInode) {
   EXPECT_FALSE(this->Try(SetMountRoot{name, path, {0, 1234, 0777}}).ok());
   ObserveRequest request;
   request.paths = {path};
+  request.mount_points = true;
   const PathState below = this->See(request).paths.at(path);
   ASSERT_TRUE(below.directory.has_value());
   EXPECT_EQ(below.directory->mode, 0755u);
   EXPECT_FALSE(below.mount_point);
+  EXPECT_FALSE(this->See(request).mount_points.contains(path));
   this->Must(MountDataset{name});
   EXPECT_EQ(this->Dataset(name).root, (DirectoryState{0, 1234, 02770}));
   EXPECT_TRUE(this->See(request).paths.at(path).mount_point);
+  EXPECT_TRUE(this->See(request).mount_points.contains(path));
 }
 
 TYPED_TEST_P(ZfsHostContract, WhatOthersWriteIsSeen) {

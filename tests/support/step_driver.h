@@ -38,7 +38,7 @@ class StepDriver {
     PHX_ASSIGN_OR_RETURN(order_, kit::DeriveOrder(placed, provided));
     captured_.clear();
     done_.clear();
-    PHX_RETURN_IF_ERROR(domain_.Checkpoint(run_id_, plan_.steps));
+    PHX_RETURN_IF_ERROR(domain_.Checkpoint(run_id_, plan_.steps, input.disturbed_keys));
     for (const auto& step : plan_.steps) {
       bool satisfied = true;
       for (const auto& need : step.requires_keys) satisfied = satisfied && need.satisfied_now;

@@ -119,10 +119,17 @@ class Domain {
   // Reads state once and plans. Mutates nothing. The same state and input give the same plan.
   virtual absl::StatusOr<Plan> MakePlan(const PlanInput& input) = 0;
 
-  // A run is prepared here: makes durable what brings back the content of what these steps change. Called
-  // once its row is durable, before the first capture; not for typed changes. An error refuses the run, and
-  // it is undone: Close() takes away what was made. Must be repeatable.
-  virtual absl::Status Checkpoint(const std::string& /*run_id*/, const std::vector<Step>& /*steps*/) {
+  // What Checkpoint() of the same would keep; MakePlan() says it in its plan.
+  virtual absl::StatusOr<std::vector<std::string>> CheckpointsOf(
+      const std::vector<Step>& /*steps*/, const std::vector<std::string>& /*disturbed_keys*/) {
+    return std::vector<std::string>();
+  }
+  // A run is prepared here: makes durable what brings back the content of what these steps change, and of
+  // what the steps of others write into (content: among the disturbed keys). Called once its row is durable,
+  // before the first capture, also where there are no steps; not for typed changes. An error refuses the run,
+  // and it is undone: Close() takes away what was made. Must be repeatable.
+  virtual absl::Status Checkpoint(const std::string& /*run_id*/, const std::vector<Step>& /*steps*/,
+                                  const std::vector<std::string>& /*disturbed_keys*/) {
     return absl::OkStatus();
   }
   // Reads what undoing the step needs (JSON; may hold no secret). Called at Prepare when every requirement of

@@ -12,6 +12,7 @@
 
 #include "base/status/errors.h"
 #include "services/kit/participant/domain.h"
+#include "services/kit/plan/keys.h"
 
 namespace phoenix::kit {
 
@@ -36,7 +37,8 @@ struct FakeMachine {
 };
 
 // The spec is "name=value name=value …"; each becomes a step that sets the field, in that order where
-// "after:" says so: "b=2:a" requires a's key. "a=" empties the field, which removes its key.
+// "after:" says so: "b=2:a" requires a's key. "a=" empties the field, which removes its key. What others
+// write into is kept by its path.
 class FakeDomain final : public Domain {
  public:
   explicit FakeDomain(FakeMachine& machine, std::string name = "fake")
@@ -69,13 +71,25 @@ class FakeDomain final : public Domain {
       (value.empty() ? step.removes : step.provides) = {"field:" + name};
       if (!after.empty()) step.requires_keys = {{"field:" + after, machine_.fields.contains(after)}};
       step.payload = value;
+      if (const auto path = writes.find(name); path != writes.end())
+        step.disturbs = {"content:" + path->second};
       plan.steps.push_back(step);
     }
+    if (!input.local) plan.checkpoints = WrittenPaths(input.disturbed_keys);
     return plan;
   }
 
-  absl::Status Checkpoint(const std::string& run_id, const std::vector<Step>& steps) override {
+  absl::StatusOr<std::vector<std::string>> CheckpointsOf(
+      const std::vector<Step>&, const std::vector<std::string>& disturbed_keys) override {
+    return WrittenPaths(disturbed_keys);
+  }
+  absl::Status Checkpoint(const std::string& run_id, const std::vector<Step>& steps,
+                          const std::vector<std::string>& disturbed_keys) override {
     if (before_checkpoint) before_checkpoint(run_id, steps);
+    {
+      absl::MutexLock lock(&order_mutex);
+      kept[run_id] = WrittenPaths(disturbed_keys);
+    }
     return fail_checkpoint ? Internal("the checkpoint was told to fail") : absl::OkStatus();
   }
   absl::StatusOr<std::string> Capture(const Step& step, const std::string&) override {
@@ -133,6 +147,7 @@ class FakeDomain final : public Domain {
   absl::Status Close(const std::string& run_id, bool committed) override {
     absl::MutexLock lock(&order_mutex);
     closed.emplace_back(run_id, committed);
+    kept.erase(run_id);
     return absl::OkStatus();
   }
 
@@ -140,9 +155,18 @@ class FakeDomain final : public Domain {
   bool fail_checkpoint = false;
   std::function<void(const std::string& run_id, const std::vector<Step>& steps)> before_checkpoint;
   std::function<void(const Step&)> before_do;
+  // By step, a path that it writes into.
+  std::map<std::string, std::string> writes;
   absl::Mutex order_mutex;
   std::vector<std::string> undone ABSL_GUARDED_BY(order_mutex);
   std::vector<std::pair<std::string, bool>> closed ABSL_GUARDED_BY(order_mutex);
+  // The paths that are held, by run.
+  std::map<std::string, std::vector<std::string>> kept ABSL_GUARDED_BY(order_mutex);
+
+  std::map<std::string, std::vector<std::string>> Kept() {
+    absl::MutexLock lock(&order_mutex);
+    return kept;
+  }
 
  private:
   FakeMachine& machine_;

@@ -273,7 +273,8 @@ absl::Status Participant::CaptureAll(TransactionRecord& record) {
   std::vector<Step> steps;
   for (const StepRow& row : record.steps) steps.push_back(row.step);
   // A typed change is undone at once or never, by its inverse.
-  absl::Status status = record.row.local ? absl::OkStatus() : domain_.Checkpoint(run_id, steps);
+  absl::Status status =
+      record.row.local ? absl::OkStatus() : domain_.Checkpoint(run_id, steps, record.row.disturbed_keys);
   for (StepRow& row : record.steps) {
     if (!status.ok()) break;
     const bool ready = std::all_of(row.step.requires_keys.begin(), row.step.requires_keys.end(),
@@ -317,9 +318,10 @@ absl::StatusOr<std::vector<std::string>> Participant::Prepare(PrepareInput input
                       {"PLAN_CHANGED", {{"plan_digest", answer.plan_digest}}});
   }
   PHX_RETURN_IF_ERROR(RefuseWhatIsLocked(answer.plan, run_id));
-  if (input.wanted.spec_type == kReversalType) {
+  const std::vector<std::string> removed = RemovedBy(answer.plan);
+  if (input.wanted.spec_type == kReversalType && !removed.empty()) {
     // Who takes part in the run was asked by its plan; who does not may stand on what goes all the same.
-    PHX_RETURN_IF_ERROR(siblings_.MayGo(RemovedBy(answer.plan), input.participants));
+    PHX_RETURN_IF_ERROR(siblings_.MayGo(removed, input.participants));
   }
   PHX_RETURN_IF_ERROR(journal_.HoldReserve());
   PHX_ASSIGN_OR_RETURN(TransactionRecord record, BeginTransaction(input, answer.plan, /*local=*/false, ""));

@@ -92,6 +92,10 @@ absl::StatusOr<TransactionRecord> Reversal::CommittedRun(const std::string& run_
       taken_back.insert(newer.spec);
       continue;
     }
+    // A run for which this participant only kept checkpoints changed nothing here.
+    if (record->steps.empty()) continue;
+    PHX_ASSIGN_OR_RETURN(const auto changed, journal_.Read(newer.run_id));
+    if (changed && changed->steps.empty()) continue;
     return refuse(fmt::format("{} {} was committed after it", newer.local ? "a typed change, run" : "run",
                               newer.run_id));
   }
@@ -155,20 +159,33 @@ absl::StatusOr<Plan> Reversal::MakePlan(const PlanInput& input) {
         changed);
   }
   plan.base_fingerprint = Sha256Hex(fingerprint);
+  PHX_ASSIGN_OR_RETURN(plan.checkpoints, CheckpointsOf(plan.steps, input.disturbed_keys));
   return plan;
 }
 
-absl::Status Reversal::Checkpoint(const std::string& run_id, const std::vector<Step>& steps) {
-  std::vector<Step> touched;
+absl::StatusOr<std::vector<Step>> Reversal::OriginalsOf(const std::vector<Step>& steps) {
+  std::vector<Step> originals;
   for (const Step& step : steps) {
     if (!IsReversal(step)) {
-      touched.push_back(step);
+      originals.push_back(step);
       continue;
     }
     PHX_ASSIGN_OR_RETURN(const Original original, OriginalOf(step, {}));
-    touched.push_back(original.row.step);
+    originals.push_back(original.row.step);
   }
-  return domain_.Checkpoint(run_id, touched);
+  return originals;
+}
+
+absl::StatusOr<std::vector<std::string>> Reversal::CheckpointsOf(
+    const std::vector<Step>& steps, const std::vector<std::string>& disturbed_keys) {
+  PHX_ASSIGN_OR_RETURN(const std::vector<Step> originals, OriginalsOf(steps));
+  return domain_.CheckpointsOf(originals, disturbed_keys);
+}
+
+absl::Status Reversal::Checkpoint(const std::string& run_id, const std::vector<Step>& steps,
+                                  const std::vector<std::string>& disturbed_keys) {
+  PHX_ASSIGN_OR_RETURN(const std::vector<Step> originals, OriginalsOf(steps));
+  return domain_.Checkpoint(run_id, originals, disturbed_keys);
 }
 
 absl::StatusOr<std::string> Reversal::Capture(const Step& step, const std::string& run_id) {

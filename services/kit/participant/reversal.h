@@ -24,7 +24,11 @@ class Reversal final : public Domain {
   // FAILED_PRECONDITION, with one violation for each object, where the run is not the last one that changed
   // something here, or what it made has changed since. A step that is back already has no step in the plan.
   absl::StatusOr<Plan> MakePlan(const PlanInput& input) override;
-  absl::Status Checkpoint(const std::string& run_id, const std::vector<Step>& steps) override;
+  // Of the steps that are taken back, their originals.
+  absl::StatusOr<std::vector<std::string>> CheckpointsOf(
+      const std::vector<Step>& steps, const std::vector<std::string>& disturbed_keys) override;
+  absl::Status Checkpoint(const std::string& run_id, const std::vector<Step>& steps,
+                          const std::vector<std::string>& disturbed_keys) override;
   absl::StatusOr<std::string> Capture(const Step& step, const std::string& run_id) override;
   absl::Status Do(const Step& step, const StepContext& context) override;
   absl::StatusOr<ProbeResult> ProbeStep(const Step& step, const StepContext& context) override;
@@ -43,6 +47,7 @@ class Reversal final : public Domain {
     StepContext context;
   };
   absl::StatusOr<Original> OriginalOf(const Step& step, const StepContext& context);
+  absl::StatusOr<std::vector<Step>> OriginalsOf(const std::vector<Step>& steps);
   absl::StatusOr<TransactionRecord> CommittedRun(const std::string& run_id);
   StepContext ContextOf(const std::string& run_id, const StepRow& row) const;
 

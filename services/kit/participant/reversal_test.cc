@@ -21,6 +21,7 @@ using ::testing::_;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Pair;
 using Code = absl::StatusCode;
 using Fields = std::map<std::string, std::string>;
 
@@ -39,6 +40,14 @@ class LookingBack final : public Domain {
       if (step.id.starts_with("secret")) step.secrets = {"password"};
     }
     return plan;
+  }
+  absl::StatusOr<std::vector<std::string>> CheckpointsOf(
+      const std::vector<Step>& steps, const std::vector<std::string>& disturbed_keys) override {
+    return domain_.CheckpointsOf(steps, disturbed_keys);
+  }
+  absl::Status Checkpoint(const std::string& run, const std::vector<Step>& steps,
+                          const std::vector<std::string>& disturbed_keys) override {
+    return domain_.Checkpoint(run, steps, disturbed_keys);
   }
   absl::StatusOr<std::string> Capture(const Step& step, const std::string& run) override {
     return domain_.Capture(step, run);
@@ -256,6 +265,37 @@ TEST_F(ReversalTest, OnlyTheLastCommittedRunCanBeTakenBack) {
   PHX_ASSERT_OK(Begin(input));
   PHX_ASSERT_OK(participant_->Undo(input.context, {}, "a test"));
   EXPECT_THAT(PlanRollback("run-4"), StatusIs(Code::kFailedPrecondition, HasSubstr("UNDONE, not COMMITTED")));
+}
+
+// A run for which this participant only kept what others wrote into.
+TEST_F(ReversalTest, WhereNothingWasDoneNothingStandsInTheWay) {
+  const auto keep = [&](const std::string& run) {
+    PrepareInput input = Input("fake", "", run);
+    input.wanted.disturbed_keys = {"content:/tank/media"};
+    input.plan_digest = participant_->MakePlan(input.wanted)->plan_digest;
+    return Commit(input);
+  };
+  PHX_ASSERT_OK(Commit("a=1", "run-0"));
+  PHX_ASSERT_OK(keep("run-1"));
+  PHX_EXPECT_OK(PlanRollback("run-0"));
+  PHX_ASSERT_OK(Commit("b=1", "run-2"));
+  // The others take run-1 back: nothing of ours is in their way, and it is kept again what they write into.
+  PrepareInput input = Input(kReversalType, "run-1", "run-3");
+  input.wanted.disturbed_keys = {"content:/tank/media"};
+  const auto plan = participant_->MakePlan(input.wanted);
+  PHX_ASSERT_OK(plan);
+  EXPECT_THAT(plan->plan.steps, IsEmpty());
+  EXPECT_THAT(plan->plan.checkpoints, ElementsAre("/tank/media"));
+  input.plan_digest = plan->plan_digest;
+  siblings_.excepted = {"not asked"};
+  PHX_ASSERT_OK(participant_->Prepare(input));
+  EXPECT_THAT(siblings_.excepted, ElementsAre("not asked")) << "nothing goes";
+  EXPECT_THAT(domain_.Kept(), ElementsAre(Pair("run-3", ElementsAre("/tank/media"))));
+  PHX_ASSERT_OK(participant_->PrepareCommit(input.context));
+  PHX_ASSERT_OK(participant_->Commit(input.context));
+  EXPECT_THAT(PlanRollback("run-1"), StatusIs(Code::kFailedPrecondition, HasSubstr("has done so already")));
+  EXPECT_THAT(PlanRollback("run-0"),
+              StatusIs(Code::kFailedPrecondition, HasSubstr("run run-2 was committed")));
 }
 
 TEST_F(ReversalTest, SiblingsThatTakeNoPartAreAskedBeforeAnythingGoes) {

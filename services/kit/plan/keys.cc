@@ -18,6 +18,14 @@ std::string_view NameOf(std::string_view key) {
   return colon == std::string_view::npos ? std::string_view() : key.substr(colon + 1);
 }
 
+std::vector<std::string> WrittenPaths(const std::vector<std::string>& keys) {
+  std::vector<std::string> paths;
+  for (const std::string& key : keys) {
+    if (KindOf(key) == "content" && NameOf(key).starts_with('/')) paths.emplace_back(NameOf(key));
+  }
+  return paths;
+}
+
 bool Satisfies(std::string_view provided, std::string_view required) {
   if (provided == required) return true;
   if (KindOf(provided) != "path" || KindOf(required) != "path") return false;

@@ -2,6 +2,9 @@
 //
 //   pool:quickOS  dataset:quickOS/vm-disks  path:/quickOS/vm-disks  export:/quickOS/…  share:NAME  user:heads
 //   group:heads  storage:ID  package:samba  unit:smbd.service  file:/etc/exports.d/phoenix.exports
+//
+// content:/quickOS/iso stands among what a step disturbs, and nowhere else: the step writes into that path.
+// Nobody is cut off by it; who keeps snapshots takes one of the file system that holds the path.
 #pragma once
 
 #include <string>
@@ -13,6 +16,9 @@ namespace phoenix::kit {
 std::string Key(std::string_view kind, std::string_view name);
 std::string_view KindOf(std::string_view key);
 std::string_view NameOf(std::string_view key);
+
+// The absolute paths of the content: keys among these.
+std::vector<std::string> WrittenPaths(const std::vector<std::string>& keys);
 
 // True when something that provides `provided` satisfies a requirement of `required`: equal keys, and for
 // paths the provided one or anything below it, component by component (path:/a provides path:/a/b, not

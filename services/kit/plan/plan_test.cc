@@ -142,5 +142,29 @@ TEST(PlanDigest, ChangesWithWhatWouldBeDoneAndNotWithRemarks) {
   EXPECT_NE(PlanDigest(plan), changed);
 }
 
+TEST(Keys, WhatAStepWritesIntoIsNoOutageOfIt) {
+  const std::vector<std::string> keys = {"content:/tank/b", "path:/tank/c", "content:tank",
+                                         "content:/tank/a"};
+  EXPECT_THAT(WrittenPaths(keys), ElementsAre("/tank/b", "/tank/a"));
+  EXPECT_FALSE(Satisfies("content:/tank/b", "path:/tank/b"));
+  EXPECT_FALSE(Satisfies("content:/tank", "path:/tank/b"));
+}
+
+TEST(PlanDigest, WhatIsKeptIsAgreedToAsTheStepsAre) {
+  Plan plan;
+  plan.steps = {MakeStep("a", {}, {"k"})};
+  const std::string without = PlanDigest(plan);
+  plan.checkpoints = {"tank/a"};
+  const std::string one = PlanDigest(plan);
+  EXPECT_NE(one, without);
+  plan.checkpoints = {"tank/a", "tank/b"};
+  EXPECT_NE(PlanDigest(plan), one);
+  plan.steps.clear();
+  plan.checkpoints.clear();
+  const std::string empty = PlanDigest(plan);
+  plan.checkpoints = {"tank/a"};
+  EXPECT_NE(PlanDigest(plan), empty);
+}
+
 }  // namespace
 }  // namespace phoenix::kit

@@ -48,6 +48,7 @@ std::string PlanDigest(const Plan& plan) {
     Put(text, "remainder", step.remainder);
     Put(text, "payload", step.payload);
   }
+  for (const std::string& name : plan.checkpoints) Put(text, "checkpoint", name);
   return Sha256Hex(text);
 }
 

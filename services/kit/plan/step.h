@@ -39,6 +39,7 @@ struct Step {
   std::vector<Requirement> requires_keys;
   std::vector<std::string> provides;
   std::vector<std::string> removes;
+  // What is unusable while the step runs; content:PATH, what it writes into (keys.h).
   std::vector<std::string> disturbs;
   // What the domain needs to do, probe and undo the step: its own JSON, journaled, never shown, never a
   // secret.
@@ -62,10 +63,13 @@ struct Plan {
   std::string base_fingerprint;
   // Keys that are there now, without any step, and that other participants may require.
   std::vector<std::string> provided_now;
+  // What a run keeps a checkpoint of before its first step, by the domain's own names. A plan that has some
+  // takes part in a run even where it has no steps.
+  std::vector<std::string> checkpoints;
 };
 
-// SHA-256 over a text form of the steps: keys, actions, before/after, class. Notes and commands are for
-// people and are not part of it; nothing that moves by itself may be in a diff.
+// SHA-256 over a text form of the steps (keys, actions, before/after, class) and of the checkpoints. Notes
+// and commands are for people and are not part of it; nothing that moves by itself may be in a diff.
 std::string PlanDigest(const Plan& plan);
 
 }  // namespace phoenix::kit

@@ -72,6 +72,17 @@ Note FromProto(const pb::Note& note) {
   return {note.severity() == pb::Note::SEVERITY_WARNING, note.resource(), note.text()};
 }
 
+void ToProto(const PlanAnswer& answer, pb::PlanResponse& out) {
+  for (const Step& step : answer.plan.steps) ToProto(step, *out.add_steps());
+  for (const Note& note : answer.plan.notes) ToProto(note, *out.add_notes());
+  Fill(out.mutable_provided_now(), answer.plan.provided_now);
+  Fill(out.mutable_checkpoints(), answer.plan.checkpoints);
+  out.set_plan_digest(answer.plan_digest);
+  out.set_base_fingerprint(answer.plan.base_fingerprint);
+  out.set_journal_id(answer.journal_id);
+  out.set_authority(answer.authority);
+}
+
 void ToProto(const Outcome& outcome, pb::StepOutcome& out) {
   out.set_step_id(outcome.step_id);
   out.set_result(static_cast<pb::StepOutcome::Result>(outcome.result));

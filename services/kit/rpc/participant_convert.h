@@ -14,6 +14,7 @@ void ToProto(const Step& step, pb::Step& out);
 Step FromProto(const pb::Step& step);
 void ToProto(const Note& note, pb::Note& out);
 Note FromProto(const pb::Note& note);
+void ToProto(const PlanAnswer& answer, pb::PlanResponse& out);
 void ToProto(const Outcome& outcome, pb::StepOutcome& out);
 Outcome FromProto(const pb::StepOutcome& outcome);
 void ToProto(const TransactionRecord& record, std::optional<Duration> remaining, pb::Transaction& out);

@@ -85,13 +85,7 @@ grpc::ServerUnaryReactor* ParticipantService::Plan(grpc::CallbackServerContext* 
                                                    pb::PlanResponse* response) {
   return Serve(context, "Plan", Lane::kRead, [this, request, response](const Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const PlanAnswer answer, participant_.MakePlan(FromProto(*request)));
-    for (const Step& step : answer.plan.steps) ToProto(step, *response->add_steps());
-    for (const Note& note : answer.plan.notes) ToProto(note, *response->add_notes());
-    for (const auto& key : answer.plan.provided_now) response->add_provided_now(key);
-    response->set_plan_digest(answer.plan_digest);
-    response->set_base_fingerprint(answer.plan.base_fingerprint);
-    response->set_journal_id(answer.journal_id);
-    response->set_authority(answer.authority);
+    ToProto(answer, *response);
     return absl::OkStatus();
   });
 }

@@ -29,6 +29,38 @@ struct Touched {
   std::string operator()(const DeleteSnapshotStep&) const { return ""; }
 };
 
+// Where a step mounts a dataset; "" where it mounts none.
+struct MountedBy {
+  std::string operator()(const CreatePoolStep& step) const { return step.mountpoint; }
+  std::string operator()(const CreateDatasetStep& step) const { return step.mountpoint; }
+  std::string operator()(const MountStep& step) const { return step.mountpoint; }
+  std::string operator()(const SetPropertiesStep& step) const {
+    const auto place = step.properties.find("mountpoint");
+    return place == step.properties.end() ? "" : place->second;
+  }
+  template <class Step>
+  std::string operator()(const Step&) const {
+    return "";
+  }
+};
+
+// The datasets that hold `path`. What a step mounts on the way is either new, so that nothing of it can be
+// lost, or changed by that very step.
+std::vector<std::string> HoldersOf(const std::string& path, const std::vector<ZfsStep>& steps,
+                                   const ZfsState& seen) {
+  std::vector<std::string> holders;
+  for (std::string place = path;; place = DirectoryOf(place)) {
+    for (const ZfsStep& step : steps) {
+      if (std::visit(MountedBy(), step) == place) return holders;
+    }
+    // Of two that are mounted over each other it cannot be told here which one is seen.
+    for (const auto& [name, dataset] : seen.datasets) {
+      if (dataset.mounted_at == place) holders.push_back(name);
+    }
+    if (!holders.empty() || seen.mount_points.contains(place) || place == "/") return holders;
+  }
+}
+
 uint64_t Number(const std::string& text) { return std::strtoull(text.c_str(), nullptr, 10); }
 
 bool IsKept(std::string_view name) { return IsBelow(DatasetOf(name), PoolOf(name) + "/.phoenix/kept"); }
@@ -259,16 +291,21 @@ class Selection {
 
 }  // namespace
 
-std::vector<std::string> DatasetsToCheckpoint(const std::vector<ZfsStep>& steps, const ZfsState& seen) {
-  std::set<std::string> names;
-  for (const ZfsStep& step : steps) {
-    const std::string name = std::visit(Touched(), step);
+std::vector<std::string> DatasetsToCheckpoint(const Touching& touching, const ZfsState& seen) {
+  std::set<std::string> touched;
+  for (const ZfsStep& step : touching.steps) touched.insert(std::visit(Touched(), step));
+  for (const std::string& path : touching.written) {
+    const auto holders = HoldersOf(path, touching.steps, seen);
+    touched.insert(holders.begin(), holders.end());
+  }
+  std::vector<std::string> names;
+  for (const std::string& name : touched) {
     const auto dataset = seen.datasets.find(name);
     if (dataset == seen.datasets.end() || dataset->second.type != "filesystem" || IsGuestVolume(name))
       continue;
-    names.insert(name);
+    names.push_back(name);
   }
-  return {names.begin(), names.end()};
+  return names;
 }
 
 Reaping WhatToReap(const ZfsState& seen, const Retention& retention, int64_t now_seconds) {

@@ -11,9 +11,16 @@
 
 namespace phoenix::zfs {
 
-// The file systems that are there and that these steps change, sorted: never what they create, never volumes,
-// never anything of a guest.
-std::vector<std::string> DatasetsToCheckpoint(const std::vector<ZfsStep>& steps, const ZfsState& seen);
+// What a run touches: its own steps change datasets, those of other participants write into paths.
+struct Touching {
+  std::vector<ZfsStep> steps;
+  std::vector<std::string> written;  // paths
+};
+
+// The file systems that are there and that the steps change, or that hold a written path (mounted at the
+// deepest mount point at or above it), sorted: never what the steps create, never volumes, never anything of
+// a guest. `seen` holds all datasets and mount points.
+std::vector<std::string> DatasetsToCheckpoint(const Touching& touching, const ZfsState& seen);
 
 // What a node keeps of runs that are closed.
 struct Retention {

@@ -72,9 +72,77 @@ TEST(DatasetsToCheckpoint, AreThoseThatAreThereAndChange) {
       MakeDirectoryStep{"/srv"},
       SetArcLimitStep{kGiB},
   };
-  EXPECT_THAT(DatasetsToCheckpoint(steps, seen),
+  EXPECT_THAT(DatasetsToCheckpoint({steps, {}}, seen),
               ElementsAre("tank/gone", "tank/mounted", "tank/root", "tank/set", "tank/tree"));
   EXPECT_THAT(DatasetsToCheckpoint({}, seen), IsEmpty());
+}
+
+// A root file system on ZFS, a pool with datasets below each other, and an ext4 disk mounted among them.
+class WrittenTest : public ::testing::Test {
+ protected:
+  WrittenTest() {
+    Mount("rpool/ROOT/pve-1", "/");
+    Mount("tank", "/tank");
+    Mount("tank/media", "/tank/media");
+    Mount("tank/mediabox", "/tank/mediabox");
+    Mount("tank/deep", "/tank/media/deep");
+    Mount("tank/subvol-100-disk-0", "/tank/subvol-100-disk-0");
+    Mount("tank/unmounted", "");
+    // Other file systems: in the root, and in a folder of a dataset.
+    seen_.mount_points.insert({"/mnt/disk", "/tank/media/usb"});
+  }
+  void Mount(const std::string& name, const std::string& at) {
+    seen_.datasets[name] = FileSystem(name);
+    seen_.datasets[name].mounted_at = at;
+    if (!at.empty()) seen_.mount_points.insert(at);
+  }
+  std::vector<std::string> Of(const std::string& path, std::vector<ZfsStep> steps = {}) {
+    return DatasetsToCheckpoint({std::move(steps), {path}}, seen_);
+  }
+  ZfsState seen_;
+};
+
+TEST_F(WrittenTest, TheDeepestMountPointAtOrAboveHoldsAPath) {
+  EXPECT_THAT(Of("/tank/media"), ElementsAre("tank/media"));
+  EXPECT_THAT(Of("/tank/media/dump"), ElementsAre("tank/media"));
+  EXPECT_THAT(Of("/tank/media/deep/x/y"), ElementsAre("tank/deep"));
+  EXPECT_THAT(Of("/tank/mediabo"), ElementsAre("tank")) << "by component, not by letters";
+  EXPECT_THAT(Of("/tank/unmounted"), ElementsAre("tank")) << "what is not mounted holds nothing";
+  EXPECT_THAT(Of("/srv/iso"), ElementsAre("rpool/ROOT/pve-1"));
+  EXPECT_THAT(Of("/"), ElementsAre("rpool/ROOT/pve-1"));
+}
+
+TEST_F(WrittenTest, WhatLiesOnAnotherFileSystemIsInNoDataset) {
+  EXPECT_THAT(Of("/mnt/disk"), IsEmpty());
+  EXPECT_THAT(Of("/mnt/disk/iso"), IsEmpty());
+  EXPECT_THAT(Of("/tank/media/usb/dump"), IsEmpty());
+  seen_.datasets.erase("rpool/ROOT/pve-1");
+  EXPECT_THAT(Of("/srv/iso"), IsEmpty());
+}
+
+TEST_F(WrittenTest, NothingOfGuests) {
+  EXPECT_THAT(Of("/tank/subvol-100-disk-0/dump"), IsEmpty()) << "nor of the dataset above it";
+}
+
+// The folders go into what the run makes and mounts there, not into what is beneath.
+TEST_F(WrittenTest, WhatTheRunItselfMountsThereIsNewOrTouchedByItsStep) {
+  EXPECT_THAT(Of("/tank/new", {CreateDatasetStep{.name = "tank/new", .mountpoint = "/tank/new"}}), IsEmpty());
+  EXPECT_THAT(Of("/new/iso", {CreatePoolStep{.name = "new", .mountpoint = "/new"}}), IsEmpty());
+  EXPECT_THAT(Of("/tank/unmounted/x", {MountStep{"tank/unmounted", "/tank/unmounted"}}),
+              ElementsAre("tank/unmounted"));
+  EXPECT_THAT(Of("/srv/x", {SetPropertiesStep{"tank/media", {{"mountpoint", "/srv"}}}}),
+              ElementsAre("tank/media"));
+  EXPECT_THAT(Of("/tank/media", {CreateDatasetStep{.name = "tank/new", .mountpoint = "/tank/new"}}),
+              ElementsAre("tank/media"));
+  // Where the run that made it is taken back it is there, and must go without a snapshot in its way.
+  EXPECT_THAT(Of("/tank/media", {CreateDatasetStep{.name = "tank/media", .mountpoint = "/tank/media"}}),
+              IsEmpty());
+}
+
+TEST_F(WrittenTest, ADatasetThatIsChangedAndWrittenIntoIsTakenOnce) {
+  const std::vector<ZfsStep> steps = {SetPropertiesStep{"tank/media", {{"quota", "1G"}}}};
+  EXPECT_THAT(DatasetsToCheckpoint({steps, {"/tank/media", "/tank/media/dump", "/tank"}}, seen_),
+              ElementsAre("tank", "tank/media"));
 }
 
 // A node whose pool is half full, with tank/a and tank/b.

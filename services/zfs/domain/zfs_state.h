@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -156,6 +157,7 @@ struct ObserveRequest {
   bool owners = false;                     // the names of the datasets' owners and groups
   bool links = false;                      // the links of all disks, with `pools` or `disks`
   bool arc = false;
+  bool mount_points = false;
 };
 
 struct ZfsState {
@@ -168,6 +170,8 @@ struct ZfsState {
   std::map<std::string, DiskState, std::less<>> disks;  // by the path asked for; absent where there is none
   std::vector<ExportedPool> exported;
   std::map<std::string, PathState, std::less<>> paths;
+  // Where anything is mounted, of whatever file system.
+  std::set<std::string, std::less<>> mount_points;
   // The first entry below a mount root that is no directory: (mount point, path); for what was asked.
   std::map<std::string, std::string, std::less<>> first_files;
   std::map<std::string, uint32_t, std::less<>> users, groups;  // those asked for that exist

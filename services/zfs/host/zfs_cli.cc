@@ -149,7 +149,7 @@ absl::StatusOr<ZfsState> ZfsCli::Observe(const ObserveRequest& request) {
     PHX_ASSIGN_OR_RETURN(state.links, Links());
   }
   if (pools) PHX_RETURN_IF_ERROR(AddDisks(request, devices, look_for_exported, state));
-  if (datasets || request.arc || !request.paths.empty()) {
+  if (datasets || request.arc || request.mount_points || !request.paths.empty()) {
     PHX_ASSIGN_OR_RETURN(const auto mounts, Mounts());
     PHX_RETURN_IF_ERROR(AddMounts(request, mounts, state));
     if (request.arc) PHX_RETURN_IF_ERROR(AddArc(mounts, state));
@@ -206,6 +206,7 @@ absl::StatusOr<std::map<std::string, std::string, std::less<>>> ZfsCli::Links() 
 absl::Status ZfsCli::AddMounts(const ObserveRequest& request, const std::vector<Mount>& mounts,
                                ZfsState& state) {
   for (const auto& mount : mounts) {
+    if (request.mount_points) state.mount_points.insert(mount.path);
     if (mount.file_system != "zfs") continue;
     const auto dataset = state.datasets.find(mount.source);
     if (dataset == state.datasets.end()) continue;

@@ -99,9 +99,12 @@ TEST_F(Cli, PoolsNameWholeDisks) {
 TEST_F(Cli, MountsAreThoseOfTheFirstProcess) {
   std::filesystem::create_directories(root_ / "quickOS/vm-disks");
   ObserveRequest request;
-  request.all_datasets = true;
+  request.all_datasets = request.mount_points = true;
   const auto state = host_.Observe(request);
   ASSERT_TRUE(state.ok()) << state.status();
+  EXPECT_THAT(state->mount_points,
+              ElementsAre("/", "/dev", "/quickOS", "/quickOS/vm-disks", "/srv/with blank"))
+      << "of every file system";
   EXPECT_EQ(state->datasets.at("quickOS/vm-disks").mounted_at, "/quickOS/vm-disks");
   EXPECT_TRUE(state->datasets.at("quickOS/vm-disks").root.has_value());
   EXPECT_EQ(state->datasets.at("quickOS/received").mounted_at, "");

@@ -55,6 +55,7 @@ class Observer {
       if (group) state.groups[name] = (*group)["gid"].get<uint32_t>();
     }
     if (request_.owners) PHX_RETURN_IF_ERROR(Owners(state));
+    if (request_.mount_points) PHX_RETURN_IF_ERROR(MountPoints(state));
     if (request_.links) {
       PHX_ASSIGN_OR_RETURN(const auto disks, world_.List("disk"));
       for (const auto& [path, disk] : disks) state.links.emplace(disk["device"], path);
@@ -183,6 +184,17 @@ class Observer {
     for (const auto& [name, value] : datasets)
       seen.mount_point = seen.mount_point || value["mounted"] == path;
     state.paths[path] = std::move(seen);
+    return absl::OkStatus();
+  }
+
+  absl::Status MountPoints(ZfsState& state) {
+    PHX_ASSIGN_OR_RETURN(const auto others, world_.List("mount"));
+    for (const auto& [path, mount] : others) state.mount_points.insert(path);
+    PHX_ASSIGN_OR_RETURN(const auto datasets, world_.List("zfs.dataset"));
+    for (const auto& [name, dataset] : datasets) {
+      if (const std::string path = dataset.value("mounted", ""); !path.empty())
+        state.mount_points.insert(path);
+    }
     return absl::OkStatus();
   }
 

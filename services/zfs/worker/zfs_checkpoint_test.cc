@@ -81,7 +81,7 @@ class CheckpointTest : public ::testing::Test {
 };
 
 TEST_F(CheckpointTest, WhatTheRunTouchesIsSnapshotMarkedAndHeld) {
-  TestMachine::Must(machine_.domain().Checkpoint(kRun, Steps()));
+  TestMachine::Must(machine_.domain().Checkpoint(kRun, Steps(), {}));
   EXPECT_EQ(Snapshots(), Expected(kRun)) << "nothing of guests, no volume, nothing new, nothing untouched";
   for (const auto& [name, snapshot] : See().snapshots) {
     EXPECT_EQ(snapshot.run, kRun) << name;
@@ -98,8 +98,54 @@ TEST_F(CheckpointTest, ItIsTakenBeforeTheFirstStep) {
 
 TEST_F(CheckpointTest, ARunThatTouchesNothingTakesNone) {
   spec_.datasets = {{.name = "tank/new"}};
-  TestMachine::Must(machine_.domain().Checkpoint(kRun, Steps()));
+  TestMachine::Must(machine_.domain().Checkpoint(kRun, Steps(), {}));
   EXPECT_THAT(Snapshots(), IsEmpty());
+}
+
+// Somebody else's step writes into paths; this run changes nothing of ZFS.
+TEST_F(CheckpointTest, WhatOthersWriteIntoIsSnapshotHeldAndLetGoWithoutAStep) {
+  spec_.datasets = {{.name = "tank/a"}};
+  kit::PlanInput input = machine_.Input(spec_);
+  input.disturbed_keys = {"content:/tank/a",
+                          "content:/tank/a/dump",
+                          "content:/fast/c/template",
+                          "path:/tank/b",
+                          "content:/tank/subvol-100-disk-0",
+                          "content:/srv/elsewhere"};
+  // A disk of another file system in a folder of a dataset.
+  TestMachine::Must(machine_.machine().Change([](kit::World& world) {
+    return world.Put("mount", "/tank/other/usb", {{"source", "/dev/sdx1"}, {"type", "ext4"}});
+  }));
+  input.disturbed_keys.emplace_back("content:/tank/other/usb/dump");
+  for (const bool committed : {true, false}) {
+    StepDriver driver(machine_.domain());
+    const std::string run = committed ? kRun : kOther;
+    TestMachine::Must(driver.Prepare(input, run));
+    EXPECT_THAT(driver.plan().steps, IsEmpty());
+    EXPECT_THAT(driver.plan().checkpoints, ElementsAre("fast/c", "tank/a")) << "as the plan says";
+    EXPECT_EQ(*machine_.domain().CheckpointsOf({}, input.disturbed_keys), driver.plan().checkpoints);
+    for (const char* dataset : {"fast/c", "tank/a"}) {
+      const auto seen = See();
+      const auto snapshot = seen.snapshots.find(CheckpointOf(dataset, run));
+      ASSERT_NE(snapshot, seen.snapshots.end()) << dataset;
+      EXPECT_THAT(snapshot->second.tags, ElementsAre(HoldOf(run)));
+    }
+    TestMachine::Must(committed ? driver.Commit() : driver.Undo());
+  }
+  // Those of the committed run stay, and nobody holds them; those of the other one are gone.
+  EXPECT_THAT(Snapshots(), ElementsAre(CheckpointOf("fast/c", kRun), CheckpointOf("tank/a", kRun)));
+  for (const auto& [name, snapshot] : See().snapshots) EXPECT_EQ(snapshot.holds, 0u) << name;
+}
+
+TEST_F(CheckpointTest, ThePlanSaysWhatIsSnapshotAndATypedChangeTakesNothing) {
+  kit::PlanInput input = machine_.Input(spec_);
+  EXPECT_THAT(machine_.domain().MakePlan(input)->checkpoints, ElementsAre("fast/c", "tank/a", "tank/b"));
+  input.disturbed_keys = {"content:/tank/other/dump", "content:/tank/new/dump"};
+  EXPECT_THAT(machine_.domain().MakePlan(input)->checkpoints,
+              ElementsAre("fast/c", "tank/a", "tank/b", "tank/other"))
+      << "not of what the run makes, nor of what is above that";
+  input.local = true;
+  EXPECT_THAT(machine_.domain().MakePlan(input)->checkpoints, IsEmpty());
 }
 
 // Cut off after any of its changes, in every way that a tool can fail, and taken again or taken away.
@@ -114,9 +160,9 @@ TEST_F(CheckpointTest, CutOffAnywhereItIsTakenAgainOrTakenAway) {
         SCOPED_TRACE(operation + " " + effect + (again ? " again" : " away"));
         const std::string fault = operation.ends_with('-') ? operation + kRun : operation;
         TestMachine::Must(machine_.machine().PlanFault(fault, effect));
-        if (!machine_.domain().Checkpoint(kRun, steps).ok()) ++failed;
+        if (!machine_.domain().Checkpoint(kRun, steps, {}).ok()) ++failed;
         if (again) {
-          TestMachine::Must(machine_.domain().Checkpoint(kRun, steps));
+          TestMachine::Must(machine_.domain().Checkpoint(kRun, steps, {}));
           ASSERT_EQ(Snapshots(), Expected(kRun));
           for (const auto& [name, snapshot] : See().snapshots) ASSERT_EQ(snapshot.holds, 1u) << name;
         }
@@ -134,18 +180,18 @@ TEST_F(CheckpointTest, APartThatIsThereIsTakenAnew) {
   Change(CreateSnapshots{{CheckpointOf("tank/a", kRun)}, {{std::string(kRunMark), kRun}}});
   Change(HoldSnapshots{HoldOf(kRun), {CheckpointOf("tank/a", kRun)}});
   const uint64_t guid = See().snapshots.at(CheckpointOf("tank/a", kRun)).guid;
-  TestMachine::Must(machine_.domain().Checkpoint(kRun, Steps()));
+  TestMachine::Must(machine_.domain().Checkpoint(kRun, Steps(), {}));
   EXPECT_EQ(Snapshots(), Expected(kRun));
   EXPECT_NE(See().snapshots.at(CheckpointOf("tank/a", kRun)).guid, guid);
   // What is there as a whole stays.
   const uint64_t taken = See().snapshots.at(CheckpointOf("tank/a", kRun)).guid;
-  TestMachine::Must(machine_.domain().Checkpoint(kRun, Steps()));
+  TestMachine::Must(machine_.domain().Checkpoint(kRun, Steps(), {}));
   EXPECT_EQ(See().snapshots.at(CheckpointOf("tank/a", kRun)).guid, taken);
 }
 
 TEST_F(CheckpointTest, SomebodyElsesSnapshotOfThatNameIsLeftAlone) {
   Change(CreateSnapshot{CheckpointOf("tank/a", kRun), {}});
-  const absl::Status status = machine_.domain().Checkpoint(kRun, Steps());
+  const absl::Status status = machine_.domain().Checkpoint(kRun, Steps(), {});
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(Message(status), HasSubstr("this run did not make it"));
   TestMachine::Must(machine_.domain().Close(kRun, /*committed=*/false));
@@ -180,7 +226,7 @@ TEST_F(CheckpointTest, ADatasetThatIsGoneSinceThePlanRefusesTheRun) {
   Vanishing host(machine_.host());
   ZfsDomain domain(host, machine_.clock(),
                    [this](std::string_view, std::string_view) -> absl::StatusOr<ZfsSpec> { return spec_; });
-  const absl::Status status = domain.Checkpoint(kRun, steps);
+  const absl::Status status = domain.Checkpoint(kRun, steps, {});
   EXPECT_EQ(status.code(), absl::StatusCode::kAborted);
   EXPECT_THAT(Message(status), HasSubstr("came or went while its snapshot was taken"));
   TestMachine::Must(domain.Close(kRun, /*committed=*/false));
@@ -188,7 +234,7 @@ TEST_F(CheckpointTest, ADatasetThatIsGoneSinceThePlanRefusesTheRun) {
 }
 
 TEST_F(CheckpointTest, UndoneItIsGoneAndOnlyOurs) {
-  TestMachine::Must(machine_.domain().Checkpoint(kOther, Steps()));
+  TestMachine::Must(machine_.domain().Checkpoint(kOther, Steps(), {}));
   const std::string before = machine_.Dump();
   StepDriver driver(machine_.domain());
   TestMachine::Must(driver.Prepare(machine_.Input(spec_), kRun));
@@ -198,7 +244,7 @@ TEST_F(CheckpointTest, UndoneItIsGoneAndOnlyOurs) {
 }
 
 TEST_F(CheckpointTest, WhatOthersHoldOrClonedSurvivesUndo) {
-  TestMachine::Must(machine_.domain().Checkpoint(kRun, Steps()));
+  TestMachine::Must(machine_.domain().Checkpoint(kRun, Steps(), {}));
   Change(HoldSnapshots{"backup", {CheckpointOf("tank/a", kRun)}});
   TestMachine::Must(machine_.domain().Close(kRun, /*committed=*/false));
   TestMachine::Must(machine_.domain().Close(kRun, /*committed=*/false));

@@ -16,8 +16,9 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-absl::StatusOr<ZfsState> LookAt(ZfsHost& host, Names datasets) {
+absl::StatusOr<ZfsState> LookAt(ZfsHost& host, Names datasets, bool mount_points = false) {
   ObserveRequest request;
+  request.mount_points = mount_points;
   request.all_datasets = datasets.empty();
   request.datasets = std::move(datasets);
   request.snapshots = request.holds = true;
@@ -79,9 +80,9 @@ absl::Status TakeInPool(ZfsHost& host, const std::string& run_id, const Names& d
 }
 
 // What it rests on: the same datasets, none of them another one of that name.
-std::map<std::string, uint64_t> GuidsOf(const std::vector<ZfsStep>& steps, const ZfsState& seen) {
+std::map<std::string, uint64_t> GuidsOf(const Touching& touching, const ZfsState& seen) {
   std::map<std::string, uint64_t> guids;
-  for (const auto& name : DatasetsToCheckpoint(steps, seen))
+  for (const auto& name : DatasetsToCheckpoint(touching, seen))
     guids[name] = seen.datasets.find(name)->second.guid;
   return guids;
 }
@@ -100,9 +101,14 @@ absl::Status DropSnapshot(ZfsHost& host, const std::string& run_id, const Snapsh
   return host.Change(DestroySnapshot{snapshot.name}, nullptr);
 }
 
-absl::Status TakeCheckpoint(ZfsHost& host, const std::string& run_id, const std::vector<ZfsStep>& steps) {
-  PHX_ASSIGN_OR_RETURN(const ZfsState before, LookAt(host, {}));
-  const auto guids = GuidsOf(steps, before);
+absl::StatusOr<std::vector<std::string>> CheckpointsOf(ZfsHost& host, const Touching& touching) {
+  PHX_ASSIGN_OR_RETURN(const ZfsState seen, LookAt(host, {}, /*mount_points=*/true));
+  return DatasetsToCheckpoint(touching, seen);
+}
+
+absl::Status TakeCheckpoint(ZfsHost& host, const std::string& run_id, const Touching& touching) {
+  PHX_ASSIGN_OR_RETURN(const ZfsState before, LookAt(host, {}, /*mount_points=*/true));
+  const auto guids = GuidsOf(touching, before);
   std::map<std::string, Names> by_pool;
   for (const auto& [name, guid] : guids) by_pool[PoolOf(name)].push_back(name);
   for (const auto& [pool, datasets] : by_pool) {
@@ -110,10 +116,10 @@ absl::Status TakeCheckpoint(ZfsHost& host, const std::string& run_id, const std:
                                  fmt::format("the snapshot of pool {} before the run", pool)));
   }
   if (guids.empty()) return absl::OkStatus();
-  PHX_ASSIGN_OR_RETURN(const ZfsState after, LookAt(host, {}));
-  if (GuidsOf(steps, after) != guids) {
+  PHX_ASSIGN_OR_RETURN(const ZfsState after, LookAt(host, {}, /*mount_points=*/true));
+  if (GuidsOf(touching, after) != guids) {
     return WithReason(
-        Aborted("datasets that this run changes came or went while its snapshot was taken; plan again"),
+        Aborted("datasets that this run touches came or went while its snapshot was taken; plan again"),
         {"FOREIGN_CHANGE", {}});
   }
   return absl::OkStatus();

@@ -2,19 +2,23 @@
 #pragma once
 
 #include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
-#include "services/zfs/domain/zfs_step.h"
+#include "services/zfs/domain/zfs_checkpoint.h"
 #include "services/zfs/host/zfs_host.h"
 
 namespace phoenix::zfs {
 
-// One snapshot for each pool of all that the steps change there, marked and held by the run. Repeatable.
+// What TakeCheckpoint() would snapshot now.
+absl::StatusOr<std::vector<std::string>> CheckpointsOf(ZfsHost& host, const Touching& touching);
+
+// One snapshot for each pool of all that the run touches there, marked and held by the run. Repeatable.
 // ABORTED where the datasets are others afterwards than before.
-absl::Status TakeCheckpoint(ZfsHost& host, const std::string& run_id, const std::vector<ZfsStep>& steps);
+absl::Status TakeCheckpoint(ZfsHost& host, const std::string& run_id, const Touching& touching);
 
 // The run is committed: lets its snapshots go, and marks what it put into the trash as committed; from now on
 // both go by retention. Repeatable.

@@ -7,6 +7,7 @@
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
 #include "services/kit/plan/keys.h"
+#include "services/zfs/domain/zfs_checkpoint.h"
 #include "services/zfs/domain/zfs_names.h"
 #include "services/zfs/domain/zfs_property.h"
 #include "services/zfs/host/zfs_command.h"
@@ -110,6 +111,16 @@ absl::StatusOr<Opened> Open(ZfsHost& host, absl::Mutex& containers, const kit::S
   return Opened{std::move(typed), Work{host, containers, run_id, std::move(value), std::move(on_child)}};
 }
 
+absl::StatusOr<Touching> TouchingOf(const std::vector<kit::Step>& steps,
+                                    const std::vector<std::string>& disturbed_keys) {
+  Touching touching{.steps = {}, .written = kit::WrittenPaths(disturbed_keys)};
+  for (const kit::Step& step : steps) {
+    PHX_ASSIGN_OR_RETURN(ZfsStep typed, StepFromJson(step.payload));
+    touching.steps.push_back(std::move(typed));
+  }
+  return touching;
+}
+
 // Journaled JSON is ours, but damage must not end the daemon.
 template <class Body>
 auto Guarded(const kit::Step& step, Body body) -> decltype(body()) {
@@ -127,13 +138,21 @@ kit::DomainDescription ZfsDomain::Describe() { return {"zfs", {std::string(kSpec
 absl::StatusOr<kit::Plan> ZfsDomain::MakePlan(const kit::PlanInput& input) {
   PHX_ASSIGN_OR_RETURN(ZfsSpec spec, parser_(input.spec_type, input.spec));
   spec.partial = spec.partial || input.local;
-  PHX_ASSIGN_OR_RETURN(ZfsState seen, host_.Observe(FirstLook(spec)));
+  Touching touching{.steps = {}, .written = kit::WrittenPaths(input.disturbed_keys)};
+  ObserveRequest first_look = FirstLook(spec);
+  first_look.mount_points = !touching.written.empty();
+  PHX_ASSIGN_OR_RETURN(ZfsState seen, host_.Observe(first_look));
   PHX_ASSIGN_OR_RETURN(ZfsState more, host_.Observe(SecondLook(spec, seen)));
   seen.paths = std::move(more.paths);
   PHX_ASSIGN_OR_RETURN(const ZfsPlan made,
                        phoenix::zfs::MakePlan(spec, seen, OwnershipOf(input.ledger, record_directory_)));
   kit::Plan plan;
-  for (const auto& step : made.steps) plan.steps.push_back(Render(step));
+  for (const auto& step : made.steps) {
+    plan.steps.push_back(Render(step));
+    touching.steps.push_back(step.step);
+  }
+  // A typed change takes no snapshot.
+  if (!input.local) plan.checkpoints = DatasetsToCheckpoint(touching, seen);
   for (const auto& note : made.notes) plan.notes.push_back({note.warning, note.resource, note.text});
   plan.base_fingerprint = Sha256Hex(made.fingerprint_text);
   plan.provided_now = made.provided_now;
@@ -243,15 +262,18 @@ absl::StatusOr<kit::VerifyReport> ZfsDomain::Verify(const kit::VerifyInput& inpu
   return report;
 }
 
-absl::Status ZfsDomain::Checkpoint(const std::string& run_id, const std::vector<kit::Step>& steps) {
-  std::vector<ZfsStep> typed;
-  for (const kit::Step& step : steps) {
-    PHX_ASSIGN_OR_RETURN(ZfsStep one, StepFromJson(step.payload));
-    typed.push_back(std::move(one));
-  }
+absl::StatusOr<std::vector<std::string>> ZfsDomain::CheckpointsOf(
+    const std::vector<kit::Step>& steps, const std::vector<std::string>& disturbed_keys) {
+  PHX_ASSIGN_OR_RETURN(const Touching touching, TouchingOf(steps, disturbed_keys));
+  return phoenix::zfs::CheckpointsOf(host_, touching);
+}
+
+absl::Status ZfsDomain::Checkpoint(const std::string& run_id, const std::vector<kit::Step>& steps,
+                                   const std::vector<std::string>& disturbed_keys) {
+  PHX_ASSIGN_OR_RETURN(const Touching touching, TouchingOf(steps, disturbed_keys));
   // The reaper must not meet a snapshot that is not held yet.
   const absl::MutexLock lock(&asides_);
-  return TakeCheckpoint(host_, run_id, typed);
+  return TakeCheckpoint(host_, run_id, touching);
 }
 
 absl::Status ZfsDomain::Close(const std::string& run_id, bool committed) {

@@ -41,8 +41,11 @@ class ZfsDomain final : public kit::Domain {
   kit::DomainDescription Describe() override;
   absl::StatusOr<std::vector<kit::ObservedField>> Observe(const std::vector<std::string>& keys) override;
   absl::StatusOr<kit::Plan> MakePlan(const kit::PlanInput& input) override;
-  // Snapshots what the steps change, one for each pool.
-  absl::Status Checkpoint(const std::string& run_id, const std::vector<kit::Step>& steps) override;
+  absl::StatusOr<std::vector<std::string>> CheckpointsOf(
+      const std::vector<kit::Step>& steps, const std::vector<std::string>& disturbed_keys) override;
+  // Snapshots what the steps change and what others' steps write into, one for each pool.
+  absl::Status Checkpoint(const std::string& run_id, const std::vector<kit::Step>& steps,
+                          const std::vector<std::string>& disturbed_keys) override;
   absl::StatusOr<std::string> Capture(const kit::Step& step, const std::string& run_id) override;
   absl::Status Do(const kit::Step& step, const kit::StepContext& context) override;
   absl::StatusOr<kit::ProbeResult> ProbeStep(const kit::Step& step, const kit::StepContext& context) override;
