@@ -93,6 +93,7 @@ grpc::ServerUnaryReactor* OrchestratorService::PlanRun(grpc::CallbackServerConte
     response->set_step_count(static_cast<int>(plan.sequence.size()));
     response->set_plan_digest(plan.digest);
     for (auto& note : NotesOf(plan)) *response->add_notes() = std::move(note);
+    AddCheckpoints(plan, *response);
     if (plan.barrier < plan.sequence.size())
       response->set_barrier_ordinal(static_cast<int>(plan.barrier) + 1);
     return absl::OkStatus();

@@ -91,4 +91,15 @@ std::vector<pb::NodeNote> NotesOf(const run::FleetPlan& plan) {
   return notes;
 }
 
+void AddCheckpoints(const run::FleetPlan& plan, pb::PlanRunResponse& out) {
+  for (const auto& participant : plan.participants) {
+    for (const std::string& name : participant.checkpoints) {
+      auto* checkpoint = out.add_checkpoints();
+      checkpoint->set_node(participant.id.node);
+      checkpoint->set_participant(participant.id.participant);
+      checkpoint->set_name(name);
+    }
+  }
+}
+
 }  // namespace phoenix::api

@@ -23,5 +23,7 @@ void MarkMissing(const std::vector<run::MissingConsent>& missing, pb::PlanRunRes
 void ToProto(const run::Wait& wait, pb::RunWait& out);
 // Every remark of the plan.
 std::vector<pb::NodeNote> NotesOf(const run::FleetPlan& plan);
+// What every participant keeps before the first step.
+void AddCheckpoints(const run::FleetPlan& plan, pb::PlanRunResponse& out);
 
 }  // namespace phoenix::api

@@ -44,6 +44,7 @@ absl::Status PlanOne(fleet::Channels& channels, const Secrets& secrets, Planning
   planned.plan_digest = response.plan_digest();
   planned.steps.clear();
   planned.notes.clear();
+  planned.checkpoints.assign(response.checkpoints().begin(), response.checkpoints().end());
   for (const auto& step : response.steps()) planned.steps.push_back(kit::FromProto(step));
   for (const auto& note : response.notes()) planned.notes.push_back(kit::FromProto(note));
   planning.authority = response.authority();

@@ -178,6 +178,27 @@ TEST_F(FleetPlannerTest, StepsOfTheSecondRoundStandBeforeAndAfterWhatTheOtherDoe
   EXPECT_THAT(nfs->disturbed_keys, ElementsAre("path:/p")) << "Prepare tells the node the same keys";
 }
 
+// proxmox writes folders into a path; zfs, which has nothing to do, keeps the dataset that holds it.
+TEST_F(FleetPlannerTest, WhoKeepsWhatOthersWriteIntoTakesPartWithoutAStep) {
+  channels_.planners["a/proxmox"] = Always({{"storage", {}, {"storage:s"}, {}, {"content:/tank/media"}}});
+  channels_.planners["a/nfs"] = Always({});
+  channels_.planners["a/zfs"] = [](const pb::PlanRequest& request, pb::PlanResponse& response) {
+    for (const auto& key : request.disturbed_keys()) {
+      if (key == "content:/tank/media") response.add_checkpoints("tank/media");
+    }
+    return absl::OkStatus();
+  };
+  const auto plan = MakePlan();
+  PHX_ASSERT_OK(plan);
+  const run::PlannedParticipant* zfs = plan->Find({"a", "zfs"});
+  EXPECT_TRUE(zfs->TakesPart());
+  EXPECT_THAT(zfs->checkpoints, ElementsAre("tank/media"));
+  EXPECT_THAT(zfs->disturbed_keys, ElementsAre("content:/tank/media"))
+      << "Prepare tells the node the same keys";
+  EXPECT_FALSE(plan->Find({"a", "nfs"})->TakesPart());
+  EXPECT_THAT(Order(*plan), ElementsAre("a/proxmox:storage"));
+}
+
 TEST_F(FleetPlannerTest, AKeyThatNobodyProvidesIsRefusedWithItsName) {
   channels_.planners["a/zfs"] = Always({{"dataset", {}, {"path:/p"}, {}, {}}});
   channels_.planners["a/nfs"] = Always({{"export", {"path:/q"}, {}, {}, {}}});

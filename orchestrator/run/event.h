@@ -62,6 +62,11 @@ struct PlannedParticipant {
   std::string plan_digest;
   std::vector<kit::Step> steps;
   std::vector<kit::Note> notes;
+  // What it keeps as it is before the first step of the run.
+  std::vector<std::string> checkpoints;
+
+  // Who has no steps may have to keep what the steps of others write into.
+  bool TakesPart() const { return !steps.empty() || !checkpoints.empty(); }
 };
 
 // One step of the whole plan.

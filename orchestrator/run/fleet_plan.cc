@@ -21,7 +21,7 @@ absl::StatusOr<FleetPlan> MakeFleetPlan(
   std::string digests = "phoenix fleet plan 1\n";
   for (size_t p = 0; p < plan.participants.size(); ++p) {
     const PlannedParticipant& participant = plan.participants[p];
-    if (!participant.steps.empty()) {
+    if (participant.TakesPart()) {
       digests +=
           fmt::format("{} {} {}\n", participant.id.node, participant.id.participant, participant.plan_digest);
     }

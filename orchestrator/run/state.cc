@@ -100,9 +100,9 @@ absl::Status Apply(RunState& state, const Event& event) {
     case Event::Kind::kPlanned:
       state.plan = event.plan;
       state.steps.assign(event.plan->sequence.size(), {});
-      // Only those with something to do take part.
+      // Only those with something to do, or to keep, take part.
       for (const auto& participant : event.plan->participants) {
-        if (!participant.steps.empty()) state.participants[participant.id];
+        if (participant.TakesPart()) state.participants[participant.id];
       }
       break;
     case Event::Kind::kPhaseBegan:

@@ -125,7 +125,8 @@ json PlanJson(const run::FleetPlan& plan) {
                             {"removed", participant.removed_keys},
                             {"plan_digest", participant.plan_digest},
                             {"steps", steps},
-                            {"notes", NotesJson(participant.notes)}});
+                            {"notes", NotesJson(participant.notes)},
+                            {"checkpoints", participant.checkpoints}});
   }
   for (const auto& step : plan.sequence) sequence.push_back({step.participant, step.step, step.before});
   return {{"participants", participants},
@@ -148,6 +149,8 @@ run::FleetPlan PlanFrom(const json& j) {
     participant.plan_digest = p.at("plan_digest");
     for (const auto& step : p.at("steps")) participant.steps.push_back(StepFrom(step));
     participant.notes = NotesFrom(p.at("notes"));
+    // Not in logs that older versions wrote: there only who has steps takes part.
+    participant.checkpoints = p.value("checkpoints", std::vector<std::string>());
     plan.participants.push_back(std::move(participant));
   }
   for (const auto& s : j.at("sequence")) {

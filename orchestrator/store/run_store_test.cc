@@ -138,6 +138,7 @@ TEST_F(RunStoreTest, EverythingOfAnEventSurvives) {
                  .disturbs = {"x"}};
   participant.steps = {step};
   participant.notes = {{true, "r", "n"}};
+  participant.checkpoints = {"tank/a", "tank/b"};
   run::Event event;
   event.kind = run::Event::Kind::kPlanned;
   event.plan = std::make_shared<run::FleetPlan>(*run::MakeFleetPlan({participant}, {}));
@@ -148,9 +149,30 @@ TEST_F(RunStoreTest, EverythingOfAnEventSurvives) {
   EXPECT_EQ(read->plan->participants[0].spec, participant.spec);
   EXPECT_EQ(read->plan->participants[0].steps[0], step);
   EXPECT_EQ(read->plan->participants[0].notes, participant.notes);
+  EXPECT_EQ(read->plan->participants[0].checkpoints, participant.checkpoints);
   EXPECT_EQ(read->plan->digest, event.plan->digest);
   EXPECT_EQ(read->results[0].remaining_commands, event.results[0].remaining_commands);
   EXPECT_EQ(ToJson(*read), ToJson(event));
+}
+
+// As logs were written before participants kept anything for others: who had no steps took no part.
+TEST_F(RunStoreTest, APlanOfAnOlderVersionIsReadAsItWasMeant) {
+  run::PlannedParticipant nfs{.id = {"a", "nfs"}, .plan_digest = "d"};
+  nfs.steps = {{.id = "s", .resource = "r", .action = "make"}};
+  run::Event event;
+  event.kind = run::Event::Kind::kPlanned;
+  event.plan = std::make_shared<run::FleetPlan>(
+      *run::MakeFleetPlan({nfs, {.id = {"a", "zfs"}, .plan_digest = "e"}}, {}));
+  std::string text = ToJson(event);
+  const std::string field = "\"checkpoints\":[],";
+  for (size_t at = text.find(field); at != std::string::npos; at = text.find(field))
+    text.erase(at, field.size());
+  ASSERT_EQ(text.find("checkpoints"), std::string::npos) << text;
+  const auto read = EventFromJson(text);
+  PHX_ASSERT_OK(read);
+  EXPECT_EQ(read->plan->digest, event.plan->digest);
+  EXPECT_TRUE(read->plan->participants[0].TakesPart());
+  EXPECT_FALSE(read->plan->participants[1].TakesPart());
 }
 
 }  // namespace

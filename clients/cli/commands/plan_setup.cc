@@ -150,6 +150,7 @@ void ShowPlan(const Session& session, const pb::PlanRunResponse& plan) {
   const std::vector<pb::RunStep> steps(plan.steps().begin(), plan.steps().end());
   const std::vector<pb::NodeNote> notes(plan.notes().begin(), plan.notes().end());
   fmt::print("{}", RenderPlan(steps, notes, plan.barrier_ordinal(), session.color));
+  fmt::print("{}", RenderCheckpoints({plan.checkpoints().begin(), plan.checkpoints().end()}));
   if (plan.step_count() > static_cast<int>(steps.size()))
     fmt::print("  … and {} more\n", plan.step_count() - static_cast<int>(steps.size()));
   fmt::print("Plan: {} steps{}\n", plan.step_count(),

@@ -121,6 +121,21 @@ std::string RenderPlan(const std::vector<pb::RunStep>& steps, const std::vector<
   return text;
 }
 
+std::string RenderCheckpoints(const std::vector<pb::NodeCheckpoint>& checkpoints) {
+  std::string text, heading;
+  for (const auto& checkpoint : checkpoints) {
+    const std::string place = fmt::format("{} / {}", checkpoint.node(), checkpoint.participant());
+    if (place == heading) {
+      text += ", " + checkpoint.name();
+      continue;
+    }
+    text += fmt::format("{}{}: snapshot before the first step: {}", heading.empty() ? "" : "\n", place,
+                        checkpoint.name());
+    heading = place;
+  }
+  return text.empty() ? text : text + "\n";
+}
+
 std::string AllowWord(const std::string& key) { return "--allow " + ShellWord(key); }
 
 std::string Cut(const std::string& text, size_t width) {

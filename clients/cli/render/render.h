@@ -18,6 +18,8 @@ std::string ToJson(const google::protobuf::Message& message);
 // The plan as people read it: per node and service, each step with before and after, its class and its undo.
 std::string RenderPlan(const std::vector<pb::RunStep>& steps, const std::vector<pb::NodeNote>& notes,
                        int barrier_ordinal, bool color);
+// What the nodes keep as it is before the first step, one line for each service; "" where there is nothing.
+std::string RenderCheckpoints(const std::vector<pb::NodeCheckpoint>& checkpoints);
 // "--allow KEY", as a shell takes it.
 std::string AllowWord(const std::string& key);
 // At most `width` characters of UTF-8 text; what is cut ends in "…". Newlines become blanks.

@@ -78,6 +78,20 @@ TEST(RenderPlan, ShowsEveryStepWithItsClassItsUndoAndWhatChanges) {
             "        remains after undo: the packages stay installed\n");
 }
 
+TEST(RenderCheckpoints, OneLineForEachServiceThatKeepsSomething) {
+  std::vector<pb::NodeCheckpoint> checkpoints;
+  for (const auto& [node, name] : {std::pair("hv1", "tank/a"), {"hv1", "tank/b"}, {"hv2", "tank/a"}}) {
+    auto& checkpoint = checkpoints.emplace_back();
+    checkpoint.set_node(node);
+    checkpoint.set_participant("zfs");
+    checkpoint.set_name(name);
+  }
+  EXPECT_EQ(RenderCheckpoints(checkpoints),
+            "hv1 / zfs: snapshot before the first step: tank/a, tank/b\n"
+            "hv2 / zfs: snapshot before the first step: tank/a\n");
+  EXPECT_EQ(RenderCheckpoints({}), "");
+}
+
 TEST(RenderPlan, TheBarrierStandsBeforeTheFirstStepThatCannotBeTakenBack) {
   pb::RunStep removal = MakeStep(2, "hv1", "zfs", "destroy pool", "old", part::STEP_CLASS_POINT_OF_NO_RETURN);
   removal.mutable_step()->add_removes("pool:old");
