@@ -473,5 +473,21 @@ TEST_F(NfsDomainTest, APowerCutKeepsWhatWasAnswered) {
   EXPECT_EQ(Read(kOwnFile), text);
 }
 
+// A storage that makes its folders in an exported dataset cuts nobody off.
+TEST_F(NfsDomainTest, ClientsWaitWhereAPathIsDisturbedNotWhereItIsWrittenInto) {
+  Ready();
+  WantSeed();
+  MountSeed();
+  StepDriver driver(*domain_);
+  Commit(driver);
+  kit::PlanInput input;
+  input.disturbed_keys = {"content:/quickOS/shared-prod-data", "content:/quickOS"};
+  EXPECT_THAT(domain_->MakePlan(input)->notes, IsEmpty());
+  input.disturbed_keys.push_back("path:/quickOS/shared-prod-data");
+  const auto notes = domain_->MakePlan(input)->notes;
+  ASSERT_EQ(notes.size(), 1u);
+  EXPECT_THAT(notes[0].text, HasSubstr("will wait"));
+}
+
 }  // namespace
 }  // namespace phoenix::nfs

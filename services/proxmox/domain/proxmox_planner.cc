@@ -185,7 +185,7 @@ class Planner {
     if (!member) {
       AddStep(spec, compared, entry);
     } else if (!differences.empty()) {
-      SetStep(spec, differences);
+      SetStep(spec, *entry, differences);
     }
   }
 
@@ -217,7 +217,8 @@ class Planner {
   }
 
   void AddStep(const StorageSpec& spec, const Definition& wanted, const StorageEntry* entry) {
-    StorageStep step{StorageAction::kAdd, spec.id, state_.node, wanted, true, true, {}, {}, entry != nullptr};
+    StorageStep step{StorageAction::kAdd, spec.id, state_.node, wanted, true, true, {}, {}, {},
+                     entry != nullptr};
     if (entry != nullptr) {
       step.created = Owned(spec.id).created;
       Words nodes = entry->nodes;
@@ -231,11 +232,21 @@ class Planner {
     }
     const std::string ground = GroundOf(spec.id, wanted, state_);
     if (!ground.empty()) step.requires_keys.push_back({ground, IsThere(ground, wanted, state_)});
+    NewFolders(entry, wanted, step);
     AddRemarks(spec, wanted);
     plan_.steps.push_back(std::move(step));
   }
 
-  void SetStep(const StorageSpec& spec, const std::vector<Difference>& differences) {
+  // A dir entry that is in use makes its folders, in whatever file system is there.
+  void NewFolders(const StorageEntry* entry, const Definition& wanted, StorageStep& step) const {
+    if (entry != nullptr && entry->disabled) return;
+    for (const std::string& path : PathsWritten(After(entry, wanted), state_.folders)) {
+      step.disturbs.push_back(kit::Key("content", path));
+    }
+  }
+
+  void SetStep(const StorageSpec& spec, const StorageEntry& entry,
+               const std::vector<Difference>& differences) {
     const OwnedStorage owned = Owned(spec.id);
     StorageStep step{StorageAction::kSet,
                      spec.id,
@@ -243,6 +254,7 @@ class Planner {
                      {spec.type, std::nullopt, {}},
                      owned.created,
                      owned.joined,
+                     {},
                      {},
                      {},
                      false};
@@ -254,6 +266,8 @@ class Planner {
         step.definition.options[difference.field] = difference.wanted;
       }
     }
+    // Only other contents bring other folders.
+    if (step.definition.content) NewFolders(&entry, step.definition, step);
     plan_.steps.push_back(std::move(step));
   }
 
@@ -285,7 +299,7 @@ class Planner {
       return;
     }
     StorageStep step{
-        StorageAction::kRemove, spec.id, state_.node, DefinitionOf(*entry), true, true, {}, {}, false};
+        StorageAction::kRemove, spec.id, state_.node, DefinitionOf(*entry), true, true, {}, {}, {}, false};
     Words rest = entry->nodes;
     rest.erase(state_.node);
     step.extends = !rest.empty();

@@ -34,6 +34,7 @@ struct StorageStep {
   // What is shown and ordered by.
   std::vector<kit::FieldDiff> diffs;
   std::vector<kit::Requirement> requires_keys;
+  std::vector<std::string> disturbs;
   bool extends = false;  // kAdd: other nodes have the entry already; kRemove: they keep it
 };
 

@@ -9,6 +9,7 @@
 namespace phoenix::proxmox {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
@@ -209,6 +210,66 @@ TEST(PlanStorages, DisturbedGroundIsNoted) {
   ASSERT_TRUE(plan.ok());
   ASSERT_EQ(plan->notes.size(), 1u);
   EXPECT_EQ(plan->notes[0].resource, "storage:x1");
+}
+
+TEST(PlanStorages, WhatASiblingOnlyWritesIntoIsNotDisturbed) {
+  auto state = Node();
+  state.config.entries["x1"] = {"x1", "dir", {"iso"}, {}, false, {{"path", "/tank/b/sub"}}, false};
+  const auto plan =
+      PlanStorages({{}, false}, state, {{}, {"content:/tank/b", "content:/tank/b/sub"}, {}, false});
+  ASSERT_TRUE(plan.ok());
+  EXPECT_THAT(plan->notes, IsEmpty());
+}
+
+// What the step says that it writes into; nothing where there is no step.
+std::vector<std::string> Written(const StorageSpec& spec, const ProxmoxState& state) {
+  const auto plan = PlanStorages({{spec}, true}, state, {{{"x1", {true, true}}}, {}, {}, false});
+  EXPECT_TRUE(plan.ok()) << plan.status();
+  if (!plan.ok() || plan->steps.empty()) return {};
+  return plan->steps[0].disturbs;
+}
+
+TEST(NewFolders, OfANewEntryAreSaid) {
+  ProxmoxState state = Node();
+  EXPECT_THAT(Written(Make("x1", "dir", {"iso"}, {{"path", "/tank/b"}}), state),
+              ElementsAre("content:/tank/b"));
+  EXPECT_THAT(Written(Make("x1", "dir", {"iso"}, {{"path", "/tank/new"}}), state),
+              ElementsAre("content:/tank/new"));
+  EXPECT_THAT(Written(Make("x1", "zfspool", {}, {{"pool", "tank/b"}}), state), IsEmpty());
+  EXPECT_THAT(Written(Make("x1", "nfs", {}, {{"server", "s"}, {"export", "/e"}}), state), IsEmpty());
+  state.folders.insert({"/tank", "/tank/b/template", "/tank/b/template/iso"});
+  EXPECT_THAT(Written(Make("x1", "dir", {"iso"}, {{"path", "/tank/b"}}), state), IsEmpty())
+      << "they are all there";
+}
+
+TEST(NewFolders, OfOtherContentsAreSaidAndOfOtherOptionsThereAreNone) {
+  ProxmoxState state = Node();
+  state.folders.insert({"/tank", "/tank/b/template", "/tank/b/template/iso"});
+  const Options options = {{"path", "/tank/b"}, {"is_mountpoint", "1"}};
+  state.config.entries["x1"] = {"x1", "dir", {"iso"}, {"pve1"}, false, options, false};
+  EXPECT_THAT(Written(Make("x1", "dir", {"iso", "backup"}, options), state), ElementsAre("content:/tank/b"));
+  EXPECT_THAT(Written(Make("x1", "dir", {"vztmpl", "iso"}, options), state),
+              ElementsAre("content:/tank/b/template"));
+  Options shared = options;
+  shared["shared"] = "1";
+  state.folders.erase("/tank/b/template/iso");
+  EXPECT_THAT(Written(Make("x1", "dir", {"iso"}, shared), state), IsEmpty()) << "this step brings no folder";
+  EXPECT_THAT(Written(Make("x1", "dir", {"iso"}, options), state), IsEmpty()) << "no step at all";
+}
+
+TEST(NewFolders, OfANodeThatJoinsAreThoseOfTheEntryUnlessItIsSwitchedOff) {
+  ProxmoxState state = Node();
+  state.cluster = "lab";
+  const Options options = {{"path", "/tank/b"}, {"is_mountpoint", "1"}};
+  state.config.entries["x1"] = {"x1", "dir", {"iso"}, {"pve2"}, false, options, false};
+  const StorageSpec joins = Make("x1", "dir", {}, options);
+  EXPECT_THAT(Written(joins, state), ElementsAre("content:/tank/b"));
+  // Not the default contents of its type, which nobody declared: those of the entry.
+  state.folders.insert({"/tank", "/tank/b/template", "/tank/b/template/iso"});
+  EXPECT_THAT(Written(joins, state), IsEmpty());
+  state.folders.erase("/tank/b/template");
+  state.config.entries["x1"].disabled = true;
+  EXPECT_THAT(Written(joins, state), IsEmpty());
 }
 
 // pvesm takes two entries on one folder without a word (seen on 8.4 and 9.1).

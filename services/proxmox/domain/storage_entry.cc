@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <set>
 
 #include "services/proxmox/domain/storage_schema.h"
 
@@ -130,6 +131,36 @@ std::vector<std::string> FoldersOf(const std::string& id, const Definition& defi
     if (!folder.empty()) AddChain(CleanPath(path + "/" + folder), folders);
   }
   return folders;
+}
+
+Definition After(const StorageEntry* entry, const Definition& wanted) {
+  if (entry == nullptr) return wanted;
+  Definition after = DefinitionOf(*entry);
+  if (wanted.content) after.content = wanted.content;
+  for (const auto& [name, value] : wanted.options) after.options[name] = value;
+  return after;
+}
+
+std::vector<std::string> PathsWritten(const Definition& dir, const Words& present) {
+  const auto is_off = [&](std::string_view option) {
+    return ParseBoolean(ValueOf(dir.options, option)) == std::optional(false);
+  };
+  if (dir.type != kDir || is_off("mkdir")) return {};
+  const std::string path = PathOf("", dir);
+  const std::string below = path == "/" ? path : path + "/";
+  std::set<std::string> written;
+  for (const std::string& folder : FoldersOf("", dir)) {
+    if (present.count(folder) != 0) continue;
+    const bool inside = folder != path && folder.starts_with(below);
+    if (is_off(inside ? "create-subdirs" : "create-base-path")) continue;
+    const std::string parent = folder.substr(0, folder.rfind('/'));
+    if (!inside || parent == path) {
+      written.insert(path);
+    } else if (present.count(parent) != 0) {
+      written.insert(parent);
+    }
+  }
+  return {written.begin(), written.end()};
 }
 
 Words SharedContent(const Definition& a, const Definition& b) {

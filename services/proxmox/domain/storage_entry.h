@@ -47,6 +47,14 @@ std::string MountPointOf(const Definition& definition);
 // dir entries one folder for each content. Empty for zfspool.
 std::vector<std::string> FoldersOf(const std::string& id, const Definition& definition);
 
+// The entry as it is once the definition holds; nullptr: a new one.
+Definition After(const StorageEntry* entry, const Definition& wanted);
+
+// The paths that activating a dir entry writes into where only `present` of its folders are there, outermost
+// first: its own path where the folder itself or one right in it is missing, and each present folder in it
+// that gets another one.
+std::vector<std::string> PathsWritten(const Definition& dir, const Words& present);
+
 // What both of two entries on one folder hold: each would list, prune and free the other's files. images and
 // rootdir count as one, since the disks of containers lie among the images.
 Words SharedContent(const Definition& a, const Definition& b);

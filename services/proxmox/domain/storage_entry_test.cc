@@ -90,5 +90,33 @@ TEST(CanonicalText, IsEqualForEqualMeaning) {
   EXPECT_NE(CanonicalText(other), CanonicalText(Backups()));
 }
 
+TEST(PathsWritten, AreThoseThatGetANewFolder) {
+  const Definition dir = Normal({"dir", Words{"backup", "iso", "vztmpl"}, {{"path", "/b/c"}}});
+  const auto written = [&](Words present, Definition of) { return PathsWritten(of, present); };
+  EXPECT_THAT(written({"/b", "/b/c"}, dir), ElementsAre("/b/c")) << "template is new, and all in it";
+  EXPECT_THAT(written({}, dir), ElementsAre("/b/c")) << "whatever makes /b/c: the folders go into it";
+  EXPECT_THAT(written({"/b", "/b/c", "/b/c/dump", "/b/c/template", "/b/c/template/iso"}, dir),
+              ElementsAre("/b/c/template"));
+  EXPECT_THAT(written({"/b", "/b/c", "/b/c/template", "/b/c/template/iso"}, dir),
+              ElementsAre("/b/c", "/b/c/template"));
+  const Words all = {"/b", "/b/c", "/b/c/dump", "/b/c/template", "/b/c/template/iso", "/b/c/template/cache"};
+  EXPECT_THAT(written(all, dir), IsEmpty());
+
+  Definition other = dir;
+  other.options["content-dirs"] = "iso=deep/iso";
+  EXPECT_THAT(written(all, other), ElementsAre("/b/c"));
+  other = dir;
+  other.options["create-subdirs"] = "0";
+  EXPECT_THAT(written({"/b", "/b/c"}, other), IsEmpty());
+  EXPECT_THAT(written({"/b"}, other), ElementsAre("/b/c"));
+  other.options["create-base-path"] = "0";
+  EXPECT_THAT(written({"/b"}, other), IsEmpty());
+  other = dir;
+  other.options["mkdir"] = "0";
+  EXPECT_THAT(written({}, other), IsEmpty());
+  EXPECT_THAT(written({}, Normal({"nfs", Words{"iso"}, {{"server", "s"}, {"export", "/e"}}})), IsEmpty());
+  EXPECT_THAT(written({}, Normal({"zfspool", Words{"images"}, {{"pool", "tank"}}})), IsEmpty());
+}
+
 }  // namespace
 }  // namespace phoenix::proxmox

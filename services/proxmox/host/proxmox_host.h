@@ -15,6 +15,7 @@
 #include "base/host/files.h"
 #include "services/proxmox/domain/proxmox_spec.h"
 #include "services/proxmox/domain/proxmox_state.h"
+#include "services/proxmox/domain/storage_entry.h"
 
 namespace phoenix::proxmox {
 
@@ -30,6 +31,8 @@ inline constexpr char kStorageConfigChanged[] = "STORAGE_CONFIG_CHANGED";
 struct Question {
   Words folders;  // paths whose presence matters
   Words users;    // storage ids whose use by guests matters
+  // By id, what dir entries are to be: every folder of the entry as it then is matters, too.
+  std::map<std::string, Definition, std::less<>> dirs;
 };
 
 // A new entry. One without nodes makes noise, or folders, on every node of the cluster.

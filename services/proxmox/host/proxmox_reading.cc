@@ -79,7 +79,14 @@ absl::StatusOr<ProxmoxState> ProxmoxReading::Observe(const Question& question) c
   for (const Mount& mount : state.mounts) {
     if (mount.type == "zfs") state.pools.insert(mount.source.substr(0, mount.source.find('/')));
   }
-  for (const std::string& folder : question.folders) {
+  Words folders = question.folders;
+  for (const auto& [id, wanted] : question.dirs) {
+    const auto entry = state.config.entries.find(id);
+    const bool there = entry != state.config.entries.end();
+    for (std::string& folder : FoldersOf(id, After(there ? &entry->second : nullptr, wanted)))
+      folders.insert(std::move(folder));
+  }
+  for (const std::string& folder : folders) {
     const auto present = files_.ReadDirectory(folder);
     if (present.ok() && *present) state.folders.insert(folder);
   }

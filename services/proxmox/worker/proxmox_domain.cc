@@ -36,6 +36,7 @@ Question QuestionOf(const ProxmoxSpec& spec) {
     for (const std::string& path : {PathOf(storage.id, definition), MountPointOf(definition)}) {
       if (!path.empty() && path.front() == '/') question.folders.insert(path);
     }
+    if (definition.type == kDir) question.dirs[storage.id] = definition;
   }
   return question;
 }
@@ -58,6 +59,7 @@ kit::Step Render(const StorageStep& typed, const ProxmoxState& state) {
   step.step_class = kit::StepClass::kConfig;
   step.scope = state.cluster.empty() ? "" : "cluster:" + state.cluster;
   step.requires_keys = typed.requires_keys;
+  step.disturbs = typed.disturbs;
   step.payload = ToPayload(typed);
   const std::string key = kit::Key("storage", typed.id);
   switch (typed.action) {

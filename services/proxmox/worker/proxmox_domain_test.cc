@@ -44,6 +44,23 @@ TEST_F(ProxmoxDomainTest, AStepIsOrderedByTheDatasetOrPathItStandsOn) {
   EXPECT_EQ(step.scope, "");
 }
 
+// Present at a plan exactly as long as the folders are missing.
+TEST_F(ProxmoxDomainTest, AStepThatBringsFoldersSaysWhatItWritesInto) {
+  ASSERT_TRUE(Plan(SeedSpec()).ok()) << last_;
+  EXPECT_THAT(StepOf("fastData-shared-backups").disturbs, ElementsAre("content:/fastData/shared-backups"));
+  EXPECT_THAT(StepOf("quickOS-vm-disks").disturbs, IsEmpty());
+  ASSERT_TRUE(Carry(Spec({Dir("backups", "/fastData/shared-backups", {"backup"})})).ok()) << last_;
+  ASSERT_TRUE(Plan(Spec({Dir("backups", "/fastData/shared-backups", {"backup", "iso"})})).ok()) << last_;
+  EXPECT_THAT(StepOf("backups").disturbs, ElementsAre("content:/fastData/shared-backups"));
+  // The entry is another one and the folder is there.
+  ASSERT_TRUE(Undo().ok()) << last_;
+  ASSERT_TRUE(Plan(Spec({Dir("more", "/fastData/shared-bulk-data", {"backup"})})).ok()) << last_;
+  EXPECT_THAT(StepOf("more").disturbs, ElementsAre("content:/fastData/shared-bulk-data"));
+  ASSERT_TRUE(host_.files().MakeDirectory("/fastData/shared-bulk-data/dump", {}).ok());
+  ASSERT_TRUE(Plan(Spec({Dir("more", "/fastData/shared-bulk-data", {"backup"})})).ok()) << last_;
+  EXPECT_THAT(StepOf("more").disturbs, IsEmpty());
+}
+
 TEST_F(ProxmoxDomainTest, AClusterIsTheScope) {
   JoinCluster("lab");
   ASSERT_TRUE(Plan(SeedSpec()).ok()) << last_;

@@ -366,5 +366,24 @@ TEST_F(SambaTraps, ObserveTellsSharesAndWhoseTheyAre) {
   EXPECT_EQ(source("passdb:heads", "password set"), "passdb");
 }
 
+// A storage that makes its folders in a shared dataset cuts nobody off.
+TEST_F(SambaTraps, ClientsAreInterruptedWhereAPathIsDisturbedNotWhereItIsWrittenInto) {
+  Ready();
+  ASSERT_TRUE(SetUpNode(FirstSpec()).ok());
+  kit::PlanInput input = Input(FirstSpec());
+  input.ledger = driver_.ledger();
+  const auto interrupted = [&] {
+    size_t count = 0;
+    const auto plan = domain_->MakePlan(input);
+    for (const kit::Note& note : plan->notes)
+      count += note.text.find("interrupted") == std::string::npos ? 0 : 1;
+    return count;
+  };
+  input.disturbed_keys = {"content:/quickOS/data", "content:/quickOS"};
+  EXPECT_EQ(interrupted(), 0u);
+  input.disturbed_keys.push_back("path:/quickOS/data");
+  EXPECT_EQ(interrupted(), 1u);
+}
+
 }  // namespace
 }  // namespace phoenix::samba
