@@ -78,30 +78,41 @@ void World::Build() {
   auto plan_parts = std::vector<run::PlannedParticipant>();
   const bool fails = random_.OneIn(4);
   const bool no_return = random_.OneIn(2);
+  // The first node's datasets are all there: its zfs has no steps, and only keeps what the others write into.
+  const bool only_keeps = random_.OneIn(4);
   for (size_t n = 0; n < nodes; ++n) {
     Node node{fmt::format("hv{}", n + 1), {}};
     const size_t datasets = 4 + random_.Below(3);
     run::PlannedParticipant zfs, nfs;
     zfs.id = {node.name, "zfs"};
     nfs.id = {node.name, "nfs"};
-    std::vector<SimStep> zfs_steps(1), nfs_steps;
-    kit::Step pool;
-    pool.id = zfs_steps[0].id = "pool";
-    pool.provides = {"pool:p"};
-    zfs.steps.push_back(pool);
+    const bool there = only_keeps && n == 0;
+    std::vector<SimStep> zfs_steps, nfs_steps;
+    if (there) {
+      zfs.checkpoints = {"p"};
+    } else {
+      kit::Step pool;
+      pool.id = "pool";
+      pool.provides = {"pool:p"};
+      zfs.steps.push_back(pool);
+      zfs_steps.push_back({.id = pool.id});
+    }
     for (size_t d = 0; d < datasets; ++d) {
-      kit::Step dataset;
-      dataset.id = fmt::format("dataset{}", d);
-      dataset.requires_keys = {{"pool:p", false}};
-      dataset.provides = {fmt::format("path:/p/{}", d)};
-      zfs.steps.push_back(dataset);
-      zfs_steps.push_back({.id = dataset.id, .before = {0}});
+      if (!there) {
+        kit::Step dataset;
+        dataset.id = fmt::format("dataset{}", d);
+        dataset.requires_keys = {{"pool:p", false}};
+        dataset.provides = {fmt::format("path:/p/{}", d)};
+        zfs.steps.push_back(dataset);
+        zfs_steps.push_back({.id = dataset.id, .before = {0}, .undo_after = {d}});
+      }
       kit::Step share;
       share.id = fmt::format("export{}", d);
-      share.requires_keys = {{fmt::format("path:/p/{}", d), false}};
+      share.requires_keys = {{fmt::format("path:/p/{}", d), there}};
       share.provides = {fmt::format("export:/p/{}", d)};
       nfs.steps.push_back(share);
-      nfs_steps.push_back({.id = share.id, .built_on = {d + 1}});
+      nfs_steps.push_back({.id = share.id});
+      if (!there) nfs_steps.back().built_on = {d + 1};
     }
     if (no_return && n == 0) nfs.steps.back().step_class = kit::StepClass::kPointOfNoReturn;
     if (fails && n + 1 == nodes) {
@@ -110,7 +121,6 @@ void World::Build() {
     plan_parts.push_back(zfs);
     plan_parts.push_back(nfs);
     report_.steps += zfs.steps.size() + nfs.steps.size();
-    for (size_t d = 0; d < datasets; ++d) zfs_steps[d + 1].undo_after = {d};
     participants_.push_back(std::make_unique<SimParticipant>(zfs.id, zfs_steps));
     SimParticipant* provider = participants_.back().get();
     participants_.push_back(std::make_unique<SimParticipant>(nfs.id, nfs_steps));

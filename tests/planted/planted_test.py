@@ -100,6 +100,12 @@ BUGS = {
     "journal-id-unchecked": (
         "a node that lost its journal acknowledges", PARTICIPANT,
         "  if (context.journal_id != journal_.id()) {", "  if (context.journal_id.empty()) {", KIT),
+    "keeper-left-out": (
+        "who has no steps is left out although it keeps what others write into", "orchestrator/run/state.cc",
+        "if (participant.TakesPart())", "if (!participant.steps.empty())", ENGINE),
+    "kept-for-nobody": (
+        "what others write into is not told to the domain that keeps it", PARTICIPANT,
+        "domain_.Checkpoint(run_id, steps, record.row.disturbed_keys)", "domain_.Checkpoint(run_id, steps, {})", KIT),
     "consent-asked-once": (
         "a run that was interrupted before its plan was logged does what nobody allowed", "orchestrator/engine/run_engine.cc",
         "run::CheckConsent(*plan, request); !refused.ok())", "run::CheckAllowedKeys(*plan, request); !refused.ok())", ENGINE),

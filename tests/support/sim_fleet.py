@@ -110,13 +110,19 @@ class SimFleet:
             shutil.rmtree(self.directory, ignore_errors=True)
         return codes
 
-    def phoenix(self, *args, fleet=True, **kwargs):
-        """Runs the command line against this fleet."""
+    def _command_line(self, args, fleet):
         argv = [os.path.join(self.build, "clients/phoenix"), "--runtime-dir", self.path("run"), *args]
         if fleet and {"plan", "setup", "nodes", "adopt"} & set(args):
             argv += ["--fleet", self.fleet_file]
-        env = dict(os.environ, ASAN_OPTIONS="detect_leaks=0")
-        return subprocess.run(argv, capture_output=True, text=True, env=env, **kwargs)
+        return {"args": argv, "text": True, "env": dict(os.environ, ASAN_OPTIONS="detect_leaks=0")}
+
+    def phoenix(self, *args, fleet=True, **kwargs):
+        """Runs the command line against this fleet."""
+        return subprocess.run(**self._command_line(args, fleet), capture_output=True, **kwargs)
+
+    def start_phoenix(self, *args):
+        """The same in the background."""
+        return subprocess.Popen(**self._command_line(args, True), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
     def _machine(self, node):
         return sqlite3.connect(self.path(node, "machine", "machine.db"), timeout=30)
