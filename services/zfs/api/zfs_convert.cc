@@ -1,10 +1,12 @@
 #include "services/zfs/api/zfs_convert.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "base/digest/digest.h"
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
+#include "services/zfs/domain/zfs_kept.h"
 #include "services/zfs/domain/zfs_names.h"
 
 namespace phoenix::zfs {
@@ -39,6 +41,19 @@ absl::StatusOr<Presence> PresenceOf(v1::Presence presence) {
       return InvalidArgument("presence {} is unknown to this version", static_cast<int>(presence));
   }
 }
+
+absl::StatusOr<KeptFate> FateOf(v1::KeptSpec::Fate fate) {
+  switch (fate) {
+    case v1::KeptSpec::FATE_RESTORE:
+      return KeptFate::kRestore;
+    case v1::KeptSpec::FATE_DISCARD:
+      return KeptFate::kDiscard;
+    default:
+      return InvalidArgument("fate {} is unknown to this version", static_cast<int>(fate));
+  }
+}
+
+uint64_t NumberOf(const std::string& text) { return std::strtoull(text.c_str(), nullptr, 10); }
 
 v1::Presence ToProto(Presence presence) {
   return presence == Presence::kAbsent ? v1::PRESENCE_ABSENT : v1::PRESENCE_PRESENT;
@@ -86,6 +101,10 @@ absl::StatusOr<ZfsSpec> ToSpec(const v1::ZfsSpec& proto) {
     PHX_ASSIGN_OR_RETURN(const Presence presence, PresenceOf(snapshot.presence()));
     spec.snapshots.push_back({snapshot.name(), presence});
   }
+  for (const auto& kept : proto.kept()) {
+    PHX_ASSIGN_OR_RETURN(const KeptFate fate, FateOf(kept.fate()));
+    spec.kept.push_back({kept.name(), fate, kept.to()});
+  }
   if (proto.has_arc_max_bytes()) spec.arc_max_bytes = proto.arc_max_bytes();
   switch (proto.mode()) {
     case v1::MODE_UNSPECIFIED:
@@ -131,6 +150,12 @@ v1::ZfsSpec ToProto(const ZfsSpec& spec) {
     auto* out = proto.add_snapshots();
     out->set_name(snapshot.name);
     out->set_presence(ToProto(snapshot.presence));
+  }
+  for (const KeptSpec& kept : spec.kept) {
+    auto* out = proto.add_kept();
+    out->set_name(kept.name);
+    out->set_fate(kept.fate == KeptFate::kDiscard ? v1::KeptSpec::FATE_DISCARD : v1::KeptSpec::FATE_RESTORE);
+    out->set_to(kept.to);
   }
   if (spec.arc_max_bytes) proto.set_arc_max_bytes(*spec.arc_max_bytes);
   proto.set_mode(spec.mode == Mode::kSafe          ? v1::MODE_SAFE
@@ -213,6 +238,21 @@ v1::Snapshot ToProto(const SnapshotState& snapshot) {
   out.set_guid(snapshot.guid);
   out.set_used_bytes(snapshot.used_bytes);
   out.set_creation_seconds(snapshot.creation_seconds);
+  return out;
+}
+
+v1::Kept ToKept(const DatasetState& dataset) {
+  const Kept kept = AsKept(dataset).value_or(Kept());
+  v1::Kept out;
+  out.set_name(DatasetName(dataset.name));
+  out.set_native_name(dataset.name);
+  out.set_original_name(kept.original);
+  out.set_pool(PoolOf(dataset.name));
+  out.set_run(kept.run);
+  out.set_kind(kept.before ? v1::Kept::KIND_BEFORE : v1::Kept::KIND_SET_ASIDE);
+  out.set_guid(dataset.guid);
+  out.set_used_bytes(NumberOf(dataset.Value("used")));
+  out.set_creation_seconds(static_cast<int64_t>(NumberOf(dataset.Value("creation"))));
   return out;
 }
 

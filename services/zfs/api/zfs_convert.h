@@ -25,6 +25,8 @@ v1::Pool ToProto(const PoolState& pool, const std::map<std::string, std::string,
 v1::Disk ToProto(const DiskState& disk);
 v1::Dataset ToProto(const DatasetState& dataset, bool managed);
 v1::Snapshot ToProto(const SnapshotState& snapshot);
+// `dataset` must be kept itself (AsKept).
+v1::Kept ToKept(const DatasetState& dataset);
 // What a typed create or update wants: the resource as a declared dataset.
 absl::StatusOr<DatasetSpec> ToDatasetSpec(const v1::Dataset& dataset);
 

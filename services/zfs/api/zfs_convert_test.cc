@@ -48,9 +48,30 @@ TEST(ZfsConvert, ASpecComesBackAsItWasSent) {
                     .recursive_owner = true},
                    {.name = "fast/v", .presence = Presence::kAbsent, .volume_size_bytes = 1 << 20}};
   spec.snapshots = {{"fast/a@before", Presence::kAbsent}};
+  spec.kept = {{"fast/.phoenix/kept/r/a", KeptFate::kRestore, "fast/b"},
+               {"fast/.phoenix/kept/r/c", KeptFate::kDiscard, ""}};
   const auto back = ToSpec(ToProto(spec));
   ASSERT_TRUE(back.ok()) << back.status();
   EXPECT_EQ(*back, spec);
+}
+
+TEST(ZfsConvert, WhatIsKeptTellsWhatItWasAndWhatItTakes) {
+  DatasetState dataset{.name = "fast/.phoenix/kept/r1/a:b", .type = "filesystem", .guid = 42};
+  dataset.properties = {{"phoenix:kept", {"fast/a/b", "local", "-"}},
+                        {"used", {"4096", "-", "-"}},
+                        {"creation", {"1795401632", "-", "-"}}};
+  const v1::Kept kept = ToKept(dataset);
+  EXPECT_EQ(kept.name(), "datasets/fast~.phoenix~kept~r1~a:b");
+  EXPECT_EQ(kept.native_name(), dataset.name);
+  EXPECT_EQ(kept.original_name(), "fast/a/b");
+  EXPECT_EQ(kept.pool(), "fast");
+  EXPECT_EQ(kept.run(), "r1");
+  EXPECT_EQ(kept.kind(), v1::Kept::KIND_SET_ASIDE);
+  EXPECT_EQ(kept.guid(), 42U);
+  EXPECT_EQ(kept.used_bytes(), 4096U);
+  EXPECT_EQ(kept.creation_seconds(), 1795401632);
+  dataset.properties["origin"] = {"fast/a/b@phoenix-run-r1:content", "-", "-"};
+  EXPECT_EQ(ToKept(dataset).kind(), v1::Kept::KIND_BEFORE);
 }
 
 TEST(ZfsConvert, ATrashedDatasetHasAName) {

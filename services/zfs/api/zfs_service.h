@@ -30,12 +30,19 @@ class ZfsService final : public v1::ZfsService::CallbackService {
   PHX_ZFS_RPC(ListSnapshots, ListSnapshotsRequest, ListSnapshotsResponse);
   PHX_ZFS_RPC(CreateSnapshot, CreateSnapshotRequest, Snapshot);
   PHX_ZFS_RPC(DeleteSnapshot, DeleteSnapshotRequest, Snapshot);
+  PHX_ZFS_RPC(ListKept, ListKeptRequest, ListKeptResponse);
+  PHX_ZFS_RPC(RestoreKept, RestoreKeptRequest, Dataset);
+  PHX_ZFS_RPC(DiscardKept, DiscardKeptRequest, Kept);
 #undef PHX_ZFS_RPC
 
  private:
   absl::StatusOr<v1::Dataset> ReadDataset(const std::string& native_name);
   // By its GUID: its name there is made of the change's run.
   absl::StatusOr<v1::Dataset> FindTrashed(const std::string& pool, uint64_t guid);
+  // What was kept under this resource name; ABORTED where it has another GUID than the one asked for.
+  absl::StatusOr<DatasetState> ReadKept(const std::string& name, uint64_t guid);
+  // FAILED_PRECONDITION while what was discarded is still in the trash.
+  absl::Status CheckGone(const std::string& pool, uint64_t guid);
   absl::StatusOr<v1::Snapshot> ReadSnapshot(const std::string& native_name);
 
   ZfsHost& host_;

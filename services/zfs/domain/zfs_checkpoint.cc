@@ -27,6 +27,8 @@ struct Touched {
   std::string operator()(const SetArcLimitStep&) const { return ""; }
   std::string operator()(const CreateSnapshotStep&) const { return ""; }
   std::string operator()(const DeleteSnapshotStep&) const { return ""; }
+  std::string operator()(const RestoreKeptStep&) const { return ""; }
+  std::string operator()(const DiscardKeptStep&) const { return ""; }
 };
 
 // Where a step mounts a dataset; "" where it mounts none.
@@ -90,6 +92,9 @@ class Selection {
         if (now_ - one.since_seconds > retention_.seconds)
           one.due = "it is older than " + Days(retention_.seconds);
       }
+    }
+    for (Leftover& one : trash_) {
+      if (IsDiscarded(one.name)) one.due = "it was kept, and somebody discarded it";
     }
     LimitRuns();
     for (const auto& [name, dataset] : seen_.datasets) LimitQuota(name, dataset);

@@ -49,7 +49,8 @@ struct Reaping {
 
 // What has to go of `seen`, which holds all pools, datasets and snapshots with their holds. Nothing of a run
 // that is not closed: its checkpoints are held by it, and what it deleted does not say yet when it was
-// committed. Nothing below pool/.phoenix/kept, ever.
+// committed. Nothing below pool/.phoenix/kept, ever; what was discarded from there lies in the trash
+// and is due at once.
 Reaping WhatToReap(const ZfsState& seen, const Retention& retention, int64_t now_seconds);
 
 }  // namespace phoenix::zfs

@@ -185,6 +185,15 @@ bool IsAside(std::string_view dataset, std::string_view kind) {
   return IsBelow(dataset, top) && std::count(dataset.begin(), dataset.end(), '/') == 4;
 }
 
+std::string RunOfAside(std::string_view dataset, std::string_view kind) {
+  return IsAside(dataset, kind) ? LastOf(ParentOf(dataset)) : "";
+}
+
+bool IsDiscarded(std::string_view dataset) {
+  // What could be deleted otherwise begins with no dot.
+  return IsAside(dataset, "trash") && LastOf(dataset).starts_with(".phoenix:kept:");
+}
+
 bool IsContainer(std::string_view dataset) {
   return IsBelow(dataset, PoolOf(dataset) + "/.phoenix") &&
          std::count(dataset.begin(), dataset.end(), '/') <= 3;

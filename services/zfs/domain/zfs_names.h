@@ -60,6 +60,10 @@ bool IsGuestVolume(std::string_view dataset);
 // True for what was put away there: pool/.phoenix/<kind>/<run>/<name>, not for the containers above it or
 // what it holds.
 bool IsAside(std::string_view dataset, std::string_view kind);
+// The run that put it there: "r1" of pool/.phoenix/kept/r1/a; "" of anything else.
+std::string RunOfAside(std::string_view dataset, std::string_view kind);
+// True for what was kept and then discarded: it lies in the trash only until the change is committed.
+bool IsDiscarded(std::string_view dataset);
 // True for pool/.phoenix and the containers in it.
 bool IsContainer(std::string_view dataset);
 

@@ -5,6 +5,7 @@
 
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
+#include "services/zfs/domain/zfs_kept.h"
 #include "services/zfs/domain/zfs_names.h"
 #include "services/zfs/domain/zfs_planning.h"
 #include "services/zfs/domain/zfs_property.h"
@@ -51,20 +52,20 @@ void NoteOrphans(Planning& planning) {
 // What undo set aside is named until somebody decides about it.
 void NoteKept(Planning& planning) {
   for (const auto& [name, dataset] : planning.seen.datasets) {
-    if (!IsAside(name, "kept")) continue;
-    const std::string origin = dataset.Value("origin");
-    if (!origin.empty() && origin != "-") {
+    const auto kept = AsKept(dataset);
+    if (!kept) continue;
+    if (kept->before) {
       planning.Warn(
           name,
           "kept: {} is {} as it was before a run that was undone; others wrote to it meanwhile, so that it "
-          "was not rolled back. Destroy it by hand once it is not needed any more",
-          name, DatasetOf(origin));
-      continue;
+          "was not rolled back. Once it is not needed any more: phoenix kept discard {}",
+          name, kept->original, name);
+    } else {
+      planning.Warn(name,
+                    "kept: {} holds what others wrote into {}, a dataset of a run that was undone; "
+                    "`phoenix kept restore {}` gives it back, `phoenix kept discard` destroys it",
+                    name, kept->original, name);
     }
-    planning.Warn(name,
-                  "kept: {} holds what others wrote into a dataset of a run that was undone; move it or "
-                  "destroy it by hand",
-                  name);
   }
 }
 
@@ -105,6 +106,11 @@ std::string Fingerprint(const ZfsSpec& spec, const ZfsState& seen) {
       }
     }
     text += '\n';
+  }
+  for (const auto& kept : spec.kept) {
+    const auto found = seen.datasets.find(kept.name);
+    if (found == seen.datasets.end()) continue;
+    text += fmt::format("kept {} {} at {}\n", kept.name, found->second.guid, found->second.mounted_at);
   }
   if (spec.arc_max_bytes) {
     text += fmt::format("arc {} {}\n", seen.arc.live.value_or(0),
@@ -352,7 +358,8 @@ void PlanSnapshots(Planning& planning) {
 ObserveRequest FirstLook(const ZfsSpec& spec) {
   ObserveRequest request{.pools = true,
                          .all_datasets = true,
-                         .snapshots = !spec.snapshots.empty(),
+                         .snapshots = !spec.snapshots.empty() || !spec.kept.empty(),
+                         .holds = !spec.kept.empty(),
                          .arc = spec.arc_max_bytes.has_value()};
   for (const auto& pool : spec.pools) {
     request.wanted_pools.push_back(pool.name);
@@ -371,16 +378,23 @@ ObserveRequest FirstLook(const ZfsSpec& spec) {
 ObserveRequest SecondLook(const ZfsSpec& spec, const ZfsState& seen) {
   const MountPoints mounts(spec, seen);
   std::set<std::string> paths;
+  const auto above = [&](const std::string& mountpoint) {
+    if (mountpoint.empty()) return;
+    for (std::string path = mountpoint; path != "/"; path = DirectoryOf(path)) paths.insert(path);
+  };
   const auto add = [&](std::string_view dataset) {
     const std::string mountpoint = mounts.Of(dataset);
-    if (mountpoint.empty()) return;
     const auto now = seen.datasets.find(dataset);
-    if (now != seen.datasets.end() && now->second.mounted_at == mountpoint) return;
-    for (std::string path = mountpoint; path != "/"; path = DirectoryOf(path)) paths.insert(path);
+    if (now == seen.datasets.end() || now->second.mounted_at != mountpoint) above(mountpoint);
   };
   for (const auto& pool : spec.pools) add(pool.name);
   for (const auto& dataset : spec.datasets) {
     if (dataset.presence == Presence::kPresent) add(dataset.name);
+  }
+  for (const auto& wanted : spec.kept) {
+    const auto kept = seen.datasets.find(wanted.name);
+    if (kept == seen.datasets.end() || wanted.fate != KeptFate::kRestore) continue;
+    above(RestoredAt(mounts, kept->second, RestoredName(wanted, kept->second)));
   }
   ObserveRequest request;
   request.paths.assign(paths.begin(), paths.end());
@@ -392,6 +406,7 @@ absl::StatusOr<ZfsPlan> MakePlan(const ZfsSpec& spec, const ZfsState& seen, cons
   Planning planning(spec, seen, owned);
   CheckSpec(planning);
   PlanPools(planning);
+  PlanKept(planning);
   PlanDatasets(planning);
   PlanSnapshots(planning);
   PlanArc(planning);

@@ -74,7 +74,11 @@ std::string Place(std::string_view origin, std::string_view kind, std::string_vi
 void PlanPools(Planning& planning);
 void PlanDatasets(Planning& planning);
 void PlanSnapshots(Planning& planning);
+void PlanKept(Planning& planning);
 void PlanArc(Planning& planning);
+
+// Where something that was kept will be mounted once it is restored to `to`; "" where it will not.
+std::string RestoredAt(const MountPoints& mounts, const DatasetState& kept, std::string_view to);
 
 // Adds a violation at `place` where mounting `name` at `mountpoint` would hide something.
 void CheckMountDirectory(Planning& planning, const std::string& place, std::string_view name,

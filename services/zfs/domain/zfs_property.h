@@ -50,6 +50,11 @@ inline constexpr std::string_view kTrashMark = "phoenix:trash";
 // When the run that put an object into the trash was committed, in seconds since 1970: from then on it may be
 // reaped.
 inline constexpr std::string_view kCommittedMark = "phoenix:committed";
+// What a kept dataset was called before undo put it aside, or of which dataset it is how that was before.
+inline constexpr std::string_view kKeptMark = "phoenix:kept";
+// Its canmount before undo put it aside, kNotSet where that was not set on it.
+inline constexpr std::string_view kCanmountMark = "phoenix:canmount";
+inline constexpr std::string_view kNotSet = "default";
 // How far the step is that took the snapshot that carries it.
 inline constexpr std::string_view kStageMark = "phoenix:stage";
 // The boot during which a step took the snapshot that carries it.

@@ -47,11 +47,22 @@ struct SnapshotSpec {
   friend bool operator==(const SnapshotSpec&, const SnapshotSpec&) = default;
 };
 
+// What a person decided about something that undo kept.
+enum class KeptFate { kRestore, kDiscard };
+
+struct KeptSpec {
+  std::string name;  // "quickOS/.phoenix/kept/<run>/vm-disks"
+  KeptFate fate = KeptFate::kRestore;
+  std::string to;  // where it is restored to; "" for the name that it had
+  friend bool operator==(const KeptSpec&, const KeptSpec&) = default;
+};
+
 struct ZfsSpec {
   std::vector<PoolSpec> pools;
   std::vector<DatasetSpec> datasets;
   std::optional<uint64_t> arc_max_bytes;
   std::vector<SnapshotSpec> snapshots;
+  std::vector<KeptSpec> kept;
   Mode mode = Mode::kSafe;
   // What is not named is not reported as orphaned.
   bool partial = false;

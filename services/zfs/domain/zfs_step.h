@@ -97,8 +97,25 @@ struct DeleteDatasetStep {
   friend bool operator==(const DeleteDatasetStep&, const DeleteDatasetStep&) = default;
 };
 
-using ZfsStep = std::variant<CreatePoolStep, CreateDatasetStep, SetPropertiesStep, MountStep,
-                             SetMountRootStep, SetTreeOwnerStep, MakeDirectoryStep, SetArcLimitStep,
-                             CreateSnapshotStep, DeleteSnapshotStep, DeleteDatasetStep>;
+// What undo kept goes back to where it was, or to another name.
+struct RestoreKeptStep {
+  std::string name, to;
+  uint64_t guid = 0;
+  std::string canmount;    // as it was; kNotSet where it was not set, "" of a volume
+  std::string mountpoint;  // where it will be mounted; "" where it is not
+  friend bool operator==(const RestoreKeptStep&, const RestoreKeptStep&) = default;
+};
+
+// What undo kept goes for good. Until the change is committed it lies in the trash.
+struct DiscardKeptStep {
+  std::string name;
+  uint64_t guid = 0;
+  friend bool operator==(const DiscardKeptStep&, const DiscardKeptStep&) = default;
+};
+
+using ZfsStep =
+    std::variant<CreatePoolStep, CreateDatasetStep, SetPropertiesStep, MountStep, SetMountRootStep,
+                 SetTreeOwnerStep, MakeDirectoryStep, SetArcLimitStep, CreateSnapshotStep, DeleteSnapshotStep,
+                 DeleteDatasetStep, RestoreKeptStep, DiscardKeptStep>;
 
 }  // namespace phoenix::zfs

@@ -65,6 +65,8 @@ std::vector<std::string> CommandTexts(const ZfsStep& step) {
     for (auto& text : RootCommands(tree->root, tree->mountpoint)) add({text.insert(text.find(' '), " -R")});
     add(ToText(MountDataset{tree->name}));
   }
+  if (const auto* discard = std::get_if<DiscardKeptStep>(&step))
+    add(ToText(DestroyDataset{AsideName(TrashOf(discard->name, kAnyRun), discard->name)}));
   if (const auto* root = std::get_if<SetMountRootStep>(&step))
     add(RootCommands(root->root, root->mountpoint));
   return texts;
@@ -277,11 +279,17 @@ absl::Status ZfsDomain::Checkpoint(const std::string& run_id, const std::vector<
 }
 
 absl::Status ZfsDomain::Close(const std::string& run_id, bool committed) {
+  bool discarded = false;
   {
     const absl::MutexLock lock(&asides_);
     PHX_RETURN_IF_ERROR(committed ? ReleaseCheckpoint(host_, run_id, clock_.WallSeconds())
                                   : DropCheckpoint(host_, run_id));
+    if (committed) {
+      PHX_ASSIGN_OR_RETURN(discarded, TidyKept(host_, run_id));
+    }
   }
+  // Who discarded it is told whether it is gone.
+  if (discarded) return reaper_.Pass();
   reaper_.Wake();
   return absl::OkStatus();
 }

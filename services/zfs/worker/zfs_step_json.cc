@@ -71,6 +71,13 @@ json Write(const DeleteDatasetStep& step) {
   return {
       {"step", "delete_dataset"}, {"name", step.name}, {"guid", step.guid}, {"mountpoint", step.mountpoint}};
 }
+json Write(const RestoreKeptStep& step) {
+  return {{"step", "restore_kept"}, {"name", step.name},         {"to", step.to},
+          {"guid", step.guid},      {"canmount", step.canmount}, {"mountpoint", step.mountpoint}};
+}
+json Write(const DiscardKeptStep& step) {
+  return {{"step", "discard_kept"}, {"name", step.name}, {"guid", step.guid}};
+}
 
 ZfsStep Read(const json& value) {
   const std::string kind = value.at("step");
@@ -108,6 +115,11 @@ ZfsStep Read(const json& value) {
   if (kind == "delete_snapshot") return DeleteSnapshotStep{value.at("name"), value.at("guid")};
   if (kind == "delete_dataset")
     return DeleteDatasetStep{value.at("name"), value.at("guid"), value.at("mountpoint")};
+  if (kind == "restore_kept") {
+    return RestoreKeptStep{value.at("name"), value.at("to"), value.at("guid"), value.at("canmount"),
+                           value.at("mountpoint")};
+  }
+  if (kind == "discard_kept") return DiscardKeptStep{value.at("name"), value.at("guid")};
   throw json::other_error::create(501, "unknown step " + kind, &value);
 }
 

@@ -140,9 +140,10 @@ absl::Status KeepBefore(const Work& work, const std::string& name) {
   PHX_ASSIGN_OR_RETURN(const auto there, work.Dataset(kept));
   if (there) return absl::OkStatus();
   PHX_RETURN_IF_ERROR(EnsureContainer(work, container));
-  return work.Change(CloneSnapshot{ContentSnapshotOf(name, work.run_id),
-                                   kept,
-                                   {{"canmount", "noauto"}, {std::string(kRunMark), work.run_id}}});
+  return work.Change(CloneSnapshot{
+      ContentSnapshotOf(name, work.run_id),
+      kept,
+      {{"canmount", "noauto"}, {std::string(kRunMark), work.run_id}, {std::string(kKeptMark), name}}});
 }
 
 }  // namespace
@@ -224,7 +225,7 @@ absl::Status Undo(const Work& work, const SetTreeOwnerStep& step) {
       PHX_RETURN_IF_ERROR(work.Change(SetProperties{seen.before->name, {{std::string(kStageMark), kLeft}}}));
       return Annotate(
           why, fmt::format("{} stays with the owners and modes that this run set, and how it was before is "
-                           "kept as {}",
+                           "kept as {}; `phoenix kept` gives it back under another name or destroys it",
                            step.name, AsideName(KeptOf(step.name, work.run_id), step.name)));
     }
     PHX_RETURN_IF_ERROR(

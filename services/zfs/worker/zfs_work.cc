@@ -207,12 +207,22 @@ absl::Status SetAside(const Work& work, const std::string& name, const std::stri
   if (!dataset) return absl::OkStatus();
   if (!dataset->mounted_at.empty()) PHX_RETURN_IF_ERROR(work.Change(UnmountDataset{name}));
   PHX_RETURN_IF_ERROR(EnsureContainer(work, container));
+  // Written down with the change itself, and only once: an undo that was cut off comes here again.
+  PropertyMap marks;
+  const bool filesystem = dataset->type == "filesystem";
+  if (dataset->LocalValue(kKeptMark).empty()) {
+    marks.emplace(kKeptMark, name);
+    const std::string canmount = dataset->LocalValue("canmount");
+    if (filesystem) marks.emplace(kCanmountMark, canmount.empty() ? kNotSet : std::string_view(canmount));
+  }
   // Its own mount point would bring it back at the next boot.
-  if (dataset->type == "filesystem")
-    PHX_RETURN_IF_ERROR(work.Change(SetProperties{name, {{"canmount", "noauto"}}}));
+  if (filesystem) marks.emplace("canmount", "noauto");
+  if (!marks.empty()) PHX_RETURN_IF_ERROR(work.Change(SetProperties{name, marks}));
   PHX_RETURN_IF_ERROR(work.Change(RenameDataset{name, kept}));
-  spdlog::warn("{} was created by run {} and is not destroyed with it: {}. It is kept as {}", name,
-               work.run_id, why, kept);
+  spdlog::warn(
+      "{} was created by run {} and is not destroyed with it: {}. It is kept as {}; "
+      "`phoenix kept` gives it back or destroys it",
+      name, work.run_id, why, kept);
   return absl::OkStatus();
 }
 

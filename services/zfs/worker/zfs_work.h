@@ -55,6 +55,8 @@ PHX_DECLARE_WORK(SetArcLimitStep)
 PHX_DECLARE_WORK(CreateSnapshotStep)
 PHX_DECLARE_WORK(DeleteSnapshotStep)
 PHX_DECLARE_WORK(DeleteDatasetStep)
+PHX_DECLARE_WORK(RestoreKeptStep)
+PHX_DECLARE_WORK(DiscardKeptStep)
 #undef PHX_DECLARE_WORK
 
 // What can be rolled back long after the commit: as long as its snapshots stand and nobody wrote since.
@@ -90,8 +92,13 @@ absl::StatusOr<std::string> ProveEmpty(const Work& work, const std::string& name
 // The same without touching anything, and therefore only as of now: what others made in a dataset of the run,
 // "" for nothing. What the run itself made below it is not meant.
 absl::StatusOr<std::string> FindOthersIn(const Work& work, const std::string& name);
-// Moves what holds data of others to pool/.phoenix/kept/<run>/….
+// Moves what holds data of others to pool/.phoenix/kept/<run>/…, where it carries its name and canmount of
+// before. Repeatable.
 absl::Status SetAside(const Work& work, const std::string& name, const std::string& why);
+
+// A change is committed: what is empty of pool/.phoenix/kept goes. Answers whether the change's run discarded
+// something, which is to go now. The caller holds the lock of the containers.
+absl::StatusOr<bool> TidyKept(ZfsHost& host, const std::string& run_id);
 
 // How a property was set, without what a parent's change moves: {"source": "local" | "received" |
 // "inherited", …}.
