@@ -47,6 +47,7 @@ int RunCommandLine(int argc, const char* const* argv, Screen screen) {
   AddNodes(app, session, exit_code);
   AddNode(app, session, exit_code);
   AddResolve(app, session, exit_code);
+  AddKept(app, session, exit_code);
   AddPki(app, session, exit_code);
   try {
     app.parse(argc, argv);

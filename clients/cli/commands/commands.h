@@ -15,6 +15,7 @@ void AddRollback(CLI::App& app, Session& session, int& exit_code);
 void AddNodes(CLI::App& app, Session& session, int& exit_code);
 void AddNode(CLI::App& app, Session& session, int& exit_code);
 void AddResolve(CLI::App& app, Session& session, int& exit_code);
+void AddKept(CLI::App& app, Session& session, int& exit_code);
 void AddPki(CLI::App& app, Session& session, int& exit_code);
 
 // "runs/RUN" for a run as people name it.

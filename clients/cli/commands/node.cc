@@ -9,11 +9,9 @@
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
 #include "clients/cli/commands/commands.h"
-#include "clients/cli/declaration.h"
-#include "clients/cpp/peer.h"
+#include "clients/cli/node_services.h"
 #include "phoenix/participant/v1/participant.grpc.pb.h"
 #include "services/kit/rpc/conventions.h"
-#include "services/kit/rpc/server.h"
 #include "services/kit/rpc/status.h"
 
 namespace phoenix::cli {
@@ -27,28 +25,6 @@ struct Flags {
   std::string node;
   std::string fleet;
 };
-
-std::string NameOf(const pb::Node& node) { return node.name().substr(sizeof "nodes/" - 1); }
-
-absl::StatusOr<pb::Node> Find(const Session& session, const Flags& flags) {
-  pb::GetNodeRequest request;
-  request.set_name(flags.node.rfind("nodes/", 0) == 0 ? flags.node : "nodes/" + flags.node);
-  if (!flags.fleet.empty()) {
-    PHX_ASSIGN_OR_RETURN(*request.mutable_fleet(), ReadText(flags.fleet));
-  }
-  PHX_ASSIGN_OR_RETURN(const auto stub, session.Connect());
-  grpc::ClientContext context;
-  pb::Node node;
-  const grpc::Status status = stub->GetNode(&context, request, &node);
-  if (!status.ok()) return session.StatusOf(status);
-  if (!session.server.empty() && client::IsUnix(node.address())) {
-    return FailedPrecondition(
-        "node {} is reached over unix sockets of the orchestrator's machine: run this there, without "
-        "--server",
-        NameOf(node));
-  }
-  return node;
-}
 
 // Before the first service is asked: half a node is worse than none of it.
 absl::Status CheckReady(const pb::Node& node) {
@@ -75,24 +51,15 @@ absl::Status CheckReady(const pb::Node& node) {
 // Answers the authority obeyed before.
 absl::StatusOr<std::string> AdoptOne(const Session& session, const pb::Node& node,
                                      const std::string& service) {
-  const std::string target = client::TargetOf(node.address(), service);
-  std::shared_ptr<grpc::ChannelCredentials> credentials = grpc::InsecureChannelCredentials();
-  grpc::ChannelArguments arguments;
-  if (!client::IsUnix(target)) {
-    PHX_ASSIGN_OR_RETURN(credentials, kit::ClientTls({.ca = session.tls_ca,
-                                                      .certificate = session.tls_certificate,
-                                                      .key = session.tls_key}));
-    arguments.SetSslTargetNameOverride(NameOf(node));
-  }
-  const auto stub =
-      part::ParticipantService::NewStub(grpc::CreateCustomChannel(target, credentials, arguments));
+  PHX_ASSIGN_OR_RETURN(const Reached reached, Reach(session, node, service));
+  const auto stub = part::ParticipantService::NewStub(reached.channel);
   part::AdoptRequest request;
   request.set_authority(node.orchestrator_authority());
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + kLimit);
   part::AdoptResponse response;
   const grpc::Status status = stub->Adopt(&context, request, &response);
-  if (!status.ok()) return client::Explain({NameOf(node), service, target}, kit::FromGrpc(status));
+  if (!status.ok()) return client::Explain(reached.peer, kit::FromGrpc(status));
   return response.former_authority();
 }
 
@@ -103,7 +70,7 @@ std::string ResultText(const std::string& former, const std::string& authority) 
 
 // One service after the other in a fixed order, up to the first that refuses.
 int Adopt(const Session& session, const Flags& flags) {
-  const auto node = Find(session, flags);
+  const auto node = FindNode(session, flags.node, flags.fleet);
   if (!node.ok()) return Fail(session, node.status());
   if (const absl::Status ready = CheckReady(*node); !ready.ok()) return Fail(session, ready);
   const std::string& authority = node->orchestrator_authority();

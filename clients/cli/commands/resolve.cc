@@ -6,7 +6,7 @@
 
 #include "base/status/errors.h"
 #include "clients/cli/commands/commands.h"
-#include "clients/cpp/peer.h"
+#include "clients/cli/node_services.h"
 #include "phoenix/participant/v1/participant.grpc.pb.h"
 #include "services/kit/rpc/conventions.h"
 #include "services/kit/rpc/status.h"
@@ -42,14 +42,13 @@ struct Service {
   std::unique_ptr<part::ParticipantService::Stub> stub;
 };
 
-Service Reach(const Session& session, const std::string& participant) {
-  const std::string target = "unix:" + kit::SocketOf(session.runtime_directory, participant);
-  return {{"", participant, target},
-          part::ParticipantService::NewStub(grpc::CreateChannel(target, grpc::InsecureChannelCredentials()))};
+Service ReachService(const Session& session, const std::string& participant) {
+  const Reached here = ReachHere(session, participant);
+  return {here.peer, part::ParticipantService::NewStub(here.channel)};
 }
 
 Result ResolveOne(const Session& session, const std::string& participant, const Flags& flags) {
-  const Service service = Reach(session, participant);
+  const Service service = ReachService(session, participant);
   part::ResolveRequest request;
   request.set_run_id(RunIdOf(flags));
   request.set_object(flags.object);
@@ -85,7 +84,7 @@ Result ResolveOne(const Session& session, const std::string& participant, const 
 absl::Status CheckAllDisarmed(const Session& session, const std::vector<std::string>& participants,
                               const std::string& run_id) {
   for (const auto& participant : participants) {
-    const Service service = Reach(session, participant);
+    const Service service = ReachService(session, participant);
     grpc::ClientContext context;
     part::GetTransactionRequest request;
     request.set_run_id(run_id);
