@@ -249,6 +249,61 @@ class DeleteDatasetTest(TypedTest):
         self.assertEqual(self.refusal("Zfs", "DeleteDataset", {"name": gone["name"]}).code, "invalid_argument")
 
 
+class KeptTest(TypedTest):
+    def keep(self, name):
+        """A volume of a run r1 that was undone, as undo puts it aside; its resource name."""
+        self.ask("Zfs", "CreateDataset", {"dataset": {"name": "datasets/fastData~" + name, "volumeSizeBytes": 1 << 20}})
+        container = {"type": "filesystem", "local": {"canmount": "off", "mountpoint": "none"}, "received": {}, "mounted": "",
+                     "root": {"uid": 0, "gid": 0, "mode": 0o755}, "content": {}}
+        with self.fleet._machine("hv1") as database:
+            for guid, at in enumerate(("", "/kept", "/kept/r1"), start=900000):
+                database.execute("INSERT OR IGNORE INTO objects(kind, name, value) VALUES('zfs.dataset', ?, ?)",
+                                 ("fastData/.phoenix" + at, json.dumps(dict(container, guid=guid))))
+            database.execute("UPDATE objects SET name = ? WHERE kind = 'zfs.dataset' AND name = ?",
+                             ("fastData/.phoenix/kept/r1/" + name, "fastData/" + name))
+        return "datasets/fastData~.phoenix~kept~r1~" + name
+
+    def listed(self):
+        return [kept["name"] for kept in self.ask("Zfs", "ListKept", {"pool": "fastData"}).get("kept", [])]
+
+    def test_restoring_is_checked_and_then_done_once(self):
+        name = self.keep("back")
+        kept, = self.ask("Zfs", "ListKept")["kept"]
+        self.assertEqual((kept["name"], kept["originalName"], kept["run"]), (name, "fastData/back", "r1"))
+        self.assertEqual(self.ask("Zfs", "ListKept", {"pool": "quickOS"}), {})
+        request = {"name": name, "guid": kept["guid"], "requestId": str(uuid.uuid4())}
+        self.assertEqual(self.ask("Zfs", "RestoreKept", dict(request, validateOnly=True))["name"], name)
+        self.assertEqual(self.listed(), [name])
+        error = self.refusal("Zfs", "RestoreKept", dict(request, guid="7"))
+        self.assertEqual((error.code, error.reason), ("aborted", "ANOTHER_GUID"))
+        error = self.refusal("Zfs", "RestoreKept", dict(request, to="datasets/fastData~shared-backups"))
+        self.assertEqual((error.code, error.fields), ("failed_precondition", ["to"]))
+        back = self.ask("Zfs", "RestoreKept", request)
+        self.assertEqual((back["name"], back["guid"]), ("datasets/fastData~back", kept["guid"]))
+        self.assertEqual(self.ask("Zfs", "RestoreKept", request), back)
+        self.assertEqual(self.listed(), [])
+        self.assertEqual(self.refusal("Zfs", "RestoreKept", {"name": name}).code, "not_found")
+
+    def test_what_others_took_of_it_is_named_before_it_is_destroyed(self):
+        name = self.keep("gone")
+        native = "fastData/.phoenix/kept/r1/gone"
+        snapshot = {"guid": 910000, "created": 0, "kept": {}, "local": {}, "tags": ["backup"], "clones": []}
+        with self.fleet._machine("hv1") as database:
+            database.execute("INSERT INTO objects(kind, name, value) VALUES('zfs.snapshot', ?, ?)",
+                             (native + "@theirs", json.dumps(snapshot)))
+        error = self.refusal("Zfs", "DiscardKept", {"name": name})
+        self.assertEqual((error.code, error.fields), ("failed_precondition", ["name"]))
+        self.assertIn("is held by backup", error.message)
+        with self.fleet._machine("hv1") as database:
+            database.execute("DELETE FROM objects WHERE kind = 'zfs.snapshot' AND name = ?", (native + "@theirs",))
+        # Somebody has it open: it is not told to be gone, and goes once they have closed it.
+        with self.fleet._machine("hv1") as database:
+            database.execute("UPDATE objects SET value = json_set(value, '$.busy', json('true')) WHERE name = ?", (native,))
+        error = self.refusal("Zfs", "DiscardKept", {"name": name})
+        self.assertEqual((error.code, error.reason), ("failed_precondition", "STILL_IN_USE"))
+        self.assertEqual(self.listed(), [])
+
+
 class ResourcesTest(TypedTest):
     def test_a_volume_is_updated_like_a_file_system(self):
         made = self.ask("Zfs", "CreateDataset", {"dataset": {"name": "datasets/quickOS~volume", "volumeSizeBytes": 1 << 30}})

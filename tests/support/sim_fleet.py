@@ -112,7 +112,7 @@ class SimFleet:
 
     def _command_line(self, args, fleet):
         argv = [os.path.join(self.build, "clients/phoenix"), "--runtime-dir", self.path("run"), *args]
-        if fleet and {"plan", "setup", "nodes", "adopt"} & set(args):
+        if fleet and {"plan", "setup", "nodes", "adopt", "kept"} & set(args):
             argv += ["--fleet", self.fleet_file]
         return {"args": argv, "text": True, "env": dict(os.environ, ASAN_OPTIONS="detect_leaks=0")}
 
