@@ -198,7 +198,7 @@ class Adversity:
     def others(self):
         """While a run waits for its confirmation, a client writes into the new share, and somebody edits exports, storage
         entries and firewall rules by hand. The orchestrator is gone for good. At the deadline the nodes undo by themselves;
-        nothing of it is lost, and the dataset that holds the client's file is set aside."""
+        nothing of it is lost, and the dataset that holds the client's file is set aside and can be restored."""
         head, other = self.lab["hv1"], self.lab["hv2"]
         setup = subprocess.Popen(
             head.remote.command() + ["phoenix setup -f /root/config.json --secrets /root/secrets.json "
@@ -225,16 +225,15 @@ class Adversity:
         run = self.settle()
         if run["state"] != "STATE_ROLLED_BACK":
             raise AssertionError(f"an unconfirmed run ended {json.dumps(run)}")
-        kept = head.run("zfs list -H -o name -r fastData | grep /kept/").stdout.split()[-1]
-        if head.run(f"zfs set mountpoint=/mnt {kept} && zfs mount {kept} && cat /mnt/film").stdout != "mine\n":
+        [kept] = json.loads(head.run("phoenix kept list --output json").stdout)["nodes"][0]["kept"]
+        head.run(f"phoenix kept restore {kept['native_name']}")
+        if head.run(f"cat {PATH}/film").stdout != "mine\n":
             raise AssertionError("what the client wrote is lost")
         for command in ("grep -q '192.0.2.7(ro)' /etc/exports", "grep -q 192.0.2.7 /var/lib/nfs/etab",
                         "grep -q 'dir: by-hand' /etc/pve/storage.cfg", "grep -q 12345 /etc/ufw/user.rules"):
             head.run(command)
         # By hand it goes away again, and nothing else is left.
-        head.run(f"zfs unmount {kept} && zfs destroy {kept} && "
-                 "for d in $(zfs list -H -o name -r fastData | grep /.phoenix | sort -r); do zfs destroy $d; done; "
-                 "sed -i /192.0.2.7/d /etc/exports; exportfs -ra; pvesm remove by-hand; rm -rf /srv/by-hand; "
+        head.run("zfs destroy fastData/shared-media && sed -i /192.0.2.7/d /etc/exports; exportfs -ra; pvesm remove by-hand; rm -rf /srv/by-hand; "
                  "ufw delete allow 12345/tcp")
         self.assert_old("after what others did was taken away by hand")
         return "an unconfirmed run was undone by the nodes alone, and nothing of others was lost"

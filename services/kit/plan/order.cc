@@ -39,6 +39,34 @@ std::vector<size_t> ProvidersOf(const std::vector<PlacedStep>& steps, const std:
   return providers;
 }
 
+bool Disturbs(const Step& step, std::string_view path) {
+  return std::any_of(step.disturbs.begin(), step.disturbs.end(),
+                     [&](const std::string& key) { return KindOf(key) == "path" && Satisfies(key, path); });
+}
+
+bool NeedsDisturbed(const Step& step, const Step& disturber) {
+  return std::any_of(step.requires_keys.begin(), step.requires_keys.end(),
+                     [&](const Requirement& requirement) {
+                       return KindOf(requirement.key) == "path" && Disturbs(disturber, requirement.key);
+                     });
+}
+
+// A path that a step takes from everybody for a while, by unmounting it. Who writes into it has done so by
+// then, so that whatever is written afterwards is somebody else's; who gives it up no longer keeps it from
+// being unmounted, and who begins to use it does not yet. Among one participant's steps only the keys decide:
+// it knows its own.
+enum class Turn { kNone, kBefore, kAfter };
+Turn TurnAt(const PlacedStep& other, const PlacedStep& disturber) {
+  if (other.node != disturber.node || other.participant == disturber.participant) return Turn::kNone;
+  const auto written = WrittenPaths(other.step->disturbs);
+  const bool writes = std::any_of(written.begin(), written.end(), [&](const std::string& path) {
+    return Disturbs(*disturber.step, Key("path", path));
+  });
+  if (writes) return Turn::kBefore;
+  if (!NeedsDisturbed(*other.step, *disturber.step)) return Turn::kNone;
+  return other.step->removes.empty() ? Turn::kAfter : Turn::kBefore;
+}
+
 // Depth-first topological order that keeps the given order where it can.
 class Sorter {
  public:
@@ -81,6 +109,11 @@ std::vector<std::vector<size_t>> Dependencies(const std::vector<PlacedStep>& ste
         if (remover == i || steps[remover].node != steps[i].node) continue;
         if (SatisfiedBy(steps[remover].step->removes, requirement.key)) before[remover].insert(i);
       }
+    }
+    for (size_t disturber = 0; disturber < steps.size(); ++disturber) {
+      const Turn turn = TurnAt(steps[i], steps[disturber]);
+      if (turn == Turn::kBefore) before[disturber].insert(i);
+      if (turn == Turn::kAfter) before[i].insert(disturber);
     }
   }
   std::vector<std::vector<size_t>> sorted;

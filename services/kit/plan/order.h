@@ -29,7 +29,7 @@ struct Order {
   size_t barrier = 0;
 };
 
-// before[i] alone: what step i needs of other steps. Requirements that nothing here provides are passed over.
+// before[i] alone: what step i waits for. Requirements that nothing here provides are passed over.
 std::vector<std::vector<size_t>> Dependencies(const std::vector<PlacedStep>& steps);
 
 // FAILED_PRECONDITION with every problem in its violations, reason PLAN_INCONSISTENT: a required key that

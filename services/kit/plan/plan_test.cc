@@ -11,6 +11,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 Step MakeStep(const std::string& id, std::vector<Requirement> needs, std::vector<std::string> provides,
@@ -99,6 +100,28 @@ TEST(Order, ConsumersLeaveBeforeTheirProviderIsTakenAway) {
   const auto order = DeriveOrder(OnOneNode(steps));
   ASSERT_TRUE(order.ok()) << order.status();
   EXPECT_THAT(Sequence(steps, *order), ElementsAre("unexport", "destroy"));
+}
+
+// Trap: a folder that a storage entry makes between a content step and its undo would be taken for a client's
+// write.
+TEST(Order, WhoWritesOrLeavesComesBeforeAPathIsDisturbedAndWhoBeginsToUseItAfterwards) {
+  Step content = MakeStep("content", {}, {});
+  content.disturbs = {"path:/p/d"};
+  Step folders = MakeStep("folders", {{"path:/p/d", true}}, {"storage:s"});
+  folders.disturbs = {"content:/p/d/sub"};
+  Step unexport = MakeStep("unexport", {{"path:/p/d", true}}, {});
+  unexport.removes = {"export:/p/d"};
+  const Step share = MakeStep("share", {{"path:/p/d/sub", true}}, {"share:s"});
+  const Step other = MakeStep("other", {{"path:/p", true}}, {"share:o"});
+  const std::vector<PlacedStep> steps = {{"a", "samba", &share},     {"a", "samba", &other},
+                                         {"a", "zfs", &content},     {"a", "nfs", &unexport},
+                                         {"a", "proxmox", &folders}, {"b", "samba", &share}};
+  const auto order = DeriveOrder(steps);
+  ASSERT_TRUE(order.ok()) << order.status();
+  EXPECT_THAT(order->before[0], ElementsAre(2u));
+  EXPECT_THAT(order->before[1], IsEmpty());
+  EXPECT_THAT(order->before[2], ElementsAre(3u, 4u));
+  EXPECT_THAT(order->before[5], IsEmpty());
 }
 
 TEST(Order, AStepThatKeepsNeedingARemovedKeyIsAnError) {
