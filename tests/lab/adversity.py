@@ -79,6 +79,25 @@ def one_share_more(config):
     config["samba"]["shares"].append({"name": "media", "path": PATH, "valid_users": ["heads"]})
 
 
+CONTENT = "/fastData/shared-content"
+# What is in it, with owners, modes and digests.
+LISTING = f"cd {CONTENT} && find . -printf '%p %y %U %G %m\\n' | sort && find . -type f -exec sha256sum {{}} + | sort -k2"
+
+
+def one_dataset_more(config):
+    config["zfs"]["datasets"].append({"name": "shared-content", "pool": "fastData", "properties": "recordsize=128K",
+                                      "proxmox_storage_type": "dir", "proxmox_content_type": "iso"})
+
+
+def other_content(config):
+    """Every step that changes the content of a dataset that is there, and a share of it, whose step comes last."""
+    one_dataset_more(config)
+    config["zfs"]["datasets"][-1].update({
+        "owner": "root", "group": "heads", "mode": "2775", "recursive_owner": True, "proxmox_content_type": "iso,backup",
+        "files": [{"path": "conf/service.conf", "content": "level = 2\n"}, {"path": "new/README", "content": "new\n"}]})
+    config["samba"]["shares"].append({"name": "content", "path": CONTENT, "valid_users": ["heads"]})
+
+
 class Adversity:
     """`lab`: a PhoenixLab with the seed's storage set up on hv1 and hv2."""
 
@@ -192,6 +211,51 @@ class Adversity:
             raise AssertionError(f"{when}: the run was kept all the same")
         state = self.end_in_the_old_state(run, when)
         return f"{when}: {state}" if fired else None
+
+    # --- content
+
+    def content(self, foreign):
+        """Other owners of everything in a dataset, files delivered into it and a folder that its storage entry makes in
+        it; then the last step of hv2 fails. `foreign`: by then a client has written into it on hv2."""
+        def listings():
+            return {name: self.lab[name].run(LISTING).stdout for name in NODES}
+
+        head, other = self.lab["hv1"], self.lab["hv2"]
+        self.lab.write_config(one_dataset_more)
+        self.lab.phoenix("setup")
+        self.lab.lab.each(lambda node: node.run(
+            f"cd {CONTENT} && mkdir -p conf deep/er && echo 'level = 1' > conf/service.conf && head -c 300000 /dev/urandom "
+            "> deep/er/data && chown -R 1234:1234 deep && chmod 600 deep/er/data && ln -sf /etc/hostname deep/link && sync"))
+        self.old, before = self.lab.fingerprints(), listings()
+        self.lab.write_config(other_content)
+        restore = self.lab.break_last_samba_step(
+            other, f"echo mine > {CONTENT}/dump/client; echo mine > {CONTENT}/client" if foreign else
+            f"grep -q 'level = 2' {CONTENT}/conf/service.conf && [ $(stat -c %G {CONTENT}/deep/er/data) = heads ] && "
+            f"[ -d {CONTENT}/dump ] && touch /run/content-was-there")
+        done = self.lab.phoenix("setup --allow content:fastData/shared-content", check=False)
+        run = self.settle()
+        restore()
+        when = f"content, {'others wrote to it' if foreign else 'nobody else wrote to it'}: {run['state']}"
+        told = f"{when}\n{done.stdout}{done.stderr}{json.dumps(run)}"
+        after = listings()
+        assert after["hv1"] == before["hv1"], f"{told}\nhv1 has other content:\n{before['hv1']}\n{after['hv1']}"
+        if not foreign:
+            assert run["state"] == "STATE_ROLLED_BACK", told
+            assert other.run("ls /run/content-was-there", check=False).returncode == 0, "it failed before the content was there"
+            other.run("rm /run/content-was-there")
+            assert after["hv2"] == before["hv2"], f"{told}\nhv2 has other content:\n{before['hv2']}\n{after['hv2']}"
+            self.assert_old(when)
+            return when
+        assert run["state"] == "STATE_QUARANTINED", told
+        if found := difference(self.old["hv1"], self.lab.fingerprints()["hv1"], self.exceptions):
+            raise AssertionError(f"{when}: hv1 is not as before:\n{found}")
+        assert other.run(f"cat {CONTENT}/client {CONTENT}/dump/client").stdout == "mine\nmine\n", told
+        [kept] = json.loads(other.run("phoenix kept list --output json").stdout)["nodes"][0]["kept"]
+        other.run(f"phoenix kept restore {kept['native_name']} --as fastData/before")
+        was = other.run(LISTING.replace(CONTENT, "/fastData/before", 1)).stdout
+        assert was == before["hv2"], f"{told}\nwhat is kept is not as it was:\n{before['hv2']}\n{was}"
+        other.run("phoenix resolve " + run["name"].removeprefix("runs/"))
+        return when + "; how it was is kept"
 
     # --- others
 

@@ -133,14 +133,15 @@ class PhoenixLab:
         self.lab.each(take)
         return results
 
-    def break_last_samba_step(self, node):
+    def break_last_samba_step(self, node, meanwhile="true"):
         """From now on smbd on `node` cannot be told to read its configuration again once the last share is in it: the
-        step fails after everything else was done. Answers what takes it back."""
+        step fails after everything else was done, and after the commands `meanwhile`. Answers what takes it back."""
         share = json.loads(self.head.run("cat /root/config.json").stdout)["samba"]["shares"][-1]["name"]
         node.run("cp /usr/bin/smbcontrol /run/smbcontrol.real; cat > /run/smbcontrol.broken; "
                  "chmod 755 /run/smbcontrol.broken; mount --bind /run/smbcontrol.broken /usr/bin/smbcontrol",
                  input=f"""#!/bin/sh
 if grep -qs '^\\[{share}\\]' /etc/samba/phoenix.conf; then
+  {{ {meanwhile}; }} >&2
   echo 'broken on purpose' >&2
   exit 1
 fi

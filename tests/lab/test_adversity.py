@@ -22,7 +22,7 @@ BUILD = Path(os.environ.get("PHOENIX_BUILD", ROOT / "build" / "release"))
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--slice", default="0/1", help="I/N: every N-th case, from the I-th on")
-    parser.add_argument("--only", choices=("cuts", "faults", "others"))
+    parser.add_argument("--only", choices=("cuts", "faults", "others", "content"))
     arguments = parser.parse_args()
     index, count = (int(part) for part in arguments.slice.split("/"))
     done = failed = 0
@@ -56,6 +56,10 @@ def main():
                         at += count
             if arguments.only in (None, "others"):
                 case(adversity.others)
+            if arguments.only in (None, "content"):
+                # Last: the second leaves what others wrote.
+                for foreign in (False, True):
+                    case(adversity.content, foreign)
         except AssertionError:
             pass  # what follows would begin from an unknown state
     print(f"{done} cases, {failed} failed")
