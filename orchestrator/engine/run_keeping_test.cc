@@ -37,7 +37,13 @@ TEST_F(KeepingEngineTest, WhoHasNoStepsKeepsWhatOthersWriteIntoUntilTheRunIsComm
   request.confirm_within_ns = std::chrono::nanoseconds(std::chrono::minutes(10)).count();
   StartEngine();
   const std::string run = CreateRun(request);
-  Await(run, [](const RunView& view) { return view.state.Ended() || Count(view, Kind::kConfirmArmed) == 4; });
+  const RunView waiting = Await(run, [](const RunView& view) {
+    const auto& all = view.state.participants;
+    const bool armed =
+        std::all_of(all.begin(), all.end(), [](const auto& one) { return one.second.confirm_armed; });
+    return view.state.Ended() || (view.state.phase == run::Phase::kAwaitingConfirm && armed);
+  });
+  ASSERT_EQ(waiting.state.participants.size(), 4u);
   for (const char* node : {"a", "b"}) {
     EXPECT_EQ(nodes_[node]->Kept("zfs")[run], path_) << node;
     EXPECT_TRUE(nodes_[node]->Kept("samba")[run].empty()) << node;
