@@ -1,7 +1,8 @@
-// What every ZfsHost does with the content of datasets: snapshots, holds, clones, rollback, owners. Suites as
-// in zfs_host_contract.h.
+// What every ZfsHost does with the content of datasets: snapshots, holds, clones, rollback, owners, files.
+// Suites as in zfs_host_contract.h.
 #pragma once
 
+#include "base/digest/digest.h"
 #include "base/status/errors.h"
 #include "tests/contract/zfs_host_contract.h"
 
@@ -233,10 +234,56 @@ TYPED_TEST_P(ZfsContentContract, ATreeIsChangedOutOfEverybodysReach) {
   EXPECT_EQ(this->node_->Inode(path + "/letter"), (DirectoryState{1234, 4321, 0660}));
 }
 
+TYPED_TEST_P(ZfsContentContract, FilesAreDeliveredOutOfEverybodysReachAndSeen) {
+  this->MakePool({{"atime", "off"}});
+  const std::string name = this->Name("a"), path = this->Path("a");
+  this->Must(CreateDataset{name, 0, {}});
+  this->node_->WriteFile(path + "/letter");
+  ObserveRequest look;
+  look.datasets = {name};
+  look.files[name] = {"conf/d/app.conf", "letter", "letter/below", "conf"};
+  FilesSeen seen = this->See(look).files.at(name);
+  EXPECT_EQ(seen.at("conf/d/app.conf"), FileSeen());
+  EXPECT_TRUE(seen.at("letter").there);
+  EXPECT_GT(seen.at("letter").size_bytes, kMostFileBytes);
+  EXPECT_EQ(seen.at("letter").digest, "") << "longer than any that is delivered";
+  EXPECT_EQ(seen.at("letter/below").obstacle, "letter is a file");
+  this->Must(CreateSnapshot{this->Name("a@s"), {}});
+  const DeliverFiles delivery{
+      name, {{"conf/d/app.conf", {"port = 1\n", 1234, 4321, 0640}}, {"letter", {"ours", 0, 0, 0600}}}};
+  EXPECT_FALSE(this->Try(delivery).ok()) << "it is mounted";
+  EXPECT_EQ(this->WrittenSince(this->Name("a@s")), 0u) << "looking writes nothing";
+  this->Must(UnmountDataset{name});
+  this->Must(delivery);
+  EXPECT_EQ(this->Dataset(name).mounted_at, "");
+  EXPECT_TRUE(this->See(look).files.empty()) << "what is not mounted cannot be looked into";
+  EXPECT_GT(this->WrittenSince(this->Name("a@s")), 0u);
+  this->Must(MountDataset{name});
+  seen = this->See(look).files.at(name);
+  EXPECT_EQ(seen.at("conf/d/app.conf"), (FileSeen{true, 9, Sha256Hex("port = 1\n"), 1234, 4321, 0640, ""}));
+  EXPECT_EQ(seen.at("letter"), (FileSeen{true, 4, Sha256Hex("ours"), 0, 0, 0600, ""}));
+  EXPECT_EQ(seen.at("conf").obstacle, "conf is a folder");
+  EXPECT_EQ(this->node_->Inode(path + "/conf/d"), (DirectoryState{0, 0, 0755}));
+  // Nothing that is no file is replaced.
+  this->Must(UnmountDataset{name});
+  this->Must(ProveDelivered{name, delivery.files});
+  const absl::Status other = this->Try(ProveDelivered{name, {delivery.files[0]}});
+  ASSERT_TRUE(ReasonOf(other).has_value()) << other;
+  EXPECT_EQ(ReasonOf(other)->reason, "FOREIGN_CHANGE");
+  EXPECT_THAT(Message(other), ::testing::HasSubstr("it holds letter"));
+  EXPECT_EQ(this->Try(DeliverFiles{name, {{"conf", {"x", 0, 0, 0644}}}}).code(),
+            absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(this->Dataset(name).mounted_at, "") << "out of reach again after a failure, too";
+  this->Must(RollbackDataset{name, "s", this->WrittenSince(this->Name("a@s"))});
+  this->Must(MountDataset{name});
+  EXPECT_FALSE(this->node_->Exists(path + "/conf"));
+  EXPECT_GT(this->See(look).files.at(name).at("letter").size_bytes, kMostFileBytes);
+}
+
 REGISTER_TYPED_TEST_SUITE_P(ZfsContentContract, SnapshotsCarryTheirMark,
                             SnapshotsOfOnePoolAreTakenTogetherOrNotAtAll, AHeldSnapshotIsNotDestroyed,
                             ASnapshotTakesOurMarksAndKeepsThem, WhatWasWrittenSinceASnapshotIsCounted,
                             ARollbackIsGuarded, ARollbackIsGuardedFromOurLastWriteOn, ACloneHoldsItsSnapshot,
-                            ATreeIsChangedOutOfEverybodysReach);
+                            ATreeIsChangedOutOfEverybodysReach, FilesAreDeliveredOutOfEverybodysReachAndSeen);
 
 }  // namespace phoenix::zfs

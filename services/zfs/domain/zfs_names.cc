@@ -100,6 +100,26 @@ std::string WrongListedName(std::string_view name) {
   return "";
 }
 
+std::string WrongFilePath(std::string_view path) {
+  constexpr size_t kLongestPath = 1023, kLongestPart = 255;
+  if (path.empty()) return "is empty";
+  if (path.front() == '/') return "is not relative to the dataset";
+  if (path.size() > kLongestPath) return "is longer than 1023 characters";
+  for (const char c : path) {
+    if (c < 0x20 || c > 0x7e) return "holds a character that is not printable ASCII";
+  }
+  for (std::string_view rest = path; true;) {
+    const auto slash = rest.find('/');
+    const std::string_view part = rest.substr(0, slash);
+    if (part.empty() || part == "." || part == "..") return "has an empty part, . or ..";
+    if (part.size() > kLongestPart) return "has a part that is longer than 255 characters";
+    if (slash == std::string_view::npos) break;
+    rest.remove_prefix(slash + 1);
+  }
+  if (IsBelow(path, ".zfs")) return "lies in .zfs, which is ZFS's own";
+  return "";
+}
+
 std::string PoolOf(std::string_view dataset) {
   return std::string(dataset.substr(0, dataset.find_first_of("/@")));
 }

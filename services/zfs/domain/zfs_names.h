@@ -15,6 +15,10 @@ std::string WrongSnapshotName(std::string_view name);
 // pool/.phoenix.
 std::string WrongListedName(std::string_view name);
 
+// The same for the path of a file below a mount root: relative, without "." and "..", outside of ZFS's own
+// ".zfs".
+std::string WrongFilePath(std::string_view path);
+
 // "quickOS" of "quickOS/a@s".
 std::string PoolOf(std::string_view dataset);
 // "quickOS/a" of "quickOS/a/b"; "" of a pool.

@@ -1,6 +1,7 @@
 // What is wanted of a node's ZFS. Pure values.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -26,6 +27,19 @@ struct PoolSpec {
   friend bool operator==(const PoolSpec&, const PoolSpec&) = default;
 };
 
+// A file that is delivered into a dataset. Its content is text and no secret: it stands in specs and
+// journals.
+struct FileSpec {
+  std::string path;  // below the mount root, "conf/app.conf"
+  std::string content;
+  std::string owner, group;  // name or number; "" for root
+  std::string mode;          // octal; "" for 0644
+  friend bool operator==(const FileSpec&, const FileSpec&) = default;
+};
+
+// Of one file, and of all files of a dataset together.
+inline constexpr size_t kMostFileBytes = size_t{64} << 10, kMostFilesBytes = size_t{256} << 10;
+
 struct DatasetSpec {
   std::string name;  // "quickOS/vm-disks"; a pool's name alone means its root dataset
   PropertyMap properties;
@@ -38,6 +52,8 @@ struct DatasetSpec {
   // Owner, group and mode are for everything that is in it when they are given, once; not for what comes
   // later.
   bool recursive_owner = false;
+  // What others put beside them is theirs; what is no longer named stays.
+  std::vector<FileSpec> files;
   friend bool operator==(const DatasetSpec&, const DatasetSpec&) = default;
 };
 

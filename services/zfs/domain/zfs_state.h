@@ -140,6 +140,18 @@ struct PathState {
   bool mount_point = false;
 };
 
+// What there is where a file is to be delivered.
+struct FileSeen {
+  bool there = false;
+  uint64_t size_bytes = 0;
+  std::string digest;  // SHA-256 of its content; "" where it is longer than any that is delivered
+  uint32_t uid = 0, gid = 0, mode = 0;
+  // In words, what is in the way: a link, a folder, something else that is no regular file; "" for nothing.
+  std::string obstacle;
+  friend bool operator==(const FileSeen&, const FileSeen&) = default;
+};
+using FilesSeen = std::map<std::string, FileSeen, std::less<>>;  // by path below the mount root
+
 // What to look at. Empty: nothing.
 struct ObserveRequest {
   bool pools = false;
@@ -153,9 +165,12 @@ struct ObserveRequest {
   std::vector<std::string> disks;          // paths; "*" for every whole disk
   std::vector<std::string> paths;
   std::vector<std::string> first_files;    // mount points
+  std::set<std::string> ours;              // paths that do not count among those
   std::vector<std::string> users, groups;  // names
-  bool owners = false;                     // the names of the datasets' owners and groups
-  bool links = false;                      // the links of all disks, with `pools` or `disks`
+  // Paths below the mount roots of datasets that are looked at, too.
+  std::map<std::string, std::vector<std::string>, std::less<>> files;
+  bool owners = false;  // the names of the datasets' owners and groups
+  bool links = false;   // the links of all disks, with `pools` or `disks`
   bool arc = false;
   bool mount_points = false;
 };
@@ -175,6 +190,8 @@ struct ZfsState {
   // The first entry below a mount root that is no directory: (mount point, path); for what was asked.
   std::map<std::string, std::string, std::less<>> first_files;
   std::map<std::string, uint32_t, std::less<>> users, groups;  // those asked for that exist
+  // By dataset; those that are not mounted are not in it. No link is followed.
+  std::map<std::string, FilesSeen, std::less<>> files;
   // The kernel's whole disks by the names that stay: "/dev/nvme0n1" to "/dev/disk/by-id/…".
   std::map<std::string, std::string, std::less<>> links;
   ArcState arc;

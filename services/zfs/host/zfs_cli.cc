@@ -15,6 +15,7 @@
 #include "services/zfs/domain/zfs_planner.h"
 #include "services/zfs/host/zfs_command.h"
 #include "services/zfs/host/zfs_disks.h"
+#include "services/zfs/host/zfs_files.h"
 #include "services/zfs/host/zfs_inode.h"
 
 namespace phoenix::zfs {
@@ -152,10 +153,13 @@ absl::StatusOr<ZfsState> ZfsCli::Observe(const ObserveRequest& request) {
   if (datasets || request.arc || request.mount_points || !request.paths.empty()) {
     PHX_ASSIGN_OR_RETURN(const auto mounts, Mounts());
     PHX_RETURN_IF_ERROR(AddMounts(request, mounts, state));
+    PHX_RETURN_IF_ERROR(AddFiles(request, mounts, state));
     if (request.arc) PHX_RETURN_IF_ERROR(AddArc(mounts, state));
   }
   for (const auto& mount : request.first_files) {
-    PHX_ASSIGN_OR_RETURN(const auto first, FirstFileBelow(mount));
+    PHX_ASSIGN_OR_RETURN(const auto first, FirstFileBelow(mount, [&](const std::string& path) {
+                           return request.ours.count(mount + "/" + path) != 0;
+                         }));
     if (first) state.first_files.emplace(mount, *first);
   }
   PHX_RETURN_IF_ERROR(AddNames(request, state));
@@ -367,41 +371,6 @@ absl::Status ZfsCli::AddNames(const ObserveRequest& request, ZfsState& state) {
   return absl::OkStatus();
 }
 
-absl::Status ZfsCli::ChangeTreeOf(const SetTreeOwner& change, const ChildObserver& on_child) {
-  PHX_ASSIGN_OR_RETURN(auto mounts, Mounts());
-  const auto mount_of = [&] {
-    return std::find_if(mounts.begin(), mounts.end(), [&](const Mount& mount) {
-      return mount.file_system == "zfs" && mount.source == change.name;
-    });
-  };
-  if (mount_of() != mounts.end())
-    return FailedPrecondition("{} is mounted at {}", change.name, mount_of()->path);
-  // One for each dataset, so that nothing is mounted over another.
-  std::string path = fmt::format("{}/{}", kPrivateMount, change.name);
-  std::replace(path.begin() + sizeof kPrivateMount, path.end(), '/', ':');
-  for (const std::string& each : {std::string(kPrivateMount), path}) {
-    PHX_RETURN_IF_ERROR(files_.MakeDirectory(each, {0, 0, 0700}));
-    PHX_ASSIGN_OR_RETURN(const auto directory, files_.ReadDirectory(each));
-    if (directory != DirectoryState{0, 0, 0700})
-      return FailedPrecondition("{} is not a directory that only root may enter; remove it", each);
-  }
-  const Command mounting = MountAt(change.name, path);
-  PHX_ASSIGN_OR_RETURN(const CommandResult mounted, runner_.Run(mounting, on_child));
-  PHX_RETURN_IF_ERROR(ExitStatus(mounting, mounted));
-  PHX_ASSIGN_OR_RETURN(mounts, Mounts());
-  absl::Status changed =
-      FailedPrecondition("{} is not mounted at {} although mount said so", change.name, path);
-  if (mount_of() != mounts.end() && mount_of()->path == path) {
-    changed = ProveMountRoot(path, mount_of()->device);
-    if (changed.ok()) changed = ChangeTree(path, change.wish).status();
-  }
-  const Command unmounting = CommandsFor(UnmountDataset{change.name}).front();
-  PHX_ASSIGN_OR_RETURN(const CommandResult unmounted, runner_.Run(unmounting, on_child));
-  PHX_RETURN_IF_ERROR(changed);
-  PHX_RETURN_IF_ERROR(ExitStatus(unmounting, unmounted));
-  return files_.RemoveDirectory(path);
-}
-
 absl::Status ZfsCli::Change(const ZfsChange& change, const ChildObserver& on_child) {
   if (const auto* root = std::get_if<SetMountRoot>(&change)) {
     PHX_ASSIGN_OR_RETURN(const auto mounts, Mounts());
@@ -413,6 +382,10 @@ absl::Status ZfsCli::Change(const ZfsChange& change, const ChildObserver& on_chi
     }
     return SetRootInode(root->mountpoint, mount->device, root->root);
   }
+  if (const auto* proof = std::get_if<ProveDelivered>(&change)) {
+    return Privately(proof->name, on_child,
+                     [&](const std::string& root) { return ProveOnly(root, proof->files); });
+  }
   if (const auto* arc = std::get_if<SetArcLive>(&change)) return WriteParameter(kArcParameter, arc->bytes);
   if (const auto* put = std::get_if<PutFile>(&change)) {
     return put->file ? files_.Replace(put->path, *put->file) : files_.Remove(put->path);
@@ -422,7 +395,16 @@ absl::Status ZfsCli::Change(const ZfsChange& change, const ChildObserver& on_chi
   if (const auto* removed = std::get_if<RemoveDirectory>(&change))
     return files_.RemoveDirectory(removed->path);
 
-  if (const auto* tree = std::get_if<SetTreeOwner>(&change)) return ChangeTreeOf(*tree, on_child);
+  if (const auto* tree = std::get_if<SetTreeOwner>(&change)) {
+    return Privately(tree->name, on_child,
+                     [&](const std::string& path) { return ChangeTree(path, tree->wish).status(); });
+  }
+  if (const auto* delivery = std::get_if<DeliverFiles>(&change)) {
+    return Privately(delivery->name, on_child, [&](const std::string& root) -> absl::Status {
+      for (const auto& [path, file] : delivery->files) PHX_RETURN_IF_ERROR(DeliverFile(root, path, file));
+      return absl::OkStatus();
+    });
+  }
 
   for (const Command& command : CommandsFor(change)) {
     PHX_ASSIGN_OR_RETURN(const CommandResult result, runner_.Run(command, on_child));

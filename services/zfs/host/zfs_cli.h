@@ -1,6 +1,7 @@
 // The real ZFS: runs zfs, zpool and the probes, reads the kernel's tables.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -28,7 +29,11 @@ class ZfsCli final : public ZfsHost {
   absl::StatusOr<std::string> ReadText(const std::string& path);
   absl::StatusOr<std::map<std::string, std::string, std::less<>>> Links();
   absl::Status AddWritten(const std::string& snapshot, ZfsState& state);
-  absl::Status ChangeTreeOf(const SetTreeOwner& change, const ChildObserver& on_child);
+  absl::Status AddFiles(const ObserveRequest& request, const std::vector<Mount>& mounts, ZfsState& state);
+  // Runs `body` on the mount root of a dataset that is mounted where nobody else can look, and that is
+  // unmounted before and after.
+  absl::Status Privately(const std::string& name, const ChildObserver& on_child,
+                         const std::function<absl::Status(const std::string& path)>& body);
   absl::Status AddHolds(ZfsState& state);
   absl::Status AddMounts(const ObserveRequest& request, const std::vector<Mount>& mounts, ZfsState& state);
   absl::Status AddDisks(const ObserveRequest& request, const std::vector<BlockDevice>& devices,

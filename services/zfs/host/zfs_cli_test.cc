@@ -177,6 +177,26 @@ TEST_F(Cli, ATreeIsChangedOnlyWhereItIsProvenToBeTheDatasets) {
   EXPECT_EQ(runner_.ran().back(), "zfs unmount quickOS/unmounted");
 }
 
+TEST_F(Cli, FilesAreLookedAtAndDeliveredOnlyWhereItIsProvenToBeTheDatasets) {
+  const DeliverFiles delivery{"quickOS/vm-disks", {{"conf", {"x", 0, 0, 0644}}}};
+  EXPECT_EQ(host_.Change(delivery, nullptr).code(), absl::StatusCode::kFailedPrecondition) << "it is mounted";
+  for (const auto& ran : runner_.ran()) EXPECT_FALSE(ran.starts_with("mount")) << ran;
+  // The mount table says so, and what is there is another file system.
+  const std::string mount = std::filesystem::canonical(root_) / "mnt";
+  std::filesystem::create_directories(mount);
+  std::ofstream(mount + "/conf") << "somebody's";
+  Put("/proc/1/mountinfo", "50 1 0:45 / " + mount + " rw shared:1 - zfs quickOS/vm-disks rw,xattr\n");
+  ObserveRequest request;
+  request.datasets = {"quickOS/vm-disks"};
+  request.files["quickOS/vm-disks"] = {"conf"};
+  EXPECT_THAT(Message(host_.Observe(request).status()), HasSubstr("is not the mounted dataset"));
+  // What is not mounted is not looked into.
+  Put("/proc/1/mountinfo", "50 1 0:45 / / rw shared:1 - ext4 /dev/sda1 rw\n");
+  const auto seen = host_.Observe(request);
+  ASSERT_TRUE(seen.ok()) << seen.status();
+  EXPECT_TRUE(seen->files.empty());
+}
+
 TEST_F(Cli, ABlankDiskIsProvenBlankWithoutZdb) {
   const std::string disk = std::filesystem::canonical(root_) / "disk";
   std::ofstream(disk).close();

@@ -126,6 +126,8 @@ std::vector<Command> Build(const RollbackDataset& change) {
   return {Zpool({"sync", pool}), std::move(program)};
 }
 std::vector<Command> Build(const SetTreeOwner&) { return {}; }
+std::vector<Command> Build(const DeliverFiles&) { return {}; }
+std::vector<Command> Build(const ProveDelivered&) { return {}; }
 std::vector<Command> Build(const RenameSnapshot& change) { return {Zfs({"rename", change.from, change.to})}; }
 std::vector<Command> Build(const SetArcLive&) { return {}; }
 std::vector<Command> Build(const PutFile&) { return {}; }
@@ -157,6 +159,8 @@ Name NameOf(const DestroySnapshot& change) { return {"snapshot_destroy", change.
 Name NameOf(const CloneSnapshot& change) { return {"clone", change.dataset}; }
 Name NameOf(const RollbackDataset& change) { return {"rollback", change.dataset}; }
 Name NameOf(const SetTreeOwner& change) { return {"tree", change.name}; }
+Name NameOf(const DeliverFiles& change) { return {"deliver", change.name}; }
+Name NameOf(const ProveDelivered& change) { return {"prove", change.name}; }
 Name NameOf(const RenameSnapshot& change) { return {"snapshot_rename", change.from}; }
 Name NameOf(const SetArcLive&) { return {"arc", "live"}; }
 Name NameOf(const PutFile& change) { return {"file", change.path}; }
@@ -218,6 +222,14 @@ std::vector<std::string> ToText(const ZfsChange& change) {
     return {fmt::format("# owner {}, group {}, mode {} of everything in {}", number(tree->wish.uid),
                         number(tree->wish.gid),
                         tree->wish.mode ? fmt::format("{:o}", *tree->wish.mode) : "as it is", tree->name)};
+  }
+  if (const auto* delivery = std::get_if<DeliverFiles>(&change)) {
+    std::vector<std::string> texts;
+    for (const auto& [path, file] : delivery->files) {
+      texts.push_back(fmt::format("# write {} in {}: {} bytes, {}:{} {:o}", path, delivery->name,
+                                  file.content.size(), file.uid, file.gid, file.mode));
+    }
+    return texts;
   }
   if (const auto* arc = std::get_if<SetArcLive>(&change))
     return {fmt::format("echo {} > {}", arc->bytes, kArcParameter)};

@@ -45,7 +45,7 @@ std::string_view RollbackProgram();
 inline constexpr std::string_view kForeignWrites = "phoenix: foreign writes";
 // And this where somebody took a snapshot since.
 inline constexpr std::string_view kForeignSnapshot = "phoenix: foreign snapshot";
-// Where SetTreeOwner mounts: a directory that only root may enter.
+// Where SetTreeOwner and DeliverFiles mount: a directory that only root may enter.
 inline constexpr char kPrivateMount[] = "/run/phoenix-private";
 
 // So much is cleared, and proven blank, at both ends of a disk.

@@ -72,6 +72,9 @@ TEST(Commands, ClonesAndPrivateMounts) {
   EXPECT_EQ(phoenix::ToText(MountAt("a/b", "/run/x")), "mount -t zfs -o zfsutil a/b /run/x");
   EXPECT_EQ(phoenix::ToText(ReadWrittenSince("a/b@s")), "zfs get -Hp -o value written@s a/b");
   EXPECT_THAT(CommandsFor(SetTreeOwner{"a", {}}), IsEmpty()) << "no tool walks a tree";
+  const DeliverFiles delivery{"a", {{"conf/x", {"the content", 0, 1000, 0640}}}};
+  EXPECT_THAT(CommandsFor(delivery), IsEmpty()) << "no tool writes files";
+  EXPECT_THAT(ToText(delivery), ElementsAre("# write conf/x in a: 11 bytes, 0:1000 640"));
 }
 
 // Nothing destroys recursively or by force, rolls back, or kills a zfs that hangs.

@@ -15,6 +15,7 @@
 #include "base/host/files.h"
 #include "services/zfs/domain/zfs_spec.h"
 #include "services/zfs/domain/zfs_state.h"
+#include "services/zfs/host/zfs_files.h"
 #include "services/zfs/host/zfs_tree.h"
 
 namespace phoenix::zfs {
@@ -125,6 +126,18 @@ struct SetTreeOwner {
   std::string name;
   TreeWish wish;
 };
+// Files into a dataset (zfs_files.h), which is unmounted before and after, in the same place as for
+// SetTreeOwner. Where one cannot be delivered those before it are there.
+struct DeliverFiles {
+  std::string name;
+  std::vector<DeliveredFile> files;
+};
+// Changes nothing: FAILED_PRECONDITION with reason FOREIGN_CHANGE where a dataset, which is unmounted before
+// and after, holds any file but these. See ProveOnly().
+struct ProveDelivered {
+  std::string name;
+  std::vector<DeliveredFile> files;
+};
 struct RenameSnapshot {
   std::string from, to;
 };
@@ -150,8 +163,8 @@ using ZfsChange =
     std::variant<CreatePool, DestroyPool, ClearDisk, CreateDataset, DestroyDataset, SetProperties,
                  InheritProperty, RenameDataset, MountDataset, UnmountDataset, SetMountRoot, SyncPool,
                  CreateSnapshot, CreateSnapshots, HoldSnapshots, ReleaseSnapshots, DestroySnapshot,
-                 CloneSnapshot, RollbackDataset, SetTreeOwner, RenameSnapshot, SetArcLive, PutFile,
-                 MakeDirectory, RemoveDirectory>;
+                 CloneSnapshot, RollbackDataset, SetTreeOwner, DeliverFiles, ProveDelivered, RenameSnapshot,
+                 SetArcLive, PutFile, MakeDirectory, RemoveDirectory>;
 
 // Thread-safe.
 class ZfsHost {

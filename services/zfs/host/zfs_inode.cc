@@ -41,8 +41,11 @@ absl::StatusOr<struct stat> Prove(const Descriptor& root, const std::string& pat
   return now;
 }
 
+using IsOurs = std::function<bool(const std::string& relative)>;
+
+// `from`: where the relative part of a path begins.
 absl::StatusOr<std::optional<std::string>> FirstFileIn(int directory_fd, const std::string& path,
-                                                       dev_t device) {
+                                                       dev_t device, size_t from, const IsOurs& ours) {
   const std::unique_ptr<DIR, int (*)(DIR*)> directory(::fdopendir(directory_fd), &::closedir);
   if (!directory) {
     ::close(directory_fd);
@@ -57,12 +60,16 @@ absl::StatusOr<std::optional<std::string>> FirstFileIn(int directory_fd, const s
     if (::fstatat(::dirfd(directory.get()), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) {
       return ErrnoStatus(errno, below);
     }
-    if (!S_ISDIR(status.st_mode)) return std::optional(below);
+    if (!S_ISDIR(status.st_mode)) {
+      if (!ours || !ours(below.substr(from))) return std::optional(below);
+      errno = 0;
+      continue;
+    }
     if (status.st_dev != device) continue;  // another mount: not in this file system
     const int fd = ::openat(::dirfd(directory.get()), entry->d_name,
                             O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC);
     if (fd < 0) return ErrnoStatus(errno, below);
-    PHX_ASSIGN_OR_RETURN(auto found, FirstFileIn(fd, below, device));
+    PHX_ASSIGN_OR_RETURN(auto found, FirstFileIn(fd, below, device, from, ours));
     if (found) return found;
     errno = 0;
   }
@@ -92,12 +99,13 @@ absl::Status SetRootInode(const std::string& path, const std::string& device, co
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::optional<std::string>> FirstFileBelow(const std::string& path) {
+absl::StatusOr<std::optional<std::string>> FirstFileBelow(
+    const std::string& path, const std::function<bool(const std::string& relative)>& ours) {
   Descriptor root(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC));
   if (!root.ok()) return ErrnoStatus(errno, path);
   struct stat status{};
   if (::fstat(root.get(), &status) != 0) return ErrnoStatus(errno, path);
-  return FirstFileIn(root.Release(), path, status.st_dev);
+  return FirstFileIn(root.Release(), path, status.st_dev, path.size() + 1, ours);
 }
 
 absl::Status WriteParameter(const std::string& path, uint64_t value) {

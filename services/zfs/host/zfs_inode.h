@@ -5,6 +5,7 @@
 #include <absl/status/statusor.h>
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -20,9 +21,10 @@ absl::Status ProveMountRoot(const std::string& path, const std::string& device);
 // unmounted dataset on the file system below is never touched.
 absl::Status SetRootInode(const std::string& path, const std::string& device, const DirectoryState& wanted);
 
-// The first entry below `path` that is no directory; nullopt where there are only directories. Stays on its
-// file system, follows no link, leaves access times alone.
-absl::StatusOr<std::optional<std::string>> FirstFileBelow(const std::string& path);
+// The first entry below `path` that is no directory, and that is not `ours` by its path relative to `path`;
+// nullopt where there is none. Stays on its file system, follows no link, leaves access times alone.
+absl::StatusOr<std::optional<std::string>> FirstFileBelow(
+    const std::string& path, const std::function<bool(const std::string& relative)>& ours = nullptr);
 
 // Writes a kernel module's parameter.
 absl::Status WriteParameter(const std::string& path, uint64_t value);

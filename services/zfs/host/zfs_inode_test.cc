@@ -54,6 +54,15 @@ TEST_F(Inode, FindsTheFirstFileInEmptyDirectories) {
   EXPECT_EQ(found->value_or(""), (path_ / "a/b/letter").string());
 }
 
+TEST_F(Inode, FindsTheFirstFileThatIsNotOurs) {
+  std::filesystem::create_directories(path_ / "a/b");
+  for (const char* file : {"a/b/letter", "letter"}) std::ofstream(path_ / file) << "x";
+  const auto found = FirstFileBelow(path_, [](const std::string& path) { return path == "letter"; });
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_EQ(found->value_or(""), (path_ / "a/b/letter").string()) << "by its whole path";
+  EXPECT_EQ(*FirstFileBelow(path_, [](const std::string&) { return true; }), std::nullopt);
+}
+
 TEST_F(Inode, ABrokenLinkIsAFileToo) {
   std::filesystem::create_symlink("/nowhere", path_ / "link");
   EXPECT_TRUE(FirstFileBelow(path_)->has_value());

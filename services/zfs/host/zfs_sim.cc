@@ -41,7 +41,13 @@ class Observer {
       PHX_ASSIGN_OR_RETURN(const auto below, world_.FilesBelow(mount));
       for (const auto& path : below) {
         PHX_ASSIGN_OR_RETURN(const auto file, world_.ReadFile(path));
-        if (!file->directory) state.first_files.emplace(mount, path);
+        if (!file->directory && request_.ours.count(path) == 0) state.first_files.emplace(mount, path);
+      }
+    }
+    for (const auto& [name, paths] : request_.files) {
+      for (const auto& path : paths) {
+        PHX_ASSIGN_OR_RETURN(const auto seen, zfs_.FileAt(name, path));
+        if (seen) state.files[name][path] = *seen;
       }
     }
     state.users.emplace("root", 0);

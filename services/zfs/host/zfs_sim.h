@@ -8,7 +8,7 @@
 // Faults (Machine::PlanFault): "zfs.<operation>" or "zfs.<operation>:<object>", operations as in
 // zfs_command.h: pool_create, pool_destroy, disk_clear, create, destroy, set, inherit, rename, mount,
 // unmount, root, sync, snapshot, checkpoint (several snapshots at once), hold, release, snapshot_destroy,
-// snapshot_rename, clone, rollback, tree, arc, file, mkdir, rmdir.
+// snapshot_rename, clone, rollback, tree, deliver, prove, arc, file, mkdir, rmdir.
 #pragma once
 
 #include <memory>

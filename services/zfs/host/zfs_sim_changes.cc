@@ -412,6 +412,45 @@ absl::Status SimZfs::Do(const SetTreeOwner& change) {
   return Put(change.name, dataset);
 }
 
+absl::Status SimZfs::Do(const DeliverFiles& change) {
+  PHX_ASSIGN_OR_RETURN(json dataset, Dataset(change.name));
+  if (dataset["mounted"] != "")
+    return FailedPrecondition("{} is mounted at {}", change.name, dataset["mounted"].get<std::string>());
+  if (dataset["type"] != "filesystem") return InvalidArgument("{} is no file system", change.name);
+  json& content = dataset["content"];
+  for (const auto& [path, file] : change.files) {
+    for (size_t slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+      json& folder = content[path.substr(0, slash)];
+      if (folder.is_null()) {
+        folder = InodeJson(0, 0, 0755);
+        folder.update({{"directory", true}, {"content", ""}});
+      } else if (!folder["directory"].get<bool>()) {
+        return FailedPrecondition("{} is a file", path.substr(0, slash));
+      }
+    }
+    json& target = content[path];
+    if (!target.is_null() && target["directory"].get<bool>())
+      return FailedPrecondition("{} is a folder", path);
+    target = InodeJson(file.uid, file.gid, file.mode);
+    target.update({{"directory", false}, {"content", file.content}});
+  }
+  return Put(change.name, dataset);
+}
+
+absl::Status SimZfs::Do(const ProveDelivered& change) {
+  PHX_ASSIGN_OR_RETURN(const json dataset, Dataset(change.name));
+  if (dataset["mounted"] != "")
+    return FailedPrecondition("{} is mounted at {}", change.name, dataset["mounted"].get<std::string>());
+  for (const auto& [path, file] : dataset["content"].items()) {
+    if (file["directory"].get<bool>() || IsUnfinished(LastOf(path))) continue;
+    const auto ours = std::find_if(change.files.begin(), change.files.end(),
+                                   [&, &at = path](const DeliveredFile& one) { return one.path == at; });
+    if (ours != change.files.end() && file["content"] == ours->state.content) continue;
+    return WithReason(FailedPrecondition("it holds {}", path), {"FOREIGN_CHANGE", {{"object", path}}});
+  }
+  return absl::OkStatus();
+}
+
 absl::Status SimZfs::Do(const RenameSnapshot& change) {
   PHX_ASSIGN_OR_RETURN(const auto snapshot, world_.Get(kSnapshot, change.from));
   if (!snapshot) return NotFound("cannot open '{}': dataset does not exist", change.from);

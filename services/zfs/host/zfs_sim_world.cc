@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/digest/digest.h"
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
 #include "services/zfs/domain/zfs_names.h"
@@ -198,6 +199,31 @@ absl::StatusOr<std::optional<uint64_t>> SimZfs::WrittenSince(const std::string& 
   }
   return std::optional(written + now["written_more"].get<uint64_t>() -
                        before["written_more"].get<uint64_t>());
+}
+
+absl::StatusOr<std::optional<FileSeen>> SimZfs::FileAt(const std::string& name, const std::string& path) {
+  PHX_ASSIGN_OR_RETURN(const bool there, Exists(name));
+  if (!there) return std::optional<FileSeen>();
+  PHX_ASSIGN_OR_RETURN(const json dataset, Dataset(name));
+  const std::string root = dataset["mounted"];
+  if (root.empty()) return std::optional<FileSeen>();
+  FileSeen seen;
+  for (size_t slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+    PHX_ASSIGN_OR_RETURN(const auto folder, world_.ReadFile(root + "/" + path.substr(0, slash)));
+    if (!folder) return std::optional(seen);
+    if (folder->directory) continue;
+    seen.obstacle = path.substr(0, slash) + " is a file";
+    return std::optional(seen);
+  }
+  PHX_ASSIGN_OR_RETURN(const auto file, world_.ReadFile(root + "/" + path));
+  if (!file) return std::optional(seen);
+  if (file->directory) {
+    seen.obstacle = path + " is a folder";
+    return std::optional(seen);
+  }
+  seen = {true, file->state.content.size(), "", file->state.uid, file->state.gid, file->state.mode, ""};
+  if (seen.size_bytes <= kMostFileBytes) seen.digest = Sha256Hex(file->state.content);
+  return std::optional(seen);
 }
 
 absl::Status SimZfs::RenameClone(const std::string& from, const std::string& to) {

@@ -35,6 +35,8 @@ class SimZfs {
   absl::StatusOr<std::vector<std::string>> Below(std::string_view name);
   absl::StatusOr<bool> Exists(std::string_view name);
   absl::Status UnmountAll(const std::string& name);
+  // What is there where a file of a dataset is to be; nullopt where the dataset is not mounted.
+  absl::StatusOr<std::optional<FileSeen>> FileAt(const std::string& name, const std::string& path);
   // The bytes written since; nullopt where there is no such snapshot.
   absl::StatusOr<std::optional<uint64_t>> WrittenSince(const std::string& snapshot);
 
@@ -59,6 +61,8 @@ class SimZfs {
   absl::Status Do(const CloneSnapshot& change);
   absl::Status Do(const RollbackDataset& change);
   absl::Status Do(const SetTreeOwner& change);
+  absl::Status Do(const DeliverFiles& change);
+  absl::Status Do(const ProveDelivered& change);
   absl::Status Do(const RenameSnapshot& change);
   absl::Status Do(const SetArcLive& change);
   absl::Status Do(const PutFile& change);
