@@ -47,6 +47,15 @@ struct Ownership {
   bool from_share = false;
 };
 
+// A file that is delivered into a dataset.
+struct DatasetFile {
+  std::string path;     // below the mount root
+  std::string content;  // text
+  std::string owner = "root", group = "root";
+  std::uint32_t mode = 0644;
+  Origin origin;
+};
+
 struct Dataset {
   std::string pool;
   std::string name;       // below the pool, "vm-disks" or "a/b"
@@ -60,6 +69,8 @@ struct Dataset {
   std::optional<Ownership> ownership;
   // The ownership is for everything that is in the dataset, once.
   bool recursive_owner = false;
+  // In the order of the file; no path twice, none below another one.
+  std::vector<DatasetFile> files;
   std::string storage_class;  // as in the file; decides nothing
   Origin origin;
 };

@@ -10,6 +10,7 @@
 
 #include "orchestrator/config/names.h"
 #include "orchestrator/config/sections.h"
+#include "orchestrator/config/zfs_content.h"
 #include "orchestrator/config/zfs_properties.h"
 
 namespace phoenix::config {
@@ -236,57 +237,11 @@ void ResolveMountPoints(Config& config, Findings& findings) {
   }
 }
 
-std::string ReadOwner(const Cursor& cursor) {
-  if (cursor.present() && cursor.json().is_number_unsigned()) return cursor.json().dump();
-  const auto text = cursor.String();
-  if (!text.has_value()) return {};
-  const bool is_number =
-      !text->empty() && text->size() <= 10 && text->find_first_not_of("0123456789") == std::string::npos;
-  const auto problem = UserNameProblem(*text);
-  if (problem.has_value() && !is_number) {
-    cursor.Error("invalid-name", "this is no user or group", *problem + "; or a number");
-    return {};
-  }
-  return *text;
-}
-
-void ReadOwnership(const Cursor& cursor, Dataset& dataset) {
-  const Cursor owner = cursor.Key("owner");
-  const Cursor group = cursor.Key("group");
-  const Cursor mode = cursor.Key("mode");
-  if (!owner.present() && !group.present() && !mode.present()) return;
-  Ownership ownership;
-  ownership.owner = ReadOwner(owner);
-  ownership.group = ReadOwner(group);
-  if (mode.present()) {
-    // A JSON number is refused: 770 written so would be decimal, which nobody means.
-    const std::string text = mode.is_string() ? mode.json().get<std::string>() : "";
-    const bool is_octal =
-        text.size() >= 3 && text.size() <= 5 && text.find_first_not_of("01234567") == std::string::npos;
-    const std::uint32_t bits = is_octal ? static_cast<std::uint32_t>(std::stoul(text, nullptr, 8)) : 010000;
-    if (bits > 07777) {
-      mode.Error("invalid-mode", "this is no file mode", "an octal string from \"000\" to \"7777\"");
-    } else {
-      ownership.mode = bits;
-    }
-  }
-  dataset.ownership = ownership;
-}
-
-void ReadRecursiveOwner(const Cursor& cursor, Dataset& dataset) {
-  const Cursor recursive = cursor.Key("recursive_owner");
-  dataset.recursive_owner = recursive.Bool().value_or(false);
-  if (dataset.recursive_owner && !dataset.ownership) {
-    recursive.Error("missing-owner", "there is nothing to give to everything in the dataset",
-                    "owner, group or mode beside it");
-  }
-}
-
 void ReadDataset(const Cursor& cursor, Config& config) {
   if (!cursor.RequireObject()) return;
   cursor.ExpectKeys({"name", "pool", "properties", "mountpoint", "proxmox_storage_type",
                      "proxmox_content_type", "storage_class", "owner", "group", "mode", "recursive_owner",
-                     "state"});
+                     "files", "state"});
   Dataset dataset;
   dataset.origin = cursor.origin();
   const bool named = ReadDatasetName(cursor, dataset);
@@ -294,6 +249,7 @@ void ReadDataset(const Cursor& cursor, Config& config) {
   ReadMountPoint(cursor, dataset);
   ReadOwnership(cursor, dataset);
   ReadRecursiveOwner(cursor, dataset);
+  ReadFiles(cursor, dataset);
   dataset.storage_class = cursor.Key("storage_class").String().value_or("");
   if (!CheckState(cursor) || !named) return;
   if (const Dataset* other = config.FindDataset(dataset.full_name)) {
@@ -346,6 +302,7 @@ void ReadZfs(const Cursor& root, Config& config) {
   for (const Cursor& pool : zfs.Key("pools").Elements()) ReadPool(pool, places, config);
   for (const Cursor& dataset : zfs.Key("datasets").Elements()) ReadDataset(dataset, config);
   ResolveMountPoints(config, zfs.findings());
+  CheckFilesTogether(zfs.Key("datasets"), config);
   ReadArcLimit(zfs, config);
   const Cursor settings = zfs.Key("settings");
   if (settings.present() && settings.RequireObject()) {

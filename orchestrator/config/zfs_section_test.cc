@@ -246,6 +246,94 @@ TEST(Datasets, ARecursiveOwnerIsAskedForByNameAndNeedsSomethingToGive) {
   EXPECT_EQ(result.findings.errors.size(), 1u);
 }
 
+LoadResult LoadFiles(const std::string& files) {
+  return LoadDataset(fmt::format(R"("name": "d", "pool": "tank", "files": [{}])", files));
+}
+
+TEST(Files, AreRootsAndReadableWhereNothingElseIsSaid) {
+  const auto result = LoadFiles(R"({"path": "conf/app.conf", "content": "port = 1\n"},
+                                   {"path": "x", "content": "", "owner": "app", "group": 33, "mode": "600"})");
+  ASSERT_TRUE(result.ok()) << Render(result.findings.errors);
+  EXPECT_THAT(result.findings.lints, IsEmpty());
+  const auto& files = result.config.datasets.at(0).files;
+  ASSERT_EQ(files.size(), 2u);
+  EXPECT_EQ(files[0].path, "conf/app.conf");
+  EXPECT_EQ(files[0].content, "port = 1\n");
+  EXPECT_EQ(files[0].owner + ":" + files[0].group, "root:root");
+  EXPECT_EQ(files[0].mode, 0644U);
+  EXPECT_EQ(files[0].origin.path, "$.zfs.datasets[0].files[0]");
+  EXPECT_EQ(files[1].owner + ":" + files[1].group, "app:33");
+  EXPECT_EQ(files[1].mode, 0600U);
+  EXPECT_THAT(LoadDataset(R"("name": "d", "pool": "tank", "files": [])").config.datasets.at(0).files,
+              IsEmpty());
+}
+
+TEST(Files, PathsLeadNowhereElse) {
+  for (const char* wrong : {"", "/etc/passwd", "..", "../x", "a/../b", "a//b", "a/", "./a", "a/.", ".zfs/x",
+                            ".zfs", "a\\nb", "\u00e4"}) {
+    const auto result = LoadFiles(fmt::format(R"({{"path": "{}", "content": ""}})", wrong));
+    EXPECT_THAT(Labels(result.findings.errors), ElementsAre("invalid-path@$.zfs.datasets[0].files[0].path"))
+        << wrong;
+    EXPECT_THAT(result.config.datasets.at(0).files, IsEmpty()) << wrong;
+  }
+  for (const std::string& path : {std::string(256, 'x'), "a/" + std::string(1023, 'x')}) {
+    EXPECT_FALSE(LoadFiles(fmt::format(R"({{"path": "{}", "content": ""}})", path)).ok());
+  }
+  for (const char* fine : {"a", "..a/b..", ".conf", "a b", ".zfsx/a", "a/.zfs"}) {
+    EXPECT_TRUE(LoadFiles(fmt::format(R"({{"path": "{}", "content": ""}})", fine)).ok()) << fine;
+  }
+}
+
+TEST(Files, AllMistakesAtOnceWithTheirPlacesAndNoContent) {
+  const auto result = LoadFiles(R"({"path": "a", "content": "x", "mode": "4755"},
+                                   {"path": "a", "content": "x"},
+                                   {"path": "a/b", "content": "x"},
+                                   {"content": "x"},
+                                   {"path": "c"},
+                                   {"path": "d", "content": 5, "owner": "a b"},
+                                   {"path": "e", "content": "x", "mode": 644, "group": "-x"},
+                                   "f",
+                                   {"path": "g", "content": "x", "modus": "0644"})");
+  EXPECT_THAT(
+      Labels(result.findings.errors),
+      ElementsAre(
+          "invalid-mode@$.zfs.datasets[0].files[0].mode", "duplicate-path@$.zfs.datasets[0].files[1].path",
+          "duplicate-path@$.zfs.datasets[0].files[2].path", "missing@$.zfs.datasets[0].files[3].path",
+          "missing@$.zfs.datasets[0].files[4].content", "wrong-type@$.zfs.datasets[0].files[5].content",
+          "invalid-name@$.zfs.datasets[0].files[5].owner", "invalid-name@$.zfs.datasets[0].files[6].group",
+          "invalid-mode@$.zfs.datasets[0].files[6].mode", "wrong-type@$.zfs.datasets[0].files[7]"));
+  EXPECT_THAT(Labels(result.findings.lints), ElementsAre("unknown-key@$.zfs.datasets[0].files[8].modus"));
+  EXPECT_EQ(Labels(LoadDataset(R"("name": "d", "pool": "tank", "files": {"path": "a"})").findings.errors),
+            std::vector<std::string>{"wrong-type@$.zfs.datasets[0].files"});
+}
+
+TEST(Files, HaveTheirLimits) {
+  const auto file = [](int number, std::size_t bytes) {
+    return fmt::format(R"({{"path": "{}", "content": "{}"}})", number, std::string(bytes, 'x'));
+  };
+  EXPECT_TRUE(LoadFiles(file(0, 65536)).ok());
+  const auto longer = LoadFiles(file(0, 65537));
+  EXPECT_THAT(Labels(longer.findings.errors), ElementsAre("too-long@$.zfs.datasets[0].files[0].content"));
+  EXPECT_EQ(Render(longer.findings.errors).find("xxx"), std::string::npos) << "no content in messages";
+  std::string four;
+  for (int i = 0; i < 4; ++i) four += (i == 0 ? "" : ",") + file(i, 65536);
+  EXPECT_TRUE(LoadFiles(four).ok());
+  EXPECT_THAT(Labels(LoadFiles(four + "," + file(4, 1)).findings.errors),
+              ElementsAre("too-long@$.zfs.datasets[0].files"));
+  std::string datasets;
+  for (int i = 0; i < 5; ++i)
+    datasets += fmt::format(R"({}{{"name": "tank/{}", "files": [{}]}})", i == 0 ? "" : ",", i, four);
+  const auto all =
+      Load(fmt::format(R"({{"zfs": {{"pools": [{{"name": "tank"}}], "datasets": [{}]}}}})", datasets));
+  EXPECT_THAT(Labels(all.findings.errors), ElementsAre("too-long@$.zfs.datasets"));
+}
+
+TEST(Files, NeedAMountedDataset) {
+  const auto result = LoadDataset(
+      R"("name": "d", "pool": "tank", "mountpoint": "none", "files": [{"path": "a", "content": ""}])");
+  EXPECT_THAT(Labels(result.findings.errors), ElementsAre("not-mounted@$.zfs.datasets[0].files[0]"));
+}
+
 TEST(Properties, StringObjectEmptyAndAbsentAreTheSameThing) {
   for (const char* given : {R"("recordsize=128K,compression=lz4,quota=1.4T")",
                             R"(" recordsize=128K , compression=lz4, quota=1.4T, ")",

@@ -30,6 +30,14 @@ Spec ZfsSpecOf(const Config& config) {
       if (dataset.ownership->mode) out->set_mode(fmt::format("{:o}", *dataset.ownership->mode));
     }
     out->set_recursive_owner(dataset.recursive_owner);
+    for (const DatasetFile& file : dataset.files) {
+      auto* delivered = out->add_files();
+      delivered->set_path(file.path);
+      delivered->set_content(file.content);
+      delivered->set_owner(file.owner);
+      delivered->set_group(file.group);
+      delivered->set_mode(fmt::format("{:04o}", file.mode));
+    }
     out->set_presence(zfs::v1::PRESENCE_PRESENT);
     out->set_origin(dataset.origin.ToString());
   }

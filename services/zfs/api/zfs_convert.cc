@@ -93,9 +93,12 @@ absl::StatusOr<ZfsSpec> ToSpec(const v1::ZfsSpec& proto) {
   }
   for (const auto& dataset : proto.datasets()) {
     PHX_ASSIGN_OR_RETURN(const Presence presence, PresenceOf(dataset.presence()));
+    std::vector<FileSpec> files;
+    for (const auto& file : dataset.files())
+      files.push_back({file.path(), file.content(), file.owner(), file.group(), file.mode()});
     spec.datasets.push_back({dataset.name(), Properties(dataset.properties()), dataset.owner(),
                              dataset.group(), dataset.mode(), presence, dataset.origin(),
-                             dataset.volume_size_bytes(), dataset.recursive_owner()});
+                             dataset.volume_size_bytes(), dataset.recursive_owner(), std::move(files)});
   }
   for (const auto& snapshot : proto.snapshots()) {
     PHX_ASSIGN_OR_RETURN(const Presence presence, PresenceOf(snapshot.presence()));
@@ -145,6 +148,14 @@ v1::ZfsSpec ToProto(const ZfsSpec& spec) {
     out->set_origin(dataset.origin);
     out->set_volume_size_bytes(dataset.volume_size_bytes);
     out->set_recursive_owner(dataset.recursive_owner);
+    for (const FileSpec& file : dataset.files) {
+      auto* out_file = out->add_files();
+      out_file->set_path(file.path);
+      out_file->set_content(file.content);
+      out_file->set_owner(file.owner);
+      out_file->set_group(file.group);
+      out_file->set_mode(file.mode);
+    }
   }
   for (const SnapshotSpec& snapshot : spec.snapshots) {
     auto* out = proto.add_snapshots();

@@ -45,7 +45,8 @@ TEST(ZfsConvert, ASpecComesBackAsItWasSent) {
                     .mode = "2770",
                     .presence = Presence::kPresent,
                     .origin = "zfs.datasets[0]",
-                    .recursive_owner = true},
+                    .recursive_owner = true,
+                    .files = {{"conf/app.conf", "port = 1\n", "app", "staff", "0640"}, {.path = "empty"}}},
                    {.name = "fast/v", .presence = Presence::kAbsent, .volume_size_bytes = 1 << 20}};
   spec.snapshots = {{"fast/a@before", Presence::kAbsent}};
   spec.kept = {{"fast/.phoenix/kept/r/a", KeptFate::kRestore, "fast/b"},
