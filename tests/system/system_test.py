@@ -8,31 +8,11 @@ import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests", "support"))
+from fleet_case import BUILD, CONFIG, FleetTest  # noqa: E402
 from sim_fleet import SimFleet, meaning, write_secrets  # noqa: E402
 
-BUILD = os.environ.get("PHOENIX_BUILD", os.path.join(ROOT, "build", "asan"))
-CONFIG = os.path.join(ROOT, "deploy", "examples", "phoenix_hypervisor_config.json")
 
-
-class SystemTest(unittest.TestCase):
-    def setUp(self):
-        self.fleet = SimFleet(BUILD)
-        self.addCleanup(self.fleet.close)
-        self.secrets = write_secrets(self.fleet.path("secrets.json"), "correct horse")
-        self.fleet.start()
-
-    def phoenix(self, *args, expect=0, **kwargs):
-        result = self.fleet.phoenix(*args, **kwargs)
-        self.assertEqual(result.returncode, expect, "phoenix %s\n%s\n%s" % (" ".join(args), result.stdout, result.stderr))
-        return result.stdout
-
-    def plan(self, *extra, expect=0):
-        return json.loads(self.phoenix("--output", "json", "plan", "-f", CONFIG, "--secrets", self.secrets, *extra,
-                                       expect=expect))
-
-    def setup_run(self, expect=0):
-        return self.phoenix("setup", "-f", CONFIG, "--secrets", self.secrets, expect=expect)
-
+class SystemTest(FleetTest):
     def test_plan_mutates_nothing_and_setup_twice_has_nothing_to_do(self):
         self.plan()  # daemons may seed their machine once
         before = self.fleet.dumps()
@@ -57,20 +37,6 @@ class SystemTest(unittest.TestCase):
         self.setup_run()
         self.assertEqual(self.plan()["step_count"], 0)
 
-    def with_one_share_more(self):
-        """The seed's configuration with a dataset, an export, a share and a storage more."""
-        with open(CONFIG, encoding="utf-8") as text:
-            config = json.load(text)
-        config["zfs"]["datasets"].append({
-            "name": "shared-media", "pool": "fastData", "properties": "recordsize=1M,compression=zstd",
-            "proxmox_storage_type": "dir", "proxmox_content_type": "iso"})
-        config["nfs"]["exports"].append({"path": "/fastData/shared-media", "clients": ["10.77.0.9"], "options": ["ro"]})
-        config["samba"]["shares"].append({"name": "media", "path": "/fastData/shared-media", "valid_users": ["heads"]})
-        path = self.fleet.path("more.json")
-        with open(path, "w", encoding="utf-8") as out:
-            json.dump(config, out)
-        return path
-
     def test_a_failing_last_samba_step_of_node_2_undoes_both_nodes(self):
         self.setup_run()
         config = self.with_one_share_more()
@@ -85,9 +51,6 @@ class SystemTest(unittest.TestCase):
             self.assertEqual(meaning(after[node]), meaning(before[node]), node)
         # Nothing stays locked: the same run goes through once the fault is gone.
         self.assertIn("COMMITTED", self.phoenix("setup", "-f", config, "--secrets", self.secrets))
-
-    def run_of(self, out):
-        return out.rsplit("runs/", 1)[1].split(":")[0]
 
     def test_a_committed_run_is_rolled_back_where_nothing_has_changed_since(self):
         self.setup_run()

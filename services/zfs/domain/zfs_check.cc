@@ -76,13 +76,9 @@ class Checker {
     }
     Name(place("owner"), "owner", dataset.owner);
     Name(place("group"), "group", dataset.group);
-    if (!dataset.mode.empty()) {
-      bool good = dataset.mode.size() <= 5;
-      for (const char c : dataset.mode) good = good && c >= '0' && c <= '7';
-      if (!good || ModeOf(dataset.mode) > 07777) {
-        Add(place("mode"), fmt::format("mode '{}' is not octal such as 2770", dataset.mode));
-      }
-    }
+    if (!IsMode(dataset.mode, 07777))
+      Add(place("mode"), fmt::format("mode '{}' is not octal such as 2770", dataset.mode));
+    Files(dataset);
   }
 
   void Snapshot(const SnapshotSpec& snapshot) {
@@ -94,6 +90,45 @@ class Checker {
  private:
   void Add(std::string field, std::string text) {
     violations_.push_back({std::move(field), std::move(text)});
+  }
+
+  static bool IsMode(const std::string& mode, uint32_t most) {
+    if (mode.empty()) return true;
+    bool good = mode.size() <= 5;
+    for (const char c : mode) good = good && c >= '0' && c <= '7';
+    return good && ModeOf(mode) <= most;
+  }
+
+  void Files(const DatasetSpec& dataset) {
+    const auto place = [&](std::string_view field) {
+      return Place(dataset.origin, "dataset", dataset.name, field);
+    };
+    if (!dataset.files.empty() && dataset.volume_size_bytes != 0)
+      Add(place("files"), "a volume has no files");
+    if (!dataset.files.empty() && dataset.presence == Presence::kAbsent)
+      Add(place("files"), "nothing is delivered into what is wanted gone");
+    std::set<std::string> paths;
+    size_t bytes = 0;
+    for (size_t i = 0; i < dataset.files.size(); ++i) {
+      const FileSpec& file = dataset.files[i];
+      const auto at = [&](const char* field) { return place(fmt::format("files[{}].{}", i, field)); };
+      if (const auto wrong = WrongFilePath(file.path); !wrong.empty())
+        Add(at("path"), fmt::format("path '{}' {}", file.path, wrong));
+      for (const auto& other : paths) {
+        if (IsBelow(file.path, other) || IsBelow(other, file.path))
+          Add(at("path"), fmt::format("{} and {} cannot both be files", other, file.path));
+      }
+      paths.insert(file.path);
+      if (file.content.size() > kMostFileBytes)
+        Add(at("content"), fmt::format("it has {} bytes, more than {}", file.content.size(), kMostFileBytes));
+      bytes += file.content.size();
+      Name(at("owner"), "owner", file.owner);
+      Name(at("group"), "group", file.group);
+      if (!IsMode(file.mode, 0777))
+        Add(at("mode"), fmt::format("mode '{}' is not octal such as 0644", file.mode));
+    }
+    if (bytes > kMostFilesBytes)
+      Add(place("files"), fmt::format("they have {} bytes together, more than {}", bytes, kMostFilesBytes));
   }
 
   void PoolProperty(const std::string& field, const std::string& name, const std::string& value) {

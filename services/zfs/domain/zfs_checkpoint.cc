@@ -19,7 +19,7 @@ struct Touched {
   std::string operator()(const SetPropertiesStep& step) const { return step.name; }
   std::string operator()(const MountStep& step) const { return step.name; }
   std::string operator()(const SetMountRootStep& step) const { return step.name; }
-  std::string operator()(const SetTreeOwnerStep& step) const { return step.name; }
+  std::string operator()(const ChangeContentStep&) const { return ""; }
   std::string operator()(const DeleteDatasetStep& step) const { return step.name; }
   std::string operator()(const CreatePoolStep&) const { return ""; }
   std::string operator()(const CreateDatasetStep&) const { return ""; }
@@ -302,6 +302,11 @@ std::vector<std::string> DatasetsToCheckpoint(const Touching& touching, const Zf
   for (const std::string& path : touching.written) {
     const auto holders = HoldersOf(path, touching.steps, seen);
     touched.insert(holders.begin(), holders.end());
+  }
+  // Such a step takes its own snapshots, and one that is newer than those keeps them from being rolled back
+  // to: that of a run that takes the step back long after its commit, too.
+  for (const ZfsStep& step : touching.steps) {
+    if (const auto* content = std::get_if<ChangeContentStep>(&step)) touched.erase(content->name);
   }
   std::vector<std::string> names;
   for (const std::string& name : touched) {

@@ -60,7 +60,9 @@ TEST(DatasetsToCheckpoint, AreThoseThatAreThereAndChange) {
       SetMountRootStep{"tank/set", "/tank/set", {"root", "", ""}},
       MountStep{"tank/mounted", "/tank/mounted"},
       SetMountRootStep{"tank/root", "/tank/root", {"root", "", ""}},
-      SetTreeOwnerStep{"tank/tree", "/tank/tree", {"root", "", ""}},
+      // It takes its own, between which nothing may come.
+      ChangeContentStep{.name = "tank/tree", .mountpoint = "/tank/tree", .tree = RootWish{"root", "", ""}},
+      SetPropertiesStep{"tank/tree", {{"quota", "1G"}}},
       SetPropertiesStep{"tank/subvol-100-disk-0", {{"quota", "1G"}}},
       SetPropertiesStep{"tank/vol", {{"compression", "lz4"}}},
       // It comes only with the run, and so has nothing to lose.
@@ -73,7 +75,7 @@ TEST(DatasetsToCheckpoint, AreThoseThatAreThereAndChange) {
       SetArcLimitStep{kGiB},
   };
   EXPECT_THAT(DatasetsToCheckpoint({steps, {}}, seen),
-              ElementsAre("tank/gone", "tank/mounted", "tank/root", "tank/set", "tank/tree"));
+              ElementsAre("tank/gone", "tank/mounted", "tank/root", "tank/set"));
   EXPECT_THAT(DatasetsToCheckpoint({}, seen), IsEmpty());
 }
 

@@ -95,6 +95,7 @@ class DatasetPlanner {
     planned.step = std::move(step);
     planning_.plan.steps.push_back(std::move(planned));
     planning_.coming_datasets.insert(spec_.name);
+    PlanContent(planning_, spec_, nullptr, mountpoint_);
   }
 
   void Update() {
@@ -113,7 +114,7 @@ class DatasetPlanner {
     const bool mounts_itself = SetProperties(created);
     if (volume) return;
     if (!mountpoint_.empty() && seen_->mounted_at != mountpoint_ && !mounts_itself) Mount();
-    SetRoot(created);
+    if (!PlanContent(planning_, spec_, seen_, mountpoint_)) SetRoot(created);
   }
 
   // True when the step also brings the mount where it is wanted.
@@ -152,7 +153,7 @@ class DatasetPlanner {
     const bool moves = step.properties.count("mountpoint") != 0 || step.properties.count("canmount") != 0;
     if (moves) Move(planned);
     if (step.properties.count("readonly") != 0 && planning_.HoldsRecord(spec_.name)) {
-      RefuseRecord(At("properties.readonly"));
+      planning_.RefuseRecord(At("properties.readonly"));
     }
     planned.step = std::move(step);
     planning_.plan.steps.push_back(std::move(planned));
@@ -168,7 +169,7 @@ class DatasetPlanner {
       if (name != spec_.name && !follows) continue;
       const std::string after = planning_.mounts.Of(name);
       if (dataset.mounted_at == after) continue;
-      if (planning_.HoldsRecord(name)) RefuseRecord(At("properties.mountpoint"));
+      if (planning_.HoldsRecord(name)) planning_.RefuseRecord(At("properties.mountpoint"));
       if (!dataset.mounted_at.empty()) planned.removes.push_back("path:" + dataset.mounted_at);
       if (!after.empty()) planned.provides.push_back("path:" + after);
     }
@@ -199,7 +200,6 @@ class DatasetPlanner {
                        spec_.name);
       return;
     }
-    if (spec_.recursive_owner && SetTree(root)) return;
     PlannedStep planned{.id = "root:" + spec_.name, .resource = spec_.name, .action = "set owner and mode"};
     planned.differences = RootDifferences(root, seen_->root, planning_.seen);
     if (planned.differences.empty()) return;
@@ -207,61 +207,9 @@ class DatasetPlanner {
     planned.needs.push_back({"dataset:" + spec_.name, true});
     planned.needs.push_back({"path:" + mountpoint_, seen_->mounted_at == mountpoint_});
     AddRootNeeds(root, planning_.seen, planned.needs);
+    planned.provides.push_back("root:" + spec_.name);
     planned.step = SetMountRootStep{spec_.name, mountpoint_, root, created};
     planning_.plan.steps.push_back(std::move(planned));
-  }
-
-  // True where the step covers the mount root, too. What others create later is theirs, and is not changed
-  // again.
-  bool SetTree(const RootWish& root) {
-    const auto given = planning_.owned.trees.find(spec_.name);
-    const std::string wanted = fmt::format("{} {}", seen_->guid, TreeText(root));
-    if (given != planning_.owned.trees.end() && given->second == wanted) return false;
-    if (ParentOf(spec_.name).empty()) {
-      planning_.Refuse(At("recursive_owner"), "{} is a whole pool; name the datasets in it one by one",
-                       spec_.name);
-    }
-    if (planning_.HoldsRecord(spec_.name)) RefuseRecord(At("recursive_owner"));
-    // It is unmounted meanwhile, and what is mounted below it would have to go, too.
-    const auto refuse_below = [&](const std::string& name, const std::string& at) {
-      if (name == spec_.name || at.size() <= mountpoint_.size() || !at.starts_with(mountpoint_ + "/")) return;
-      planning_.Refuse(At("recursive_owner"),
-                       "{} is mounted below it, at {}; {} cannot be unmounted for the change", name, at,
-                       spec_.name);
-    };
-    for (const auto& [name, dataset] : planning_.seen.datasets) refuse_below(name, dataset.mounted_at);
-    for (const auto& dataset : planning_.spec.datasets) {
-      const std::string at = planning_.mounts.Of(dataset.name);
-      const auto now = planning_.seen.datasets.find(dataset.name);
-      if (now == planning_.seen.datasets.end() || now->second.mounted_at != at)
-        refuse_below(dataset.name, at);
-    }
-    PlannedStep planned{.id = "tree:" + spec_.name,
-                        .resource = spec_.name,
-                        .action = "set owner and mode of everything in it"};
-    const auto differ = [&](const char* field, const std::string& value) {
-      if (!value.empty()) planned.differences.push_back({field, "as each is", value});
-    };
-    differ("owner", root.owner);
-    differ("group", root.group);
-    differ("mode", root.mode);
-    planned.reversal = Reversal::kLossy;
-    planned.undo =
-        "it is rolled back to a snapshot taken right before, unmounted, if nobody wrote to it since; a read "
-        "that moves "
-        "an access time is a write";
-    planned.remainder =
-        "if somebody wrote to it since, or the node went down in the middle, it keeps the new owners and "
-        "modes; how it "
-        "was before is then kept as " +
-        AsideName(KeptOf(spec_.name, "RUN"), spec_.name);
-    planned.needs.push_back({"dataset:" + spec_.name, true});
-    planned.needs.push_back({"path:" + mountpoint_, seen_->mounted_at == mountpoint_});
-    AddRootNeeds(root, planning_.seen, planned.needs);
-    planned.disturbs.push_back("path:" + mountpoint_);
-    planned.step = SetTreeOwnerStep{spec_.name, mountpoint_, root};
-    planning_.plan.steps.push_back(std::move(planned));
-    return true;
   }
 
   void Delete() {
@@ -273,7 +221,7 @@ class DatasetPlanner {
       planning_.Refuse(At(), "{} was not created by Phoenix, so Phoenix does not remove it", spec_.name);
       return;
     }
-    if (planning_.HoldsRecord(spec_.name)) RefuseRecord(At());
+    if (planning_.HoldsRecord(spec_.name)) planning_.RefuseRecord(At());
     for (const auto& [name, dataset] : planning_.seen.datasets) {
       if (name == spec_.name || !IsBelow(name, spec_.name)) continue;
       const auto declared = std::find_if(planning_.spec.datasets.begin(), planning_.spec.datasets.end(),
@@ -291,14 +239,6 @@ class DatasetPlanner {
     if (!seen_->mounted_at.empty()) planned.removes.push_back("path:" + seen_->mounted_at);
     planned.step = DeleteDatasetStep{spec_.name, seen_->guid, seen_->mounted_at};
     planning_.plan.steps.push_back(std::move(planned));
-  }
-
-  void RefuseRecord(const std::string& place) {
-    planning_.Violate(
-        place,
-        "{} lies on this file system: without it no run can be undone. Move it first, with Phoenix's "
-        "services stopped, or leave this as it is",
-        planning_.owned.record_directory);
   }
 
   void AddMountNeeds(PlannedStep& planned) { zfs::AddMountNeeds(planning_, mountpoint_, planned.needs); }

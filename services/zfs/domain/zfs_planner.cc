@@ -49,6 +49,20 @@ void NoteOrphans(Planning& planning) {
   }
 }
 
+void NoteOrphanedFiles(Planning& planning) {
+  std::set<std::pair<std::string, std::string>> declared;
+  for (const auto& dataset : planning.spec.datasets) {
+    for (const auto& file : dataset.files) declared.emplace(dataset.name, file.path);
+  }
+  for (const auto& [name, identity, path] : planning.owned.deliveries) {
+    const auto seen = planning.seen.datasets.find(name);
+    if (seen == planning.seen.datasets.end() || std::to_string(seen->second.guid) != identity) continue;
+    if (declared.count({name, path}) != 0) continue;
+    planning.Warn(name, "orphaned: {} was delivered into {} and is no longer declared; it stays as it is",
+                  path, name);
+  }
+}
+
 // What undo set aside is named until somebody decides about it.
 void NoteKept(Planning& planning) {
   for (const auto& [name, dataset] : planning.seen.datasets) {
@@ -106,6 +120,12 @@ std::string Fingerprint(const ZfsSpec& spec, const ZfsState& seen) {
       }
     }
     text += '\n';
+    const auto files = seen.files.find(dataset.name);
+    if (files == seen.files.end()) continue;
+    for (const auto& [path, file] : files->second) {
+      text += fmt::format("file {} {} {} {}:{} {:o} {}\n", path, file.there, file.digest, file.uid, file.gid,
+                          file.mode, file.obstacle);
+    }
   }
   for (const auto& kept : spec.kept) {
     const auto found = seen.datasets.find(kept.name);
@@ -206,6 +226,13 @@ bool Planning::HoldsRecord(std::string_view dataset) const {
     if (above && !owned.record_directory.empty()) holder = name, deepest = at;
   }
   return !holder.empty() && holder == dataset;
+}
+
+void Planning::RefuseRecord(const std::string& place) {
+  Violate(place,
+          "{} lies on this file system: without it no run can be undone. Move it first, with Phoenix's "
+          "services stopped, or leave this as it is",
+          owned.record_directory);
 }
 
 MountPoints::MountPoints(const ZfsSpec& spec, const ZfsState& seen) : seen_(seen) {
@@ -369,6 +396,14 @@ ObserveRequest FirstLook(const ZfsSpec& spec) {
   for (const auto& dataset : spec.datasets) {
     if (!dataset.owner.empty() && !IsNumber(dataset.owner)) users.insert(dataset.owner);
     if (!dataset.group.empty() && !IsNumber(dataset.group)) groups.insert(dataset.group);
+    for (const auto& declared : dataset.files) {
+      // What is wrong with it is told later; nothing outside of the dataset is looked at for it.
+      if (!WrongFilePath(declared.path).empty()) continue;
+      const FileSpec file = Completed(declared);
+      request.files[dataset.name].push_back(file.path);
+      if (!IsNumber(file.owner)) users.insert(file.owner);
+      if (!IsNumber(file.group)) groups.insert(file.group);
+    }
   }
   request.users.assign(users.begin(), users.end());
   request.groups.assign(groups.begin(), groups.end());
@@ -421,6 +456,7 @@ absl::StatusOr<ZfsPlan> MakePlan(const ZfsSpec& spec, const ZfsState& seen, cons
   }
   if (!spec.partial) {
     NoteOrphans(planning);
+    NoteOrphanedFiles(planning);
     NoteKept(planning);
   }
   for (const auto& [name, pool] : seen.pools) planning.plan.provided_now.push_back("pool:" + name);

@@ -23,6 +23,11 @@ struct Ownership {
   std::map<std::string, std::string, std::less<>> created;
   // Dataset to "GUID owner:group mode": what everything in it was given last.
   std::map<std::string, std::string, std::less<>> trees;
+  // The files that were delivered; `identity` is the dataset's GUID.
+  struct Delivery {
+    std::string dataset, identity, path;
+  };
+  std::vector<Delivery> deliveries;
   // The ledger holds nothing at all, not even what was adopted.
   bool blank = false;
   // Where this record and the journal lie; "" where that is not on this machine's file systems.
@@ -86,6 +91,9 @@ std::string ArcFileContent(uint64_t bytes);
 
 // What a tree was given, as the ledger keeps it: "owner:group mode".
 std::string TreeText(const RootWish& root);
+
+// The file with every field given.
+FileSpec Completed(FileSpec file);
 
 // A uid or gid, given or looked up; nullopt for a name that is not there.
 std::optional<uint32_t> IdOf(std::string_view name_or_number,

@@ -87,59 +87,6 @@ ZfsSpec One(DatasetSpec dataset) {
   return spec;
 }
 
-// What everything in a dataset is given is planned once for each wish; what is in it is not looked at.
-TEST(RecursiveOwner, IsOneLossyStepUntilTheLedgerSaysThatItWasGiven) {
-  const ZfsSpec spec =
-      One({.name = "tank/data", .owner = "root", .group = "heads", .mode = "2770", .recursive_owner = true});
-  const ZfsPlan plan = Planned(spec);
-  ASSERT_EQ(plan.steps.size(), 1u);
-  const PlannedStep& step = plan.steps[0];
-  EXPECT_EQ(step.id, "tree:tank/data");
-  EXPECT_EQ(step.reversal, Reversal::kLossy);
-  EXPECT_THAT(step.remainder, HasSubstr("tank/.phoenix/kept/RUN/data"));
-  EXPECT_THAT(step.disturbs, ElementsAre("path:/tank/data"));
-  EXPECT_THAT(step.differences, ElementsAre(Difference{"owner", "as each is", "root"},
-                                            Difference{"group", "as each is", "heads"},
-                                            Difference{"mode", "as each is", "2770"}));
-  EXPECT_THAT(step.needs, ::testing::Contains(Need{"path:/tank/data", true}));
-  // Its mount root alone is another step, once the rest was given.
-  Ownership owned;
-  const std::string guid = std::to_string(Seen().datasets.at("tank/data").guid);
-  owned.trees["tank/data"] = guid + " root:heads 2770";
-  const ZfsPlan again = Planned(spec, Seen(), owned);
-  ASSERT_EQ(again.steps.size(), 1u);
-  EXPECT_EQ(again.steps[0].id, "root:tank/data");
-  ZfsState right = Seen();
-  right.datasets.at("tank/data").root = DirectoryState{0, 1000, 02770};
-  EXPECT_THAT(Planned(spec, right, owned).steps, IsEmpty());
-  // Another dataset of that name, or another wish.
-  for (const std::string given : {"1 root:heads 2770", guid.c_str()}) {
-    owned.trees["tank/data"] = given;
-    EXPECT_EQ(Planned(spec, right, owned).steps.size(), 1u) << given;
-  }
-}
-
-TEST(RecursiveOwner, RefusesWhatHasNoFilesOrCannotBeUnmounted) {
-  EXPECT_THAT(
-      Refusals(One({.name = "tank/data", .recursive_owner = true})),
-      ElementsAre("zfs.datasets[0].recursive_owner: there is nothing to set: give owner, group or mode"));
-  EXPECT_THAT(Refusals(One({.name = "tank/vol", .volume_size_bytes = 1 << 20, .recursive_owner = true})),
-              ElementsAre("zfs.datasets[0].recursive_owner: a volume has no files that could have an owner"));
-  const ZfsSpec spec = One({.name = "tank/data", .owner = "root", .recursive_owner = true});
-  Ownership owned;
-  owned.record_directory = "/tank/data/phoenix/zfs";
-  EXPECT_THAT(Refusals(spec, Seen(), owned), ElementsAre(HasSubstr("without it no run can be undone")));
-  ZfsState seen = Seen();
-  seen.datasets["tank/data/below"] = Dataset("tank/data/below", {}, "/tank/data/below");
-  seen.datasets["tank/database"] = Dataset("tank/database", {}, "/tank/database");
-  EXPECT_THAT(Refusals(spec, seen), ElementsAre(HasSubstr("tank/data/below is mounted below it")));
-  // One that the same plan mounts there.
-  ZfsSpec coming = spec;
-  coming.datasets.push_back({.name = "tank/elsewhere", .properties = {{"mountpoint", "/tank/data/x"}}});
-  EXPECT_THAT(Refusals(coming),
-              ElementsAre(HasSubstr("tank/elsewhere is mounted below it, at /tank/data/x")));
-}
-
 TEST(Layouts, LevelsAndCounts) {
   const std::vector<std::string> disks = {"a", "b", "c", "d"};
   const auto first = [&](size_t count) {

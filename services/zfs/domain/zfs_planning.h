@@ -60,6 +60,7 @@ struct Planning {
   }
   // True where the node's record lies on the dataset's file system: without it no undo is possible.
   bool HoldsRecord(std::string_view dataset) const;
+  void RefuseRecord(const std::string& place);
   // True when the ledger says that we created exactly this object.
   bool Created(std::string_view kind, std::string_view name, uint64_t guid) const;
 };
@@ -79,6 +80,11 @@ void PlanArc(Planning& planning);
 
 // Where something that was kept will be mounted once it is restored to `to`; "" where it will not.
 std::string RestoredAt(const MountPoints& mounts, const DatasetState& kept, std::string_view to);
+
+// The one step that changes the content of a dataset, where anything is to be changed. `seen` is null for one
+// that this plan creates. True where the step gives the mount root its owner, group and mode, too.
+bool PlanContent(Planning& planning, const DatasetSpec& dataset, const DatasetState* seen,
+                 const std::string& mountpoint);
 
 // Adds a violation at `place` where mounting `name` at `mountpoint` would hide something.
 void CheckMountDirectory(Planning& planning, const std::string& place, std::string_view name,

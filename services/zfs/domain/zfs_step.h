@@ -61,11 +61,14 @@ struct SetMountRootStep {
   friend bool operator==(const SetMountRootStep&, const SetMountRootStep&) = default;
 };
 
-// Owner, group and mode of everything in a dataset, its mount root included.
-struct SetTreeOwnerStep {
+// What changes in a dataset's content: owner, group and mode of everything in it, its mount root included,
+// and then files that are delivered into it. One step for both, since what guards its undo cannot be nested.
+struct ChangeContentStep {
   std::string name, mountpoint;
-  RootWish root;
-  friend bool operator==(const SetTreeOwnerStep&, const SetTreeOwnerStep&) = default;
+  std::optional<RootWish> tree;  // nullopt leaves what is there alone
+  std::vector<FileSpec> files;   // every field is given; folders that are missing are made root:root 0755
+  bool created = false;          // the dataset comes with the same run, empty
+  friend bool operator==(const ChangeContentStep&, const ChangeContentStep&) = default;
 };
 
 // A directory on the way to a mount point, which would otherwise stay behind after undo.
@@ -115,7 +118,7 @@ struct DiscardKeptStep {
 
 using ZfsStep =
     std::variant<CreatePoolStep, CreateDatasetStep, SetPropertiesStep, MountStep, SetMountRootStep,
-                 SetTreeOwnerStep, MakeDirectoryStep, SetArcLimitStep, CreateSnapshotStep, DeleteSnapshotStep,
-                 DeleteDatasetStep, RestoreKeptStep, DiscardKeptStep>;
+                 ChangeContentStep, MakeDirectoryStep, SetArcLimitStep, CreateSnapshotStep,
+                 DeleteSnapshotStep, DeleteDatasetStep, RestoreKeptStep, DiscardKeptStep>;
 
 }  // namespace phoenix::zfs

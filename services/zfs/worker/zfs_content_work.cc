@@ -1,8 +1,10 @@
-// Owner, group and mode of everything in a dataset. While that is changed the dataset is out of everybody's
-// reach, so that what is written to it is ours; what is written afterwards is somebody else's, and is never
-// rolled back.
+// What changes in a dataset's content. While that is changed the dataset is out of everybody's reach, so that
+// what is written to it is ours; what is written afterwards is somebody else's, and is never rolled back.
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 
+#include "base/digest/digest.h"
 #include "base/host/posix_command_runner.h"
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
@@ -10,6 +12,7 @@
 #include "services/zfs/domain/zfs_planner.h"
 #include "services/zfs/domain/zfs_property.h"
 #include "services/zfs/worker/zfs_checkpoint_work.h"
+#include "services/zfs/worker/zfs_content_look.h"
 #include "services/zfs/worker/zfs_work.h"
 
 namespace phoenix::zfs {
@@ -19,60 +22,9 @@ using nlohmann::json;
 using Is = kit::Probe;
 using kit::ProbeResult;
 
-// Stages of the snapshot that the step begins with: it was rolled back to, but somebody keeps it from being
-// destroyed; or others could reach the dataset before the step was done, so that nobody can tell how much of
-// what was written is theirs.
-constexpr char kRolledBack[] = "rolled back";
-constexpr char kReached[] = "reached";
-// Others wrote to it: it stays as it is, for a person to look at.
-constexpr char kLeft[] = "left";
-
-// A rollback itself writes the block that describes the dataset, in two copies of 512 bytes (measured) to 4
-// KiB; the least that anybody else's write was measured to cost is 13 KiB where that is 1 KiB, and grows with
-// it.
-constexpr uint64_t kRollbackWrites = 8192;
-
-struct Seen {
-  std::optional<DatasetState> dataset;
-  // What the step takes before its first write and after its last.
-  std::optional<SnapshotState> before, given;
-  uint64_t written = 0;  // since `before`
-  // The step's work has begun, was done, and was not taken back.
-  bool begun() const { return before && before->stage != kRolledBack; }
-  bool done() const { return begun() && given; }
-};
-
-absl::StatusOr<Seen> Look(const Work& work, const std::string& name) {
-  const std::string before = ContentSnapshotOf(name, work.run_id), given = GivenSnapshotOf(name, work.run_id);
-  ObserveRequest request;
-  request.datasets = {name};
-  request.snapshots = request.holds = true;
-  PHX_ASSIGN_OR_RETURN(ZfsState state, work.host.Observe(request));
-  Seen seen;
-  if (const auto found = state.datasets.find(name); found != state.datasets.end())
-    seen.dataset = std::move(found->second);
-  for (auto& [each, snapshot] : state.snapshots) {
-    if (snapshot.run != work.run_id) continue;
-    if (each == before) {
-      seen.before = std::move(snapshot);
-    } else if (each == given) {
-      seen.given = std::move(snapshot);
-    }
-  }
-  if (!seen.before) return seen;
-  ObserveRequest since;
-  since.written_since = {before};
-  PHX_ASSIGN_OR_RETURN(const ZfsState counted, work.host.Observe(since));
-  const auto written = counted.written_since.find(before);
-  if (written == counted.written_since.end())
-    return Internal("what was written since {} cannot be read", before);
-  seen.written = written->second;
-  return seen;
-}
-
-absl::StatusOr<Seen> SyncAndLook(const Work& work, const std::string& name) {
+absl::StatusOr<ContentSeen> SyncAndLook(const Work& work, const std::string& name) {
   PHX_RETURN_IF_ERROR(work.Change(SyncPool{PoolOf(name)}));
-  return Look(work, name);
+  return LookAtContent(work, name);
 }
 
 absl::StatusOr<TreeWish> WishOf(const Work& work, const RootWish& root) {
@@ -102,10 +54,16 @@ absl::Status Take(const Work& work, const std::string& snapshot) {
   return work.Change(HoldSnapshots{HoldOf(work.run_id), {snapshot}});
 }
 
+bool IsForeign(const absl::Status& status) {
+  const auto reason = ReasonOf(status);
+  return reason && reason->reason == "FOREIGN_CHANGE";
+}
+
 // The rollback that discards nothing but what this step wrote. A step that was cut off while nobody could
 // reach the dataset wrote all there is; mounted where everybody looks, or at any time of another boot, some
 // of it may be somebody's.
-absl::StatusOr<RollbackDataset> RollbackOf(const Work& work, const Seen& seen, const SetTreeOwnerStep& step) {
+absl::StatusOr<RollbackDataset> RollbackOf(const Work& work, const ContentSeen& seen,
+                                           const ChangeContentStep& step) {
   const auto part = [](const std::string& snapshot) { return snapshot.substr(snapshot.find('@') + 1); };
   RollbackDataset rollback{step.name, part(seen.before->name), 0};
   if (seen.done()) {
@@ -123,13 +81,29 @@ absl::StatusOr<RollbackDataset> RollbackOf(const Work& work, const Seen& seen, c
   return rollback;
 }
 
-absl::Status Rollback(const Work& work, const Seen& seen, const RollbackDataset& rollback) {
+absl::Status Rollback(const Work& work, const ContentSeen& seen, const RollbackDataset& rollback) {
   const std::string hold = HoldOf(work.run_id);
   const absl::MutexLock lock(&work.containers);
   if (seen.done() &&
       std::find(seen.given->tags.begin(), seen.given->tags.end(), hold) != seen.given->tags.end())
     PHX_RETURN_IF_ERROR(work.Change(ReleaseSnapshots{hold, {seen.given->name}}));
   return work.Change(rollback);
+}
+
+// A dataset that came with this run holds nothing worth keeping but files of others. Folders that other steps
+// of the run made in it, or an access time that moved, are none; nor is what a delivery left that was cut off
+// by a power cut. Nobody can reach it between the look and the rollback.
+absl::Status RollbackOfNothingElse(const Work& work, const ChangeContentStep& step,
+                                   const absl::Status& refused) {
+  auto files = FilesOf(work, step);
+  if (!files.ok()) return refused;
+  const absl::Status proven = work.Change(ProveDelivered{step.name, *std::move(files)});
+  if (!proven.ok()) return IsForeign(proven) ? Annotate(refused, Message(proven)) : proven;
+  PHX_ASSIGN_OR_RETURN(const ContentSeen seen, LookAtContent(work, step.name));
+  if (!seen.dataset || !seen.before) return refused;
+  PHX_ASSIGN_OR_RETURN(RollbackDataset rollback, RollbackOf(work, seen, step));
+  rollback.max_written = INT64_MAX;
+  return Rollback(work, seen, rollback);
 }
 
 // How it was before stays reachable beside what others wrote to it since.
@@ -146,7 +120,44 @@ absl::Status KeepBefore(const Work& work, const std::string& name) {
       {{"canmount", "noauto"}, {std::string(kRunMark), work.run_id}, {std::string(kKeptMark), name}}});
 }
 
+const char* WhatStays(const ChangeContentStep& step) {
+  if (!step.tree) return "the files";
+  return step.files.empty() ? "the owners and modes" : "the owners, modes and files";
+}
+
+// The dataset is as the step found it, or stays for another reason: its snapshots are needed no longer.
+absl::Status DropGuards(const Work& work, const ContentSeen& seen) {
+  for (const auto* snapshot : {&seen.given, &seen.before}) {
+    if (*snapshot) PHX_RETURN_IF_ERROR(DropSnapshot(work.host, work.run_id, **snapshot));
+  }
+  return absl::OkStatus();
+}
+
+// Others wrote to it: nothing is rolled back.
+absl::Status LeaveToOthers(const Work& work, const ChangeContentStep& step, const ContentSeen& seen,
+                           const absl::Status& why) {
+  // How it was before is nothing at all where the dataset came with this run: undoing its creation, which is
+  // next, sets all of it aside.
+  const absl::Status kept = step.created ? absl::OkStatus() : KeepBefore(work, step.name);
+  PHX_RETURN_IF_ERROR(MountBack(work, step.name, step.mountpoint));
+  PHX_RETURN_IF_ERROR(Annotate(kept, "how it was before cannot be kept aside"));
+  // Before a guard goes: without this mark what is written to it would be taken for ours.
+  PHX_RETURN_IF_ERROR(work.Change(SetProperties{seen.before->name, {{std::string(kStageMark), kLeft}}}));
+  if (step.created) {
+    spdlog::warn("{} is not rolled back: {}", step.name, Message(why));
+    return DropGuards(work, seen);
+  }
+  return Annotate(
+      why, fmt::format("{} stays with {} that this run set, and how it was before is kept as {}; `phoenix "
+                       "kept` gives it back under another name or destroys it",
+                       step.name, WhatStays(step), AsideName(KeptOf(step.name, work.run_id), step.name)));
+}
+
 }  // namespace
+
+std::string DeliveryKey(std::string_view dataset, std::string_view path) {
+  return fmt::format("delivery:{}//{}", dataset, path);
+}
 
 kit::LedgerEntry TreeEntry(const std::string& name, uint64_t guid, const RootWish& root) {
   kit::LedgerEntry entry{.key = "tree:" + name, .identity = std::to_string(guid)};
@@ -154,23 +165,31 @@ kit::LedgerEntry TreeEntry(const std::string& name, uint64_t guid, const RootWis
   return entry;
 }
 
-absl::StatusOr<json> Capture(const Work& work, const SetTreeOwnerStep& step) {
+absl::StatusOr<json> Capture(const Work& work, const ChangeContentStep& step) {
   PHX_ASSIGN_OR_RETURN(const auto dataset, work.Dataset(step.name));
   if (!dataset || dataset->mounted_at != step.mountpoint) {
     return FailedPrecondition("{} is not mounted at {}", step.name, step.mountpoint);
   }
-  return json{{"guid", dataset->guid}};
+  json captured = {{"guid", dataset->guid}};
+  if (step.files.empty()) return captured;
+  PHX_ASSIGN_OR_RETURN(const FilesSeen files, LookAtFiles(work, step));
+  captured["files"] = FilesJson(files);
+  return captured;
 }
 
-std::vector<ZfsChange> ChangesOf(const SetTreeOwnerStep& step, const std::string& run_id) {
+std::vector<ZfsChange> ChangesOf(const ChangeContentStep& step, const std::string& run_id) {
   return {UnmountDataset{step.name},
           CreateSnapshots{{ContentSnapshotOf(step.name, run_id)}, {{std::string(kRunMark), run_id}}}};
 }
 
-absl::Status Do(const Work& work, const SetTreeOwnerStep& step) {
-  PHX_ASSIGN_OR_RETURN(const TreeWish wish, WishOf(work, step.root));
-  PHX_ASSIGN_OR_RETURN(const Seen seen, Look(work, step.name));
-  if (!seen.dataset || seen.dataset->guid != work.captured.at("guid").get<uint64_t>())
+absl::Status Do(const Work& work, const ChangeContentStep& step) {
+  TreeWish wish;
+  if (step.tree) {
+    PHX_ASSIGN_OR_RETURN(wish, WishOf(work, *step.tree));
+  }
+  PHX_ASSIGN_OR_RETURN(auto files, FilesOf(work, step));
+  PHX_ASSIGN_OR_RETURN(const ContentSeen seen, LookAtContent(work, step.name));
+  if (!IsSame(work, step, seen.dataset))
     return ForeignChange(step.name, "the dataset is gone or another one");
   if (seen.done()) return MountBack(work, step.name, step.mountpoint);
   if (seen.before) {
@@ -180,86 +199,93 @@ absl::Status Do(const Work& work, const SetTreeOwnerStep& step) {
   // What cannot be unmounted could not be rolled back either: then nothing is begun.
   if (!seen.dataset->mounted_at.empty()) PHX_RETURN_IF_ERROR(work.Change(UnmountDataset{step.name}));
   PHX_RETURN_IF_ERROR(Take(work, ContentSnapshotOf(step.name, work.run_id)));
-  PHX_RETURN_IF_ERROR(work.Change(SetTreeOwner{step.name, wish}));
+  if (step.tree) PHX_RETURN_IF_ERROR(work.Change(SetTreeOwner{step.name, wish}));
+  // Last, so that they have the owners of their own.
+  if (!files.empty()) PHX_RETURN_IF_ERROR(work.Change(DeliverFiles{step.name, std::move(files)}));
   // From here on whatever is written is somebody else's.
   PHX_RETURN_IF_ERROR(Take(work, GivenSnapshotOf(step.name, work.run_id)));
   return MountBack(work, step.name, step.mountpoint);
 }
 
-absl::StatusOr<ProbeResult> Probe(const Work& work, const SetTreeOwnerStep& step) {
-  PHX_ASSIGN_OR_RETURN(const Seen seen, Look(work, step.name));
-  if (!seen.dataset || seen.dataset->guid != work.captured.at("guid").get<uint64_t>())
+absl::StatusOr<ProbeResult> Probe(const Work& work, const ChangeContentStep& step) {
+  PHX_ASSIGN_OR_RETURN(const ContentSeen seen, LookAtContent(work, step.name));
+  if (!IsSame(work, step, seen.dataset))
     return ProbeResult{Is::kForeign, "the dataset is gone or another one"};
   const std::string& at = seen.dataset->mounted_at;
   const bool left = seen.begun() && seen.before->stage == kLeft;
-  if (seen.begun() && !seen.done() && !left) return ProbeResult{Is::kPartial, "not everything in it is set"};
+  if (seen.begun() && !seen.done() && !left) return ProbeResult{Is::kPartial, "its content is half changed"};
   if (at != step.mountpoint)
     return ProbeResult{Is::kPartial, at.empty() ? "it is not mounted" : "it is mounted at " + at};
   if (left) return ProbeResult{Is::kDone, ""};
   if (!seen.done()) return ProbeResult{Is::kNotDone, ""};
-  // The root is changed last: where it is as wished, all is.
-  const auto wanted = ResolveRoot(work, step.root, seen.dataset->root.value_or(DirectoryState{}));
-  if (!wanted.ok() || seen.dataset->root == *wanted) return ProbeResult{Is::kDone, ""};
-  return ProbeResult{Is::kPartial, "its mount root is not as it shall be"};
+  if (step.tree) {
+    // The root is changed last of the tree: where it is as wished, all is.
+    const auto wanted = ResolveRoot(work, *step.tree, seen.dataset->root.value_or(DirectoryState{}));
+    if (wanted.ok() && seen.dataset->root != *wanted)
+      return ProbeResult{Is::kPartial, "its mount root is not as it shall be"};
+  }
+  PHX_ASSIGN_OR_RETURN(const std::string other, FirstOther(work, step));
+  if (!other.empty()) return ProbeResult{Is::kPartial, other + " is not as it was delivered"};
+  return ProbeResult{Is::kDone, ""};
 }
 
-absl::Status Undo(const Work& work, const SetTreeOwnerStep& step) {
-  PHX_ASSIGN_OR_RETURN(Seen seen, Look(work, step.name));
-  if (!seen.dataset || seen.dataset->guid != work.captured.at("guid").get<uint64_t>())
+absl::Status Undo(const Work& work, const ChangeContentStep& step) {
+  PHX_ASSIGN_OR_RETURN(ContentSeen seen, LookAtContent(work, step.name));
+  if (!IsSame(work, step, seen.dataset))
     return ForeignChange(step.name, "the dataset is gone or another one");
   if (seen.begun()) {
     PHX_ASSIGN_OR_RETURN(const RollbackDataset rollback, RollbackOf(work, seen, step));
     if (!seen.dataset->mounted_at.empty()) PHX_RETURN_IF_ERROR(work.Change(UnmountDataset{step.name}));
-    const absl::Status rolled_back = Rollback(work, seen, rollback);
+    absl::Status rolled_back = Rollback(work, seen, rollback);
+    if (step.created && IsForeign(rolled_back)) rolled_back = RollbackOfNothingElse(work, step, rolled_back);
     PHX_ASSIGN_OR_RETURN(seen, SyncAndLook(work, step.name));
     if (!seen.before) return Internal("{} is gone", ContentSnapshotOf(step.name, work.run_id));
     if (seen.written > kRollbackWrites) {
       absl::Status why =
           rolled_back.ok() ? Internal("{} was not rolled back although zfs said so", step.name) : rolled_back;
-      const auto reason = ReasonOf(why);
-      const bool foreign = reason && reason->reason == "FOREIGN_CHANGE";
-      const absl::Status kept = foreign ? KeepBefore(work, step.name) : absl::OkStatus();
+      if (IsForeign(why)) return LeaveToOthers(work, step, seen, why);
       PHX_RETURN_IF_ERROR(MountBack(work, step.name, step.mountpoint));
-      PHX_RETURN_IF_ERROR(Annotate(kept, "how it was before cannot be kept aside"));
-      if (!foreign) return why;
-      PHX_RETURN_IF_ERROR(work.Change(SetProperties{seen.before->name, {{std::string(kStageMark), kLeft}}}));
-      return Annotate(
-          why, fmt::format("{} stays with the owners and modes that this run set, and how it was before is "
-                           "kept as {}; `phoenix kept` gives it back under another name or destroys it",
-                           step.name, AsideName(KeptOf(step.name, work.run_id), step.name)));
+      return why;
     }
     PHX_RETURN_IF_ERROR(
         work.Change(SetProperties{seen.before->name, {{std::string(kStageMark), kRolledBack}}}));
   }
   PHX_RETURN_IF_ERROR(MountBack(work, step.name, step.mountpoint));
-  for (const auto* snapshot : {&seen.given, &seen.before}) {
-    if (*snapshot) PHX_RETURN_IF_ERROR(DropSnapshot(work.host, work.run_id, **snapshot));
-  }
-  return absl::OkStatus();
+  return DropGuards(work, seen);
 }
 
-absl::StatusOr<kit::Retrospect> LookBack(const Work& work, const SetTreeOwnerStep& step) {
+absl::StatusOr<kit::Retrospect> LookBack(const Work& work, const ChangeContentStep& step) {
   using Kind = kit::Retrospect::Kind;
-  PHX_ASSIGN_OR_RETURN(const Seen seen, Look(work, step.name));
+  PHX_ASSIGN_OR_RETURN(const ContentSeen seen, LookAtContent(work, step.name));
   if (!seen.done()) {
     return kit::Retrospect{
-        Kind::kStays, "the snapshots that it needs are gone by retention; owners and modes stay as they are"};
+        Kind::kStays, fmt::format("the snapshots that it needs are gone by retention; {} stay as they are",
+                                  WhatStays(step))};
   }
-  ObserveRequest since;
-  since.written_since = {seen.given->name};
-  PHX_ASSIGN_OR_RETURN(const ZfsState counted, work.host.Observe(since));
-  const auto written = counted.written_since.find(seen.given->name);
-  if (written == counted.written_since.end())
-    return Internal("what was written since {} cannot be read", seen.given->name);
-  if (written->second != 0) return kit::Retrospect{Kind::kObstacle, "something was written to it since"};
+  PHX_ASSIGN_OR_RETURN(const std::string newer, NewerThan(work, step, *seen.given));
+  if (!newer.empty()) return kit::Retrospect{Kind::kObstacle, newer};
   return kit::Retrospect();
 }
 
-absl::StatusOr<kit::LedgerChange> LedgerOf(const Work& work, const SetTreeOwnerStep& step) {
-  return kit::LedgerChange{{TreeEntry(step.name, work.captured.at("guid").get<uint64_t>(), step.root)}, {}};
+absl::StatusOr<kit::LedgerChange> LedgerOf(const Work& work, const ChangeContentStep& step) {
+  PHX_ASSIGN_OR_RETURN(const auto dataset, work.Dataset(step.name));
+  if (!dataset) return NotFound("dataset {} is not there", step.name);
+  kit::LedgerChange change;
+  if (step.tree) change.put.push_back(TreeEntry(step.name, dataset->guid, *step.tree));
+  for (const FileSpec& file : step.files) {
+    kit::LedgerEntry entry{.key = DeliveryKey(step.name, file.path),
+                           .identity = std::to_string(dataset->guid)};
+    entry.fields = json({{"digest", Sha256Hex(file.content)},
+                         {"owner", file.owner},
+                         {"group", file.group},
+                         {"mode", file.mode}})
+                       .dump();
+    change.put.push_back(std::move(entry));
+  }
+  return change;
 }
 
-std::vector<ZfsChange> UndoChanges(const Work& work, const SetTreeOwnerStep& step) {
+std::vector<ZfsChange> UndoChanges(const Work& work, const ChangeContentStep& step) {
   const std::string snapshot = ContentSnapshotOf(step.name, work.run_id).substr(step.name.size() + 1);
   return {UnmountDataset{step.name}, RollbackDataset{step.name, snapshot, 0}, MountDataset{step.name}};
 }

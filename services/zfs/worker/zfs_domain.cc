@@ -48,6 +48,20 @@ std::vector<std::string> RootCommands(const RootWish& root, const std::string& m
   return commands;
 }
 
+std::vector<std::string> ContentCommands(const ChangeContentStep& step) {
+  std::vector<std::string> commands;
+  if (step.tree) {
+    for (auto& text : RootCommands(*step.tree, step.mountpoint))
+      commands.push_back(text.insert(text.find(' '), " -R"));
+  }
+  for (const FileSpec& file : step.files) {
+    commands.push_back(fmt::format("install -D -o {} -g {} -m {} NEW {}", file.owner, file.group, file.mode,
+                                   ShellWord(fmt::format("{}/{}", step.mountpoint, file.path))));
+  }
+  for (auto& text : ToText(MountDataset{step.name})) commands.push_back(std::move(text));
+  return commands;
+}
+
 std::vector<std::string> CommandTexts(const ZfsStep& step) {
   std::vector<std::string> texts;
   const auto add = [&](const std::vector<std::string>& more) {
@@ -61,12 +75,9 @@ std::vector<std::string> CommandTexts(const ZfsStep& step) {
   if (const auto* pool = std::get_if<CreatePoolStep>(&step)) add(RootCommands(pool->root, pool->mountpoint));
   if (const auto* dataset = std::get_if<CreateDatasetStep>(&step))
     add(RootCommands(dataset->root, dataset->mountpoint));
-  if (const auto* tree = std::get_if<SetTreeOwnerStep>(&step)) {
-    for (auto& text : RootCommands(tree->root, tree->mountpoint)) add({text.insert(text.find(' '), " -R")});
-    add(ToText(MountDataset{tree->name}));
-  }
   if (const auto* discard = std::get_if<DiscardKeptStep>(&step))
     add(ToText(DestroyDataset{AsideName(TrashOf(discard->name, kAnyRun), discard->name)}));
+  if (const auto* content = std::get_if<ChangeContentStep>(&step)) add(ContentCommands(*content));
   if (const auto* root = std::get_if<SetMountRootStep>(&step))
     add(RootCommands(root->root, root->mountpoint));
   return texts;
@@ -91,6 +102,12 @@ Ownership OwnershipOf(const kit::Ledger& ledger, const std::string& record_direc
   Ownership owned{.blank = ledger.empty(), .record_directory = record_directory};
   for (const auto& [key, entry] : ledger) {
     if (entry.created) owned.created.emplace(key, entry.identity);
+    if (kit::KindOf(key) == "delivery") {
+      const std::string name(kit::NameOf(key));
+      const size_t end = name.find("//");
+      if (end == std::string::npos) continue;
+      owned.deliveries.push_back({name.substr(0, end), entry.identity, name.substr(end + 2)});
+    }
     if (kit::KindOf(key) != "tree") continue;
     const json fields = json::parse(entry.fields, nullptr, /*allow_exceptions=*/false);
     if (!fields.is_object() || !fields.contains("given") || !fields["given"].is_string()) continue;
@@ -225,8 +242,8 @@ absl::StatusOr<kit::LedgerChange> ZfsDomain::LedgerOf(const kit::Step& step,
 absl::StatusOr<kit::Retrospect> ZfsDomain::LookBack(const kit::Step& step, const kit::StepContext& context) {
   PHX_ASSIGN_OR_RETURN(const Opened opened,
                        Open(host_, asides_, step, context.run_id, context.captured, nullptr));
-  if (const auto* tree = std::get_if<SetTreeOwnerStep>(&opened.step))
-    return phoenix::zfs::LookBack(opened.work, *tree);
+  if (const auto* content = std::get_if<ChangeContentStep>(&opened.step))
+    return phoenix::zfs::LookBack(opened.work, *content);
   std::string name;
   if (const auto* dataset = std::get_if<CreateDatasetStep>(&opened.step)) name = dataset->name;
   if (const auto* pool = std::get_if<CreatePoolStep>(&opened.step)) name = pool->name;

@@ -55,11 +55,21 @@ json Write(const SetMountRootStep& step) {
           {"root", RootJson(step.root)},
           {"created", step.created}};
 }
-json Write(const SetTreeOwnerStep& step) {
-  return {{"step", "set_tree_owner"},
-          {"name", step.name},
-          {"mountpoint", step.mountpoint},
-          {"root", RootJson(step.root)}};
+json Write(const ChangeContentStep& step) {
+  json value = {{"step", "change_content"},
+                {"name", step.name},
+                {"mountpoint", step.mountpoint},
+                {"files", json::array()},
+                {"created", step.created}};
+  if (step.tree) value["tree"] = RootJson(*step.tree);
+  for (const FileSpec& file : step.files) {
+    value["files"].push_back({{"path", file.path},
+                              {"content", file.content},
+                              {"owner", file.owner},
+                              {"group", file.group},
+                              {"mode", file.mode}});
+  }
+  return value;
 }
 json Write(const MakeDirectoryStep& step) { return {{"step", "make_directory"}, {"path", step.path}}; }
 json Write(const SetArcLimitStep& step) { return {{"step", "set_arc_limit"}, {"bytes", step.bytes}}; }
@@ -107,8 +117,21 @@ ZfsStep Read(const json& value) {
     return SetMountRootStep{value.at("name"), value.at("mountpoint"), RootOf(value.at("root")),
                             value.at("created")};
   }
-  if (kind == "set_tree_owner")
-    return SetTreeOwnerStep{value.at("name"), value.at("mountpoint"), RootOf(value.at("root"))};
+  if (kind == "change_content") {
+    ChangeContentStep step{
+        .name = value.at("name"), .mountpoint = value.at("mountpoint"), .created = value.at("created")};
+    if (value.contains("tree")) step.tree = RootOf(value["tree"]);
+    for (const auto& file : value.at("files")) {
+      step.files.push_back(
+          {file.at("path"), file.at("content"), file.at("owner"), file.at("group"), file.at("mode")});
+    }
+    return step;
+  }
+  // As journals of before files could be delivered have it.
+  if (kind == "set_tree_owner") {
+    return ChangeContentStep{
+        .name = value.at("name"), .mountpoint = value.at("mountpoint"), .tree = RootOf(value.at("root"))};
+  }
   if (kind == "make_directory") return MakeDirectoryStep{value.at("path")};
   if (kind == "set_arc_limit") return SetArcLimitStep{value.at("bytes")};
   if (kind == "create_snapshot") return CreateSnapshotStep{value.at("name")};

@@ -75,7 +75,7 @@ class TreeWorkTest : public ::testing::Test {
 
 TEST_F(TreeWorkTest, EverythingInItIsSetOnceAndOnlyOnce) {
   Prepare();
-  EXPECT_EQ(driver_.plan().steps[0].id, "tree:tank/a");
+  EXPECT_EQ(driver_.plan().steps[0].id, "content:tank/a");
   EXPECT_THAT(
       driver_.plan().steps[0].commands,
       ElementsAre("zfs unmount tank/a", "zfs snapshot -o phoenix:run=RUN tank/a@phoenix-run-RUN:content",

@@ -183,9 +183,14 @@ absl::StatusOr<std::string> FindOthersIn(const Work& work, const std::string& na
     if (other == name || dataset.LocalValue(kRunMark) == work.run_id || IsContainer(other)) continue;
     return fmt::format("it holds dataset {}", other);
   }
+  bool given = false;
   for (const auto& [snapshot, state] : seen.snapshots) {
-    if (DatasetOf(snapshot) == name) return fmt::format("it has snapshot {}", snapshot);
+    const bool ours = state.run == work.run_id && RunOfCheckpoint(snapshot) == work.run_id;
+    if (ours && snapshot == GivenSnapshotOf(name, work.run_id)) given = true;
+    if (DatasetOf(snapshot) == name && !ours) return fmt::format("it has snapshot {}", snapshot);
   }
+  // What is in it was delivered by another step of the run, which tells what came later.
+  if (given) return std::string();
   if (found->second.mounted_at.empty()) {
     const std::string mark = found->second.LocalValue(kWrittenMark);
     if (!mark.empty() && mark != found->second.Value("written"))

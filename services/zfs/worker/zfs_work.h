@@ -49,7 +49,7 @@ PHX_DECLARE_WORK(CreateDatasetStep)
 PHX_DECLARE_WORK(SetPropertiesStep)
 PHX_DECLARE_WORK(MountStep)
 PHX_DECLARE_WORK(SetMountRootStep)
-PHX_DECLARE_WORK(SetTreeOwnerStep)
+PHX_DECLARE_WORK(ChangeContentStep)
 PHX_DECLARE_WORK(MakeDirectoryStep)
 PHX_DECLARE_WORK(SetArcLimitStep)
 PHX_DECLARE_WORK(CreateSnapshotStep)
@@ -60,7 +60,7 @@ PHX_DECLARE_WORK(DiscardKeptStep)
 #undef PHX_DECLARE_WORK
 
 // What can be rolled back long after the commit: as long as its snapshots stand and nobody wrote since.
-absl::StatusOr<kit::Retrospect> LookBack(const Work& work, const SetTreeOwnerStep& step);
+absl::StatusOr<kit::Retrospect> LookBack(const Work& work, const ChangeContentStep& step);
 
 // Shared by the kinds.
 
@@ -78,6 +78,8 @@ absl::StatusOr<DirectoryState> ResolveRoot(const Work& work, const RootWish& wis
 
 // The ledger's entry of what everything in a dataset was given.
 kit::LedgerEntry TreeEntry(const std::string& name, uint64_t guid, const RootWish& root);
+// The ledger's key of a file that was delivered; no dataset's name holds "//".
+std::string DeliveryKey(std::string_view dataset, std::string_view path);
 
 // Makes pool/.phoenix/<kind>/<run>, none of it mounted.
 absl::Status EnsureContainer(const Work& work, const std::string& container)
