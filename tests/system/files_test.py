@@ -120,6 +120,9 @@ class FilesTest(FleetTest):
             self.assertEqual(self.file(node, "/fastData/shared-media/README"), ("films\n", 0o644))
         with self.fleet._machine("hv2") as database:
             database.execute("DELETE FROM faults")
+            # Nor is anything held for a run that is committed.
+            for name, value in database.execute("SELECT name, value FROM objects WHERE kind = 'zfs.snapshot'"):
+                self.assertEqual(json.loads(value)["tags"], [], name)
         self.assertIn("COMMITTED", self.phoenix("rollback", run, "--allow", "step:%s/%s" % (run, allowed[1])))
         for node, dump in self.fleet.dumps().items():
             self.assertEqual(content(dump), content(before[node]), node)

@@ -262,7 +262,12 @@ absl::StatusOr<VerifyReport> Reversal::Verify(const VerifyInput& input) {
 }
 
 absl::Status Reversal::Close(const std::string& run_id, bool committed) {
-  return domain_.Close(run_id, committed);
+  PHX_RETURN_IF_ERROR(domain_.Close(run_id, committed));
+  if (committed) return absl::OkStatus();
+  // What was done again is the other run's, which stands as committed: what it holds once more is let go.
+  PHX_ASSIGN_OR_RETURN(const auto record, journal_.Read(run_id));
+  if (!record || record->row.spec_type != kReversalType) return absl::OkStatus();
+  return domain_.Close(record->row.spec, /*committed=*/true);
 }
 
 }  // namespace phoenix::kit

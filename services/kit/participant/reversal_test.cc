@@ -207,6 +207,13 @@ TEST_F(ReversalTest, ARollbackThatIsUndoneLeavesTheRunAsItStood) {
     EXPECT_EQ(entry.run_id, ledger_before.at(key).run_id) << key;
     EXPECT_EQ(entry.fields, ledger_before.at(key).fields) << key;
   }
+  // What was done again is let go as at the commit of the run that stands.
+  {
+    absl::MutexLock lock(&domain_.order_mutex);
+    ASSERT_GE(domain_.closed.size(), 2u);
+    EXPECT_EQ(domain_.closed[domain_.closed.size() - 2], std::pair(std::string("run-2"), false));
+    EXPECT_EQ(domain_.closed.back(), std::pair(std::string("run-1"), true));
+  }
   // It was not committed, so the run can still be taken back.
   PHX_ASSERT_OK(Rollback("run-1", "run-3"));
   EXPECT_THAT(machine_.Fields(), IsEmpty());
