@@ -19,7 +19,8 @@ struct Touching {
 
 // The file systems that are there and that the steps change, or that hold a written path (mounted at the
 // deepest mount point at or above it), sorted: never what the steps create, never volumes, never anything of
-// a guest. `seen` holds all datasets and mount points.
+// a guest, never one whose content a step changes between snapshots of its own. `seen` holds all datasets and
+// mount points.
 std::vector<std::string> DatasetsToCheckpoint(const Touching& touching, const ZfsState& seen);
 
 // What a node keeps of runs that are closed.
