@@ -200,8 +200,7 @@ class FakeNode {
         state.state = record->row.state;
         state.decided_by = record->row.decided_by;
         for (const auto& step : record->steps) {
-          if (kit::OutcomeOf(step).result != kit::Outcome::Result::kUndone)
-            state.applied.insert(step.step.id);
+          if (!kit::UndoIsThroughWith(kit::OutcomeOf(step).result)) state.applied.insert(step.step.id);
         }
         return absl::OkStatus();
       }));

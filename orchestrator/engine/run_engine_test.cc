@@ -97,6 +97,23 @@ TEST_F(EngineTest, AFailedUndoNamesItsParticipantAndTheRestIsUndone) {
   EXPECT_THAT(FieldsOf("b"), ElementsAre(std::pair<const std::string, std::string>("user", "1")));
 }
 
+// On the same node another participant's step was built on it.
+TEST_F(EngineTest, NobodyWaitsForAStepWhoseUndoFailed) {
+  wire_ = [](const std::string& node, const std::string& participant, const std::string& method, bool) {
+    const bool fails = node == "b" && participant == "zfs" && method == "Verify";
+    return fails ? FailedPrecondition("the probe found nothing") : absl::OkStatus();
+  };
+  nodes_["b"]->Down();
+  nodes_["b"]->fail_undo["samba"] = {"share"};
+  nodes_["b"]->Up();
+  StartEngine();
+  const RunView view = AwaitEnd(CreateRun());
+  EXPECT_EQ(view.state.phase, run::Phase::kQuarantined);
+  EXPECT_THAT(view.state.unresolved, ElementsAre(AllOf(HasSubstr("b/samba"), HasSubstr("share"))));
+  EXPECT_THAT(FieldsOf("a"), IsEmpty());
+  EXPECT_THAT(FieldsOf("b"), ElementsAre(std::pair<const std::string, std::string>("share", "1")));
+}
+
 TEST_F(EngineTest, EveryAnswerLostOnceChangesNothingAndNothingIsDoneTwice) {
   absl::Mutex mutex;
   std::set<std::string> lost;

@@ -94,7 +94,7 @@ def other_content(config):
     one_dataset_more(config)
     config["zfs"]["datasets"][-1].update({
         "owner": "root", "group": "heads", "mode": "2775", "recursive_owner": True, "proxmox_content_type": "iso,backup",
-        "files": [{"path": "conf/service.conf", "content": "level = 2\n"}, {"path": "new/README", "content": "new\n"}]})
+        "files": [{"path": "conf/service.conf", "content": "level = 22\n"}, {"path": "new/README", "content": "new\n"}]})
     config["samba"]["shares"].append({"name": "content", "path": CONTENT, "valid_users": ["heads"]})
 
 
@@ -230,7 +230,7 @@ class Adversity:
         self.lab.write_config(other_content)
         restore = self.lab.break_last_samba_step(
             other, f"echo mine > {CONTENT}/dump/client; echo mine > {CONTENT}/client" if foreign else
-            f"grep -q 'level = 2' {CONTENT}/conf/service.conf && [ $(stat -c %G {CONTENT}/deep/er/data) = heads ] && "
+            f"[ $(stat -c %s {CONTENT}/conf/service.conf) = 11 ] && [ $(stat -c %G {CONTENT}/deep/er/data) = heads ] && "
             f"[ -d {CONTENT}/dump ] && touch /run/content-was-there")
         done = self.lab.phoenix("setup --allow content:fastData/shared-content", check=False)
         run = self.settle()

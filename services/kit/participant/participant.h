@@ -60,9 +60,15 @@ struct UndoAnswer {
 struct SiblingState {
   TransactionState state = TransactionState::kNone;
   std::string decided_by;
-  // Ids of steps that are applied, or may be.
+  // Ids of steps that are applied, or may be; not of those that undo is through with.
   std::set<std::string> applied;
 };
+
+// What was built on an object that is quarantined does not go any more: who waits for it would wait for ever,
+// and its own guards see whether it is still used.
+inline bool UndoIsThroughWith(Outcome::Result result) {
+  return result == Outcome::Result::kUndone || result == Outcome::Result::kQuarantined;
+}
 
 // The other participants of this node, reached over their unix sockets.
 class Siblings {

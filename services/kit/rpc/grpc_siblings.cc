@@ -9,6 +9,7 @@
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
 #include "services/kit/rpc/conventions.h"
+#include "services/kit/rpc/participant_convert.h"
 #include "services/kit/rpc/status.h"
 
 namespace phoenix::kit {
@@ -50,8 +51,7 @@ absl::StatusOr<SiblingState> GrpcSiblings::Get(const std::string& participant, c
   state.state = static_cast<TransactionState>(transaction.state());
   state.decided_by = transaction.decided_by();
   for (const auto& outcome : transaction.outcomes()) {
-    if (outcome.result() != participant::v1::StepOutcome::RESULT_UNDONE)
-      state.applied.insert(outcome.step_id());
+    if (!UndoIsThroughWith(FromProto(outcome).result)) state.applied.insert(outcome.step_id());
   }
   return state;
 }

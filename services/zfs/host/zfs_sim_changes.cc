@@ -250,6 +250,14 @@ absl::Status SimZfs::Do(const MountDataset& change) {
   if (canmount == "off")
     return FailedPrecondition("cannot mount '{}': 'canmount' property is set to 'off'", change.name);
   if (!path.starts_with('/')) return FailedPrecondition("cannot mount '{}': no mountpoint set", change.name);
+  PHX_ASSIGN_OR_RETURN(json dataset, Dataset(change.name));
+  if (dataset.value("intent_log", false)) {
+    // As seen on real nodes: after synchronous writes that block is written once more, as their intent log
+    // goes.
+    dataset.erase("intent_log");
+    dataset["written_more"] = dataset.value("written_more", uint64_t{0}) + kDescribingBlock;
+    PHX_RETURN_IF_ERROR(Put(change.name, dataset));
+  }
   return Mount(change.name, path);
 }
 
@@ -393,6 +401,7 @@ absl::Status SimZfs::Do(const RollbackDataset& change) {
   PHX_RETURN_IF_ERROR(world_.Put(kSnapshot, name, rolled_back));
   for (const char* part : {"root", "content", "written_more"}) dataset[part] = snapshot["kept"][part];
   if (dataset["written_more"] == 0) dataset.erase("written_more");
+  dataset.erase("intent_log");
   return Put(change.dataset, dataset);
 }
 
@@ -434,6 +443,7 @@ absl::Status SimZfs::Do(const DeliverFiles& change) {
     target = InodeJson(file.uid, file.gid, file.mode);
     target.update({{"directory", false}, {"content", file.content}});
   }
+  dataset["intent_log"] = true;
   return Put(change.name, dataset);
 }
 

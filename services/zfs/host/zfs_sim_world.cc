@@ -16,9 +16,8 @@ using nlohmann::json;
 
 constexpr char kDataset[] = "zfs.dataset";
 constexpr char kSnapshot[] = "zfs.snapshot";
-// As measured with blocks of 512 bytes: what the smallest write costs, and what a rollback writes itself.
+// As measured with blocks of 512 bytes: what the smallest write costs.
 constexpr uint64_t kBlock = 13312;
-constexpr uint64_t kRollbackBlock = 1024;
 
 json InodeJson(uint32_t uid, uint32_t gid, uint32_t mode) {
   return {{"uid", uid}, {"gid", gid}, {"mode", mode}};
@@ -189,7 +188,7 @@ absl::StatusOr<std::optional<uint64_t>> SimZfs::WrittenSince(const std::string& 
   PHX_ASSIGN_OR_RETURN(const json now, ContentOf(dataset));
   const json& before = (*then)["kept"];
   uint64_t written = before["root"] == now["root"] ? 0 : kBlock;
-  if (then->value("rolled_back", false)) written += kRollbackBlock;
+  if (then->value("rolled_back", false)) written += kDescribingBlock;
   std::set<std::string> names;
   for (const auto* one : {&before, &now}) {
     for (const auto& [name, file] : (*one)["content"].items()) names.insert(name);

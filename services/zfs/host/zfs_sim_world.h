@@ -21,6 +21,9 @@ namespace phoenix::zfs {
 inline constexpr uint64_t kArcDefault = uint64_t{63} << 30;
 
 // One transaction's view; the changes answer as the tools do.
+// As measured with blocks of 512 bytes: the block that describes a dataset, which a rollback writes anew.
+inline constexpr uint64_t kDescribingBlock = 1024;
+
 class SimZfs {
  public:
   // `now_seconds`: when what is made is made.

@@ -100,7 +100,7 @@ absl::StatusOr<std::string> WrittenByOthers(const Work& work, const ChangeConten
   const auto written = counted.written_since.find(given);
   if (written == counted.written_since.end())
     return Internal("what was written since {} cannot be read", given);
-  if (written->second == 0) return std::string();
+  if (written->second <= kOwnWrites) return std::string();
   if (!step.created) return std::string("something was written to it since");
   // Folders and access times are nothing that a rollback would cost; what is a file is proven once nobody can
   // reach it any more.

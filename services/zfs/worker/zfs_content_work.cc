@@ -65,13 +65,12 @@ bool IsForeign(const absl::Status& status) {
 absl::StatusOr<RollbackDataset> RollbackOf(const Work& work, const ContentSeen& seen,
                                            const ChangeContentStep& step) {
   const auto part = [](const std::string& snapshot) { return snapshot.substr(snapshot.find('@') + 1); };
-  RollbackDataset rollback{step.name, part(seen.before->name), 0};
+  // The intent log of our own writes may have gone since, and an undo that was cut off may have been here.
+  RollbackDataset rollback{step.name, part(seen.before->name), kOwnWrites};
   if (seen.done()) {
     rollback.guard = part(seen.given->name);
     return rollback;
   }
-  // An undo that was cut off may have been here already.
-  rollback.max_written = kRollbackWrites;
   const bool reached = seen.dataset->mounted_at == step.mountpoint || seen.before->boot_mark != ReadBootId();
   if (seen.before->stage.empty() && reached) {
     // Durable before it is unmounted: afterwards nobody could tell any more.
@@ -240,7 +239,7 @@ absl::Status Undo(const Work& work, const ChangeContentStep& step) {
     if (step.created && IsForeign(rolled_back)) rolled_back = RollbackOfNothingElse(work, step, rolled_back);
     PHX_ASSIGN_OR_RETURN(seen, SyncAndLook(work, step.name));
     if (!seen.before) return Internal("{} is gone", ContentSnapshotOf(step.name, work.run_id));
-    if (seen.written > kRollbackWrites) {
+    if (seen.written > kOwnWrites) {
       absl::Status why =
           rolled_back.ok() ? Internal("{} was not rolled back although zfs said so", step.name) : rolled_back;
       if (IsForeign(why)) return LeaveToOthers(work, step, seen, why);

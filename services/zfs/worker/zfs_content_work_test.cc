@@ -213,7 +213,7 @@ TEST_F(ContentWorkTest, AForeignWriteStaysAndHowItWasBeforeIsKeptAside) {
   EXPECT_EQ(driver_.ProbeLast()->probe, kit::Probe::kPartial);
   EXPECT_EQ(driver_.ProbeLast()->found, "app.conf is not as it was delivered");
   const absl::Status status = driver_.Undo();
-  EXPECT_THAT(Message(status), AllOf(HasSubstr("foreign writes: 13312 bytes"),
+  EXPECT_THAT(Message(status), AllOf(HasSubstr("foreign writes: 14336 bytes"),
                                      HasSubstr("tank/a stays with the files that this run set"),
                                      HasSubstr("how it was before is kept as " + kept_ + "a")));
   EXPECT_EQ(File("/tank/a/app.conf"), "1000:1000 600 theirs");
