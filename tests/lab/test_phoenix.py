@@ -136,6 +136,10 @@ class TwoNodes(Fleet):
         at, effect = 1 + self.slice % 4, EFFECTS[self.slice // 4 % len(EFFECTS)]
         print(self.adversity.fault(at, effect), end=" ... ", flush=True)
 
+    # Last: what others wrote stays.
+    def test_a_content_is_rolled_back_unless_others_wrote_to_it(self):
+        print(self.adversity.content(foreign=self.slice % 2 == 1), end=" ... ", flush=True)
+
 
 class FromTheBareNode(Fleet):
     """hv1 starts without samba, nfs-kernel-server and ufw: their installation is a step, and what it leaves is named."""
