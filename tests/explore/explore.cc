@@ -62,7 +62,8 @@ int main(int argc, char** argv) {
   fmt::print("{} schedules counted (seeds {} to {}), no violation; ended", counted, from, seed - 1);
   for (const auto& [end, times] : ends) fmt::print(" {} {}", end, times);
   fmt::print("\n");
-  if (empty_cell && !trace && seconds == 0 && count >= 1000) {
+  // Fewer schedules may miss a cell by chance.
+  if (empty_cell && !trace && seconds == 0 && count >= 10'000) {
     fmt::print("a cell of the table is empty: its fault was never tried there\n");
     return 1;
   }
