@@ -14,6 +14,20 @@ namespace phoenix::zfs {
 
 using nlohmann::json;
 
+namespace {
+
+absl::StatusOr<uint64_t> WrittenSince(const Work& work, const std::string& snapshot) {
+  ObserveRequest since;
+  since.written_since = {snapshot};
+  PHX_ASSIGN_OR_RETURN(const ZfsState counted, work.host.Observe(since));
+  const auto written = counted.written_since.find(snapshot);
+  if (written == counted.written_since.end())
+    return Internal("what was written since {} cannot be read", snapshot);
+  return written->second;
+}
+
+}  // namespace
+
 absl::StatusOr<ContentSeen> LookAtContent(const Work& work, const std::string& name) {
   const std::string before = ContentSnapshotOf(name, work.run_id), given = GivenSnapshotOf(name, work.run_id);
   ObserveRequest request;
@@ -32,13 +46,7 @@ absl::StatusOr<ContentSeen> LookAtContent(const Work& work, const std::string& n
     }
   }
   if (!seen.before) return seen;
-  ObserveRequest since;
-  since.written_since = {before};
-  PHX_ASSIGN_OR_RETURN(const ZfsState counted, work.host.Observe(since));
-  const auto written = counted.written_since.find(before);
-  if (written == counted.written_since.end())
-    return Internal("what was written since {} cannot be read", before);
-  seen.written = written->second;
+  PHX_ASSIGN_OR_RETURN(seen.written, WrittenSince(work, before));
   return seen;
 }
 
@@ -94,13 +102,8 @@ namespace {
 // What others wrote since the step was done, in words; "" for nothing.
 absl::StatusOr<std::string> WrittenByOthers(const Work& work, const ChangeContentStep& step,
                                             const std::string& given) {
-  ObserveRequest since;
-  since.written_since = {given};
-  PHX_ASSIGN_OR_RETURN(const ZfsState counted, work.host.Observe(since));
-  const auto written = counted.written_since.find(given);
-  if (written == counted.written_since.end())
-    return Internal("what was written since {} cannot be read", given);
-  if (written->second <= kOwnWrites) return std::string();
+  PHX_ASSIGN_OR_RETURN(const uint64_t written, WrittenSince(work, given));
+  if (written <= kOwnWrites) return std::string();
   if (!step.created) return std::string("something was written to it since");
   // Folders and access times are nothing that a rollback would cost; what is a file is proven once nobody can
   // reach it any more.
