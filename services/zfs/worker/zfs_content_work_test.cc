@@ -5,9 +5,9 @@
 
 #include "services/zfs/domain/zfs_names.h"
 #include "services/zfs/domain/zfs_property.h"
+#include "services/zfs/worker/zfs_content_fixture.h"
 #include "services/zfs/worker/zfs_domain.h"
 #include "services/zfs/worker/zfs_step_json.h"
-#include "services/zfs/worker/zfs_test_machine.h"
 
 namespace phoenix::zfs {
 namespace {
@@ -21,49 +21,15 @@ using testing::StepDriver;
 constexpr char kOther[] = "another run";
 
 // tank/a with a file of somebody's and a former delivery; two files are wanted.
-class ContentWorkTest : public ::testing::Test {
+class ContentWorkTest : public ContentFixture {
  protected:
   ContentWorkTest() {
-    Change(CreatePool{"tank", {{"mirror", {kDiskA, kDiskB}}}, {}, {}});
-    Change(CreateDataset{"tank/a", 0, {}});
-    // The directory below the mount is there from the first unmount on, as on any node that was ever
-    // restarted.
-    Change(UnmountDataset{"tank/a"});
-    Change(MountDataset{"tank/a"});
-    Write("/tank/a/letter", "old", 0644);
     Write("/tank/a/app.conf", "former", 0600);
-    spec_.partial = true;
     spec_.datasets = {{.name = "tank/a",
                        .files = {{.path = "app.conf", .content = "port = 1\n"},
                                  {"conf/d/x", "secretless", "33", "heads", "0640"}}}};
   }
 
-  void Change(const ZfsChange& change) { TestMachine::Must(machine_.host().Change(change, nullptr)); }
-  void Write(const std::string& path, const std::string& content, uint32_t mode) {
-    TestMachine::Must(machine_.machine().Change(
-        [&](kit::World& world) { return world.WriteFile(path, {false, {content, 1000, 1000, mode}}); }));
-  }
-  // "uid:gid mode content"
-  std::string File(const std::string& path) {
-    std::string text = "absent";
-    TestMachine::Must(machine_.machine().Look([&](kit::World& world) -> absl::Status {
-      PHX_ASSIGN_OR_RETURN(const auto file, world.ReadFile(path));
-      if (file) {
-        text = fmt::format("{}:{} {:o} {}", file->state.uid, file->state.gid, file->state.mode,
-                           file->state.content);
-      }
-      return absl::OkStatus();
-    }));
-    return text;
-  }
-  std::vector<std::string> Snapshots() {
-    ObserveRequest request;
-    request.snapshots = true;
-    std::vector<std::string> names;
-    const auto seen = machine_.host().Observe(request);
-    for (const auto& [name, snapshot] : seen->snapshots) names.push_back(name);
-    return names;
-  }
   void Prepare(size_t steps = 1, const std::string& run = kRun) {
     // The driver's ledger keeps what an undone run said of a step; the kit's does not.
     driver_.ledger().clear();
@@ -88,9 +54,6 @@ class ContentWorkTest : public ::testing::Test {
     return machine_.domain().LookBack(Step(id), context);
   }
   const std::string kept_ = std::string("tank/.phoenix/kept/") + kRun + "/";
-  TestMachine machine_;
-  StepDriver driver_{machine_.domain()};
-  ZfsSpec spec_;
 };
 
 TEST_F(ContentWorkTest, FilesAreDeliveredOnceAndOnlyWhereTheyDiffer) {

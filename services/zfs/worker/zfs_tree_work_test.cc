@@ -4,8 +4,8 @@
 
 #include "services/zfs/domain/zfs_names.h"
 #include "services/zfs/domain/zfs_property.h"
+#include "services/zfs/worker/zfs_content_fixture.h"
 #include "services/zfs/worker/zfs_domain.h"
-#include "services/zfs/worker/zfs_test_machine.h"
 
 namespace phoenix::zfs {
 namespace {
@@ -17,50 +17,16 @@ using ::testing::IsEmpty;
 using testing::StepDriver;
 
 // tank/a with two files and a folder of somebody's, whose owner shall be another one.
-class TreeWorkTest : public ::testing::Test {
+class TreeWorkTest : public ContentFixture {
  protected:
   TreeWorkTest() {
-    Change(CreatePool{"tank", {{"mirror", {kDiskA, kDiskB}}}, {}, {}});
-    Change(CreateDataset{"tank/a", 0, {}});
-    // The directory below the mount is there from the first unmount on, as on any node that was ever
-    // restarted.
-    Change(UnmountDataset{"tank/a"});
-    Change(MountDataset{"tank/a"});
-    Write("/tank/a/letter", "old", 0644);
     Write("/tank/a/program", "old", 04755);
     TestMachine::Must(machine_.machine().Change(
         [](kit::World& world) { return world.WriteFile("/tank/a/folder", {true, {"", 1000, 1000, 0700}}); }));
-    spec_.partial = true;
     spec_.datasets = {
         {.name = "tank/a", .owner = "33", .group = "heads", .mode = "2770", .recursive_owner = true}};
   }
 
-  void Change(const ZfsChange& change) { TestMachine::Must(machine_.host().Change(change, nullptr)); }
-  void Write(const std::string& path, const std::string& content, uint32_t mode) {
-    TestMachine::Must(machine_.machine().Change(
-        [&](kit::World& world) { return world.WriteFile(path, {false, {content, 1000, 1000, mode}}); }));
-  }
-  // "uid:gid mode content"
-  std::string File(const std::string& path) {
-    std::string text = "absent";
-    TestMachine::Must(machine_.machine().Look([&](kit::World& world) -> absl::Status {
-      PHX_ASSIGN_OR_RETURN(const auto file, world.ReadFile(path));
-      if (file) {
-        text = fmt::format("{}:{} {:o} {}", file->state.uid, file->state.gid, file->state.mode,
-                           file->state.content);
-      }
-      return absl::OkStatus();
-    }));
-    return text;
-  }
-  std::vector<std::string> Snapshots() {
-    ObserveRequest request;
-    request.snapshots = true;
-    std::vector<std::string> names;
-    const auto seen = machine_.host().Observe(request);
-    for (const auto& [name, snapshot] : seen->snapshots) names.push_back(name);
-    return names;
-  }
   void Prepare() {
     // The driver's ledger keeps what an undone run said of a step; the kit's does not.
     driver_.ledger().erase("tree:tank/a");
@@ -68,9 +34,6 @@ class TreeWorkTest : public ::testing::Test {
     ASSERT_EQ(driver_.plan().steps.size(), 1u);
   }
   const std::string kept_ = std::string("tank/.phoenix/kept/") + kRun + "/a";
-  TestMachine machine_;
-  StepDriver driver_{machine_.domain()};
-  ZfsSpec spec_;
 };
 
 TEST_F(TreeWorkTest, EverythingInItIsSetOnceAndOnlyOnce) {
