@@ -14,7 +14,6 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using testing::StepDriver;
 
 // tank/a with two files and a folder of somebody's, whose owner shall be another one.
 class TreeWorkTest : public ContentFixture {
