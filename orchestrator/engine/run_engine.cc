@@ -247,7 +247,9 @@ void RunEngine::StartCall(Driver& driver, const run::Command& command) {
   const std::string key = run::KeyOf(command);
   {
     absl::MutexLock lock(&mutex_);
-    if (driver.under_way.contains(key)) return;
+    // One that has answered is not made again before its answer was taken.
+    const auto answered = [&](const Driver::Finished& finished) { return finished.key == key; };
+    if (driver.under_way.contains(key) || std::ranges::any_of(driver.finished, answered)) return;
     const auto pause = driver.pauses.find(key);
     if (pause != driver.pauses.end() && steady_clock::now() < pause->second.until) return;
     driver.under_way[key] = {clock_.WallSeconds(), steady_clock::now()};
