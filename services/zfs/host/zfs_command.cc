@@ -44,7 +44,10 @@ std::vector<Command> Build(const CreatePool& change) {
   }
   return {Zpool(std::move(args))};
 }
-std::vector<Command> Build(const DestroyPool& change) { return {Zpool({"destroy", change.name})}; }
+// udev looks at disks that were closed; what is done with them next must not meet it there.
+Command Settle() { return Tool("/usr/bin/udevadm", {"settle", "--timeout=30"}); }
+
+std::vector<Command> Build(const DestroyPool& change) { return {Zpool({"destroy", change.name}), Settle()}; }
 std::vector<Command> Build(const ClearDisk& change) {
   std::vector<Command> commands;
   for (const auto& device : change.labelled) commands.push_back(Zpool({"labelclear", "-f", device}));
@@ -54,9 +57,9 @@ std::vector<Command> Build(const ClearDisk& change) {
   commands.push_back(Tool("/usr/sbin/blkdiscard", {"-z", "-o", std::to_string(change.size_bytes - edge), "-l",
                                                    std::to_string(edge), change.device}));
   // udev looks at what was written, and the kernel does not read the table again while anybody looks.
-  commands.push_back(Tool("/usr/bin/udevadm", {"settle", "--timeout=30"}));
+  commands.push_back(Settle());
   commands.push_back(Tool("/usr/sbin/blockdev", {"--rereadpt", change.device}));
-  commands.push_back(Tool("/usr/bin/udevadm", {"settle", "--timeout=30"}));
+  commands.push_back(Settle());
   return commands;
 }
 std::vector<Command> Build(const CreateDataset& change) {

@@ -91,6 +91,11 @@ TEST(Commands, NothingIsForcedOrRecursive) {
   }
 }
 
+// What looks at the disks next must not find udev in the middle of reading them anew.
+TEST(Commands, AfterADestroyedPoolUdevIsAwaited) {
+  EXPECT_THAT(ToText(DestroyPool{"x"}), ElementsAre("zpool destroy x", "udevadm settle --timeout=30"));
+}
+
 TEST(Commands, ClearingADiskTouchesItsEndsAndLabelsOnly) {
   EXPECT_THAT(
       ToText(ClearDisk{"/dev/nvme0n1", uint64_t{1} << 30, {"/dev/nvme0n1p1"}}),

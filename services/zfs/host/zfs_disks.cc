@@ -12,10 +12,22 @@ namespace {
 constexpr std::string_view kDataType = "6a898cc3-1dd2-11b2-99a6-080020736631";
 constexpr std::string_view kReservedType = "6a945a3b-1dd2-11b2-99a6-080020736631";
 
-bool IsZfsPartition(const BlockDevice& device) {
-  return device.type == "part" &&
-         (device.partition_type == kDataType || device.partition_type == kReservedType ||
-          device.partition_label.starts_with("zfs-"));
+// What udev does not know yet of a partition (on a busy node that takes it a while after each change of a
+// table) blkid reads from the table itself.
+std::string EntryOf(const BlockDevice& device, const DiskProbes& probes, const std::string& known,
+                    const char* field) {
+  if (!known.empty()) return known;
+  const auto low = probes.low_level.find(device.path);
+  if (low == probes.low_level.end()) return "";
+  const auto value = low->second.find(field);
+  return value == low->second.end() ? "" : value->second;
+}
+
+bool IsZfsPartition(const BlockDevice& device, const DiskProbes& probes) {
+  if (device.type != "part") return false;
+  const std::string type = EntryOf(device, probes, device.partition_type, "PART_ENTRY_TYPE");
+  const std::string label = EntryOf(device, probes, device.partition_label, "PART_ENTRY_NAME");
+  return type == kDataType || type == kReservedType || label.starts_with("zfs-");
 }
 
 std::string LastOf(const std::string& path) { return path.substr(path.rfind('/') + 1); }
@@ -74,7 +86,7 @@ std::vector<Finding> Findings(const std::vector<const BlockDevice*>& devices, co
   std::vector<Finding> findings;
   bool all_zfs = true;
   for (const BlockDevice* device : devices)
-    all_zfs = all_zfs && (device->type != "part" || IsZfsPartition(*device));
+    all_zfs = all_zfs && (device->type != "part" || IsZfsPartition(*device, probes));
   for (const BlockDevice* device : devices) {
     std::map<std::string, std::string> kinds;  // what, by whom
     const auto add = [&](const std::string& kind, const char* probe) {
@@ -93,11 +105,9 @@ std::vector<Finding> Findings(const std::vector<const BlockDevice*>& devices, co
       if (low->second.count("AMBIVALENT") != 0) add("several signatures at once", "blkid");
     }
     if (device->type == "part") {
-      findings.push_back({device->path,
-                          device->partition_label.empty()
-                              ? "partition"
-                              : fmt::format("partition '{}'", device->partition_label),
-                          "", 0, IsZfsPartition(*device)});
+      const std::string label = EntryOf(*device, probes, device->partition_label, "PART_ENTRY_NAME");
+      findings.push_back({device->path, label.empty() ? "partition" : fmt::format("partition '{}'", label),
+                          "", 0, IsZfsPartition(*device, probes)});
     }
     const auto label = probes.labels.find(device->path);
     if (label != probes.labels.end()) {

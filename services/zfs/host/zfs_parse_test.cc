@@ -259,6 +259,27 @@ TEST(Findings, DataWithoutASignatureIsAFinding) {
   EXPECT_FALSE(findings[0].zfs_partition);
 }
 
+// Seen in the lab while packages were being installed: lsblk had neither type nor label yet for the
+// partitions of a pool that undo had just destroyed, and they were taken for somebody else's.
+TEST(Findings, WhatUdevDoesNotKnowYetIsReadFromTheTable) {
+  const BlockDevice disk{.path = "/dev/sdx", .disk = "/dev/sdx", .type = "disk"};
+  const BlockDevice data{.path = "/dev/sdx1", .disk = "/dev/sdx", .type = "part"};
+  const BlockDevice reserved{.path = "/dev/sdx9", .disk = "/dev/sdx", .type = "part"};
+  DiskProbes probes;
+  probes.signatures = {{"/dev/sdx", "gpt"}};
+  probes.low_level["/dev/sdx1"] = ParseProbe(
+      "DEVNAME=/dev/sdx1\nPART_ENTRY_SCHEME=gpt\nPART_ENTRY_NAME=zfs-6c5ca0a5d0a1e9c3\n"
+      "PART_ENTRY_TYPE=6a898cc3-1dd2-11b2-99a6-080020736631\nPART_ENTRY_NUMBER=1\n");
+  probes.low_level["/dev/sdx9"] =
+      ParseProbe("DEVNAME=/dev/sdx9\nPART_ENTRY_TYPE=6a945a3b-1dd2-11b2-99a6-080020736631\n");
+  for (const Finding& finding : Findings({&disk, &data, &reserved}, probes))
+    EXPECT_TRUE(finding.zfs_partition) << finding.where << ": " << finding.what;
+  // The table says that it is somebody else's.
+  probes.low_level["/dev/sdx9"] = {{"PART_ENTRY_TYPE", "0fc63daf-8483-4772-8e79-3d69d8477de4"}};
+  for (const Finding& finding : Findings({&disk, &data, &reserved}, probes))
+    EXPECT_EQ(finding.zfs_partition, finding.where == "/dev/sdx1") << finding.where << ": " << finding.what;
+}
+
 // Only a table without anybody's partitions may be cleared as residue of our own.
 TEST(Findings, ATableWithOthersPartitionsIsNotResidue) {
   BlockDevice disk{.path = "/dev/sdx", .disk = "/dev/sdx", .type = "disk"};

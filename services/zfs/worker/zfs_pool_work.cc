@@ -1,6 +1,4 @@
 #include <algorithm>
-#include <chrono>
-#include <thread>
 
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
@@ -222,14 +220,6 @@ absl::Status Undo(const Work& work, const CreatePoolStep& step) {
     PHX_ASSIGN_OR_RETURN(seen, work.host.Observe(LookAt(step)));
     if (seen.pools.count(step.name) != 0)
       return Internal("pool {} is still there after zpool destroy", step.name);
-    // On a busy node udev takes a while to read the disks anew; until then a partition of ours has no type.
-    constexpr int kLooks = 15;
-    for (int looks = 0; looks < kLooks; ++looks) {
-      PHX_ASSIGN_OR_RETURN(const auto look, ProbeDisks(work, step, seen, nullptr));
-      if (look.probe != kit::Probe::kForeign) break;
-      std::this_thread::sleep_for(std::chrono::seconds(1));
-      PHX_ASSIGN_OR_RETURN(seen, work.host.Observe(LookAt(step)));
-    }
   }
   std::vector<const DiskState*> dirty;
   PHX_ASSIGN_OR_RETURN(const auto probe, ProbeDisks(work, step, seen, &dirty));
