@@ -132,6 +132,10 @@ class SimFleet:
         with self._machine(node) as database:
             database.executemany("INSERT INTO faults(operation, effect) VALUES(?, ?)", [(operation, effect)] * count)
 
+    def clear_faults(self, node):
+        with self._machine(node) as database:
+            database.execute("DELETE FROM faults")
+
     def dump(self, node):
         """The whole simulated world of a node as text, without faults and counters: equal texts, equal worlds."""
         with self._machine(node) as database:
