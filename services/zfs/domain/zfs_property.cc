@@ -155,7 +155,11 @@ bool IsCompression(std::string_view value) {
 
 absl::StatusOr<std::string> CanonicalSize(std::string_view property, std::string_view value) {
   if (value == "none" && property != "recordsize" && property != "volsize") return std::string("0");
-  if (value == "auto" && property == "refreservation") return std::string("auto");
+  if (value == "auto" && property == "refreservation") {
+    return InvalidArgument(
+        "refreservation=auto stands for a size that ZFS works out when it is set and cannot be compared "
+        "afterwards; give the size, or none");
+  }
   PHX_ASSIGN_OR_RETURN(const uint64_t bytes, ParseSize(value));
   const bool power_of_two = bytes != 0 && (bytes & (bytes - 1)) == 0;
   if ((property == "recordsize" || property == "volblocksize") &&

@@ -66,11 +66,19 @@ TEST(CanonicalValue, RefusesWhatZfsWouldRefuse) {
   }
   for (const auto& [property, value] : {std::pair("compression", "zstd-fast-100"),
                                         {"mountpoint", "legacy"},
-                                        {"refreservation", "auto"},
                                         {"sync", "always"},
                                         {"checksum", "blake3"}}) {
     EXPECT_TRUE(CanonicalValue(property, value).ok()) << property << "=" << value;
   }
+}
+
+// It would differ for ever from the size that ZFS makes of it.
+TEST(CanonicalValue, AReservationThatZfsWorksOutCannotBeDeclared) {
+  const auto refused = CanonicalValue("refreservation", "auto");
+  ASSERT_FALSE(refused.ok());
+  EXPECT_NE(refused.status().message().find("give the size, or none"), std::string_view::npos);
+  EXPECT_TRUE(CanonicalValue("refreservation", "none").ok());
+  EXPECT_TRUE(CanonicalValue("refreservation", "1G").ok());
 }
 
 TEST(Properties, KnowWhatCannotBeInherited) {

@@ -54,6 +54,16 @@ absl::StatusOr<std::optional<uint32_t>> LookUp(const std::string& name, Lookup l
   return found == nullptr ? std::nullopt : std::optional<uint32_t>(found->*id);
 }
 
+// What the rollback's program found that is not ours, without the stack that `zfs program` prints with it; ""
+// for nothing.
+std::string ForeignIn(const std::string& err) {
+  for (const std::string_view said : {kForeignWrites, kForeignSnapshot}) {
+    const size_t begin = err.find(said);
+    if (begin != std::string::npos) return err.substr(begin, err.find('\n', begin) - begin);
+  }
+  return "";
+}
+
 // "" where nobody has the number; a name is a convenience here, so that trouble counts as none.
 template <class Entry, class Lookup>
 std::string NameOf(uint32_t number, Lookup lookup, char* Entry::* name) {
@@ -408,9 +418,8 @@ absl::Status ZfsCli::Change(const ZfsChange& change, const ChildObserver& on_chi
 
   for (const Command& command : CommandsFor(change)) {
     PHX_ASSIGN_OR_RETURN(const CommandResult result, runner_.Run(command, on_child));
-    if (result.err.find(kForeignWrites) != std::string::npos ||
-        result.err.find(kForeignSnapshot) != std::string::npos) {
-      return WithReason(FailedPrecondition("{}", Message(ExitStatus(command, result))),
+    if (const std::string foreign = ForeignIn(result.err); !foreign.empty()) {
+      return WithReason(FailedPrecondition("{}", foreign),
                         {"FOREIGN_CHANGE", {{"object", ObjectOf(change)}}});
     }
     // A label that is half gone cannot be cleared; what follows zeroes its place. udev reads tables again by
