@@ -16,7 +16,7 @@ constexpr char kRuns[] = "runs/";
 std::string RunName(const std::string& run_id) { return kRuns + run_id; }
 
 absl::StatusOr<std::string> ParseRunName(const std::string& name) {
-  const std::string run_id = name.rfind(kRuns, 0) == 0 ? name.substr(sizeof kRuns - 1) : "";
+  std::string run_id = name.rfind(kRuns, 0) == 0 ? name.substr(sizeof kRuns - 1) : "";
   if (run_id.empty() || run_id.find_first_not_of("0123456789abcdef-") != std::string::npos) {
     return WithViolations(InvalidArgument("'{}' is not the name of a run; it has the form runs/UUID", name),
                           {{"name", "must be runs/UUID"}});

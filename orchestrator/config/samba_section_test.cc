@@ -14,7 +14,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Pair;
-using ::testing::UnorderedElementsAre;
 
 // One share of /tank/a with these further members, and samba.user heads.
 LoadResult LoadShare(const std::string& members) {

@@ -79,6 +79,14 @@ def one_share_more(config):
     config["samba"]["shares"].append({"name": "media", "path": PATH, "valid_users": ["heads"]})
 
 
+# What somebody does by hand, how to see that it is there still, and how it goes.
+BY_HAND = ("echo '/srv 192.0.2.7(ro)' >> /etc/exports && exportfs -ra && "
+           "pvesm add dir by-hand --path /srv/by-hand --content iso && ufw allow 12345/tcp comment 'by hand'")
+BY_HAND_IS_THERE = ("grep -q '192.0.2.7(ro)' /etc/exports && grep -q 192.0.2.7 /var/lib/nfs/etab && "
+                    "grep -q 'dir: by-hand' /etc/pve/storage.cfg && grep -q 12345 /etc/ufw/user.rules")
+BY_HAND_GOES = ("sed -i /192.0.2.7/d /etc/exports; exportfs -ra; pvesm remove by-hand; rm -rf /srv/by-hand; "
+                "ufw delete allow 12345/tcp")
+
 CONTENT = "/fastData/shared-content"
 # What is in it, with owners, modes and digests.
 LISTING = f"cd {CONTENT} && find . -printf '%p %y %U %G %m\\n' | sort && find . -type f -exec sha256sum {{}} + | sort -k2"
@@ -261,6 +269,34 @@ class Adversity:
 
     # --- others
 
+    def edits(self):
+        """While a run waits for its approval somebody edits exports, shares, storage entries and firewall rules by hand and
+        takes a snapshot; approved, the run fails at its last step on the other node. Both nodes are as before, and nothing
+        that was done by hand is lost."""
+        head, other = self.lab["hv1"], self.lab["hv2"]
+        restore = self.lab.break_last_samba_step(other)
+        setup = subprocess.Popen(
+            head.remote.command() + ["phoenix setup -f /root/config.json --secrets /root/secrets.json "
+                                     "--fleet /root/fleet.json --await-approval 2>&1"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, errors="replace")
+        waiting = next((found for line in setup.stdout if (found := re.search(r"phoenix runs approve (\S+),", line))), None)
+        assert waiting, "the run does not wait for its approval"
+        for node in (head, other):
+            node.run(BY_HAND)
+            node.run("zfs snapshot fastData/shared-backups@by-hand && cp -p /etc/samba/smb.conf /root/smb.conf && "
+                     "printf '[by-hand]\n  path = /srv\n' >> /etc/samba/smb.conf && smbcontrol smbd reload-config")
+        head.run("phoenix runs approve " + waiting[1])
+        setup.communicate()
+        restore()
+        run = self.settle()
+        assert run["state"] == "STATE_ROLLED_BACK", f"an approved run ended {json.dumps(run)}"
+        for node in (head, other):
+            node.run(BY_HAND_IS_THERE + " && zfs list -H fastData/shared-backups@by-hand && testparm -s 2>&1 | grep -q by-hand")
+            node.run("zfs destroy fastData/shared-backups@by-hand; cp -p /root/smb.conf /etc/samba/smb.conf; "
+                     "rm /root/smb.conf; smbcontrol smbd reload-config; " + BY_HAND_GOES)
+        self.assert_old("after what was done by hand was taken away by hand")
+        return "edits by hand between plan and do: ROLLED_BACK, and all of them survived"
+
     def others(self):
         """While a run waits for its confirmation, a client writes into the new share, and somebody edits exports, storage
         entries and firewall rules by hand. The orchestrator is gone for good. At the deadline the nodes undo by themselves;
@@ -277,8 +313,8 @@ class Adversity:
                 break
         head.run("systemctl kill -s KILL phoenix-orchestratord; systemctl stop phoenix-orchestratord", check=False)
         other.run(f"mount -t nfs -o vers=4.2 10.77.0.1:{PATH} /mnt && echo mine > /mnt/film && umount /mnt")
-        head.run("echo '/srv 192.0.2.7(ro)' >> /etc/exports && exportfs -ra && "
-                 "pvesm add dir by-hand --path /srv/by-hand --content iso && ufw allow 12345/tcp comment 'by hand'")
+        head.run(BY_HAND)
+        head.run("zfs snapshot fastData/shared-media@by-hand")
         deadline = time.monotonic() + SETTLE_SECONDS
         while any(node.run(f"exportfs -s | grep -c {PATH}", check=False).stdout.strip() != "0" or
                   node.run("zfs list -H fastData/shared-media", check=False).returncode == 0 for node in (head, other)):
@@ -295,11 +331,8 @@ class Adversity:
         head.run(f"phoenix kept restore {kept['native_name']}")
         if head.run(f"cat {PATH}/film").stdout != "mine\n":
             raise AssertionError("what the client wrote is lost")
-        for command in ("grep -q '192.0.2.7(ro)' /etc/exports", "grep -q 192.0.2.7 /var/lib/nfs/etab",
-                        "grep -q 'dir: by-hand' /etc/pve/storage.cfg", "grep -q 12345 /etc/ufw/user.rules"):
-            head.run(command)
+        head.run(BY_HAND_IS_THERE + " && zfs list -H fastData/shared-media@by-hand")
         # By hand it goes away again, and nothing else is left.
-        head.run("zfs destroy fastData/shared-media && sed -i /192.0.2.7/d /etc/exports; exportfs -ra; pvesm remove by-hand; rm -rf /srv/by-hand; "
-                 "ufw delete allow 12345/tcp")
+        head.run("zfs destroy -r fastData/shared-media; " + BY_HAND_GOES)
         self.assert_old("after what others did was taken away by hand")
         return "an unconfirmed run was undone by the nodes alone, and nothing of others was lost"

@@ -22,7 +22,7 @@ BUILD = Path(os.environ.get("PHOENIX_BUILD", ROOT / "build" / "release"))
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--slice", default="0/1", help="I/N: every N-th case, from the I-th on")
-    parser.add_argument("--only", choices=("cuts", "faults", "others", "content"))
+    parser.add_argument("--only", choices=("cuts", "faults", "edits", "others", "content"))
     arguments = parser.parse_args()
     index, count = (int(part) for part in arguments.slice.split("/"))
     done = failed = 0
@@ -54,6 +54,8 @@ def main():
                     at = 1 + index % count
                     while case(adversity.fault, at, effect):
                         at += count
+            if arguments.only in (None, "edits"):
+                case(adversity.edits)
             if arguments.only in (None, "others"):
                 case(adversity.others)
             if arguments.only in (None, "content"):

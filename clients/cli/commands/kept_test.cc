@@ -117,6 +117,7 @@ class KeptTest : public ::testing::Test {
   int Phoenix(std::vector<std::string> words) {
     words.insert(words.begin(), {"phoenix", "--runtime-dir", directory_, "kept"});
     std::vector<const char*> argv;
+    argv.reserve(words.size());
     for (const auto& word : words) argv.push_back(word.c_str());
     ::testing::internal::CaptureStdout();
     ::testing::internal::CaptureStderr();
