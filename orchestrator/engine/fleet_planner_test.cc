@@ -20,7 +20,6 @@ namespace {
 
 namespace pb = ::phoenix::participant::v1;
 using ::phoenix::testing::StatusIs;
-using ::testing::_;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;

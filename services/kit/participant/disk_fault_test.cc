@@ -156,7 +156,7 @@ class World {
       input.plan_digest = plan->plan_digest;
       input.context = Context();
       input.participants = {"fake"};
-      const absl::Status prepared = participant_->Prepare(input).status();
+      absl::Status prepared = participant_->Prepare(input).status();
       const auto reason = ReasonOf(prepared);
       // The reserve went before the transaction began; it begins once there is room again.
       if (reason && reason->reason == "NO_RESERVE" && case_.ballast == Ballast::kHelps) {

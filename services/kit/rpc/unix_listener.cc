@@ -61,6 +61,11 @@ absl::StatusOr<std::unique_ptr<UnixListener>> UnixListener::Bind(const std::stri
   }
   ::unlink(path.c_str());
   const int listen_fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (listen_fd < 0) {
+    const int error = errno;
+    ::close(lock_fd);
+    return ErrnoStatus(error, "a unix socket");
+  }
   // 0660 from the first moment on: the credentials are checked in any case, the mode keeps strangers from
   // connecting.
   const mode_t former = ::umask(0117);

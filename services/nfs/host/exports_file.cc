@@ -105,7 +105,7 @@ std::string ReadWord(Characters& in) {
 // The first bad option of a list, in exportfs's words.
 std::optional<std::string> FirstBad(const std::vector<std::string>& options) {
   for (const auto& option : options) {
-    if (const auto problem = ProblemOf(option)) return *problem;
+    if (auto problem = ProblemOf(option)) return problem;
   }
   return std::nullopt;
 }

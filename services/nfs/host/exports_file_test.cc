@@ -17,11 +17,10 @@ namespace phoenix::nfs {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 std::string TestData(const std::string& name) {
-  std::ifstream file(std::string(std::getenv("NFS_TESTDATA")) + "/" + name);
+  std::ifstream file(std::string(PHOENIX_TESTDATA) + "/" + name);
   std::stringstream text;
   text << file.rdbuf();
   EXPECT_FALSE(text.str().empty()) << name;

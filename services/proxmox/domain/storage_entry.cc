@@ -104,7 +104,7 @@ std::string PathOf(const std::string& id, const Definition& definition) {
 
 std::string MountPointOf(const Definition& definition) {
   if (definition.type != kDir) return "";
-  const std::string value = ValueOf(definition.options, "is_mountpoint");
+  std::string value = ValueOf(definition.options, "is_mountpoint");
   const auto boolean = ParseBoolean(value);
   if (boolean) return *boolean ? PathOf("", definition) : std::string();
   return value;

@@ -41,7 +41,7 @@ absl::Status ProxmoxReading::CheckMounted(const std::vector<Mount>& mounts) cons
 absl::StatusOr<std::string> ProxmoxReading::ReadOr(const std::string& path,
                                                    const std::string& missing) const {
   PHX_ASSIGN_OR_RETURN(auto file, files_.Read(path));
-  return file ? std::move(file->content) : missing;
+  return file ? file->content : missing;
 }
 
 absl::StatusOr<std::string> ProxmoxReading::NodeName() const {

@@ -13,7 +13,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Pair;
-using ::testing::UnorderedElementsAre;
 
 TEST(StorageConfigParse, ReadsWhatPvesmWrites) {
   const auto config = ParseStorageConfig(

@@ -148,7 +148,7 @@ absl::Status SambaCli::RemoveEntry(const std::string& name, const ChildObserver&
 
 absl::StatusOr<std::string> SambaCli::PassdbFile() {
   PHX_ASSIGN_OR_RETURN(const auto config, ReadConfig());
-  const std::string path = PassdbPath(config.dump.globals);
+  std::string path = PassdbPath(config.dump.globals);
   if (path.empty())
     return FailedPrecondition("passdb is no tdb file, so an entry cannot be set aside and put back");
   return path;

@@ -91,8 +91,10 @@ absl::StatusOr<SambaState> SambaDomain::ReadState(const SambaSpec& spec, const k
   if (own) {
     state.own_text = own->content;
     auto parsed = ParseOwnFile(own->content);
-    if (parsed.ok()) state.own = *std::move(parsed);
-    state.own_is_ours = parsed.ok() && Render(state.own) == own->content;
+    if (parsed.ok()) {
+      state.own = *std::move(parsed);
+      state.own_is_ours = Render(state.own) == own->content;
+    }
   }
   const Names names(spec, state.own, ledger);
   for (const std::string& name : names.accounts) {

@@ -61,7 +61,7 @@ absl::StatusOr<std::string> Encrypt(const Secret& node_key, const std::string& l
       EVP_EncryptFinal_ex(cipher.get(), out + written, &more) == 1 &&
       EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_GCM_GET_TAG, kTagBytes, tag.data()) == 1;
   if (!ok) return Internal("cannot seal: the cipher failed");
-  text.resize(static_cast<size_t>(written + more));
+  text.resize(static_cast<size_t>(written) + static_cast<size_t>(more));
   return std::string(kMagic) + iv + tag + text;
 }
 

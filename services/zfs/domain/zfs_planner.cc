@@ -270,7 +270,7 @@ std::string MountPoints::InheritedBy(std::string_view dataset) const {
     }
     return "/" + std::string(dataset);
   }
-  const std::string above = PropertyOf(parent);
+  std::string above = PropertyOf(parent);
   if (above == "none" || above == "legacy") return above;
   return above == "/" ? "/" + LastOf(dataset) : above + "/" + LastOf(dataset);
 }

@@ -399,7 +399,7 @@ TEST(Trap14, TheArcLimitIsSetNowAndForTheNextBoot) {
   spec.arc_max_bytes = uint64_t{4} << 30;
   ZfsState seen = Seen();
   EXPECT_EQ(Planned(spec, seen).steps[0].differences.size(), 2u);
-  seen.arc.live = *spec.arc_max_bytes;
+  seen.arc.live = spec.arc_max_bytes;
   ASSERT_EQ(Planned(spec, seen).steps.size(), 1u) << "the running value alone does not survive a reboot";
   seen.arc.file = FileState{ArcFileContent(*spec.arc_max_bytes), 0, 0, 0644};
   EXPECT_THAT(Planned(spec, seen).steps, IsEmpty());

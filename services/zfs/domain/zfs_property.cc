@@ -191,7 +191,7 @@ bool IsInheritable(std::string_view name) {
 }
 
 absl::StatusOr<uint64_t> ParseSize(std::string_view text) {
-  const absl::Status bad = InvalidArgument("'{}' is not a size such as 800G, 1.4T or plain bytes", text);
+  absl::Status bad = InvalidArgument("'{}' is not a size such as 800G, 1.4T or plain bytes", text);
   size_t end = 0;
   bool fraction = false;
   while (end < text.size() &&

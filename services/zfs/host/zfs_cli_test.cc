@@ -40,8 +40,7 @@ class TableRunner final : public CommandRunner {
     absl::MutexLock lock(&mutex_);
     ran_.push_back(text);
     if (observer) {
-      if (const absl::Status observed = observer(ChildIdentity{1, 1, "boot"}); !observed.ok())
-        return observed;
+      if (absl::Status observed = observer(ChildIdentity{1, 1, "boot"}); !observed.ok()) return observed;
     }
     for (const auto& [beginning, result] : answers_) {
       if (text.starts_with(beginning)) return result;

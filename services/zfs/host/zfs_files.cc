@@ -22,7 +22,7 @@ constexpr mode_t kPermissionBits = 07777;
 constexpr DirectoryState kNewFolder{0, 0, 0755};
 
 constexpr std::string_view kUnfinished = ".phoenix-delivery-";
-constexpr int kRandomBytes = 6;
+constexpr size_t kRandomBytes = 6;
 
 const char* KindOf(mode_t mode) {
   if (S_ISLNK(mode)) return "a symbolic link, which is not followed";

@@ -51,7 +51,7 @@ absl::Status SimZfs::Do(const CreatePool& change) {
     for (const auto& path : group.disks) {
       PHX_ASSIGN_OR_RETURN(auto disk, world_.Get("disk", path));
       if (!disk) return NotFound("cannot resolve path '{}'", path);
-      if (disk->value("pool", "") != "") {
+      if (!disk->value("pool", "").empty()) {
         return FailedPrecondition("{} is part of active pool '{}'", path, disk->value("pool", ""));
       }
       if (!change.force && !(*disk)["holds"].empty()) {
@@ -125,7 +125,7 @@ absl::Status SimZfs::Do(const ClearDisk& change) {
   PHX_ASSIGN_OR_RETURN(const auto disks, world_.List("disk"));
   for (auto [path, disk] : disks) {
     if (disk["device"] != change.device) continue;
-    if (disk.value("pool", "") != "" || disk.value("in_use", "") != "") {
+    if (!disk.value("pool", "").empty() || !disk.value("in_use", "").empty()) {
       return FailedPrecondition("{}: Device or resource busy", change.device);
     }
     disk["holds"] = json::array();
@@ -162,7 +162,7 @@ absl::Status SimZfs::Do(const DestroyDataset& change) {
   }
   if (dataset.value("busy", false))
     return FailedPrecondition("cannot destroy '{}': dataset is busy", change.name);
-  if (dataset["mounted"] != "") PHX_RETURN_IF_ERROR(Unmount(change.name));
+  if (IsMounted(dataset)) PHX_RETURN_IF_ERROR(Unmount(change.name));
   PHX_ASSIGN_OR_RETURN(const std::string path, Value(change.name, "mountpoint"));
   if (path.starts_with('/')) PHX_RETURN_IF_ERROR(RemoveMountDirectory(change.name, path));
   PHX_RETURN_IF_ERROR(RenameClone(change.name, ""));
@@ -392,7 +392,7 @@ absl::Status SimZfs::Do(const RollbackDataset& change) {
                                last, change.max_written));
   }
   const bool held = last != name && (!guard["tags"].empty() || !guard["clones"].empty());
-  if (dataset["mounted"] != "" || dataset.value("busy", false) || held)
+  if (IsMounted(dataset) || dataset.value("busy", false) || held)
     return FailedPrecondition("phoenix: rollback of {} is refused with error 16", change.dataset);
   if (last != name) PHX_RETURN_IF_ERROR(world_.Delete(kSnapshot, last));
   // As measured: the rollback's own write counts as written since.
@@ -407,7 +407,7 @@ absl::Status SimZfs::Do(const RollbackDataset& change) {
 
 absl::Status SimZfs::Do(const SetTreeOwner& change) {
   PHX_ASSIGN_OR_RETURN(json dataset, Dataset(change.name));
-  if (dataset["mounted"] != "")
+  if (IsMounted(dataset))
     return FailedPrecondition("{} is mounted at {}", change.name, dataset["mounted"].get<std::string>());
   if (dataset["type"] != "filesystem") return InvalidArgument("{} is no file system", change.name);
   const auto set = [&](json& inode, bool directory) {
@@ -423,7 +423,7 @@ absl::Status SimZfs::Do(const SetTreeOwner& change) {
 
 absl::Status SimZfs::Do(const DeliverFiles& change) {
   PHX_ASSIGN_OR_RETURN(json dataset, Dataset(change.name));
-  if (dataset["mounted"] != "")
+  if (IsMounted(dataset))
     return FailedPrecondition("{} is mounted at {}", change.name, dataset["mounted"].get<std::string>());
   if (dataset["type"] != "filesystem") return InvalidArgument("{} is no file system", change.name);
   json& content = dataset["content"];
@@ -449,7 +449,7 @@ absl::Status SimZfs::Do(const DeliverFiles& change) {
 
 absl::Status SimZfs::Do(const ProveDelivered& change) {
   PHX_ASSIGN_OR_RETURN(const json dataset, Dataset(change.name));
-  if (dataset["mounted"] != "")
+  if (IsMounted(dataset))
     return FailedPrecondition("{} is mounted at {}", change.name, dataset["mounted"].get<std::string>());
   for (const auto& [path, file] : dataset["content"].items()) {
     if (file["directory"].get<bool>() || IsUnfinished(LastOf(path))) continue;

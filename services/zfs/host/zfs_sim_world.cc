@@ -132,7 +132,7 @@ absl::StatusOr<PropertyStates> SimZfs::PropertiesOf(const std::string& name) {
   states["origin"] = {dataset.value("origin", "-"), "-", "-"};
   states["type"] = {dataset["type"].get<std::string>(), "-", "-"};
   states["guid"] = {std::to_string(dataset["guid"].get<int64_t>()), "-", "-"};
-  states["mounted"] = {dataset["mounted"] == "" ? "no" : "yes", "-", "-"};
+  states["mounted"] = {IsMounted(dataset) ? "yes" : "no", "-", "-"};
   return states;
 }
 
@@ -245,8 +245,7 @@ absl::Status SimZfs::RenameClone(const std::string& from, const std::string& to)
 
 absl::Status SimZfs::Mount(const std::string& name, const std::string& path) {
   PHX_ASSIGN_OR_RETURN(json dataset, Dataset(name));
-  if (dataset["mounted"] != "")
-    return FailedPrecondition("cannot mount '{}': filesystem already mounted", name);
+  if (IsMounted(dataset)) return FailedPrecondition("cannot mount '{}': filesystem already mounted", name);
   std::vector<std::string> ancestors;
   for (std::string above = DirectoryOf(path); above != "/"; above = DirectoryOf(above))
     ancestors.push_back(above);
@@ -319,7 +318,7 @@ absl::Status SimZfs::UnmountAll(const std::string& name) {
   std::reverse(names.begin(), names.end());
   for (const auto& each : names) {
     PHX_ASSIGN_OR_RETURN(const json dataset, Dataset(each));
-    if (dataset["mounted"] != "") PHX_RETURN_IF_ERROR(Unmount(each));
+    if (IsMounted(dataset)) PHX_RETURN_IF_ERROR(Unmount(each));
   }
   return absl::OkStatus();
 }
@@ -334,7 +333,7 @@ absl::Status SimZfs::RemoveMountDirectory(const std::string& name, const std::st
 
 absl::Status SimZfs::MountIfWanted(const std::string& name) {
   PHX_ASSIGN_OR_RETURN(const json dataset, Dataset(name));
-  if (dataset["type"] != "filesystem" || dataset["mounted"] != "") return absl::OkStatus();
+  if (dataset["type"] != "filesystem" || IsMounted(dataset)) return absl::OkStatus();
   PHX_ASSIGN_OR_RETURN(const std::string canmount, Value(name, "canmount"));
   PHX_ASSIGN_OR_RETURN(const std::string path, Value(name, "mountpoint"));
   if (canmount != "on" || !path.starts_with('/')) return absl::OkStatus();
@@ -346,7 +345,7 @@ absl::Status SimZfs::Remount(const std::string& name, const std::function<absl::
   std::vector<std::string> were;
   for (const auto& each : names) {
     PHX_ASSIGN_OR_RETURN(const json dataset, Dataset(each));
-    if (dataset["mounted"] != "") were.push_back(each);
+    if (IsMounted(dataset)) were.push_back(each);
   }
   std::vector<std::pair<std::string, std::string>> directories;
   for (auto each = were.rbegin(); each != were.rend(); ++each) {

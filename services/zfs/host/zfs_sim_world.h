@@ -20,10 +20,13 @@ namespace phoenix::zfs {
 // The limit that the ARC chose by itself on this machine of 64 GiB.
 inline constexpr uint64_t kArcDefault = uint64_t{63} << 30;
 
-// One transaction's view; the changes answer as the tools do.
 // As measured with blocks of 512 bytes: the block that describes a dataset, which a rollback writes anew.
 inline constexpr uint64_t kDescribingBlock = 1024;
 
+// Of a dataset as the world keeps it.
+inline bool IsMounted(const nlohmann::json& dataset) { return !dataset.value("mounted", "").empty(); }
+
+// One transaction's view; the changes answer as the tools do.
 class SimZfs {
  public:
   // `now_seconds`: when what is made is made.
