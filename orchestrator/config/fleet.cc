@@ -113,7 +113,7 @@ FleetResult LoadFleet(std::string_view json_text) {
   if (!document.has_value()) return result;
   const Cursor root = Cursor::Root(*document, result.findings);
   if (!root.RequireObject()) return result;
-  root.ExpectKeys({"nodes"});
+  root.ExpectKeys({"nodes", "$schema"});
   const Cursor nodes = root.Key("nodes");
   if (!nodes.present()) nodes.Error("missing", "the fleet has no nodes", "a list of {name, address}");
   const std::vector<Cursor> elements = nodes.Elements();

@@ -87,5 +87,11 @@ TEST(LoadFleet, UnknownKeysAreLints) {
               ElementsAre("unknown-key@$.version", "unknown-key@$.nodes[0].role"));
 }
 
+TEST(LoadFleet, TheSchemaOfTheFileIsNoUnknownKey) {
+  const auto result = LoadFleet(R"({"$schema": "./s.json", "nodes": [{"name": "a", "address": "b"}]})");
+  EXPECT_TRUE(result.ok()) << Render(result.findings.errors);
+  EXPECT_THAT(result.findings.lints, IsEmpty());
+}
+
 }  // namespace
 }  // namespace phoenix::config

@@ -42,6 +42,8 @@ void Read(const Cursor& cursor, const std::string& name, SecretsResult& result) 
   }
   if (cursor.is_object()) {
     for (const auto& [key, member] : cursor.Members()) {
+      // Names the schema for the editor; no secret of anybody.
+      if (name.empty() && key == "$schema") continue;
       Read(member, name.empty() ? key : fmt::format("{}/{}", name, key), result);
     }
     return;

@@ -17,7 +17,7 @@ struct SecretsResult {
 
 // Reads {"samba": {"users": {"heads": "…"}}}, or flat {"samba/users/heads": "…"}, or short {"samba/heads":
 // "…"}; all name the same secret, and giving it twice is an error. Values are non-empty single lines without
-// control characters.
+// control characters. "$schema" at the top is for editors, and no secret.
 SecretsResult LoadSecrets(std::string_view json_text);
 
 }  // namespace phoenix::config

@@ -33,6 +33,13 @@ TEST(LoadSecrets, NothingIsFine) {
   EXPECT_TRUE(LoadSecrets(R"({"samba": {"users": {}}})").ok());
 }
 
+TEST(LoadSecrets, TheSchemaOfTheFileIsNoSecret) {
+  const auto result = LoadSecrets(R"({"$schema": "./s.json", "samba": {"users": {"heads": "hunter2"}}})");
+  ASSERT_TRUE(result.ok()) << Render(result.findings.errors);
+  ASSERT_EQ(result.secrets.size(), 1U);
+  EXPECT_EQ(result.secrets.begin()->first, "samba/users/heads");
+}
+
 TEST(LoadSecrets, TwiceIsAnError) {
   const auto result = LoadSecrets(R"({"samba/heads": "hunter2", "samba": {"users": {"heads": "hunter3"}}})");
   EXPECT_THAT(Labels(result.findings.errors), ElementsAre("duplicate-name@$[\"samba/heads\"]"));

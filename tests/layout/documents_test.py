@@ -9,7 +9,7 @@ import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 DOMAINS = ("zfs", "nfs", "samba", "proxmox")
-DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/promises.md", "docs/undo.md")
+DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/configuration.md", "docs/promises.md", "docs/undo.md")
 # Where the kinds of steps are told, for each room that does steps.
 VARIANTS = {"zfs": ("services/zfs/domain/zfs_step.h", "ZfsStep"),
             "samba": ("services/samba/domain/samba_step.h", "SambaStep"),
