@@ -13,7 +13,8 @@ Spec ZfsSpecOf(const Config& config) {
     if (!pool.draid.empty()) {
       out->set_raid_level(pool.draid);
     } else if (pool.raid_level) {
-      out->set_raid_level(*pool.raid_level == RaidLevel::kStripe ? "single" : ToString(*pool.raid_level));
+      const bool single = *pool.raid_level == RaidLevel::kStripe && pool.disks.size() < 2;
+      out->set_raid_level(single ? "single" : ToString(*pool.raid_level));
     }
     for (const auto& disk : pool.disks) out->add_disks(disk);
     out->set_origin(pool.origin.ToString());
