@@ -56,7 +56,8 @@ def main() -> int:
         key = None
         if made_of is not None:
             told = command["command"].replace(str(ROOT), "")
-            lines = [version, checks, told] + [str(h).replace(str(ROOT), "") + digest_of(h, known) for h in sorted(set(made_of))]
+            # Sorted as they read without ROOT: in every checkout alike.
+            lines = [version, checks, told] + sorted(str(h).replace(str(ROOT), "") + digest_of(h, known) for h in set(made_of))
             key = hashlib.sha256("\n".join(lines).encode()).hexdigest()
         units.append((place, key))
     CACHE.mkdir(parents=True, exist_ok=True)
