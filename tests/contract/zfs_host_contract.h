@@ -446,7 +446,7 @@ TYPED_TEST_P(ZfsHostContract, TheArcLimitIsWrittenAndRead) {
 
 TYPED_TEST_P(ZfsHostContract, AnObserverThatRefusesKeepsTheToolFromStarting) {
   this->MakePool();
-  const absl::Status refusal = absl::AbortedError("the journal is full");
+  absl::Status refusal = absl::AbortedError("the journal is full");
   const absl::Status status = this->host().Change(CreateDataset{this->Name("a"), 0, {}},
                                                   [&](const ChildIdentity&) { return refusal; });
   EXPECT_EQ(status, refusal);

@@ -12,7 +12,6 @@
 namespace phoenix::kit {
 namespace {
 
-using ::phoenix::testing::IsOk;
 using ::phoenix::testing::StatusIs;
 using ::testing::_;
 using ::testing::ElementsAre;

@@ -17,7 +17,6 @@ namespace phoenix::kit {
 namespace {
 
 using ::phoenix::testing::StatusIs;
-using ::testing::_;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;

@@ -159,7 +159,7 @@ class StatusParser {
     PoolLayout& layout = pools[pool_];
     if (line.depth == 0) {
       // The pool itself, then "logs", "cache", "spares", "special", "dedup".
-      data_ = line.name == pool_ && line.state != "";
+      data_ = line.name == pool_ && !line.state.empty();
       return absl::OkStatus();
     }
     if (!data_) {

@@ -305,7 +305,6 @@ TEST_F(CheckpointTest, AReapThatFailsIsTriedAgain) {
 }
 
 TEST_F(CheckpointTest, TheTrashGoesWithItsContainersAndOurSnapshotsOnceItsTimeIsOver) {
-  const std::string before = machine_.Dump();
   Run(RunId(1), "1G");
   StepDriver driver(machine_.domain());
   Delete(kRun, "tank/a", driver);

@@ -121,7 +121,7 @@ absl::StatusOr<std::string> WrittenByOthers(const Work& work, const ChangeConten
 absl::StatusOr<std::string> NewerThan(const Work& work, const ChangeContentStep& step,
                                       const SnapshotState& given) {
   const std::string name = DatasetOf(given.name);
-  PHX_ASSIGN_OR_RETURN(const std::string written, WrittenByOthers(work, step, given.name));
+  PHX_ASSIGN_OR_RETURN(std::string written, WrittenByOthers(work, step, given.name));
   if (!written.empty()) return written;
   ObserveRequest snapshots;
   snapshots.datasets = {name};

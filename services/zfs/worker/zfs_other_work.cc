@@ -159,7 +159,7 @@ std::vector<ZfsChange> ChangesOf(const CreateSnapshotStep& step, const std::stri
 }
 
 absl::Status Do(const Work& work, const CreateSnapshotStep& step) {
-  const absl::Status status = work.Change(ChangesOf(step, work.run_id).front());
+  absl::Status status = work.Change(ChangesOf(step, work.run_id).front());
   if (status.ok()) return status;
   PHX_ASSIGN_OR_RETURN(const auto snapshot, ReadSnapshot(work, step.name));
   return snapshot && snapshot->run == work.run_id ? absl::OkStatus() : status;
