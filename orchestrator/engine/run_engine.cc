@@ -350,10 +350,12 @@ void RunEngine::TakeInterventions(Driver& driver) {
       if (driver.said.empty()) return;
       said = driver.said.front();
     }
-    auto event = said->intervention(driver.state);
-    absl::Status answer = event.status();
-    // Where the log moved meanwhile it is judged again, by what is there now.
-    if (event.ok() && *event && !AppendEvent(driver, **std::move(event))) return;
+    absl::Status answer;
+    if (auto event = said->intervention(driver.state); !event.ok()) {
+      answer = std::move(event).status();
+    } else if (*event && !AppendEvent(driver, **std::move(event))) {
+      return;  // the log moved meanwhile: judged again, by what is there now
+    }
     absl::MutexLock lock(&mutex_);
     said->answer = std::move(answer);
     driver.said.pop_front();
@@ -386,7 +388,7 @@ absl::Status RunEngine::Intervene(
       driver->said.push_back(said);
       changed_.SignalAll();
       while (!said->answer && !stopping_ && drivers_.contains(run_id)) changed_.Wait(&mutex_);
-      if (said->answer) return *said->answer;
+      if (said->answer) return *std::move(said->answer);
       if (stopping_) return Unavailable("this orchestrator ends; say it to the next one");
     }
   }

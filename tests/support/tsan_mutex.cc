@@ -85,6 +85,19 @@ void Mutex::Await(const Condition& condition) {
   __tsan_acquire(this);
 }
 
+bool Mutex::AwaitWithTimeout(const Condition& condition, Duration timeout) {
+  static const auto library = Library<bool (*)(Mutex*, const Condition&, Duration)>(
+      "5Mutex16AwaitWithTimeoutERKNS0_9ConditionENS0_8DurationE");
+  __tsan_release(this);
+  bool met = false;
+  {
+    Uninstrumented guard;
+    met = library(this, condition, timeout);
+  }
+  __tsan_acquire(this);
+  return met;
+}
+
 void CondVar::Wait(Mutex* mutex) {
   static const auto library = Library<void (*)(CondVar*, Mutex*)>("7CondVar4WaitEPNS0_5MutexE");
   __tsan_release(mutex);
@@ -103,6 +116,19 @@ bool CondVar::WaitWithTimeout(Mutex* mutex, Duration timeout) {
   {
     Uninstrumented guard;
     expired = library(this, mutex, timeout);
+  }
+  __tsan_acquire(mutex);
+  return expired;
+}
+
+bool CondVar::WaitWithDeadline(Mutex* mutex, Time deadline) {
+  static const auto library =
+      Library<bool (*)(CondVar*, Mutex*, Time)>("7CondVar16WaitWithDeadlineEPNS0_5MutexENS0_4TimeE");
+  __tsan_release(mutex);
+  bool expired = false;
+  {
+    Uninstrumented guard;
+    expired = library(this, mutex, deadline);
   }
   __tsan_acquire(mutex);
   return expired;
