@@ -1,6 +1,7 @@
 #include "orchestrator/engine/fleet_planner.h"
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <set>
 #include <thread>
@@ -15,6 +16,9 @@ namespace phoenix::engine {
 namespace {
 
 constexpr std::chrono::minutes kPlanLimit{3};
+// A service that is being restarted is there again within this time; the channel's own pauses are part of it.
+constexpr std::chrono::seconds kRestart{3};
+constexpr std::chrono::milliseconds kPause{200};
 
 // One participant being planned.
 struct Planning {
@@ -26,6 +30,21 @@ struct Planning {
   absl::Status status;
 };
 
+// Asks again for a while where nobody answers: a plan changes nothing.
+absl::Status AskForPlan(client::ParticipantClient& client, const kit::pb::PlanRequest& request,
+                        kit::pb::PlanResponse& response) {
+  const auto until = std::chrono::steady_clock::now() + kRestart;
+  while (true) {
+    absl::Status status = client.Plan(request, response, kPlanLimit);
+    const auto reason = ReasonOf(status);
+    const bool nobody =
+        status.code() == absl::StatusCode::kUnavailable && reason && reason->reason == "UNREACHABLE";
+    if (!nobody || std::chrono::steady_clock::now() + kPause > until) return status;
+    std::this_thread::sleep_for(kPause);
+    response.Clear();
+  }
+}
+
 absl::Status PlanOne(fleet::Channels& channels, const Secrets& secrets, Planning& planning) {
   PHX_ASSIGN_OR_RETURN(const auto client, channels.Get(planning.node, planning.spec.participant));
   kit::pb::PlanRequest request;
@@ -35,7 +54,7 @@ absl::Status PlanOne(fleet::Channels& channels, const Secrets& secrets, Planning
   for (const auto& key : planning.planned.disturbed_keys) request.add_disturbed_keys(key);
   for (const auto& key : planning.planned.removed_keys) request.add_removed_keys(key);
   kit::pb::PlanResponse response;
-  PHX_RETURN_IF_ERROR(client->Plan(request, response, kPlanLimit));
+  PHX_RETURN_IF_ERROR(AskForPlan(*client, request, response));
   run::PlannedParticipant& planned = planning.planned;
   planned.id = {planning.node.name, planning.spec.participant};
   planned.journal_id = response.journal_id();

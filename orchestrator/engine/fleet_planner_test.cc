@@ -139,6 +139,25 @@ TEST_F(FleetPlannerTest, WithoutDisturbedOrRemovedKeysOneRoundIsEnough) {
   EXPECT_THAT(Asked("a/samba"), SizeIs(1));
 }
 
+TEST_F(FleetPlannerTest, AServiceThatIsBeingRestartedIsAskedAgain) {
+  int asked = 0;
+  channels_.planners["a/zfs"] = [&](const pb::PlanRequest& request, pb::PlanResponse& response) {
+    if (++asked < 3) return WithReason(Unavailable("nothing listens there"), {"UNREACHABLE", {}});
+    return Always({{"dataset", {}, {}, {}, {}}})(request, response);
+  };
+  const auto plan = MakePlan();
+  PHX_ASSERT_OK(plan);
+  EXPECT_THAT(Order(*plan), ElementsAre("a/zfs:dataset"));
+  // One that says why it cannot is not asked again.
+  asked = 0;
+  channels_.planners["a/zfs"] = [&](const pb::PlanRequest&, pb::PlanResponse&) {
+    ++asked;
+    return WithReason(Unavailable("/etc/pve is not mounted"), {"PMXCFS_DOWN", {}});
+  };
+  EXPECT_FALSE(MakePlan().ok());
+  EXPECT_EQ(asked, 1);
+}
+
 TEST_F(FleetPlannerTest, TheSecondRoundTellsTheOthersOfTheNodeAndNobodyElse) {
   channels_.planners["a/zfs"] =
       Always({{"destroy", {}, {}, {"path:/old"}, {}}, {"rename", {}, {}, {}, {"path:/p", "path:/b"}}});
