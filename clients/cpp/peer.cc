@@ -18,6 +18,7 @@ struct Cause {
 };
 
 constexpr std::string_view kFleetFile = "check the address in the fleet file";
+constexpr std::string_view kEnded = "Socket closed";
 constexpr Cause kCauses[] = {
     {"No such file or directory", "there is no such socket", ""},
     {"Connection refused", "nothing listens there", ""},
@@ -26,7 +27,7 @@ constexpr Cause kCauses[] = {
      "`phoenix pki issue {} ADDRESS` makes the right one"},
     {"certificate verify failed", "the certificate there has expired or is not of our CA",
      "`phoenix pki issue {} ADDRESS` makes a new one"},
-    {"Socket closed", "it ended the connection, as it does when it does not accept our certificate",
+    {kEnded, "it ended the connection, as it does when it does not accept our certificate",
      "ours must be unexpired, of its CA, and made with `phoenix pki issue --client`"},
     {"DNS resolution failed", "the name cannot be resolved", kFleetFile},
     {"timed out", "nothing answers there", "check that the machine is up and its firewall lets us through"},
@@ -76,6 +77,10 @@ absl::Status Explain(const Peer& peer, const absl::Status& status) {
   } else if (verb == "does not answer at") {
     for (const Cause& known : kCauses) {
       if (!Contains(said, known.said)) continue;
+      if (known.said == kEnded && IsUnix(peer.target)) {
+        cause = "it ended the connection";  // there are no certificates on a socket
+        break;
+      }
       cause = known.meaning;
       if (!known.advice.empty()) {
         advice = fmt::format(fmt::runtime(known.advice), peer.node.empty() ? "NAME" : peer.node);

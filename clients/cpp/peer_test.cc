@@ -95,6 +95,16 @@ TEST(Explain, ABrokenCallIsNotTakenForARefusedConnection) {
   EXPECT_THAT(text, Not(HasSubstr("certificate")));
 }
 
+// A service that is ended while a connection begins, on this machine: nothing is wrong with a certificate.
+TEST(Explain, ASocketThatWasClosedHasNothingToDoWithCertificates) {
+  const std::string text =
+      Message(Explain({"hv1", "zfs", "unix:/run/phoenix/zfs.sock"},
+                      absl::UnavailableError("failed to connect to all addresses; last error: UNAVAILABLE: "
+                                             "unix:/run/phoenix/zfs.sock: Socket closed")));
+  EXPECT_THAT(text, AllOf(HasSubstr("it ended the connection;"), HasSubstr("systemctl status phoenix-zfsd"),
+                          Not(HasSubstr("certificate"))));
+}
+
 TEST(Explain, ALateAnswerNamesWhoWasAsked) {
   const absl::Status explained = Explain(kHost, absl::DeadlineExceededError("Deadline Exceeded"));
   EXPECT_EQ(explained.code(), absl::StatusCode::kDeadlineExceeded);
