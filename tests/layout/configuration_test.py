@@ -20,8 +20,8 @@ except ImportError:
     os.execv("/usr/bin/python3", ["/usr/bin/python3", *sys.argv])
 
 from configuration_variants import (BAD, BAD_FLEETS, BAD_SECRETS, BEYOND_SCHEMA, DOUBTFUL, GOOD, GOOD_FLEETS, GOOD_SECRETS)
+from tree import ROOT, path_of, read
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("PHOENIX_BUILD", os.path.join(ROOT, "build", "asan"))
 PHOENIX = os.path.join(BUILD, "clients/phoenix")
 SOURCES = "orchestrator/config"
@@ -41,16 +41,6 @@ OTHER_KEYWORDS = ("$schema", "$ref", "$comment", "title", "description", "defaul
 # Older spellings, which the document's example with every key leaves out.
 OLDER_KEYS = {("$.zfs", "arc_max"), ("$.zfs", "dataset_storage_types"), ("$.nfs", "shares"), ("$.samba.shares[]", "browseable")}
 OLDER_PATHS = {"$.zfs.dataset_storage_types[]", "$.nfs.shares[]", "$.shared_volumes.firewall"}
-
-
-def path_of(name):
-    return os.path.join(ROOT, name)
-
-
-@functools.cache
-def read(name):
-    with open(path_of(name), encoding="utf-8") as text:
-        return text.read()
 
 
 def schema_of(name):

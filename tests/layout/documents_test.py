@@ -1,13 +1,13 @@
 """What the documents say of the tree is true: promises and undo name tests that exist and run, every kind of step has its
 undo, and whatever is named as a place is there."""
 
-import functools
 import glob
 import os
 import re
 import unittest
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from tree import ROOT, path_of, read
+
 DOMAINS = ("zfs", "nfs", "samba", "proxmox")
 DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/configuration.md", "docs/promises.md", "docs/undo.md")
 # Where the kinds of steps are told, for each room that does steps.
@@ -20,16 +20,6 @@ CLASSES = ("EXACT", "CONFIG", "LOSSY", "POINT_OF_NO_RETURN")
 
 CC_TEST = re.compile(r"^(?:TEST|TEST_F|TEST_P|TYPED_TEST|TYPED_TEST_P)\(\s*(\w+)\s*,\s*(\w+)\s*\)", re.MULTILINE)
 PY_TEST = re.compile(r"^    def (test_\w+)\(self\)", re.MULTILINE)
-
-
-def path_of(name):
-    return os.path.join(ROOT, name)
-
-
-@functools.cache
-def read(name):
-    with open(path_of(name), encoding="utf-8") as text:
-        return text.read()
 
 
 def tests_in(name, text):
