@@ -48,12 +48,16 @@ std::string HostName() {
   return host.substr(0, host.find('.'));
 }
 
-absl::StatusOr<engine::NodeSpecs> MakeSpecs(const std::string& text, const std::string&,
+absl::StatusOr<engine::NodeSpecs> MakeSpecs(const run::Request& request, const run::NodeAddress& node,
                                             const Secrets& secrets) {
-  const config::LoadResult loaded = config::Load(text);
+  const config::LoadResult loaded =
+      config::Load(request.config, config::OverridesOf(node.name, node.overrides));
   if (!loaded.ok()) {
     std::vector<FieldViolation> violations;
-    for (const auto& error : loaded.findings.errors) violations.push_back({error.where.path, error.Text()});
+    for (const auto& error : loaded.findings.errors) {
+      const bool in_file = error.where.overridden_by.empty();
+      violations.push_back({in_file ? error.where.path : error.where.ToString(), error.Text()});
+    }
     return WithViolations(WithReason(loaded.ToStatus(), {"CONFIG_INVALID", {}}), violations);
   }
   engine::NodeSpecs result;
@@ -98,7 +102,7 @@ absl::StatusOr<std::vector<run::NodeAddress>> ReadFleet(const Flags& flags, cons
       if (address.find(':') != std::string::npos) address = "[" + address + "]";
       if (node.address.port) address += fmt::format(":{}", *node.address.port);
     }
-    nodes.push_back({node.name, address});
+    nodes.push_back({node.name, address, node.overrides});
   }
   return nodes;
 }

@@ -58,7 +58,7 @@ std::optional<NodeAddress> ParseAddress(const std::string& text) {
 
 void ReadNode(const Cursor& cursor, FleetResult& result) {
   if (!cursor.RequireObject()) return;
-  cursor.ExpectKeys({"name", "address"});
+  cursor.ExpectKeys({"name", "address", "overrides"});
   FleetNode node;
   node.origin = cursor.origin();
   const Cursor name = cursor.Key("name");
@@ -83,6 +83,11 @@ void ReadNode(const Cursor& cursor, FleetResult& result) {
       address.Error("invalid-address", "this is no address of a node", kAddressAllowed);
       usable = false;
     }
+  }
+  const Cursor overrides = cursor.Key("overrides");
+  if (overrides.present()) {
+    usable = overrides.RequireObject() && usable;
+    node.overrides = overrides.json().dump();
   }
   if (!usable) return;
   for (const FleetNode& other : result.nodes) {

@@ -93,5 +93,17 @@ TEST(LoadFleet, TheSchemaOfTheFileIsNoUnknownKey) {
   EXPECT_THAT(result.findings.lints, IsEmpty());
 }
 
+TEST(Fleet, OverridesAreKeptAsTheyAreAndMustBeAnObject) {
+  const FleetResult fleet = LoadFleet(
+      R"({"nodes": [{"name": "pve1", "address": "10.0.0.1", "overrides": {"network": {"nfs_server": null}}},
+                    {"name": "pve2", "address": "10.0.0.2"}]})");
+  ASSERT_TRUE(fleet.ok()) << fleet.ToStatus();
+  EXPECT_EQ(fleet.nodes[0].overrides, R"({"network":{"nfs_server":null}})");
+  EXPECT_EQ(fleet.nodes[1].overrides, "");
+  const FleetResult list = LoadFleet(R"({"nodes": [{"name": "a", "address": "h", "overrides": [1]}]})");
+  ASSERT_EQ(list.findings.errors.size(), 1u);
+  EXPECT_EQ(list.findings.errors[0].where.path, "$.nodes[0].overrides");
+}
+
 }  // namespace
 }  // namespace phoenix::config

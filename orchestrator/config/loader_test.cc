@@ -303,5 +303,34 @@ TEST_F(Example, ItsSecretsAndFleetLoadAndFit) {
   EXPECT_THAT(fleet.nodes, SizeIs(2));
 }
 
+constexpr char kTwoDisks[] = R"({
+  "zfs": {
+    "pools": [{"name": "tank", "raid_level": "mirror", "disks": ["/dev/disk/by-id/a", "/dev/disk/by-id/b"]}],
+    "arc_max_gb": 0
+  },
+  "nfs": {"exports": [{"path": "/srv", "clients": ["10.0.0.0/24"], "options": ["rw"]}]}
+})";
+
+TEST(Overrides, MergeMembersReplaceListsAndTakeAwayWhatIsNull) {
+  const LoadResult result =
+      Load(kTwoDisks, OverridesOf("pve2", R"({"zfs": {"pools": [{"name": "fast", "raid_level": "single",
+                                         "disks": ["/dev/disk/by-id/c"]}], "arc_max_gb": 2}, "nfs": null})"));
+  ASSERT_TRUE(result.ok()) << result.ToStatus();
+  ASSERT_EQ(result.config.pools.size(), 1u);
+  EXPECT_EQ(result.config.pools[0].name, "fast");
+  EXPECT_EQ(result.config.pools[0].origin.ToString(), "$.zfs.pools[0] (overrides of node pve2)");
+  EXPECT_EQ(result.config.arc_max_bytes, std::uint64_t{2} << 30);
+  EXPECT_THAT(result.config.exports, testing::IsEmpty());
+}
+
+TEST(Overrides, AnErrorSaysWhetherTheFileOrTheNodeIsWrong) {
+  const LoadResult result =
+      Load(kTwoDisks,
+           OverridesOf("pve2", R"({"nfs": {"exports": [{"path": "/a/../b", "clients": "10.0.0.1"}]}})"));
+  ASSERT_EQ(result.findings.errors.size(), 2u);
+  EXPECT_EQ(result.findings.errors[0].where.ToString(), "$.nfs.exports[0].path (overrides of node pve2)");
+  EXPECT_EQ(result.findings.errors[1].where.ToString(), "$.zfs.arc_max_gb (line 4)");
+}
+
 }  // namespace
 }  // namespace phoenix::config

@@ -26,6 +26,8 @@ struct NodeAddress {
   std::string name;
   // "unix:DIR" or "HOST"; what a channel is made of.
   std::string address;
+  // What it has otherwise than the configuration says: a JSON Merge Patch, empty for nothing.
+  std::string overrides;
   friend bool operator==(const NodeAddress&, const NodeAddress&) = default;
 };
 

@@ -73,7 +73,7 @@ kit::Step StepFrom(const json& j) {
 json RequestJson(const run::Request& request) {
   json nodes = json::array(), rollback_participants = json::array();
   for (const auto& id : request.rollback_participants) rollback_participants.push_back(IdJson(id));
-  for (const auto& node : request.nodes) nodes.push_back({node.name, node.address});
+  for (const auto& node : request.nodes) nodes.push_back({node.name, node.address, node.overrides});
   return {{"title", request.title},
           {"config", request.config},
           {"nodes", nodes},
@@ -94,7 +94,10 @@ run::Request RequestFrom(const json& j) {
   run::Request request;
   request.title = j.at("title");
   request.config = j.at("config");
-  for (const auto& node : j.at("nodes")) request.nodes.push_back({node.at(0), node.at(1)});
+  for (const auto& node : j.at("nodes")) {
+    // Logs of older versions know no overrides.
+    request.nodes.push_back({node.at(0), node.at(1), node.size() > 2 ? node.at(2) : ""});
+  }
   request.expected_plan_digest = j.at("expected_plan_digest");
   request.request_id = j.at("request_id");
   request.secrets_file = j.at("secrets_file");

@@ -205,13 +205,15 @@ DOUBTFUL = {
 }
 
 GOOD_FLEETS = [
-    fleet(), {"$schema": "./s.json", **fleet()},
+    fleet(), {"$schema": "./s.json", **fleet()}, fleet(overrides={}),
+    fleet(overrides={"zfs": {"pools": [], "arc_max_gb": None}}),
     *(fleet(address=address) for address in (
         "pve1.example.org", "pve1:7443", "10.0.0.1:65535", "[fd00::1]:7443", "[fd00::1]", "fd00::1", "unix:/run/phoenix/")),
 ]
 BAD_FLEETS = [
     [], {}, {"nodes": []}, {"nodes": {}}, {"nodes": [{"name": "a"}]}, {"nodes": [{"address": "a"}]}, {"nodes": ["a"]},
-    {"version": 1, **fleet()}, fleet(role="x"), fleet(name="a.b"), fleet(name="-a"), fleet(name=1),
+    {"version": 1, **fleet()}, fleet(role="x"), fleet(name="a.b"), fleet(name="-a"), fleet(name=1), fleet(overrides=[]),
+    fleet(overrides="x"),
     *(fleet(address=address) for address in (
         "", "pve1:", "pve1:0", "pve1:65536", "pve1:7443x", "10.0.0.300", "unix:run", "unix:/", "unix:/a/../b", "[pve1]:1", "a b",
         "http://pve1", None)),
