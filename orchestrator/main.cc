@@ -63,7 +63,8 @@ absl::StatusOr<engine::NodeSpecs> MakeSpecs(const run::Request& request, const r
   engine::NodeSpecs result;
   std::set<std::string> names;
   for (const auto& [name, secret] : secrets) names.insert(name);
-  for (auto& spec : config::SpecsOf(loaded.config, names)) {
+  const std::set<std::string> prune(request.prune.begin(), request.prune.end());
+  for (auto& spec : config::SpecsOf(loaded.config, names, prune)) {
     result.specs.push_back({spec.participant, spec.type, std::move(spec.content)});
   }
   for (const auto& lint : loaded.findings.lints)

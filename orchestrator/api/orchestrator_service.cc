@@ -28,9 +28,11 @@ constexpr std::chrono::seconds kLeastConfirm{10};
 
 // Of a plan's request, or of a run's.
 template <class Message>
-void TakeConsent(const Message& message, run::Request& request) {
+absl::Status TakeConsent(const Message& message, run::Request& request) {
   request.allow.assign(message.allow().begin(), message.allow().end());
   request.no_install = message.no_install();
+  PHX_ASSIGN_OR_RETURN(request.prune, PruneFrom({message.prune().begin(), message.prune().end()}));
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -83,7 +85,7 @@ grpc::ServerUnaryReactor* OrchestratorService::PlanRun(grpc::CallbackServerConte
     } else {
       PHX_ASSIGN_OR_RETURN(declared.first, RollbackRequestOf(request->rollback_of()));
     }
-    TakeConsent(*request, declared.first);
+    PHX_RETURN_IF_ERROR(TakeConsent(*request, declared.first));
     PHX_ASSIGN_OR_RETURN(const run::FleetPlan plan, engine_.MakePlan(declared.first, declared.second));
     PHX_RETURN_IF_ERROR(run::CheckAllowedKeys(plan, declared.first));
     for (size_t i = 0; i < plan.sequence.size() && i < kPlanPage; ++i) {
@@ -105,7 +107,7 @@ grpc::ServerUnaryReactor* OrchestratorService::CreateRun(grpc::CallbackServerCon
                                                          pb::Run* response) {
   return Serve(context, "CreateRun", Lane::kChange, [this, request, response](const Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(auto declared, RequestOf(request->declaration()));
-    TakeConsent(*request, declared.first);
+    PHX_RETURN_IF_ERROR(TakeConsent(*request, declared.first));
     declared.first.await_approval = request->await_approval();
     if (request->has_confirm_within()) {
       declared.first.confirm_within_ns = TimeUtil::DurationToNanoseconds(request->confirm_within());

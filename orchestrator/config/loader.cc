@@ -32,7 +32,8 @@ LoadResult Load(std::string_view json_text, const Overrides& overrides) {
   ReadProxmox(root, result.config);
   ReadSharedVolumes(root, result.config);
   DefaultOwnership(result.config);
-  LintTogether(root, result.config);
+  CheckAbsent(result.config, result.findings);
+  LintTogether(root, Present(result.config));
   result.findings.SortByPlace();
   return result;
 }

@@ -53,6 +53,13 @@ std::vector<std::string> ReadClients(const Cursor& cursor, const Config& config)
 bool IsNew(const NfsExport& entry, const Config& config, Findings& findings) {
   for (const NfsExport& other : config.exports) {
     if (other.path != entry.path) continue;
+    if (other.absent || entry.absent) {
+      findings.Error("duplicate-export", entry.origin,
+                     fmt::format("this path is declared before, at {}, and one of the two is absent",
+                                 other.origin.ToString()),
+                     Quoted(entry.path), "an export that is wanted or one that is not");
+      return false;
+    }
     for (const std::string& client : entry.clients) {
       if (std::find(other.clients.begin(), other.clients.end(), client) == other.clients.end()) continue;
       findings.Error(
@@ -71,9 +78,17 @@ void ReadExport(const Cursor& cursor, Config& config) {
   NfsExport entry;
   entry.origin = cursor.origin();
   const auto path = ReadPath(cursor.Key("path"), config);
+  const auto absent = ReadAbsent(cursor);
+  if (absent.value_or(false)) {
+    if (!path.has_value()) return;
+    entry.path = *path;
+    entry.absent = true;
+    if (IsNew(entry, config, cursor.findings())) config.exports.push_back(std::move(entry));
+    return;
+  }
   entry.clients = ReadClients(cursor.Key("clients"), config);
   entry.options = CheckExportOptions(cursor.Key("options").StringList(kSeparators), cursor.findings());
-  if (!CheckState(cursor) || !path.has_value() || entry.clients.empty()) return;
+  if (!absent.has_value() || !path.has_value() || entry.clients.empty()) return;
   entry.path = *path;
   const Dataset* dataset = config.DatasetProviding(entry.path);
   if (dataset != nullptr) entry.dataset = dataset->full_name;

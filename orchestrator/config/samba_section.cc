@@ -170,15 +170,20 @@ void ReadShare(const Cursor& cursor, Config& config) {
                      "guest_ok", "state"});
   SambaShare share;
   share.origin = cursor.origin();
-  auto path = ReadPath(cursor.Key("path"), config);
+  // One that goes by its name needs none.
+  const bool by_name = !cursor.Key("path").present() && cursor.Key("name").present() &&
+                       cursor.Key("state").present() && cursor.Key("state").json() == "absent";
+  auto path = by_name ? std::optional<std::string>("/") : ReadPath(cursor.Key("path"), config);
   // smbd replaces %-sequences and reads a backslash at the end as a continued line.
   if (path.has_value() && path->find_first_of("%\\\"") != std::string::npos) {
     cursor.Key("path").Error("invalid-path", "Samba would read this path otherwise",
                              "a path without %, \\ and \"");
     path.reset();
   }
-  ReadOptions(cursor, config, share);
-  if (!CheckState(cursor) || !path.has_value()) return;
+  const auto absent = ReadAbsent(cursor);
+  share.absent = absent.value_or(false);
+  if (!share.absent) ReadOptions(cursor, config, share);
+  if (!absent.has_value() || !path.has_value()) return;
   share.path = *path;
   if (!ReadShareName(cursor, config, share)) return;
   const Dataset* dataset = config.DatasetProviding(share.path);
@@ -190,7 +195,31 @@ void AddUser(const std::string& name, bool is_samba_user, const Origin& origin, 
   for (const SambaUser& known : samba.users) {
     if (known.name == name) return;
   }
-  samba.users.push_back({name, fmt::format("samba/users/{}", name), is_samba_user, origin});
+  samba.users.push_back({name, fmt::format("samba/users/{}", name), is_samba_user, false, origin});
+}
+
+// Users by name: those that must be able to log in, and those that go.
+void ReadUser(const Cursor& cursor, Config& config) {
+  if (!cursor.RequireObject()) return;
+  cursor.ExpectKeys({"name", "state"});
+  const Cursor name = cursor.Key("name");
+  if (!name.present()) name.Error("missing", "this user has no name", "a user name");
+  const auto text = name.String();
+  const auto absent = ReadAbsent(cursor);
+  if (!text.has_value() || !absent.has_value()) return;
+  if (const auto problem = UserNameProblem(*text)) {
+    name.Error("invalid-name", "this is no user name", *problem);
+    return;
+  }
+  for (const SambaUser& known : config.samba.users) {
+    if (known.name != *text) continue;
+    if (!*absent && !known.absent) return;
+    name.Error("duplicate-name", fmt::format("this user is declared before, at {}", known.origin.ToString()),
+               "every user once");
+    return;
+  }
+  AddUser(*text, !*absent, cursor.origin(), config.samba);
+  config.samba.users.back().absent = *absent;
 }
 
 void ReadWorkgroup(const Cursor& cursor, Config& config) {
@@ -209,7 +238,7 @@ void ReadSamba(const Cursor& root, Config& config) {
   ReadWorkgroup(root.Key("network").Key("workgroup"), config);
   const Cursor samba = root.Key("samba");
   if (!samba.present() || !samba.RequireObject()) return;
-  samba.ExpectKeys({"user", "workgroup", "shares"});
+  samba.ExpectKeys({"user", "users", "workgroup", "shares"});
   ReadWorkgroup(samba.Key("workgroup"), config);
   const Cursor user = samba.Key("user");
   if (const auto text = user.String(); text.has_value() && !text->empty()) {
@@ -220,6 +249,7 @@ void ReadSamba(const Cursor& root, Config& config) {
       AddUser(*text, true, user.origin(), config.samba);
     }
   }
+  for (const Cursor& one : samba.Key("users").Elements()) ReadUser(one, config);
   for (const Cursor& share : samba.Key("shares").Elements()) ReadShare(share, config);
   for (const SambaShare& share : config.samba.shares) {
     for (const std::string& name : share.valid_users) {
@@ -231,7 +261,8 @@ void ReadSamba(const Cursor& root, Config& config) {
 void DefaultOwnership(Config& config) {
   for (const SambaShare& share : config.samba.shares) {
     for (Dataset& dataset : config.datasets) {
-      if (dataset.mountpoint != share.path || dataset.ownership.has_value() || share.valid_users.empty())
+      if (dataset.absent || share.absent || dataset.mountpoint != share.path ||
+          dataset.ownership.has_value() || share.valid_users.empty())
         continue;
       const std::string& first = share.valid_users[0];
       // 2: new files belong to the group whoever makes them, so that users of one share can read each

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "orchestrator/config/config.h"
 #include "orchestrator/config/json_cursor.h"
@@ -32,7 +33,10 @@ void LintTogether(const Cursor& root, const Config& config);
 // what lies below it ("quickOS/shared-prod-data" is that dataset's mount point), or else a path from the
 // root. An error, and nothing, if it is no clean path; absent is an error too.
 std::optional<std::string> ReadPath(const Cursor& path, const Config& config);
-// The error, and false, where `state` asks for more than this version does.
-bool CheckState(const Cursor& element);
+// True where the element is wanted gone: "present" (also where nothing is said) or "absent". The error, and
+// nothing, for anything else.
+std::optional<bool> ReadAbsent(const Cursor& element, std::string_view key = "state");
+// Errors for what is wanted although it stands on something that is wanted gone.
+void CheckAbsent(const Config& config, Findings& findings);
 
 }  // namespace phoenix::config

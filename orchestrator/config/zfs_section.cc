@@ -138,7 +138,14 @@ void ReadPool(const Cursor& cursor, DiskPlaces& places, Config& config) {
   } else if (listed > 0) {
     level.Error("missing", "a pool with disks needs a raid level", kRaidLevels);
   }
-  if (!CheckState(cursor) || pool.name.empty()) return;
+  const auto absent = ReadAbsent(cursor);
+  if (absent.value_or(false)) {
+    cursor.Key("state").Error("unsupported-state",
+                              "pools are not removed by the configuration; take their datasets away here, "
+                              "and then the pool by hand: zpool destroy",
+                              "present");
+  }
+  if (absent.value_or(true) || pool.name.empty()) return;
   for (const Pool& other : config.pools) {
     if (other.name != pool.name) continue;
     name.Error("duplicate-name", fmt::format("this pool was declared before, at {}", other.origin.ToString()),
@@ -241,7 +248,7 @@ void ReadDataset(const Cursor& cursor, Config& config) {
   if (!cursor.RequireObject()) return;
   cursor.ExpectKeys({"name", "pool", "properties", "mountpoint", "proxmox_storage_type",
                      "proxmox_content_type", "storage_class", "owner", "group", "mode", "recursive_owner",
-                     "files", "state"});
+                     "files", "state", "proxmox_storage_state"});
   Dataset dataset;
   dataset.origin = cursor.origin();
   const bool named = ReadDatasetName(cursor, dataset);
@@ -251,7 +258,9 @@ void ReadDataset(const Cursor& cursor, Config& config) {
   ReadRecursiveOwner(cursor, dataset);
   ReadFiles(cursor, dataset);
   dataset.storage_class = cursor.Key("storage_class").String().value_or("");
-  if (!CheckState(cursor) || !named) return;
+  const auto absent = ReadAbsent(cursor);
+  if (!absent.has_value() || !named) return;
+  dataset.absent = *absent;
   if (const Dataset* other = config.FindDataset(dataset.full_name)) {
     cursor.findings().Error("duplicate-name", cursor.origin(),
                             fmt::format("this dataset was declared before, at {}", other->origin.ToString()),
@@ -284,15 +293,6 @@ void ReadArcLimit(const Cursor& zfs, Config& config) {
 }
 
 }  // namespace
-
-bool CheckState(const Cursor& element) {
-  const Cursor state = element.Key("state");
-  const auto text = state.String();
-  if (!text.has_value() || *text == "present") return !state.present() || text.has_value();
-  // Taking this for "present" would make what someone wanted to be rid of.
-  state.Error("unsupported-state", "removal by configuration is not available yet", "present");
-  return false;
-}
 
 void ReadZfs(const Cursor& root, Config& config) {
   const Cursor zfs = root.Key("zfs");

@@ -52,6 +52,9 @@ struct Request {
   std::vector<std::string> allow;
   // Package steps need such a word too.
   bool no_install = false;
+  // What of ours goes where the configuration does not name it any more: some of "exports", "shares", "rules"
+  // and "storages".
+  std::vector<std::string> prune;
 };
 
 struct PlannedParticipant {

@@ -87,7 +87,8 @@ json RequestJson(const run::Request& request) {
           {"rollback_of", request.rollback_of},
           {"rollback_participants", rollback_participants},
           {"allow", request.allow},
-          {"no_install", request.no_install}};
+          {"no_install", request.no_install},
+          {"prune", request.prune}};
 }
 
 run::Request RequestFrom(const json& j) {
@@ -112,6 +113,7 @@ run::Request RequestFrom(const json& j) {
   // Not in logs that older versions wrote.
   request.allow = j.value("allow", std::vector<std::string>());
   request.no_install = j.value("no_install", false);
+  request.prune = j.value("prune", std::vector<std::string>());
   return request;
 }
 

@@ -66,6 +66,9 @@ ExportEntry EntryOf(const ExportSpec& wanted, const std::optional<std::string>& 
 // that other files export, our file edited by others, exports made by hand that `exportfs -r` would cut.
 // `server_runs`: where it does not, its start reads the files, and no step has to put live what they say
 // already.
+// Where the spec asks for it, adds exports of ours that it does not name any more, as absent ones.
+void AddOrphans(NfsSpec& spec, const NfsState& state, const OwnedPaths& owned);
+
 absl::StatusOr<NfsPlan> PlanExports(const NfsSpec& spec, const NfsState& state, const OwnedPaths& owned,
                                     bool server_runs = true);
 
