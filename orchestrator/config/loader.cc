@@ -18,6 +18,7 @@ LoadResult Load(std::string_view json_text) {
   if (!document.has_value()) return result;
   const Cursor root = Cursor::Root(*document, result.findings);
   if (!root.RequireObject()) return result;
+  if (!IsConfiguration(root)) return result;
   // Unknown top-level keys belong to other tools that share the file.
   ReadSite(root, result.config);
   ReadZfs(root, result.config);
