@@ -62,7 +62,7 @@ std::vector<std::string> ReadClients(const Cursor& cursor, const Config& config)
 }
 
 // One path may be exported twice to different clients; to the same client it would be a coin toss which
-// options hold, and so it is with an address and the subnet around it.
+// options hold. The same is true of an address and the subnet around it.
 bool IsNew(const NfsExport& entry, const Config& config, Findings& findings) {
   for (const NfsExport& other : config.exports) {
     if (other.path != entry.path) continue;

@@ -245,7 +245,7 @@ class Item {
     if (!bytes.ok()) {
       return Refuse("invalid-size",
                     fmt::format("ZFS cannot read this size: {}", std::string(bytes.status().message())),
-                    "a number with an optional fraction and one of K, M, G, T, P, E, or none");
+                    "a number with an optional fraction and one of K, M, G, T, P, E, Z, or none");
     }
     property.value = std::to_string(*bytes);
     return property;

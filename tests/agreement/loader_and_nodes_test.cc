@@ -41,8 +41,8 @@ Texts RefusedByNodes(const config::Config& config) {
     if (spec.participant == "zfs") {
       const auto parsed = zfs::ParseSpec(spec.type, spec.content);
       if (!parsed.ok()) return {parsed.status().ToString()};
-      const zfs::ZfsState nothing;
-      const zfs::Ownership none;
+      const zfs::ZfsState nothing{};
+      const zfs::Ownership none{};
       zfs::Planning planning(*parsed, nothing, none);
       zfs::CheckSpec(planning);
       add(planning.violations);
