@@ -90,11 +90,17 @@ absl::StatusOr<Secrets> ReadSecrets(const std::string& path) {
   return std::move(loaded.secrets);
 }
 
-absl::StatusOr<std::vector<run::NodeAddress>> ReadFleet(const Flags& flags, const std::string& text) {
-  if (text.empty()) return std::vector<run::NodeAddress>{{flags.node, "unix:" + flags.runtime_directory}};
+absl::StatusOr<api::OrchestratorService::Fleet> ReadFleet(const Flags& flags, const std::string& text) {
+  api::OrchestratorService::Fleet fleet;
+  if (text.empty()) {
+    fleet.nodes = {{flags.node, "unix:" + flags.runtime_directory}};
+    return fleet;
+  }
   const config::FleetResult loaded = config::LoadFleet(text);
   if (!loaded.ok()) return loaded.ToStatus();
-  std::vector<run::NodeAddress> nodes;
+  // The places of one plan's notes are in two files, so that these name theirs.
+  for (const auto& lint : loaded.findings.lints)
+    fleet.notes.push_back({true, "fleet " + lint.where.ToString(), lint.Text()});
   for (const auto& node : loaded.nodes) {
     std::string address = node.address.host;
     if (address.empty()) {
@@ -103,9 +109,9 @@ absl::StatusOr<std::vector<run::NodeAddress>> ReadFleet(const Flags& flags, cons
       if (address.find(':') != std::string::npos) address = "[" + address + "]";
       if (node.address.port) address += fmt::format(":{}", *node.address.port);
     }
-    nodes.push_back({node.name, address, node.overrides});
+    fleet.nodes.push_back({node.name, address, node.overrides});
   }
-  return nodes;
+  return fleet;
 }
 
 absl::Status Serve(const Flags& flags) {

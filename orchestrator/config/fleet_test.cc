@@ -64,6 +64,32 @@ TEST(LoadFleet, DuplicatesAreErrors) {
   EXPECT_THAT(result.nodes, SizeIs(2));
 }
 
+TEST(LoadFleet, EveryServiceOfANodeHasAPort) {
+  EXPECT_TRUE(LoadAddress("pve1:65532").ok());
+  for (const char* wrong : {"pve1:65533", "10.0.0.1:65535", "[fd00::1]:65534"}) {
+    const auto result = LoadAddress(wrong);
+    ASSERT_THAT(Labels(result.findings.errors), ElementsAre("invalid-address@$.nodes[0].address")) << wrong;
+    EXPECT_EQ(result.findings.errors[0].allowed, "a port from 1 to 65532");
+  }
+}
+
+TEST(LoadFleet, TwoNodesOfOneHostDoNotShareAPort) {
+  const auto load = [](const char* first, const char* second) {
+    return Labels(LoadFleet(fmt::format(R"({{"nodes": [{{"name": "a", "address": "{}"}},
+                                                       {{"name": "b", "address": "{}"}}]}})",
+                                        first, second))
+                      .findings.errors);
+  };
+  EXPECT_THAT(load("pve1:7441", "pve1:7444"), ElementsAre("overlapping-ports@$.nodes[1].address"));
+  EXPECT_THAT(load("pve1", "PVE1:7438"), ElementsAre("overlapping-ports@$.nodes[1].address"));
+  EXPECT_THAT(load("[fd00::1]:7000", "[fd00:0::1]:7003"),
+              ElementsAre("overlapping-ports@$.nodes[1].address"));
+  EXPECT_THAT(load("pve1", "pve1:7441"), ElementsAre("duplicate-address@$.nodes[1].address"));
+  EXPECT_THAT(load("pve1:7441", "pve1:7445"), IsEmpty());
+  EXPECT_THAT(load("pve1:7441", "pve2:7442"), IsEmpty());
+  EXPECT_THAT(load("unix:/run/a", "unix:/run/b"), IsEmpty());
+}
+
 TEST(LoadFleet, AllErrorsAtOnce) {
   const auto result =
       LoadFleet(R"({"nodes": [{"name": 1, "address": 2}, {}, "x", {"name": "a b", "address": "c d"}]})");

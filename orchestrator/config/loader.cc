@@ -24,6 +24,7 @@ LoadResult Load(std::string_view json_text, const Overrides& overrides) {
   if (!overrides.patch.is_null()) document->Merge(overrides.patch, overrides.name);
   const Cursor root = Cursor::Root(*document, result.findings);
   if (!root.RequireObject()) return result;
+  if (!IsConfiguration(root)) return result;
   // Unknown top-level keys belong to other tools that share the file.
   ReadSite(root, result.config);
   ReadZfs(root, result.config);

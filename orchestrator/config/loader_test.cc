@@ -1,5 +1,6 @@
 #include "orchestrator/config/loader.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -22,6 +23,7 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::Pair;
 using ::testing::SizeIs;
 
@@ -113,6 +115,65 @@ TEST(Load, TheServerAddressComesFromNfsServerOrTheInterface) {
   const auto result = Load(R"({"network": {"nfs_server": "10.0.0.999", "default_subnet": "everyone else"}})");
   EXPECT_THAT(Labels(result.findings.errors),
               ElementsAre("invalid-address@$.network.nfs_server", "invalid-client@$.network.default_subnet"));
+}
+
+// Only the address of an interface has a prefix.
+TEST(Load, AServerIsNeitherASubnetNorAPath) {
+  for (const char* wrong : {"10.0.0.13/24", "nas/srv", "nas:/srv", "@nas", "/srv"}) {
+    EXPECT_THAT(Labels(Load(fmt::format(R"({{"network": {{"nfs_server": "{}"}}}})", wrong)).findings.errors),
+                ElementsAre("invalid-address@$.network.nfs_server"))
+        << wrong;
+  }
+  for (const char* wrong : {"10.0.0.13/33", "10.0.0.13/srv", "nas/24"}) {
+    EXPECT_THAT(Labels(Load(fmt::format(R"({{"network": {{"interfaces": {{"address": "{}"}}}}}})", wrong))
+                           .findings.errors),
+                ElementsAre("invalid-address@$.network.interfaces.address"))
+        << wrong;
+  }
+}
+
+TEST(Load, AnAddressForTheDefaultSubnetIsToldAsItIsForClients) {
+  EXPECT_THAT(Labels(Load(R"({"network": {"default_subnet": "10.0.0.13/24"}})").findings.lints),
+              ElementsAre("client-host-bits@$.network.default_subnet"));
+}
+
+TEST(Load, SectionsOfAWrongTypeAreTold) {
+  for (const char* section : {"network", "zfs", "nfs", "samba", "behavior", "shared_volumes",
+                              "proxmox_storage_ids", "mount_point_base"}) {
+    EXPECT_THAT(Labels(Load(fmt::format(R"({{"{}": []}})", section)).findings.errors),
+                ElementsAre(fmt::format("wrong-type@$.{}", section)));
+    EXPECT_TRUE(Load(fmt::format(R"({{"{}": null}})", section)).ok());
+  }
+}
+
+// Taken for configurations they would be plans of nothing.
+TEST(Load, AFleetOrSecretsFileIsNoConfiguration) {
+  for (const char* fleet : {R"({"nodes": [{"name": "a", "address": "b"}]})",
+                            R"({"$schema": "x", "nodes": [{"name": "a", "address": "b", "more": {}}]})"}) {
+    const auto result = Load(fleet);
+    ASSERT_THAT(Labels(result.findings.errors), ElementsAre("other-file@$")) << fleet;
+    EXPECT_THAT(result.findings.errors[0].Text(), HasSubstr("--fleet FILE"));
+  }
+  for (const char* secrets :
+       {R"({"samba": {"users": {"heads": "hunter2"}}})", R"({"samba/users/heads": "hunter2"})",
+        R"({"samba/users": {"heads": "hunter2"}})", R"({"samba": {"heads": "hunter2"}})",
+        R"({"$schema": "./s.json", "samba": {"users": {}}})"}) {
+    const auto result = Load(secrets);
+    ASSERT_THAT(Labels(result.findings.errors), ElementsAre("other-file@$")) << secrets;
+    EXPECT_THAT(result.findings.errors[0].Text(), HasSubstr("--secrets FILE"));
+    EXPECT_THAT(result.findings.errors[0].Text(), Not(HasSubstr("hunter2")));
+    EXPECT_THAT(result.findings.lints, IsEmpty());
+  }
+  for (const char* config :
+       {"{}", R"({"$schema": "x"})", R"({"samba": {}})", R"({"samba": {"user": "heads"}})",
+        R"({"nodes": []})", R"({"nodes": ["a"]})", R"({"zfs": {}, "nodes": [{"name": "a", "address": "b"}]})",
+        R"({"samba": null})", R"({"samba": {"shares": []}})"}) {
+    EXPECT_TRUE(Load(config).ok()) << config;
+  }
+}
+
+TEST(SharedVolumes, AFirewallOfNothingIsNoVolumeEither) {
+  EXPECT_TRUE(Load(R"({"shared_volumes": {"firewall": null}})").ok());
 }
 
 TEST(SharedVolumes, AMemberThatHoldsFirewallRulesIsNoVolume) {

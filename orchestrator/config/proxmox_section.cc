@@ -56,7 +56,7 @@ std::optional<Wish> ReadWish(const Cursor& dataset) {
   const std::string word(Trimmed(type.String().value_or("")));
   const std::vector<Text> contents = content.StringList(", \t;");
   if (word.empty()) {
-    if (!type.present() && !contents.empty()) {
+    if (!contents.empty()) {
       type.Error("missing", "a content type is given without a storage type", "zfspool, dir, nfs or cifs");
     }
     return std::nullopt;
@@ -191,10 +191,16 @@ bool Locate(const Dataset& dataset, const Config& config, ProxmoxStorage& storag
     for (const NfsExport& entry : config.exports) {
       if (!entry.absent && entry.path == dataset.mountpoint) storage.remote = entry.path;
     }
+    if (storage.remote.find_first_of(";()") != std::string::npos)
+      return refuse("Proxmox takes no such path for an nfs storage", "a mount point without ;, ( and )");
   } else {
     for (const SambaShare& share : config.samba.shares) {
       if (!share.absent && share.path == dataset.mountpoint) storage.remote = share.name;
     }
+    if (storage.remote.find(' ') != std::string::npos)
+      return refuse(fmt::format("the share {} has a blank in its name, which a cifs storage cannot have",
+                                Quoted(storage.remote)),
+                    "a share without blanks in its name");
   }
   if (storage.remote.empty()) {
     return refuse(fmt::format("no {} is declared for this {} storage",

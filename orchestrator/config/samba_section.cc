@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "orchestrator/config/names.h"
+#include "orchestrator/config/nfs_grammar.h"
 #include "orchestrator/config/samba_options.h"
 #include "orchestrator/config/sections.h"
 
@@ -13,6 +14,7 @@ namespace phoenix::config {
 namespace {
 
 constexpr const char* kSeparators = ", \t";
+constexpr const char* kNotRoot = "root is not for file sharing: whoever has the password may do everything";
 
 // Where each of a share's settings came from, so that a contradiction can name both places.
 struct Setting {
@@ -40,9 +42,13 @@ std::optional<std::string> ReadUser(const Text& text, Findings& findings) {
   const bool is_group =
       !text.value.empty() && std::string_view("@+&").find(text.value[0]) != std::string_view::npos;
   const std::string name = is_group ? text.value.substr(1) : text.value;
-  if (const auto problem = UserNameProblem(name)) {
-    findings.Error("invalid-name", text.origin, "this is no user or group", Quoted(text.value),
+  if (const auto problem = SambaAccountProblem(name)) {
+    findings.Error("invalid-name", text.origin, "this is no user or group of a share", Quoted(text.value),
                    *problem + "; a group with @ in front");
+    return std::nullopt;
+  }
+  if (name == "root" && !is_group) {
+    findings.Error("invalid-name", text.origin, kNotRoot, Quoted(text.value), "another user, or a group");
     return std::nullopt;
   }
   return is_group ? "@" + name : name;
@@ -122,7 +128,11 @@ void ReadOptions(const Cursor& cursor, const Config& config, SambaShare& share) 
   std::vector<Text> valid_users;
   for (const SambaOption& option : ReadSambaOptions(cursor.Key("options"))) {
     if (TakeTyped(option, browsable, read_only, guest_ok, valid_users, findings)) continue;
-    share.options[option.name] = option.value;
+    const auto [given, is_new] = share.options.emplace(option.name, option.value);
+    if (is_new || given->second == option.value) continue;
+    findings.Error("contradicting-options", option.origin,
+                   fmt::format("the parameter {} is given two values", Quoted(option.name)), {},
+                   "one of the two");
   }
   ReadValidUsers(cursor, valid_users, config, share);
   // The defaults of the scripts in use, not of smb.conf: a share is browsable and writable unless it says
@@ -222,6 +232,15 @@ void ReadUser(const Cursor& cursor, Config& config) {
   config.samba.users.back().absent = *absent;
 }
 
+// Those whom the firewall lets through to Samba: it knows addresses only.
+void CheckClients(const Cursor& subnet, const Config& config) {
+  if (config.samba.shares.empty() || config.default_subnet.empty()) return;
+  if (IsAddressOrSubnet(config.default_subnet)) return;
+  subnet.Error("invalid-client",
+               "the firewall opens Samba to this subnet, and it knows neither host names nor netgroups",
+               "an address or a subnet (10.0.0.0/24); exports may name their own clients");
+}
+
 void ReadWorkgroup(const Cursor& cursor, Config& config) {
   const auto text = cursor.String();
   if (!text.has_value() || text->empty()) return;
@@ -242,8 +261,10 @@ void ReadSamba(const Cursor& root, Config& config) {
   ReadWorkgroup(samba.Key("workgroup"), config);
   const Cursor user = samba.Key("user");
   if (const auto text = user.String(); text.has_value() && !text->empty()) {
-    if (const auto problem = UserNameProblem(*text)) {
-      user.Error("invalid-name", "this is no user name", *problem);
+    if (const auto problem = SambaAccountProblem(*text)) {
+      user.Error("invalid-name", "this is no user of shares", *problem);
+    } else if (*text == "root") {
+      user.Error("invalid-name", kNotRoot, "another user");
     } else {
       config.samba.user = *text;
       AddUser(*text, true, user.origin(), config.samba);
@@ -251,6 +272,7 @@ void ReadSamba(const Cursor& root, Config& config) {
   }
   for (const Cursor& one : samba.Key("users").Elements()) ReadUser(one, config);
   for (const Cursor& share : samba.Key("shares").Elements()) ReadShare(share, config);
+  CheckClients(root.Key("network").Key("default_subnet"), config);
   for (const SambaShare& share : config.samba.shares) {
     for (const std::string& name : share.valid_users) {
       if (name[0] != '@') AddUser(name, false, share.origin, config.samba);

@@ -26,6 +26,10 @@ void ReadSharedVolumes(const Cursor& root, Config& config);
 // Gives every dataset that a Samba share names, and whose ownership the file leaves open, to root and the
 // share's users.
 void DefaultOwnership(Config& config);
+// The error, and false, where the document is a fleet or secrets file.
+bool IsConfiguration(const Cursor& root);
+// Quotas and reservations below a dataset that do not fit into its own quota.
+void LintSpace(const Config& config, Findings& findings);
 // What is legal but doubtful once everything is known.
 void LintTogether(const Cursor& root, const Config& config);
 

@@ -17,8 +17,8 @@ namespace phoenix::config {
 namespace {
 
 constexpr const char* kRaidLevels =
-    "single, stripe (raid0), mirror (raid1), raid10, raidz (raidz1), raidz2, raidz3, draid, draid1:4d:1s and "
-    "the like";
+    "single, stripe (raid0), mirror (raid1), raid10, raidz (raidz1), raidz2, raidz3, draid (draid1), draid2, "
+    "draid3";
 
 struct Layout {
   RaidLevel level;
@@ -27,25 +27,11 @@ struct Layout {
   std::size_t most_disks = SIZE_MAX;
 };
 
-// "draid", "draid2", "draid2:4d:6c:1s": the parity, then data disks, children and spares in this order or
-// another.
+// "draid" or "draid2". A layout behind it ("draid2:4d:1s") is not compared on a node yet, so it is refused.
 std::optional<Layout> ParseDraid(const std::string& text) {
-  std::size_t at = 5;
-  std::size_t parity = 1;
-  if (at < text.size() && text[at] >= '1' && text[at] <= '3')
-    parity = static_cast<std::size_t>(text[at++] - '0');
-  std::string seen;
-  while (at < text.size()) {
-    if (text[at++] != ':') return std::nullopt;
-    const std::size_t start = at;
-    while (at < text.size() && text[at] >= '0' && text[at] <= '9') ++at;
-    if (at == start || at - start > 3 || at == text.size()) return std::nullopt;
-    const char unit = text[at++];
-    if ((unit != 'd' && unit != 'c' && unit != 's') || seen.find(unit) != std::string::npos)
-      return std::nullopt;
-    seen += unit;
-  }
-  return Layout{RaidLevel::kDraid, text, parity + 1};
+  const std::string parity = text.substr(5);
+  if (!parity.empty() && parity != "1" && parity != "2" && parity != "3") return std::nullopt;
+  return Layout{RaidLevel::kDraid, text, parity.empty() ? 2 : static_cast<std::size_t>(parity[0] - '0') + 1};
 }
 
 std::optional<Layout> ParseRaidLevel(std::string_view given) {
@@ -80,6 +66,11 @@ using DiskPlaces = std::map<std::string, Origin>;
 
 std::vector<std::string> ReadDisks(const Cursor& cursor, DiskPlaces& places) {
   std::vector<std::string> disks;
+  for (const Cursor& element : cursor.is_array() ? cursor.Elements() : std::vector<Cursor>()) {
+    if (!element.is_string() || !Trimmed(element.json().get_ref<const std::string&>()).empty()) continue;
+    // Left out, it would make a smaller pool than the list looks like.
+    element.Error("invalid-disk", "this entry names no disk", "/dev/disk/by-id/…, or no entry");
+  }
   for (const Text& disk : cursor.StringList(", \t")) {
     const auto path = NormalisedPath(disk.value);
     if (!path.has_value() || !IsAtOrBelow(*path, "/dev") || *path == "/dev" ||
@@ -95,10 +86,15 @@ std::vector<std::string> ReadDisks(const Cursor& cursor, DiskPlaces& places) {
                               Quoted(disk.value), "every disk once");
       continue;
     }
-    if (!IsAtOrBelow(*path, "/dev/disk")) {
-      cursor.findings().Lint("disk-path-not-stable", disk.origin,
-                             "this device name can mean another disk after a reboot; use /dev/disk/by-id/…",
-                             Quoted(disk.value));
+    constexpr std::string_view kStable = "/dev/disk/by-";
+    if (path->substr(0, kStable.size()) != kStable) {
+      cursor.findings().Error(
+          "disk-path-not-stable", disk.origin,
+          fmt::format("this device name can mean another disk after a reboot; `ls -l /dev/disk/by-id` shows "
+                      "which name there leads to {}",
+                      *path),
+          Quoted(disk.value), "/dev/disk/by-id/…");
+      continue;
     }
     disks.push_back(*path);
   }
@@ -213,7 +209,7 @@ void ReadMountPoint(const Cursor& cursor, Dataset& dataset) {
       place.Error("contradicting-mountpoint", fmt::format("the properties say mountpoint={}", wanted),
                   "one mount point");
     } else {
-      dataset.properties["mountpoint"] = {*text, *path, place.origin()};
+      dataset.properties["mountpoint"] = {*path, *path, place.origin()};
     }
   }
 }

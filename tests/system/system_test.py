@@ -443,6 +443,18 @@ class SystemTest(FleetTest):
         refused = self.fleet.phoenix("plan", "-f", CONFIG, "--secrets", self.secrets)
         self.assertEqual(refused.stderr.count("(overrides of node hv2)"), 1, refused.stderr)
 
+    def test_what_is_doubtful_in_a_fleet_is_told_by_its_plan(self):
+        with open(self.fleet.fleet_file, encoding="utf-8") as text:
+            fleet = json.load(text)
+        fleet["nodes"][1]["rack"] = "7"
+        with open(self.fleet.fleet_file, "w", encoding="utf-8") as out:
+            json.dump(fleet, out)
+        plan = self.phoenix("plan", "-f", CONFIG, "--secrets", self.secrets)
+        self.assertEqual(plan.count("warning: fleet $.nodes[1].rack (line 1): this key is not known and has no effect"), 1, plan)
+        refused = self.fleet.phoenix("plan", "-f", self.fleet.fleet_file)
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("this is a fleet file, no configuration", refused.stderr)
+
     def test_resolve_finds_the_services_of_this_node(self):
         self.setup_run()
         run = json.loads(self.phoenix("--output", "json", "runs", "list"))["runs"][0]["name"].removeprefix("runs/")

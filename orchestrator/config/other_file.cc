@@ -1,0 +1,63 @@
+// A fleet or secrets file where a configuration is wanted: taken for one, a fleet would be an empty
+// configuration with nothing to do, and passwords would travel where a configuration does.
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "orchestrator/config/sections.h"
+
+namespace phoenix::config {
+namespace {
+
+constexpr std::array<std::string_view, 6> kSections = {"zfs",   "proxmox_storage_ids", "nfs",
+                                                       "samba", "shared_volumes",      "network"};
+
+bool IsFleet(const Cursor& root) {
+  const Cursor nodes = root.Key("nodes");
+  if (!nodes.is_array() || nodes.json().empty()) return false;
+  const bool has_section = std::any_of(kSections.begin(), kSections.end(),
+                                       [&](std::string_view section) { return root.Key(section).present(); });
+  return !has_section && std::all_of(nodes.json().begin(), nodes.json().end(), [](const auto& node) {
+    return node.is_object() && node.contains("name") && node.contains("address");
+  });
+}
+
+// {"samba": {"users": {…}}}, and {"samba": {"heads": "…"}}, which is no section of a configuration.
+bool IsSecretsOfSamba(const nlohmann::json& samba) {
+  if (!samba.is_object() || samba.empty()) return false;
+  for (const std::string_view key : {"user", "workgroup", "shares"}) {
+    if (samba.contains(key)) return false;
+  }
+  for (const auto& [key, value] : samba.items()) {
+    if (!value.is_string() && (key != "users" || !value.is_object())) return false;
+  }
+  return true;
+}
+
+bool IsSecrets(const Cursor& root) {
+  bool has_secret = false;
+  for (const auto& [key, value] : root.json().items()) {
+    if (key == "$schema") continue;
+    const bool flat = key.substr(0, 6) == "samba/";
+    if (!flat && (key != "samba" || !IsSecretsOfSamba(value))) return false;
+    has_secret = true;
+  }
+  return has_secret;
+}
+
+}  // namespace
+
+bool IsConfiguration(const Cursor& root) {
+  const bool fleet = IsFleet(root);
+  if (!fleet && !IsSecrets(root)) return true;
+  root.findings().Error(
+      "other-file", root.origin(),
+      fleet ? "this is a fleet file, no configuration" : "this is a secrets file, no configuration", {},
+      fleet ? "a configuration here; the fleet with --fleet FILE"
+            : "a configuration here; the secrets with --secrets FILE");
+  return false;
+}
+
+}  // namespace phoenix::config
