@@ -514,18 +514,5 @@ TEST(Settings, DestructiveOperationsAreOffUnlessTheFilePermitsThem) {
   EXPECT_FALSE(result.config.allow_destructive_operations);
 }
 
-TEST(State, RemovalByConfigurationIsRefusedNotIgnored) {
-  const auto result = Load(R"({"zfs": {"pools": [{"name": "tank", "state": "present"}],
-                                       "datasets": [{"name": "tank/a", "state": "absent"}]},
-                               "nfs": {"exports": [{"path": "/x", "clients": ["h"], "options": ["ro"], "state": "absent"}]},
-                               "samba": {"user": "u", "shares": [{"path": "/x", "state": 3}]}})");
-  EXPECT_THAT(Labels(result.findings.errors),
-              ElementsAre("unsupported-state@$.zfs.datasets[0].state",
-                          "unsupported-state@$.nfs.exports[0].state", "wrong-type@$.samba.shares[0].state"));
-  EXPECT_THAT(result.config.datasets, IsEmpty());
-  EXPECT_THAT(result.config.exports, IsEmpty());
-  EXPECT_THAT(result.config.samba.shares, IsEmpty());
-}
-
 }  // namespace
 }  // namespace phoenix::config
