@@ -140,7 +140,12 @@ std::string ToText(const std::vector<VdevGroup>& layout) {
 
 std::string ExplainDifference(const std::vector<VdevGroup>& wanted, const std::vector<VdevGroup>& seen) {
   const auto canonical = [](std::vector<VdevGroup> layout) {
-    for (auto& group : layout) std::sort(group.disks.begin(), group.disks.end());
+    for (auto& group : layout) {
+      std::sort(group.disks.begin(), group.disks.end());
+      // Steps that were journaled before the numbers were told have the parity only.
+      if (!group.kind.starts_with("draid") || group.kind.find(':') != std::string::npos) continue;
+      if (auto kind = DraidOf(group.kind, group.disks.size()); kind.ok()) group.kind = *std::move(kind);
+    }
     std::sort(layout.begin(), layout.end(),
               [](const VdevGroup& a, const VdevGroup& b) { return a.disks < b.disks; });
     return layout;

@@ -130,6 +130,12 @@ TEST(Layouts, DraidIsCompletedAndCheckedAsZpoolDoes) {
   EXPECT_THAT(made("draid", 256), HasSubstr("255 disks at most"));
 }
 
+// A step that an older version journaled is still told to be done.
+TEST(Layouts, ADraidOfAnOlderJournalIsTheOneThatZpoolMade) {
+  EXPECT_EQ(ExplainDifference({{"draid2", {"a", "b", "c"}}}, {{"draid2:1d:3c:0s", {"c", "b", "a"}}}), "");
+  EXPECT_NE(ExplainDifference({{"draid1", {"a", "b", "c"}}}, {{"draid1:1d:3c:1s", {"c", "b", "a"}}}), "");
+}
+
 TEST(PlanPools, AnExistingDraidIsComparedWithEveryNumber) {
   ZfsState seen = Seen();
   for (const char* path : {kA, kB, kC, kD}) seen.disks[path].member_of = "wide";
