@@ -88,12 +88,12 @@ TEST(Load, UnknownKeysInsideOurSectionsAreLintsAndOutsideNobodysBusiness) {
             "datasets": [{"name": "tank/a", "props": ""}],
             "dataset_storage_types": [{"dataset": "tank/a", "storage_type": "zfspool:rootdir", "id": "x"}]},
     "nfs": {"export": [], "exports": [{"path": "/tank/a", "clients": ["h"], "options": "ro", "fsid": 1}]},
-    "samba": {"user": "u", "users": [], "shares": [{"path": "/tank/a", "writable": true}]}})");
+    "samba": {"user": "u", "usrs": [], "shares": [{"path": "/tank/a", "writable": true}]}})");
   EXPECT_TRUE(result.ok()) << Render(result.findings.errors);
   EXPECT_THAT(PathsOf(result.findings.lints, "unknown-key"),
               testing::UnorderedElementsAre("$.zfs.poools", "$.zfs.settings.mode", "$.zfs.pools[0].raid",
                                             "$.zfs.datasets[0].props", "$.zfs.dataset_storage_types[0].id",
-                                            "$.nfs.export", "$.nfs.exports[0].fsid", "$.samba.users",
+                                            "$.nfs.export", "$.nfs.exports[0].fsid", "$.samba.usrs",
                                             "$.samba.shares[0].writable"));
 }
 

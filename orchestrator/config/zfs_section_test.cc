@@ -64,11 +64,12 @@ TEST(Pools, RaidLevelsInAnySpellingAndCase) {
   }
 }
 
-TEST(Pools, DraidHasAParityAndNoLayout) {
-  const auto result = LoadPool(fmt::format(R"("raid_level": "dRAID2", "disks": [{}])", Disks(8)));
+TEST(Pools, DraidKeepsItsLayoutAsZpoolTakesIt) {
+  const auto result = LoadPool(fmt::format(R"("raid_level": "dRAID2:4d:8c:1s", "disks": [{}])", Disks(8)));
   ASSERT_TRUE(result.ok());
-  EXPECT_EQ(result.config.pools.at(0).draid, "draid2");
-  for (const char* wrong : {"draid4", "draid0", "draid11", "draid2:4d:8c:1s", "draid:", "draidz"}) {
+  EXPECT_EQ(result.config.pools.at(0).draid, "draid2:4d:8c:1s");
+  for (const char* wrong : {"draid4", "draid:4", "draid:4x", "draid:d", "draid:4d:4d", "draid:", "draidz",
+                            "draid:0d", "draid:101s", "draid2:4d:6c:1s"}) {
     const auto refused = LoadPool(fmt::format(R"("raid_level": "{}", "disks": [{}])", wrong, Disks(8)));
     EXPECT_THAT(Labels(refused.findings.errors), ElementsAre("unknown-raid-level@$.zfs.pools[0].raid_level"))
         << wrong;
@@ -94,7 +95,10 @@ TEST(Pools, DisksMustFitTheLevel) {
                                      {"raid10", 5},
                                      {"raidz2", 2},
                                      {"raidz3", 3},
-                                     {"draid2", 2}}) {
+                                     {"draid2", 2},
+                                     {"draid2:4d:1s", 6},
+                                     {"draid2:8c", 9},
+                                     {"draid", 256}}) {
     const auto result = LoadPool(fmt::format(R"("raid_level": "{}", "disks": [{}])", level, Disks(disks)));
     EXPECT_THAT(Labels(result.findings.errors), ElementsAre("disk-count@$.zfs.pools[0].raid_level")) << level;
   }

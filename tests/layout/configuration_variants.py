@@ -50,7 +50,7 @@ GOOD = [
     {"network": {"x": 1, "interfaces": [{"address": 5}]}},
     *(pool(raid_level=level, disks=disks(count)) for level, count in (
         ("single", 1), ("stripe", 2), ("raid0", 1), ("Mirror", 3), ("RAID1", 2), ("raid10", 4), ("raidz", 3), ("RAIDZ1", 3),
-        ("raidz2", 4), ("RaidZ3", 5), ("draid", 4), ("dRAID2", 8))),
+        ("raidz2", 4), ("RaidZ3", 5), ("draid", 4), ("dRAID2:4d:1s", 8), ("draid1:5c", 5))),
     pool(), pool(disks=[]), pool(disks=None, raid_level="mirror"),
     pool(raid_level="stripe", disks="/dev/disk/by-id/a, /dev/disk/by-id/b"),
     two({"name": "tank/a"}, {"name": "b", "pool": "tank"}, {"name": "tank/c", "pool": ""}),
@@ -104,7 +104,7 @@ BAD = {
         {"shared_volumes": {"v": None}}, {"shared_volumes": {"v": {}}},
     ],
     "unknown-raid-level": [
-        pool(raid_level="raid5", disks=disks(3)), pool(raid_level=""), pool(raid_level="draid2:4d:1s", disks=disks(8)),
+        pool(raid_level="raid5", disks=disks(3)), pool(raid_level=""), pool(raid_level="draid2:4x", disks=disks(8)),
     ],
     "disk-count": [
         pool(raid_level="mirror", disks=disks(1)), pool(raid_level="single", disks=disks(2)),
@@ -144,7 +144,8 @@ BAD = {
     "missing-owner": [dataset(recursive_owner=True)],
     "not-mounted": [dataset(mountpoint="none", files=[{"path": "a", "content": ""}])],
     "too-long": [delivered({"path": "a", "content": "x" * 65537})],
-    "unsupported-state": [export(state="absent")],
+    "unsupported-state": [pool(state="absent")],
+    "unknown-state": [export(state="gone"), dataset(state="abscent"), {"samba": {"users": [{"name": "a", "state": "x"}]}}],
     "arc-limit": [{"zfs": {"arc_max_gb": 0}}, {"zfs": {"arc_max": 1048576}}],
     "unknown-storage-type": [dataset(proxmox_storage_type="lvm", proxmox_content_type="images")],
     "invalid-content": [
@@ -189,7 +190,11 @@ BEYOND_SCHEMA = {
     "storage-without-place": [dataset(mountpoint="none", proxmox_storage_type="dir", proxmox_content_type="iso")],
     "unknown-dataset": [{"zfs": {"dataset_storage_types": [{"dataset": "tank/b", "storage_type": "dir:iso"}]}}],
     "ambiguous-storage-id": [two({"name": "tank/a-b"}, {"name": "tank/a_b"}, proxmox_storage_ids={"tank_a_b": "store"})],
-    "disk-count": [pool(raid_level="raid10", disks=disks(5))],
+    "disk-count": [
+        pool(raid_level="raid10", disks=disks(5)), pool(raid_level="draid2:4d:1s", disks=disks(6)),
+        pool(raid_level="draid:5c", disks=disks(4)),
+    ],
+    "unknown-raid-level": [pool(raid_level="draid:0d", disks=disks(4)), pool(raid_level="draid2:4d:6c:1s", disks=disks(6))],
 }
 
 # What the loader only doubts, by the rule of the lint.
