@@ -44,6 +44,9 @@ NEIGHBOUR = {"path": "/tank/a/b", "clients": ["10.0.0.0/24"], "options": ["ro"]}
 
 # What the loader and the schema take: every variant that files in use have.
 GOOD = [
+    {"nfs": {"exports": [{"path": "/srv", "state": "absent"}]}}, {"samba": {"shares": [{"name": "gone", "state": "absent"}]}},
+    {"samba": {"shares": [{"path": "/srv", "state": "absent"}], "users": [{"name": "bob", "state": "absent"}, {"name": "ann"}]}},
+    two({"name": "tank/a", "state": "absent"}, {"name": "tank/b", "proxmox_storage_type": "dir", "proxmox_storage_state": "absent"}),
     {}, {"zfs": None, "nfs": None, "samba": None, "shared_volumes": None}, {"zfs": {}, "nfs": {}, "samba": {}},
     {"zfs": {"pools": [], "datasets": []}, "nfs": {"exports": []}, "samba": {"shares": []}, "proxmox_storage_ids": {}},
     {"$schema": "./s.json", "docker": {"x": 1}, "tests": [], "nvidia_driver": None},
@@ -194,6 +197,8 @@ BEYOND_SCHEMA = {
         pool(raid_level="raid10", disks=disks(5)), pool(raid_level="draid2:4d:1s", disks=disks(6)),
         pool(raid_level="draid:5c", disks=disks(4)),
     ],
+    "stands-on-absent": [two({"name": "tank/a", "state": "absent"}, {"name": "tank/a/b"})],
+    "absent-user": [{"samba": {"user": "bob", "shares": [{"path": "/srv", "valid_users": "ann"}], "users": [{"name": "ann", "state": "absent"}]}}],
     "unknown-raid-level": [pool(raid_level="draid:0d", disks=disks(4)), pool(raid_level="draid2:4d:6c:1s", disks=disks(6))],
 }
 
