@@ -442,6 +442,11 @@ class SystemTest(FleetTest):
             json.dump({"nodes": nodes}, file)
         refused = self.fleet.phoenix("plan", "-f", CONFIG, "--secrets", self.secrets)
         self.assertEqual(refused.stderr.count("(overrides of node hv2)"), 1, refused.stderr)
+        checked = self.fleet.phoenix("validate", CONFIG, "--fleet", self.fleet.fleet_file, fleet=False)
+        self.assertEqual(checked.returncode, 1)
+        self.assertEqual(checked.stdout.count("(overrides of node hv2)"), 1, checked.stdout)
+        self.assertIn(CONFIG + ": 0 error(s)", checked.stdout)
+        self.assertIn(CONFIG + " for hv2: 1 error(s)", checked.stdout)
 
     def test_what_is_doubtful_in_a_fleet_is_told_by_its_plan(self):
         with open(self.fleet.fleet_file, encoding="utf-8") as text:

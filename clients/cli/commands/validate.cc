@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/status/errors.h"
@@ -32,6 +33,22 @@ config::Findings CheckConfig(const std::string&, const std::string& text) {
 
 config::Findings CheckFleet(const std::string&, const std::string& text) {
   return config::LoadFleet(text).findings;
+}
+
+// What is wrong or doubtful for one node only, through what the fleet has otherwise for it.
+config::Findings CheckOverrides(const std::string& text, const config::FleetNode& node) {
+  const config::Findings everywhere = config::Load(text).findings;
+  config::Findings findings = config::Load(text, config::OverridesOf(node.name, node.overrides)).findings;
+  const auto known = [](const std::vector<config::Finding>& all) {
+    return [&all](const config::Finding& finding) {
+      return std::any_of(all.begin(), all.end(), [&](const config::Finding& other) {
+        return other.ToString() == finding.ToString();
+      });
+    };
+  };
+  std::erase_if(findings.errors, known(everywhere.errors));
+  std::erase_if(findings.lints, known(everywhere.lints));
+  return findings;
 }
 
 // Besides what the file says, whether plan and setup would take it. No value is in any finding.
@@ -91,11 +108,22 @@ int Validate(const Session& session, const ValidateFlags& flags) {
   for (const std::string& file : flags.files) jobs.push_back({file, "configuration", CheckConfig});
   if (!flags.fleet.empty()) jobs.push_back({flags.fleet, "fleet", CheckFleet});
   if (!flags.secrets.empty()) jobs.push_back({flags.secrets, "secrets", CheckSecrets});
+  std::vector<config::FleetNode> nodes;
+  if (!flags.fleet.empty()) {
+    const auto text = ReadText(flags.fleet);
+    if (!text.ok()) return Fail(session, text.status());
+    nodes = config::LoadFleet(*text).nodes;
+  }
   Report report(session);
   for (const Job& job : jobs) {
     const auto text = ReadText(job.file);
     if (!text.ok()) return Fail(session, text.status());
     report.Add(job.file, job.kind, job.check(job.file, *text));
+    if (job.check != CheckConfig) continue;
+    for (const config::FleetNode& node : nodes) {
+      if (node.overrides.empty()) continue;
+      report.Add(fmt::format("{} for {}", job.file, node.name), job.kind, CheckOverrides(*text, node));
+    }
   }
   return report.Finish(flags.strict);
 }

@@ -391,6 +391,37 @@ TEST_F(NodeStepsTest, ADeletionThatStoppedHalfWayIsCompletedByUndoingItAgain) {
   EXPECT_EQ(Dump(), before);
 }
 
+TEST_F(NodeStepsTest, APrunedRuleGoesAndUndoBringsItBackWithItsComment) {
+  SeedStopped();
+  const FirewallRule rule{"10.0.0.0/24", "2049", "tcp"};
+  ASSERT_TRUE(host_->AllowRule(rule, RuleComment("former"), nullptr).ok());
+  const std::string before = Dump();
+  NodeWants wants;
+  wants.prune_rules = true;
+  OnlyNode domain(*host_, wants);
+  testing::StepDriver driver(domain);
+  driver.ledger()[KeyOf(rule)] = {.key = KeyOf(rule), .created = true};
+  ASSERT_TRUE(driver.Prepare({}, kRun).ok());
+  ASSERT_TRUE(driver.Apply().ok());
+  EXPECT_EQ(FindRule((*host_->Firewall()).rules, rule), nullptr);
+  ASSERT_TRUE(driver.Undo().ok());
+  EXPECT_EQ(Dump(), before);
+}
+
+TEST_F(NodeStepsTest, ARuleThatSomebodyElseMadeHisOwnIsNotPruned) {
+  SeedStopped();
+  const FirewallRule rule{"10.0.0.0/24", "2049", "tcp"};
+  ASSERT_TRUE(host_->AllowRule(rule, "by hand", nullptr).ok());
+  NodeWants wants;
+  wants.prune_rules = true;
+  OnlyNode domain(*host_, wants);
+  testing::StepDriver driver(domain);
+  driver.ledger()[KeyOf(rule)] = {.key = KeyOf(rule), .created = true};
+  ASSERT_TRUE(driver.Prepare({}, kRun).ok());
+  ASSERT_TRUE(driver.Apply().ok());
+  EXPECT_NE(FindRule((*host_->Firewall()).rules, rule), nullptr);
+}
+
 TEST_F(NodeStepsTest, AnIdenticalRuleIsAdoptedAndKeepsItsComment) {
   SeedStopped();
   const FirewallRule rule{"10.0.0.0/24", "2049", "tcp"};
