@@ -69,7 +69,7 @@ class RemovalTest(FleetTest):
         self.fleet.fault("hv2", "samba.remove-share:media")
         self.fleet.fault("hv2", "proxmox.remove:fastData-shared-media")
         out = self.fleet.phoenix("setup", "-f", CONFIG, "--secrets", self.secrets, "--prune", "exports,shares,rules,storages")
-        self.assertEqual(out.returncode, 1, out.stdout + out.stderr)
+        self.assertEqual(out.returncode, 3, out.stdout + out.stderr)
         self.assertIn("ROLLED_BACK", out.stdout)
         self.assertEqual({node: meaning(dump) for node, dump in self.fleet.dumps().items()}, standing)
 
