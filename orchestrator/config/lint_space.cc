@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "orchestrator/config/sections.h"
@@ -50,19 +51,20 @@ class Space {
       const std::uint64_t quota = Bytes(i, "quota");
       if (quota == 0) continue;
       const Property& given = nodes_[i].dataset->properties.at("quota");
+      const auto tell = [&](std::string message) {
+        findings.Lint("quota-past-parent", given.origin, std::move(message), given.given);
+      };
       if (const std::uint64_t reserved = Reserved(i); reserved > quota) {
-        findings.Lint("quota-past-parent", given.origin,
-                      fmt::format("the reservations of {} and of what is declared below it are {} together, "
-                                  "more than its quota: not all of them can be kept",
-                                  nodes_[i].dataset->full_name, InGibibytes(reserved)),
-                      given.given);
+        tell(
+            fmt::format("the reservations of {} and of what is declared below it are {} together, more than "
+                        "its quota: not all of them can be kept",
+                        nodes_[i].dataset->full_name, InGibibytes(reserved)));
       }
       if (const std::uint64_t below = QuotasBelow(i); below > quota) {
-        findings.Lint("quota-past-parent", given.origin,
-                      fmt::format("the quotas of the datasets below {} are {} together, more than its own: "
-                                  "they cannot all be used up",
-                                  nodes_[i].dataset->full_name, InGibibytes(below)),
-                      given.given);
+        tell(
+            fmt::format("the quotas of the datasets below {} are {} together, more than its own: they cannot "
+                        "all be used up",
+                        nodes_[i].dataset->full_name, InGibibytes(below)));
       }
     }
   }

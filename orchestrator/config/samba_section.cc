@@ -180,9 +180,10 @@ void ReadShare(const Cursor& cursor, Config& config) {
                      "guest_ok", "state"});
   SambaShare share;
   share.origin = cursor.origin();
-  // One that goes by its name needs none.
-  const bool by_name = !cursor.Key("path").present() && cursor.Key("name").present() &&
-                       cursor.Key("state").present() && cursor.Key("state").json() == "absent";
+  const auto absent = ReadAbsent(cursor);
+  share.absent = absent.value_or(false);
+  // One that goes by its name needs no path.
+  const bool by_name = share.absent && cursor.Key("name").present() && !cursor.Key("path").present();
   auto path = by_name ? std::optional<std::string>("/") : ReadPath(cursor.Key("path"), config);
   // smbd replaces %-sequences and reads a backslash at the end as a continued line.
   if (path.has_value() && path->find_first_of("%\\\"") != std::string::npos) {
@@ -190,8 +191,6 @@ void ReadShare(const Cursor& cursor, Config& config) {
                              "a path without %, \\ and \"");
     path.reset();
   }
-  const auto absent = ReadAbsent(cursor);
-  share.absent = absent.value_or(false);
   if (!share.absent) ReadOptions(cursor, config, share);
   if (!absent.has_value() || !path.has_value()) return;
   share.path = *path;

@@ -27,17 +27,10 @@ nlohmann::json ToJson(const config::Finding& finding) {
           {"message", finding.message}, {"found", finding.found},     {"allowed", finding.allowed}};
 }
 
-config::Findings CheckConfig(const std::string&, const std::string& text) {
-  return config::Load(text).findings;
-}
-
-config::Findings CheckFleet(const std::string&, const std::string& text) {
-  return config::LoadFleet(text).findings;
-}
-
 // What is wrong or doubtful for one node only, through what the fleet has otherwise for it.
-config::Findings CheckOverrides(const std::string& text, const config::FleetNode& node) {
-  const config::Findings everywhere = config::Load(text).findings;
+// `everywhere`: what is so without the overrides.
+config::Findings CheckOverrides(const std::string& text, const config::FleetNode& node,
+                                const config::Findings& everywhere) {
   config::Findings findings = config::Load(text, config::OverridesOf(node.name, node.overrides)).findings;
   const auto known = [](const std::vector<config::Finding>& all) {
     return [&all](const config::Finding& finding) {
@@ -99,31 +92,29 @@ int Validate(const Session& session, const ValidateFlags& flags) {
   if (flags.files.empty() && flags.fleet.empty() && flags.secrets.empty()) {
     return Fail(session, InvalidArgument("name a configuration, --fleet FILE or --secrets FILE"));
   }
-  struct Job {
-    std::string file;
-    const char* kind;
-    config::Findings (*check)(const std::string& file, const std::string& text);
-  };
-  std::vector<Job> jobs;
-  for (const std::string& file : flags.files) jobs.push_back({file, "configuration", CheckConfig});
-  if (!flags.fleet.empty()) jobs.push_back({flags.fleet, "fleet", CheckFleet});
-  if (!flags.secrets.empty()) jobs.push_back({flags.secrets, "secrets", CheckSecrets});
-  std::vector<config::FleetNode> nodes;
+  Report report(session);
+  config::FleetResult fleet;
   if (!flags.fleet.empty()) {
     const auto text = ReadText(flags.fleet);
     if (!text.ok()) return Fail(session, text.status());
-    nodes = config::LoadFleet(*text).nodes;
+    fleet = config::LoadFleet(*text);
   }
-  Report report(session);
-  for (const Job& job : jobs) {
-    const auto text = ReadText(job.file);
+  for (const std::string& file : flags.files) {
+    const auto text = ReadText(file);
     if (!text.ok()) return Fail(session, text.status());
-    report.Add(job.file, job.kind, job.check(job.file, *text));
-    if (job.check != CheckConfig) continue;
-    for (const config::FleetNode& node : nodes) {
+    const config::Findings everywhere = config::Load(*text).findings;
+    report.Add(file, "configuration", everywhere);
+    for (const config::FleetNode& node : fleet.nodes) {
       if (node.overrides.empty()) continue;
-      report.Add(fmt::format("{} for {}", job.file, node.name), job.kind, CheckOverrides(*text, node));
+      report.Add(fmt::format("{} for {}", file, node.name), "configuration",
+                 CheckOverrides(*text, node, everywhere));
     }
+  }
+  if (!flags.fleet.empty()) report.Add(flags.fleet, "fleet", fleet.findings);
+  if (!flags.secrets.empty()) {
+    const auto text = ReadText(flags.secrets);
+    if (!text.ok()) return Fail(session, text.status());
+    report.Add(flags.secrets, "secrets", CheckSecrets(flags.secrets, *text));
   }
   return report.Finish(flags.strict);
 }
