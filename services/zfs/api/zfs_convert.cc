@@ -184,6 +184,7 @@ v1::Pool ToProto(const PoolState& pool, const std::map<std::string, std::string,
   out.set_health(pool.health);
   out.set_raid_level(RaidLevelOf(pool.layout));
   for (const auto& group : pool.layout) {
+    if (group.vdev_class != VdevClass::kData) continue;
     for (const auto& disk : group.disks) {
       const auto link = links.find(disk);
       out.add_disks(link == links.end() ? disk : link->second);

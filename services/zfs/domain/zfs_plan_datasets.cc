@@ -22,6 +22,7 @@ class DatasetPlanner {
   void Plan() {
     if (planning_.failed_pools.count(PoolOf(spec_.name)) != 0) return;
     if (planning_.failed_datasets.count(spec_.name) != 0) return;
+    if (planning_.imported_pools.count(PoolOf(spec_.name)) != 0) return;
     if (spec_.presence == Presence::kAbsent) {
       if (seen_ != nullptr) Delete();
       return;

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "services/zfs/domain/zfs_layout.h"
+
 namespace phoenix::zfs {
 
 enum class Presence { kPresent, kAbsent };
@@ -18,12 +20,22 @@ enum class Mode { kSafe, kInteractive, kForceDestructive };
 // Native property names and values.
 using PropertyMap = std::map<std::string, std::string, std::less<>>;
 
+// Vdevs besides those that a pool's own `raid_level` and `disks` make.
+struct VdevSpec {
+  VdevClass vdev_class = VdevClass::kData;
+  std::string raid_level;  // "" for plain disks
+  std::vector<std::string> disks;
+  friend bool operator==(const VdevSpec&, const VdevSpec&) = default;
+};
+
 struct PoolSpec {
   std::string name;
   std::string raid_level;          // "" where no disks are declared
   std::vector<std::string> disks;  // paths below /dev/disk/; empty: the pool must exist already
   PropertyMap properties;          // pool properties
   std::string origin;              // the place in the configuration, for errors
+  std::vector<VdevSpec> vdevs;     // only where `disks` is not empty
+  Presence presence = Presence::kPresent;
   friend bool operator==(const PoolSpec&, const PoolSpec&) = default;
 };
 
