@@ -10,6 +10,7 @@ Spec ZfsSpecOf(const Config& config) {
   for (const Pool& pool : config.pools) {
     auto* out = spec.add_pools();
     out->set_name(pool.name);
+    if (pool.absent) out->set_presence(zfs::v1::PRESENCE_ABSENT);
     if (!pool.draid.empty()) {
       out->set_raid_level(pool.draid);
     } else if (pool.raid_level) {
@@ -17,7 +18,21 @@ Spec ZfsSpecOf(const Config& config) {
       out->set_raid_level(single ? "single" : ToString(*pool.raid_level));
     }
     for (const auto& disk : pool.disks) out->add_disks(disk);
+    for (const Vdev& vdev : pool.vdevs) {
+      auto* more = out->add_vdevs();
+      more->set_vdev_class(vdev.vdev_class);
+      more->set_raid_level(vdev.raid_level);
+      for (const auto& disk : vdev.disks) more->add_disks(disk);
+    }
+    for (const auto& [name, property] : pool.properties) (*out->mutable_properties())[name] = property.given;
     out->set_origin(pool.origin.ToString());
+    if (pool.root_properties.empty() || pool.absent) continue;
+    auto* root = spec.add_datasets();
+    root->set_name(pool.name);
+    root->set_origin(pool.origin.ToString());
+    root->set_presence(zfs::v1::PRESENCE_PRESENT);
+    for (const auto& [name, property] : pool.root_properties)
+      (*root->mutable_properties())[name] = property.given;
   }
   for (const Dataset& dataset : config.datasets) {
     auto* out = spec.add_datasets();
