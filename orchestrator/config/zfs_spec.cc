@@ -1,11 +1,13 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "orchestrator/config/specs.h"
 #include "phoenix/zfs/v1/zfs.pb.h"
 
 namespace phoenix::config {
 
-Spec ZfsSpecOf(const Config& config) {
+Spec ZfsSpecOf(const Config& config, const std::vector<std::string>& wipe) {
   zfs::v1::ZfsSpec spec;
   for (const Pool& pool : config.pools) {
     auto* out = spec.add_pools();
@@ -62,7 +64,11 @@ Spec ZfsSpecOf(const Config& config) {
     out->set_presence(zfs::v1::PRESENCE_PRESENT);
   }
   if (config.arc_max_bytes) spec.set_arc_max_bytes(*config.arc_max_bytes);
-  spec.set_mode(zfs::v1::MODE_SAFE);
+  const bool any = std::find(wipe.begin(), wipe.end(), "*") != wipe.end();
+  spec.set_mode(wipe.empty() ? zfs::v1::MODE_SAFE
+                : any        ? zfs::v1::MODE_INTERACTIVE
+                             : zfs::v1::MODE_FORCE_DESTRUCTIVE);
+  if (!any) spec.mutable_wipe()->Assign(wipe.begin(), wipe.end());
   return {"zfs", "phoenix.zfs.v1.ZfsSpec", spec.SerializeAsString()};
 }
 

@@ -88,7 +88,8 @@ json RequestJson(const run::Request& request) {
           {"rollback_participants", rollback_participants},
           {"allow", request.allow},
           {"no_install", request.no_install},
-          {"prune", request.prune}};
+          {"prune", request.prune},
+          {"wipe", request.wipe}};
 }
 
 run::Request RequestFrom(const json& j) {
@@ -114,6 +115,7 @@ run::Request RequestFrom(const json& j) {
   request.allow = j.value("allow", std::vector<std::string>());
   request.no_install = j.value("no_install", false);
   request.prune = j.value("prune", std::vector<std::string>());
+  request.wipe = j.value("wipe", std::vector<std::string>());
   return request;
 }
 

@@ -133,6 +133,7 @@ absl::StatusOr<ZfsSpec> ToSpec(const v1::ZfsSpec& proto) {
     default:
       return InvalidArgument("mode {} is unknown to this version", static_cast<int>(proto.mode()));
   }
+  spec.wipe.assign(proto.wipe().begin(), proto.wipe().end());
   spec.partial = proto.partial();
   return spec;
 }
@@ -189,6 +190,7 @@ v1::ZfsSpec ToProto(const ZfsSpec& spec) {
   proto.set_mode(spec.mode == Mode::kSafe          ? v1::MODE_SAFE
                  : spec.mode == Mode::kInteractive ? v1::MODE_INTERACTIVE
                                                    : v1::MODE_FORCE_DESTRUCTIVE);
+  for (const auto& disk : spec.wipe) proto.add_wipe(disk);
   proto.set_partial(spec.partial);
   return proto;
 }

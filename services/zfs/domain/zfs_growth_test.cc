@@ -187,6 +187,8 @@ TEST_F(GrowingPool, DisksThatAreNotBlankOrTooSmallAreRefused) {
   EXPECT_THAT(Refusals(),
               ElementsAre(AllOf(HasSubstr("zfs.pools[0].vdevs[0].disks[0]"), HasSubstr("is not blank"))));
   spec_.mode = Mode::kForceDestructive;
+  EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("not among the disks that may be wiped")));
+  spec_.wipe = {Path('c')};
   EXPECT_EQ(Planned().steps[0].reversal, Reversal::kPointOfNoReturn);
   EXPECT_TRUE(std::get<AddVdevStep>(Planned().steps[0].step).wipe);
   pool().vdevs = {};

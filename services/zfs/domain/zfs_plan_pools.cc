@@ -369,20 +369,28 @@ class PoolPlanner {
     for (const auto& finding : disk.findings) {
       found += fmt::format("{}{}: {}", found.empty() ? "" : "; ", finding.where, finding.what);
     }
-    if (planning_.spec.mode == Mode::kForceDestructive) {
-      wiped_ += fmt::format("{}{} ({})", wiped_.empty() ? "" : ", ", disk.path, found);
+    const auto& named = planning_.spec.wipe;
+    if (planning_.spec.mode == Mode::kInteractive ||
+        (planning_.spec.mode == Mode::kForceDestructive &&
+         std::find(named.begin(), named.end(), disk.path) != named.end())) {
+      wiped_.emplace_back(disk.path, found);
       return;
     }
-    planning_.Refuse(
-        field, "disk {} is not blank, and {} mode wipes nothing. Found: {}", disk.path,
-        planning_.spec.mode == Mode::kSafe ? "safe" : "interactive (approvals are not available yet)", found);
+    planning_.Refuse(field, "disk {} is not blank, and {}. Found: {}", disk.path,
+                     planning_.spec.mode == Mode::kSafe ? "safe mode wipes nothing"
+                                                        : "it is not among the disks that may be wiped",
+                     found);
   }
 
   void Wiping(PlannedStep& planned) const {
     planned.reversal = Reversal::kPointOfNoReturn;
-    planned.differences.push_back({"wiped", wiped_, "gone"});
     planned.undo += "; what the disks held before cannot come back";
-    planned.remainder += fmt::format("{}disks empty: {}", planned.remainder.empty() ? "" : "; ", wiped_);
+    std::string names;
+    for (const auto& [disk, found] : wiped_) {
+      planned.differences.push_back({"wipe " + disk, found, "blank"});
+      names += (names.empty() ? "" : ", ") + disk;
+    }
+    planned.remainder += fmt::format("{}disks empty: {}", planned.remainder.empty() ? "" : "; ", names);
   }
 
   void AddStep(const std::vector<VdevGroup>& layout) {
@@ -427,7 +435,7 @@ class PoolPlanner {
 
   Planning& planning_;
   const PoolSpec& pool_;
-  std::string wiped_;
+  std::vector<std::pair<std::string, std::string>> wiped_;  // disk, and what it holds
   std::vector<Need> mount_needs_;
 };
 

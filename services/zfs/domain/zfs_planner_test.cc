@@ -10,6 +10,7 @@ namespace phoenix::zfs {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -180,9 +181,16 @@ TEST(Trap5, OnlyForceDestructivePlansAWipe) {
   ZfsState seen = Seen();
   seen.disks[kC].findings = {{"/dev/sdc", "ext4 (wipefs)", "", 0, false}};
   ZfsSpec spec = Pool("single", {kC});
-  spec.mode = Mode::kInteractive;
-  EXPECT_EQ(Refusals(spec, seen).size(), 1u);
+  EXPECT_THAT(Refusals(spec, seen), ElementsAre(HasSubstr("safe mode wipes nothing")));
   spec.mode = Mode::kForceDestructive;
+  spec.wipe = {kD};
+  EXPECT_THAT(Refusals(spec, seen), ElementsAre(HasSubstr("not among the disks that may be wiped")));
+  // What an interactive plan shows is what a person is asked for.
+  spec.mode = Mode::kInteractive;
+  EXPECT_THAT(Planned(spec, seen).steps[0].differences,
+              Contains(Difference{std::string("wipe ") + kC, "/dev/sdc: ext4 (wipefs)", "blank"}));
+  spec.mode = Mode::kForceDestructive;
+  spec.wipe = {kC};
   const ZfsPlan plan = Planned(spec, seen);
   ASSERT_EQ(plan.steps.size(), 1u);
   EXPECT_EQ(plan.steps[0].reversal, Reversal::kPointOfNoReturn);
@@ -197,6 +205,7 @@ TEST(PlanPools, WhatIsInUseIsRefusedInEveryMode) {
   for (const Mode mode : {Mode::kSafe, Mode::kInteractive, Mode::kForceDestructive}) {
     ZfsSpec spec = Pool("single", {kC});
     spec.mode = mode;
+    spec.wipe = {kA, kC};
     EXPECT_THAT(Refusals(spec, seen), ElementsAre(HasSubstr("mounted at /home")));
     spec = Pool("single", {kA});
     spec.mode = mode;

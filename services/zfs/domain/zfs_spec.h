@@ -14,7 +14,8 @@ namespace phoenix::zfs {
 
 enum class Presence { kPresent, kAbsent };
 
-// What may be done to disks that hold something.
+// What may be done to disks that hold something: nothing; a plan shows what would be wiped; those that `wipe`
+// names are wiped.
 enum class Mode { kSafe, kInteractive, kForceDestructive };
 
 // Native property names and values.
@@ -92,6 +93,7 @@ struct ZfsSpec {
   std::vector<SnapshotSpec> snapshots;
   std::vector<KeptSpec> kept;
   Mode mode = Mode::kSafe;
+  std::vector<std::string> wipe;  // disks, as pools name them
   // What is not named is not reported as orphaned.
   bool partial = false;
   friend bool operator==(const ZfsSpec&, const ZfsSpec&) = default;

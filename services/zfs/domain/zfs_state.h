@@ -103,7 +103,8 @@ struct Finding {
   // For a label of a ZFS pool: its name and GUID.
   std::string pool;
   uint64_t pool_guid = 0;
-  // True for a partition table or partition as `zpool create` writes it.
+  // True for a partition table or partition as `zpool create` writes it, and for the label of a cache or
+  // spare.
   bool zfs_partition = false;
   friend bool operator==(const Finding&, const Finding&) = default;
 };

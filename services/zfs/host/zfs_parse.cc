@@ -200,6 +200,10 @@ class TreeParser {
   // The top-level vdev at `at_`, with its members.
   void Vdev() {
     const TreeLine& line = lines_[at_];
+    if (IsDistributedSpare(line.name)) {
+      ++at_;
+      return;
+    }
     const std::string kind = KindOfVdev(line.name);
     top_ = NameAt(at_);
     layout_.vdevs.push_back({kind.empty() ? "disk" : kind, {}, vdev_class_});

@@ -135,6 +135,25 @@ TEST(ParseStatus, TellsClassesAndWhatStandsInForAMember) {
   EXPECT_TRUE(ParseStatus("")->empty());
 }
 
+// As 2.3.2 shows a dRAID of three disks with a distributed spare, which is no disk.
+TEST(ParseStatus, TakesNoDistributedSpareForADisk) {
+  const auto pools = ParseStatus(
+      "  pool: a\n state: ONLINE\nconfig:\n\n"
+      "\tNAME                 STATE     READ WRITE CKSUM\n"
+      "\ta                    ONLINE       0     0     0\n"
+      "\t  draid1:1d:3c:1s-0  ONLINE       0     0     0\n"
+      "\t    /dev/sda1        ONLINE       0     0     0\n"
+      "\t    /dev/sdb1        ONLINE       0     0     0\n"
+      "\t    /dev/sdc1        ONLINE       0     0     0\n"
+      "\tspares\n"
+      "\t  draid1-0-0         AVAIL   \n"
+      "\nerrors: No known data errors\n");
+  ASSERT_TRUE(pools.ok()) << pools.status();
+  EXPECT_THAT(pools->at("a").vdevs,
+              ElementsAre(VdevGroup{"draid1:1d:3c:1s", {"/dev/sda1", "/dev/sdb1", "/dev/sdc1"}}));
+  EXPECT_EQ(pools->at("a").members.size(), 3u);
+}
+
 // A spare that stands in for a member is no member, nor does a single disk lose its name while it is
 // replaced.
 TEST(ParseStatus, ReadsSparesInUseAndSingleDisksBeingReplaced) {
@@ -347,6 +366,12 @@ TEST(Findings, ATableWithOthersPartitionsIsNotResidue) {
   probes.signatures = {{"/dev/sdx", "gpt"}};
   EXPECT_TRUE(Findings({&disk, &zfs}, probes)[0].zfs_partition);
   EXPECT_FALSE(Findings({&disk, &zfs, &other}, probes)[0].zfs_partition);
+  // The label of a cache names no pool: what is left of one that was removed is not for others to keep.
+  probes.labels["/dev/sdx1"] = {"", 0, 4};
+  const auto cache = Findings({&disk, &zfs}, probes);
+  EXPECT_TRUE(std::any_of(cache.begin(), cache.end(), [](const Finding& finding) {
+    return finding.what.starts_with("label of a cache or spare") && finding.zfs_partition;
+  }));
 }
 
 TEST(BestLinks, NameADiskByModelAndSerialWhereTheyCan) {

@@ -426,6 +426,7 @@ TEST(ZfsDomain, AForcedWipeLeavesEmptyDisksAfterUndo) {
   TestMachine::Must(PutOnDisk(machine.machine(), kDiskC, {"", "ext4 (wipefs)", "", 0, false}));
   ZfsSpec spec = TestMachine::Seed();
   spec.mode = Mode::kForceDestructive;
+  spec.wipe = {kDiskC};
   StepDriver driver(machine.domain());
   TestMachine::Must(driver.Prepare(machine.Input(spec), kRun));
   EXPECT_EQ(driver.order().barrier, 6u) << "the pool on blank disks, its datasets and the ARC come first";
