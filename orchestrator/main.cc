@@ -48,7 +48,7 @@ std::string HostName() {
   return host.substr(0, host.find('.'));
 }
 
-// Those of the disks that are meant for the node. The configuration must permit what the caller asks for.
+// The disks as the node knows its own. The configuration must permit what the caller asks for.
 absl::StatusOr<std::vector<std::string>> WipeOn(const std::string& node, const std::vector<std::string>& wipe,
                                                 const config::Config& config) {
   if (!wipe.empty() && !config.allow_destructive_operations) {
@@ -58,15 +58,10 @@ absl::StatusOr<std::vector<std::string>> WipeOn(const std::string& node, const s
                            node),
         {"WIPE_NOT_PERMITTED", {{"node", node}}});
   }
+  // What is meant for another node names no disk of this one, and its mode is the run's all the same.
   std::vector<std::string> here;
-  for (const auto& disk : wipe) {
-    const auto colon = disk.starts_with("/") ? std::string::npos : disk.find(":/");
-    if (colon == std::string::npos) {
-      here.push_back(disk);
-    } else if (disk.substr(0, colon) == node) {
-      here.push_back(disk.substr(colon + 1));
-    }
-  }
+  for (const auto& disk : wipe)
+    here.push_back(disk.starts_with(node + ":/") ? disk.substr(node.size() + 1) : disk);
   return here;
 }
 
