@@ -23,6 +23,8 @@ class WipeTest(FleetTest):
             disk = json.loads(value)
             disk["holds"] = [{"where": disk["device"], "what": "ext4 (wipefs)", "pool": "", "pool_guid": 0, "zfs_partition": False}]
             database.execute("UPDATE objects SET value = ? WHERE kind = 'disk' AND name = ?", [json.dumps(disk), DISK])
+        # Every service has made its part of the simulated machine once it has planned.
+        self.try_to("plan")
         self.before = self.fleet.dumps()
 
     def config(self, permit):
