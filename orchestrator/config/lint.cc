@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "orchestrator/config/samba_features.h"
 #include "orchestrator/config/sections.h"
 
 namespace phoenix::config {
@@ -151,6 +152,7 @@ void LintTogether(const Cursor& root, const Config& config) {
   LintPools(config, root.findings());
   LintStorages(config, root.findings());
   LintExports(root, config);
+  LintShareFeatures(config, root.findings());
   LintSpace(config, root.findings());
 }
 

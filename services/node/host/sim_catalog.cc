@@ -97,6 +97,7 @@ std::vector<CatalogPackage> MakeCatalog() {
         {"smbd.service", "enabled", {}, ""}},
        {},
        {}},
+      {"samba-vfs-modules", {"libtalloc2"}, {}, {}, {}},
       {"smbclient", {"libtalloc2", "samba-common"}, {}, {}, {}},
       {"iptables", {}, {}, {}, {}},
       {"ufw",

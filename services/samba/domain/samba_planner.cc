@@ -169,7 +169,7 @@ class Planner {
     std::vector<kit::FieldDiff> diffs;
     for (const auto& [name, value] : spec_.globals) {
       const auto own = wanted.find(name);
-      if (own != wanted.end() && MeansTheSame(own->second, value)) {
+      if (own != wanted.end() && SameValue(name, own->second, value)) {
         NoteOverridden(name, value);
         continue;
       }
@@ -188,7 +188,8 @@ class Planner {
 
   void NoteOverridden(const std::string& name, const std::string& value) {
     const auto effective = state_.live.globals.find(name);
-    if (!state_.included || effective == state_.live.globals.end() || MeansTheSame(effective->second, value))
+    if (!state_.included || effective == state_.live.globals.end() ||
+        SameValue(name, effective->second, value))
       return;
     Tell(true, "globals",
          fmt::format("{} sets '{}' to '{}' after the include of {}, which says '{}'", q_.paths.smb_conf, name,
@@ -217,10 +218,11 @@ class Planner {
       const auto after = ValueOf(wanted.parameters, name);
       const bool same_presence =
           own != nullptr && own->parameters.count(name) == wanted.parameters.count(name);
-      if (same_presence && MeansTheSame(before, after)) continue;
+      if (same_presence && SameValue(name, before, after)) continue;
       diffs.push_back({name, before, after});
     }
     if (diffs.empty()) return CheckLive(share, *own);
+    NoteModules(wanted);
     touches_own_ = true;
     plan_.own_after.Put(wanted);
     SetShare step{wanted, own == nullptr || Created(Key("share", own->name)), "", "", false};
@@ -239,6 +241,22 @@ class Planner {
       }
     }
     plan_.steps.push_back({step, diffs, needs});
+  }
+
+  // A share's list of modules replaces that of smb.conf, and does not add to it.
+  void NoteModules(const Section& wanted) {
+    const auto own = wanted.parameters.find("vfs objects");
+    const auto everywhere = state_.live.globals.find("vfs objects");
+    if (own == wanted.parameters.end() || everywhere == state_.live.globals.end()) return;
+    const std::vector<std::string> there = Words(own->second);
+    for (const std::string& module : Words(everywhere->second)) {
+      if (std::count(there.begin(), there.end(), module) > 0) continue;
+      Tell(true, wanted.name,
+           fmt::format(
+               "{} loads the module {} for every share; this one has modules of its own and goes without: "
+               "name it in the share's vfs objects if it is needed",
+               q_.paths.smb_conf, module));
+    }
   }
 
   static std::string ValueOf(const Parameters& parameters, const std::string& name) {

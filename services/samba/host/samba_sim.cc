@@ -399,6 +399,10 @@ absl::Status SambaSim::TryLogin(const LoginProbe& probe, const Secret& password)
         const auto found = share->second.parameters.find(name);
         return found != share->second.parameters.end() ? found->second : config.dump.globals.at(name);
       };
+      // testparm finds nothing wrong with modules that are not there; smbd does.
+      PHX_ASSIGN_OR_RETURN(const bool modules, node::IsInstalled(world, "samba-vfs-modules"));
+      if (!modules && !value("vfs objects").empty())
+        return NotFound("tree connect failed: NT_STATUS_BAD_NETWORK_NAME");
       const std::string users = value("valid users");
       if (!users.empty() && (" " + users + " ").find(" " + probe.user + " ") == std::string::npos) {
         return PermissionDenied("tree connect failed: NT_STATUS_ACCESS_DENIED");
