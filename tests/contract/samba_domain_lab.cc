@@ -195,6 +195,40 @@ TEST_F(SambaDomainLab, WhatIsWantedGoneComesBackOnUndo) {
   driver_->ledger() = ledger;
 }
 
+// Folders where ZFS would show its snapshots. What is below the mount point is found there by Samba itself;
+// here the mount point has to be said.
+TEST_F(SambaDomainLab, PreviousVersionsOfAFileAreListedAndRead) {
+  for (const char* name : {"GMT-2026.01.02-03.04.05", "GMT-2026.02.03-04.05.06", "phoenix-run-x"}) {
+    const std::string snapshot = directory_ + "/.zfs/snapshot/" + name;
+    std::filesystem::create_directories(snapshot + "/data");
+    ASSERT_TRUE(files_.Replace(snapshot + "/data/letter", {std::string("old of ") + name, 0, 0, 0644}).ok());
+  }
+  ASSERT_TRUE(files_.Replace(directory_ + "/data/letter", {"new", 0, 0, 0644}).ok());
+  ShareSpec& share = spec_.shares[0];
+  share.previous_versions = PreviousVersions{"GMT-%Y.%m.%d-%H.%M.%S", false};
+  share.acl = ShareAcl::kWindows;
+  share.options = {{"vfs objects", "streams_xattr"}, {"shadow:mountpoint", directory_}};
+  const auto done = Run(kRun, "correct horse");
+  ASSERT_TRUE(done.ok()) << done;
+  const auto report = domain_->Verify({driver_->plan().steps, &secrets_});
+  ASSERT_TRUE(report.ok()) << report.status();
+  Command command;
+  command.program = "/usr/bin/smbclient";
+  command.args = {"//127.0.0.1/phxtest-data", "-U", "phxtest%correct horse", "-c",
+                  "allinfo letter; get @GMT-2026.01.02-03.04.05/letter " + directory_ + "/got"};
+  const auto result = runner_.Run(command);
+  ASSERT_TRUE(result.ok() && result->exit_code == 0) << result->out << result->err;
+  const size_t newest = result->out.find("@GMT-2026.02.03-04.05.06"),
+               oldest = result->out.find("@GMT-2026.01.02");
+  EXPECT_LT(newest, oldest) << result->out;
+  EXPECT_NE(oldest, std::string::npos) << result->out;
+  EXPECT_EQ(result->out.find("phoenix-run"), std::string::npos);
+  EXPECT_EQ((*files_.Read(directory_ + "/got"))->content, "old of GMT-2026.01.02-03.04.05");
+  ASSERT_TRUE(Prepare(kSecondRun, "correct horse").ok());
+  EXPECT_TRUE(driver_->plan().steps.empty()) << driver_->plan().steps.front().id;
+  share = ShareSpec{share.name, share.path, share.valid_users};
+}
+
 TEST_F(SambaDomainLab, AMisspelledParameterNeverGoesLive) {
   const std::string before = Fingerprint();
   spec_.shares[0].options = {{"brwseable", "no"}};
