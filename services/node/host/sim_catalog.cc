@@ -82,7 +82,7 @@ std::vector<CatalogPackage> MakeCatalog() {
         {"nfs-server.service",
          "enabled",
          {"nfs-idmapd.service", "nfs-mountd.service", "nfsdcld.service", "proc-fs-nfsd.mount",
-          "rpcbind.socket"},
+          "rpc-statd.service", "rpcbind.socket"},
          ""},
         {"nfsdcld.service", "static", {}, ""}},
        {{"/etc/exports", kExports}},
