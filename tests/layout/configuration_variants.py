@@ -262,6 +262,8 @@ DOUBTFUL = {
     "guest-and-valid-users": [share(guest_ok=True)],
     "unknown-samba-option": [share(options="brwoseable=yes")],
     "acl-not-kept": [share(acl="posix"), share(acl="windows")],
+    "nested-exports": [two({"name": "tank/a"}, nfs={"exports": [{"path": "tank/a", "clients": "10.0.0.0/24", "options": "rw"},
+                                                                {"path": "tank/a/b", "clients": "10.0.0.0/24", "options": "ro"}]})],
     "no-previous-versions": [{"samba": {"user": "u", "shares": [{"path": "/srv/x", "previous_versions": True}]}}],
     "rollback-always-on": [{"behavior": {"rollback_on_failure": False}}],
     "plaintext-password": [{"portainer_api": {"admin_password": "x"}}],
