@@ -72,7 +72,8 @@ class SambaDomainLab : public ::testing::Test {
   absl::Status Prepare(const std::string& run, const std::string& password) {
     kit::PlanInput input;
     input.spec_type = kSpecType;
-    input.secrets = secrets_ = {{"samba/users/phxtest", Secret(password)}};
+    input.secrets = secrets_ = {{"samba/users/phxtest", Secret(password)},
+                                {"samba/users/phxother", Secret("another horse")}};
     input.node_key = Secret("test node key");
     return driver_->Prepare(input, run);
   }
@@ -227,6 +228,23 @@ TEST_F(SambaDomainLab, PreviousVersionsOfAFileAreListedAndRead) {
   ASSERT_TRUE(Prepare(kSecondRun, "correct horse").ok());
   EXPECT_TRUE(driver_->plan().steps.empty()) << driver_->plan().steps.front().id;
   share = ShareSpec{share.name, share.path, share.valid_users};
+}
+
+TEST_F(SambaDomainLab, AUserWhomNoShareNamesLogsInNowhere) {
+  spec_.users.push_back({"phxother", "samba/users/phxother", false, ""});
+  const auto done = Run(kRun, "correct horse");
+  ASSERT_TRUE(done.ok()) << done;
+  const auto report = domain_->Verify({driver_->plan().steps, &secrets_});
+  ASSERT_TRUE(report.ok()) << report.status();
+  ASSERT_EQ(report->probes.size(), 4u);
+  EXPECT_EQ(report->probes[0], "share phxtest-data: phxtest logged in and wrote, read and deleted a file");
+  EXPECT_EQ(report->probes[1], "share phxtest-data: phxother, none of its valid users, was refused");
+  // His password is right: where the share names him, he is let in.
+  spec_.shares[0].valid_users.emplace_back("phxother");
+  ASSERT_TRUE(Run(kSecondRun, "correct horse").ok());
+  const auto login = host_->TryLogin({"phxtest-data", "phxother", ""}, Secret("another horse"));
+  EXPECT_TRUE(login.ok()) << login;
+  EXPECT_TRUE(std::filesystem::is_empty(directory_ + "/data"));
 }
 
 TEST_F(SambaDomainLab, AMisspelledParameterNeverGoesLive) {

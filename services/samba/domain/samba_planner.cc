@@ -286,6 +286,16 @@ class Planner {
         step.probe_secret = user.password_secret;
       }
     }
+    // Who is in a group is not known here.
+    if (std::none_of(share.valid_users.begin(), share.valid_users.end(), IsGroup) &&
+        !share.valid_users.empty()) {
+      for (const UserSpec& user : spec_.users) {
+        const bool named = std::count(share.valid_users.begin(), share.valid_users.end(), user.name) > 0;
+        if (user.absent || named || user.password_secret.empty() || !step.stranger.empty()) continue;
+        step.stranger = user.name;
+        step.stranger_secret = user.password_secret;
+      }
+    }
     // A list of writers or readers may say otherwise for this one user: then only reading is tried.
     step.writable = !share.read_only && share.options.count("read list") == 0;
   }

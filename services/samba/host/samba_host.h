@@ -38,7 +38,7 @@ struct CheckedConfig {
 struct LoginProbe {
   std::string share;
   std::string user;
-  // Also writes a file of this name and deletes it again; "" to only list.
+  // Also writes a file of this name, reads it and deletes it again; "" to only list.
   std::string write;
 };
 

@@ -136,7 +136,6 @@ CheckedConfig ParseTestparm(const CommandResult& result) {
 }
 
 absl::Status ParseLogin(const CommandResult& result) {
-  if (result.exit_code == 0) return absl::OkStatus();
   std::string words;
   for (const std::string& text : {result.out, result.err}) {
     for (const std::string_view line : Split(text, '\n')) {
@@ -144,6 +143,8 @@ absl::Status ParseLogin(const CommandResult& result) {
         words += (words.empty() ? "" : "; ") + std::string(Trimmed(line));
     }
   }
+  // The exit code is that of the last command: one before it may have failed.
+  if (result.exit_code == 0 && words.empty()) return absl::OkStatus();
   if (words.empty()) words = fmt::format("smbclient failed with exit code {}", result.exit_code);
   const auto has = [&](std::string_view code) { return words.find(code) != std::string::npos; };
   if (has("CONNECTION_REFUSED") || has("NT_STATUS_HOST_UNREACHABLE") || has("NT_STATUS_IO_TIMEOUT")) {

@@ -121,6 +121,9 @@ TEST(ParseLogin, TellsRefusalsFromAbsence) {
   EXPECT_TRUE(absl::IsUnavailable(ParseLogin(
       {1, "", "do_connect: Connection to 127.0.0.1 failed (Error NT_STATUS_CONNECTION_REFUSED)\n"})));
   EXPECT_EQ(ParseLogin({1, "", ""}).code(), absl::StatusCode::kInternal);
+  // Only the last of several commands is told by the exit code.
+  EXPECT_TRUE(absl::IsPermissionDenied(
+      ParseLogin({0, "NT_STATUS_ACCESS_DENIED opening remote file \\probe.x\n", ""})));
 }
 
 TEST(PassdbPath, FollowsBackendAndPrivateDirectory) {

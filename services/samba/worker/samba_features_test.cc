@@ -166,6 +166,30 @@ TEST_F(SambaFeatures, AUserWhomAShareDoesNotNameIsRefused) {
   ASSERT_TRUE(driver_.Apply().ok());
   EXPECT_TRUE(host_->TryLogin({"data", "heads", ".x"}, Secret("correct horse")).ok());
   EXPECT_TRUE(absl::IsPermissionDenied(host_->TryLogin({"data", "other", ""}, Secret("another horse"))));
+  auto report = domain_->Verify({driver_.plan().steps, &secrets});
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->probes.size(), 4u);
+  EXPECT_EQ(report->probes[1], "share data: other, none of its valid users, was refused");
+  // Let in by hand, behind our back.
+  ASSERT_TRUE(machine_
+                  ->Change([](kit::World& world) -> absl::Status {
+                    PHX_ASSIGN_OR_RETURN(auto own, world.ReadFile("/etc/samba/phoenix.conf"));
+                    const std::string users = "valid users = heads";
+                    std::string& text = own->state.content;
+                    text.replace(text.find(users), users.size(), users + " other");
+                    return world.WriteFile("/etc/samba/phoenix.conf", *own);
+                  })
+                  .ok());
+  report = domain_->Verify({driver_.plan().steps, &secrets});
+  EXPECT_NE(Message(report.status()).find("other is none of its valid users, and is let in"),
+            std::string::npos)
+      << report.status();
+  // Where a group may come in, nobody is known to be a stranger.
+  spec.shares[0].valid_users = {"heads", "@heads"};
+  ASSERT_TRUE(driver_.Prepare(Input(spec, secrets), kSecondRun).ok());
+  const auto* step = StepOf("share:data");
+  ASSERT_NE(step, nullptr);
+  EXPECT_NE(step->payload.find("\"stranger\":\"\""), std::string::npos) << step->payload;
 }
 
 TEST_F(SambaFeatures, ModulesOfSmbConfThatAShareGoesWithoutAreNamed) {
