@@ -315,6 +315,15 @@ TYPED_TEST_P(SambaHostContract, WhatFollowsTheIncludeLineIsGlobalAgain) {
   EXPECT_EQ(share["comment"], "");
 }
 
+TYPED_TEST_P(SambaHostContract, TellsTheFileSystemOfAPath) {
+  const std::string path = this->world_.MakeShareDirectory();
+  const auto mount = this->host().MountOf(path);
+  ASSERT_TRUE(mount.ok()) << mount.status();
+  EXPECT_FALSE(mount->file_system.empty());
+  EXPECT_TRUE(path.starts_with(mount->mount_point)) << mount->mount_point;
+  EXPECT_EQ(*this->host().MountOf(path + "/below"), *mount);
+}
+
 TYPED_TEST_P(SambaHostContract, AUserLogsInAndWritesAndLeavesNothing) {
   const std::string path = this->world_.MakeShareDirectory();
   this->AddUser("correct horse");
@@ -370,7 +379,7 @@ REGISTER_TYPED_TEST_SUITE_P(SambaHostContract, TellsItsVersion, AnAccountComesWi
                             CheckingShowsWhatSambaWouldReadAndChangesNothing,
                             OfTheWordsForOneValueTestparmPrintsOne, ParametersOfModulesAreReadAsTheyStand,
                             AMissingModuleClosesTheShareAndTestparmSaysNothing,
-                            AUserWhomTheShareDoesNotNameIsRefused,
+                            AUserWhomTheShareDoesNotNameIsRefused, TellsTheFileSystemOfAPath,
                             AMisspelledParameterIsAProblemAlthoughItLoads, ABadBooleanDoesNotLoad,
                             WhatFollowsTheIncludeLineIsGlobalAgain, AUserLogsInAndWritesAndLeavesNothing,
                             AWrongPasswordIsRefused, AReadOnlyShareIsListedButNotWritten,

@@ -203,6 +203,7 @@ class Planner {
                                 "it there, or give this one another name",
                                 share.name, q_.paths.own_file, q_.paths.smb_conf));
     }
+    NoteFileSystem(share);
     const Section wanted = SectionOf(share);
     const Section* own = state_.own.Find(share.name);
     std::vector<kit::FieldDiff> diffs;
@@ -241,6 +242,25 @@ class Planner {
       }
     }
     plan_.steps.push_back({step, diffs, needs});
+  }
+
+  // As it is now: a step of this very plan may change it.
+  void NoteFileSystem(const ShareSpec& share) {
+    const auto found = state_.mounts.find(share.path);
+    if (found == state_.mounts.end()) return;
+    const MountState& mount = found->second;
+    if (share.previous_versions && mount.file_system != "zfs") {
+      Tell(true, share.name,
+           fmt::format("previous versions are snapshots of a ZFS file system, and {} is on {} now",
+                       share.path, mount.file_system));
+    }
+    if (share.acl != ShareAcl::kUnsaid && !mount.keeps_acls) {
+      Tell(true, share.name,
+           fmt::format(
+               "the file system mounted at {} keeps no ACLs now: what clients set is cut down to modes "
+               "until its dataset has acltype=posix",
+               mount.mount_point));
+    }
   }
 
   // A share's list of modules replaces that of smb.conf, and does not add to it.

@@ -98,6 +98,9 @@ class SambaHost {
   // smbd reads its configuration anew; OK where it does not run. Never a restart: sessions go on.
   virtual absl::Status Reload(const ChildObserver& observer) = 0;
 
+  // The file system that holds a path which is there.
+  virtual absl::StatusOr<MountState> MountOf(const std::string& path) = 0;
+
   // --- probing
   // A login by the loopback address. FAILED_PRECONDITION where there is no client to probe with;
   // PERMISSION_DENIED and the like where the login or the write fails. Leaves nothing behind.

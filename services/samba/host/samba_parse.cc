@@ -54,6 +54,17 @@ bool IsComplaint(std::string_view line) {
          line.find("value is not") != std::string_view::npos;
 }
 
+// "\040" as the kernel writes a blank.
+std::string Unescaped(std::string_view text) {
+  std::string plain;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto code = text[i] == '\\' ? ToNumber<int>(text.substr(i + 1, 3), 8) : std::nullopt;
+    plain += code ? static_cast<char>(*code) : text[i];
+    if (code) i += 3;
+  }
+  return plain;
+}
+
 }  // namespace
 
 absl::StatusOr<Account> ParseAccount(std::string_view line) {
@@ -133,6 +144,26 @@ CheckedConfig ParseTestparm(const CommandResult& result) {
     (*parameters)[name] = std::string(Trimmed(line.substr(equals + 1)));
   }
   return config;
+}
+
+MountState ParseMount(std::string_view mountinfo, std::string_view path) {
+  MountState mount;
+  for (const std::string_view line : Split(mountinfo, '\n')) {
+    // 36 35 98:0 /root /mount options… - type source options
+    const auto words = Split(line, ' ');
+    const auto dash = std::find(words.begin(), words.end(), "-");
+    if (words.size() < 6 || words.end() - dash < 4) continue;
+    const std::string place = Unescaped(words[4]);
+    const bool holds =
+        place == "/" || path == place || (path.starts_with(place) && path[place.size()] == '/');
+    // Later lines lie over earlier ones.
+    if (!holds || place.size() < mount.mount_point.size()) continue;
+    const auto options = Split(dash[3], ',');
+    // ZFS says which it is; others keep them unless they are told not to.
+    const bool none = std::find(options.begin(), options.end(), "noacl") != options.end();
+    mount = {place, std::string(dash[1]), !none};
+  }
+  return mount;
 }
 
 absl::Status ParseLogin(const CommandResult& result) {

@@ -151,6 +151,11 @@ absl::StatusOr<SambaState> SambaDomain::ReadState(const SambaSpec& spec, const k
     const auto directory = files_.ReadDirectory(path);
     if (directory.ok() && *directory) state.directories.insert(path);
   }
+  for (const ShareSpec& share : spec.shares) {
+    const bool asks = share.previous_versions || share.acl != ShareAcl::kUnsaid;
+    if (share.absent || !asks || state.directories.count(share.path) == 0) continue;
+    PHX_ASSIGN_OR_RETURN(state.mounts[share.path], host_.MountOf(share.path));
+  }
   if (!state.installed) return state;
   PHX_ASSIGN_OR_RETURN(const auto entries, host_.ReadPassdb());
   for (const auto& [name, entry] : entries)

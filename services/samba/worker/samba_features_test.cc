@@ -1,5 +1,6 @@
 // Settings of the whole server, previous versions and ACLs, from the plan to what Samba reads.
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <string>
 
@@ -205,6 +206,31 @@ TEST_F(SambaFeatures, ModulesOfSmbConfThatAShareGoesWithoutAreNamed) {
   EXPECT_NE(told.find("data: "), std::string::npos) << told;
   EXPECT_NE(told.find("the module recycle"), std::string::npos) << told;
   EXPECT_EQ(told.find("acl_xattr"), std::string::npos) << told;
+}
+
+TEST_F(SambaFeatures, AFileSystemThatDoesNotKeepWhatIsPromisedIsTold) {
+  const auto told = [&] {
+    EXPECT_TRUE(driver_.Prepare(Input(WithVersions()), kRun).ok());
+    std::set<std::string> texts;
+    for (const auto& note : driver_.plan().notes) {
+      if (note.warning) texts.insert(note.resource + ": " + note.text);
+    }
+    return texts;
+  };
+  const auto dataset = [&](const std::string& name, const nlohmann::json& local) {
+    ASSERT_TRUE(machine_
+                    ->Change([&](kit::World& world) {
+                      return world.Put("zfs.dataset", name, {{"mounted", "/" + name}, {"local", local}});
+                    })
+                    .ok());
+  };
+  EXPECT_EQ(told(), std::set<std::string>({"data: previous versions are snapshots of a ZFS file system, and "
+                                           "/quickOS/data is on ext4 now"}));
+  dataset("quickOS/data", nlohmann::json::object());
+  EXPECT_EQ(told().size(), 1u);
+  EXPECT_NE(told().begin()->find("mounted at /quickOS/data keeps no ACLs now"), std::string::npos);
+  dataset("quickOS", {{"acltype", "posix"}});
+  EXPECT_EQ(told(), std::set<std::string>());
 }
 
 }  // namespace
