@@ -6,6 +6,7 @@
 #include <string>
 
 #include "orchestrator/config/loader.h"
+#include "phoenix/samba/v1/samba.pb.h"
 #include "phoenix/zfs/v1/zfs.pb.h"
 
 namespace phoenix::config {
@@ -57,6 +58,41 @@ TEST(ZfsSpec, VdevsAndPropertiesOfAPoolReachTheService) {
   EXPECT_EQ(spec.datasets(0).properties().at("compression"), "lz4");
   EXPECT_EQ(spec.datasets(0).properties().at("atime"), "off");
   EXPECT_EQ(spec.pools(1).presence(), zfs::v1::PRESENCE_ABSENT);
+}
+
+samba::v1::SambaSpec SambaOf(const std::string& members) {
+  const auto loaded = Load(R"({"samba": {"user": "u", )" + members + "}}");
+  EXPECT_TRUE(loaded.ok()) << Render(loaded.findings.errors);
+  samba::v1::SambaSpec spec;
+  EXPECT_TRUE(spec.ParseFromString(SambaSpecOf(loaded.config, {}, {}).content));
+  return spec;
+}
+
+TEST(SambaSpec, SettingsOfTheServerGoWithTheFirstShare) {
+  using Globals = std::map<std::string, std::string>;
+  const auto globals = [](const samba::v1::SambaSpec& spec) {
+    return Globals(spec.globals().begin(), spec.globals().end());
+  };
+  const std::string shares = R"("shares": [{"path": "/srv/x"}])";
+  EXPECT_EQ(
+      globals(SambaOf(shares)),
+      (Globals{{"workgroup", "WORKGROUP"}, {"server min protocol", "SMB2"}, {"disable netbios", "Yes"}}));
+  EXPECT_EQ(globals(SambaOf(R"("min_protocol": "SMB3", "signing": "mandatory", "netbios": true, )" + shares)),
+            (Globals{{"workgroup", "WORKGROUP"},
+                     {"server min protocol", "SMB3"},
+                     {"disable netbios", "No"},
+                     {"server signing", "mandatory"}}));
+  EXPECT_EQ(globals(SambaOf(R"("netbios": true)")), Globals());
+}
+
+TEST(SambaSpec, FeaturesOfSharesAreHandedOn) {
+  const auto spec = SambaOf(R"("shares": [{"path": "/srv/x", "acl": "windows", "previous_versions":
+                               {"format": "%F", "local_time": true}}, {"path": "/srv/y", "acl": "posix"}])");
+  EXPECT_EQ(spec.shares(0).acl(), samba::v1::SHARE_ACL_WINDOWS);
+  EXPECT_EQ(spec.shares(0).previous_versions().format(), "%F");
+  EXPECT_TRUE(spec.shares(0).previous_versions().local_time());
+  EXPECT_EQ(spec.shares(1).acl(), samba::v1::SHARE_ACL_POSIX);
+  EXPECT_FALSE(spec.shares(1).has_previous_versions());
 }
 
 }  // namespace
