@@ -19,7 +19,8 @@ except ImportError:
         raise
     os.execv("/usr/bin/python3", ["/usr/bin/python3", *sys.argv])
 
-from configuration_variants import (BAD, BAD_FLEETS, BAD_SECRETS, BEYOND_SCHEMA, DOUBTFUL, GOOD, GOOD_FLEETS, GOOD_SECRETS)
+from configuration_variants import (BAD, BAD_FLEETS, BAD_LXC, BAD_SECRETS, BEYOND_SCHEMA, DOUBTFUL, GOOD, GOOD_FLEETS, GOOD_LXC,
+                                    GOOD_SECRETS)
 from tree import ROOT, path_of, read
 
 BUILD = os.environ.get("PHOENIX_BUILD", os.path.join(ROOT, "build", "asan"))
@@ -27,8 +28,8 @@ PHOENIX = os.path.join(BUILD, "clients/phoenix")
 SOURCES = "orchestrator/config"
 DOCUMENT = "docs/configuration.md"
 EXAMPLES = {"phoenix_hypervisor_config": "phoenix_hypervisor_config.json", "phoenix_fleet": "phoenix_fleet.example.json",
-            "phoenix_secrets": "phoenix_secrets.example.json"}
-CONFIG, FLEET, SECRETS = EXAMPLES
+            "phoenix_secrets": "phoenix_secrets.example.json", "phoenix_lxc_configs": "phoenix_lxc_configs.example.json"}
+CONFIG, FLEET, SECRETS, LXC = EXAMPLES
 BROKEN = "orchestrator/config/testdata/broken.json"
 
 # Keywords of JSON Schema by what they hold; a misspelled one would be ignored.
@@ -270,6 +271,7 @@ class SchemaTest(unittest.TestCase):
         self.check(CONFIG, GOOD + beyond, [document for _, document in pairs(BAD)])
         self.check(FLEET, GOOD_FLEETS, BAD_FLEETS)
         self.check(SECRETS, GOOD_SECRETS, BAD_SECRETS)
+        self.check(LXC, GOOD_LXC, BAD_LXC)
 
 
 class DocumentTest(unittest.TestCase):
@@ -360,9 +362,9 @@ class BuiltTest(unittest.TestCase):
 
     def test_every_rule_is_met(self):
         errors, lints = documented_rules(read(DOCUMENT))
-        of_other_files = {"duplicate-address", "invalid-secret"}
+        of_other_files = {"duplicate-address", "duplicate-mount-point", "invalid-owner", "invalid-secret"}
         self.assertEqual(set(errors) - set(BAD) - set(BEYOND_SCHEMA), of_other_files)
-        self.assertEqual(set(lints) - set(DOUBTFUL), {"unknown-key"})
+        self.assertEqual(set(lints) - set(DOUBTFUL), {"never-removed", "unknown-key"})
 
     def test_the_documents_examples_have_neither_errors_nor_lints(self):
         self.assertEqual(validated(re.findall(r"^```json\n(.*?)^```", read(DOCUMENT), re.MULTILINE | re.DOTALL)), [([], [])] * 2)

@@ -226,3 +226,23 @@ BAD_SECRETS = [
     {"a b": "x"}, {"samba": {"users": {"e f": "x"}}}, {"samba": {"users": {"g": None}}}, {"samba": {"users": {"a": ["x"]}}},
     {"samba/": "x"}, {"a": {"b/": "x"}},
 ]
+
+
+def lxc(volume=None, bind=None, **container):
+    members = {"zfs_volumes": [{"name": "data", "pool": "st", "size_gb": 1, "mount_point": "/data", **(volume or {})}],
+               "mount_points": [{"host_path": "/srv/a", "container_path": "/a", **(bind or {})}], **container}
+    return {"lxc_configs": {"950": members}}
+
+
+GOOD_LXC = [
+    {"lxc_configs": {}}, {"lxc_configs": {"100": {}, "999999999": {"memory_mb": 1}}, "other": 1},
+    lxc({"backup": True, "read_only": "no", "persistent": "TRUE"}, {"owner_uid": 0, "owner_gid": "1000", "read_only": True}),
+    lxc({"size_gb": "50"}), lxc({"size_gb": "50 GiB"}), lxc({"pool": "local"}), lxc(volumes=[], net="x"), lxc(bind={"host_path": "/a b"}),
+]
+BAD_LXC = [
+    {}, {"lxc_configs": []}, {"lxc_configs": {"99": {}}}, {"lxc_configs": {"0101": {}}}, {"lxc_configs": {"x": {}}},
+    lxc({"name": "a/b"}), lxc({"pool": "-x"}), lxc({"size_gb": 0}), lxc({"size_gb": 1.5}), lxc({"size_gb": "many"}),
+    lxc({"mount_point": "/"}), lxc({"mount_point": "data"}), lxc({"mount_point": "/a,b"}), lxc({"mount_point": "/a/../b"}),
+    lxc({"backup": 2}), lxc({"invented": 1}), lxc(bind={"host_path": "/dev/sda"}), lxc(bind={"host_path": "a"}),
+    lxc(bind={"owner_uid": -1}), lxc(bind={"owner_uid": "root"}), lxc(bind={"invented": 1}), lxc(zfs_volumes={}),
+]
