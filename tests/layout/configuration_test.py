@@ -202,15 +202,16 @@ def place_of(path):
     return path.replace("[]", "[0]").replace(".*", ".name")
 
 
-def validated(documents):
-    """What `phoenix validate` says of each document (or JSON text): (errors, lints) as lists of (rule, path)."""
+def validated(documents, option=()):
+    """What `phoenix validate` says of each document (or JSON text): (errors, lints) as lists of (rule, path). `option` stands before
+    each file."""
     with tempfile.TemporaryDirectory() as directory:
         names = []
         for number, document in enumerate(documents):
             names.append(os.path.join(directory, "%d.json" % number))
             with open(names[-1], "w", encoding="utf-8") as out:
                 out.write(document if isinstance(document, str) else json.dumps(document))
-        told = subprocess.run([PHOENIX, "--output", "json", "validate", *names], capture_output=True, text=True,
+        told = subprocess.run([PHOENIX, "--output", "json", "validate", *(word for name in names for word in (*option, name))], capture_output=True, text=True,
                               env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0"))
     reports = json.loads(told.stdout)
     return [tuple([(finding["rule"], finding["path"]) for finding in report[kind]] for kind in ("errors", "lints")) for report in reports]
@@ -359,6 +360,12 @@ class BuiltTest(unittest.TestCase):
             for (rule, document), found in zip(pairs(cases), validated([document for _, document in pairs(cases)])):
                 self.assertIn(rule, [name for name, _ in found[kind]], document)
                 self.assertEqual(bool(found[0]), kind == 0, document)
+
+    def test_container_files(self):
+        for document, (errors, lints) in zip(GOOD_LXC, validated(GOOD_LXC, ["--lxc"])):
+            self.assertEqual(errors + [lint for lint in lints if lint[0] == "unknown-key"], [], document)
+        for document, (errors, lints) in zip(BAD_LXC, validated(BAD_LXC, ["--lxc"])):
+            self.assertTrue(errors or ("unknown-key" in [rule for rule, _ in lints]), document)
 
     def test_every_rule_is_met(self):
         errors, lints = documented_rules(read(DOCUMENT))
