@@ -1,0 +1,281 @@
+#include "services/proxmox/domain/container_planner.h"
+
+#include <fmt/format.h>
+
+#include "base/status/errors.h"
+#include "services/kit/plan/keys.h"
+
+namespace phoenix::proxmox {
+namespace {
+
+constexpr uint64_t kGib = uint64_t{1} << 30;
+// mp0 to mp255.
+constexpr int kMountNumbers = 256;
+
+std::string SizeText(uint64_t bytes) {
+  return bytes % kGib == 0 ? fmt::format("{} GiB", bytes / kGib) : fmt::format("{} bytes", bytes);
+}
+
+std::string OptionOf(const ContainerMount& mount, std::string_view name, std::string missing) {
+  const auto found = mount.options.find(name);
+  return found == mount.options.end() ? std::move(missing) : found->second;
+}
+
+class Planner {
+ public:
+  Planner(const ContainersState& state) : state_(state) {}
+
+  absl::StatusOr<ContainerPlan> Make(const std::vector<ContainerSpec>& specs) {
+    for (const ContainerSpec& spec : specs) {
+      const auto here = state_.here.find(spec.id);
+      if (here != state_.here.end()) {
+        Present(spec, here->second);
+      } else if (state_.elsewhere.count(spec.id) == 0) {
+        Note(spec.id, fmt::format("is not there; its volumes and mount points come with the next run once "
+                                  "it exists on node {}",
+                                  state_.node));
+      }
+    }
+    if (problems_.empty()) return std::move(plan_);
+    return WithViolations(
+        FailedPrecondition("{}: {}{}", problems_.front().field, problems_.front().description,
+                           problems_.size() == 1 ? "" : fmt::format(" (and {} more)", problems_.size() - 1)),
+        problems_);
+  }
+
+ private:
+  void Note(uint32_t id, std::string text) {
+    plan_.notes.push_back({true, fmt::format("container:{}", id), std::move(text)});
+  }
+
+  void Present(const ContainerSpec& spec, const ContainerConfig& config) {
+    const size_t steps = plan_.steps.size();
+    const size_t problems = problems_.size();
+    ContainerStep step;
+    step.id = spec.id;
+    for (const ContainerVolumeSpec& volume : spec.volumes) Volume(spec, config, volume, step);
+    for (const ContainerBindSpec& bind : spec.binds) Bind(spec, config, bind, step);
+    if (!step.mounts.empty()) plan_.steps.push_back(std::move(step));
+    if (plan_.steps.size() == steps && problems_.size() == problems) return;
+    // Only now: a container that is as it should be may be locked or hold whatever it likes.
+    if (!config.lock.empty()) {
+      Problem(
+          spec.origin,
+          fmt::format("container {} is locked ({}): plan again when that has ended, or `pct unlock {}` if "
+                      "nothing runs any more",
+                      spec.id, config.lock, spec.id));
+    }
+    for (const std::string& line : config.unreadable) {
+      Problem(spec.origin,
+              fmt::format("container {} has a mount point that cannot be read, \"{}\": repair it "
+                          "in /etc/pve/nodes/{}/lxc/{}.conf and plan again",
+                          spec.id, line, state_.node, spec.id));
+    }
+  }
+
+  void Problem(const std::string& origin, std::string text) {
+    problems_.push_back({origin, std::move(text)});
+  }
+
+  struct Found {
+    int number = 0;
+    const ContainerMount* mount = nullptr;
+    bool pending = false;
+  };
+
+  // Compared as a whole: /data is not /data2. What comes with the next start is there, too.
+  static Found Find(const ContainerConfig& config, const std::string& path) {
+    const auto same = [&path](const ContainerMount& mount) {
+      std::string_view there = mount.path;
+      while (there.size() > 1 && there.back() == '/') there.remove_suffix(1);
+      return there == path;
+    };
+    for (const auto& [number, mount] : config.pending_mounts) {
+      if (same(mount)) return {number, &mount, true};
+    }
+    for (const auto& [number, mount] : config.mounts) {
+      if (same(mount)) return {number, &mount, false};
+    }
+    return {};
+  }
+
+  // True, and a problem, where the mount goes with the container's next stop.
+  bool Goes(const ContainerConfig& config, uint32_t id, const Found& found, const std::string& origin) {
+    const std::string key = fmt::format("mp{}", found.number);
+    if (found.pending || config.pending_removals.count(key) == 0) return false;
+    Problem(origin,
+            fmt::format("{} of container {} is to go when the container stops: let it stop, or take that "
+                        "back (`pct pending {}` shows it, `pct set {} --revert {}`), and plan again",
+                        key, id, id, id, key));
+    return true;
+  }
+
+  void Volume(const ContainerSpec& spec, const ContainerConfig& config, const ContainerVolumeSpec& wanted,
+              ContainerStep& step) {
+    const Found found = Find(config, wanted.path);
+    if (found.mount == nullptr) {
+      NewMount mount{0, wanted.storage, wanted.size_gib, {}, wanted.path, wanted.backup, wanted.read_only};
+      Add(spec, config, std::move(mount), kit::Key("storage", wanted.storage),
+          state_.storages.count(wanted.storage) != 0, wanted.origin, step);
+      return;
+    }
+    if (Goes(config, spec.id, found, wanted.origin)) return;
+    const ContainerMount& mount = *found.mount;
+    if (mount.storage() != wanted.storage) {
+      Problem(wanted.origin,
+              fmt::format(
+                  "{} of container {} holds {} (mp{}), not a volume on storage '{}'. Declare what is "
+                  "there, or another path; to replace it, move the data and take the mount point away "
+                  "yourself (`pct set {} --delete mp{}`; a volume stays as an unused one)",
+                  wanted.path, spec.id, mount.source, found.number, wanted.storage, spec.id, found.number));
+      return;
+    }
+    Options(spec.id, found, mount, wanted.backup, wanted.read_only);
+    if (found.pending || !mount.size.has_value()) return;  // its size is not known before it is there
+    const uint64_t size = wanted.size_gib * kGib;
+    if (*mount.size == size) return;
+    if (*mount.size > size) {
+      Problem(
+          wanted.origin + ".size_gb",
+          fmt::format("volume {} of container {} has {} and cannot shrink to {}: declare its size, or move "
+                      "the data into a new volume",
+                      mount.source, spec.id, SizeText(*mount.size), SizeText(size)));
+      return;
+    }
+    ContainerStep grow;
+    grow.action = ContainerAction::kGrow;
+    grow.id = spec.id;
+    grow.number = found.number;
+    grow.volume = mount.source;
+    grow.path = wanted.path;
+    grow.size_before = *mount.size;
+    grow.size_gib = wanted.size_gib;
+    grow.diffs.push_back({"size", SizeText(*mount.size), SizeText(size)});
+    grow.requires_keys.push_back(
+        {kit::Key("storage", wanted.storage), state_.storages.count(wanted.storage) != 0});
+    plan_.steps.push_back(std::move(grow));
+  }
+
+  void Bind(const ContainerSpec& spec, const ContainerConfig& config, const ContainerBindSpec& wanted,
+            ContainerStep& step) {
+    Ownership(spec.id, config, wanted);
+    const Found found = Find(config, wanted.path);
+    if (found.mount == nullptr) {
+      NewMount mount{0, {}, 0, wanted.host_path, wanted.path, std::nullopt, wanted.read_only};
+      Add(spec, config, std::move(mount), kit::Key("path", wanted.host_path),
+          state_.directories.count(wanted.host_path) != 0, wanted.origin, step);
+      return;
+    }
+    if (Goes(config, spec.id, found, wanted.origin)) return;
+    if (found.mount->source != wanted.host_path) {
+      Problem(
+          wanted.origin,
+          fmt::format("{} of container {} is {} (mp{}), not {}. Declare what is there, or another path, or "
+                      "take the mount point away yourself (`pct set {} --delete mp{}`)",
+                      wanted.path, spec.id, found.mount->source, found.number, wanted.host_path, spec.id,
+                      found.number));
+      return;
+    }
+    Options(spec.id, found, *found.mount, std::nullopt, wanted.read_only);
+  }
+
+  // Proxmox VE takes another value of a running container's mount point only at its next start, and replaces
+  // the whole line: that is left to people.
+  void Options(uint32_t id, const Found& found, const ContainerMount& mount, std::optional<bool> backup,
+               bool read_only) {
+    const std::string ro = OptionOf(mount, "ro", "0");
+    if (ro != (read_only ? "1" : "0")) {
+      Note(id, fmt::format("mp{} has ro={}, declared is {}; Phoenix leaves existing mount points as they are",
+                           found.number, ro, read_only ? "1" : "0"));
+    }
+    const std::string saved = OptionOf(mount, "backup", "0");
+    if (backup.has_value() && saved != (*backup ? "1" : "0")) {
+      Note(id,
+           fmt::format("mp{} has backup={}, declared is {}; Phoenix leaves existing mount points as they are",
+                       found.number, saved, *backup ? "1" : "0"));
+    }
+  }
+
+  void Ownership(uint32_t id, const ContainerConfig& config, const ContainerBindSpec& wanted) {
+    const auto directory = state_.directories.find(wanted.host_path);
+    const auto compare = [&](std::string_view kind, const std::vector<IdRange>& ranges,
+                             std::optional<uint32_t> inside, std::optional<uint32_t> there) {
+      if (!inside) return;
+      const auto outside = OnHost(config, ranges, *inside);
+      if (!outside) {
+        Problem(wanted.origin,
+                fmt::format("{} {} of container {} is mapped to none of the host (lxc.idmap), so "
+                            "{} cannot belong to it: declare another one, or map it",
+                            kind, *inside, id, wanted.host_path));
+      } else if (!there) {
+        Note(id, fmt::format("{} is not there yet; it must belong to {} {} of the host, which is {} in the "
+                             "container: declare that as the dataset's",
+                             wanted.host_path, kind, *outside, *inside));
+      } else if (*there != *outside) {
+        Note(id,
+             fmt::format("{} belongs to {} {} and must belong to {}, which is {} in the container: declare "
+                         "that as the dataset's, or `{} {} {}`",
+                         wanted.host_path, kind, *there, *outside, *inside,
+                         kind == "user" ? "chown" : "chgrp", *outside, wanted.host_path));
+      }
+    };
+    const bool there = directory != state_.directories.end();
+    compare("user", config.users, wanted.owner_uid,
+            there ? std::optional(directory->second.uid) : std::nullopt);
+    compare("group", config.groups, wanted.owner_gid,
+            there ? std::optional(directory->second.gid) : std::nullopt);
+  }
+
+  void Add(const ContainerSpec& spec, const ContainerConfig& config, NewMount mount, const std::string& needs,
+           bool there, const std::string& origin, ContainerStep& step) {
+    const int number = FreeNumber(config, step);
+    if (number == kMountNumbers) {
+      Problem(origin,
+              fmt::format("container {} has {} mount points already, more than which Proxmox VE does not "
+                          "take",
+                          spec.id, kMountNumbers));
+      return;
+    }
+    mount.number = number;
+    step.diffs.push_back({fmt::format("mp{}", number), "", MountValue(mount)});
+    const kit::Requirement requirement{needs, there};
+    bool known = false;
+    for (const auto& other : step.requires_keys) known = known || other == requirement;
+    if (!known) step.requires_keys.push_back(requirement);
+    step.provides.push_back(kit::Key("container-mount", fmt::format("{}:{}", spec.id, mount.path)));
+    step.mounts.push_back(std::move(mount));
+  }
+
+  // The lowest N that neither is in force nor waits, nor is taken by this plan.
+  static int FreeNumber(const ContainerConfig& config, const ContainerStep& step) {
+    for (int number = 0; number < kMountNumbers; ++number) {
+      bool taken = config.mounts.count(number) != 0 || config.pending_mounts.count(number) != 0;
+      for (const NewMount& mount : step.mounts) taken = taken || mount.number == number;
+      // A line that cannot be read holds its number as well; such a plan is refused in the end.
+      if (!taken) return number;
+    }
+    return kMountNumbers;
+  }
+
+  const ContainersState& state_;
+  ContainerPlan plan_;
+  std::vector<FieldViolation> problems_;
+};
+
+}  // namespace
+
+std::string MountValue(const NewMount& mount) {
+  std::string value =
+      mount.is_volume() ? fmt::format("{}:{}", mount.storage, mount.size_gib) : mount.host_path;
+  value += ",mp=" + mount.path;
+  if (mount.backup) value += *mount.backup ? ",backup=1" : ",backup=0";
+  if (mount.read_only) value += ",ro=1";
+  return value;
+}
+
+absl::StatusOr<ContainerPlan> PlanContainers(const std::vector<ContainerSpec>& specs,
+                                             const ContainersState& state) {
+  return Planner(state).Make(specs);
+}
+
+}  // namespace phoenix::proxmox

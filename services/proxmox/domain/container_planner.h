@@ -1,0 +1,77 @@
+// From what containers are to have and what they have to steps. Pure: no clock, no I/O.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "services/kit/plan/step.h"
+#include "services/proxmox/domain/container_spec.h"
+#include "services/proxmox/domain/container_state.h"
+
+namespace phoenix::proxmox {
+
+enum class ContainerAction {
+  kMount,  // new mpN lines of one container, all in one `pct set`
+  kGrow,   // one volume becomes larger; nothing makes it smaller again
+};
+
+// A new mpN line.
+struct NewMount {
+  int number = 0;         // N of mpN
+  std::string storage;    // of a new volume; "" for a bind mount
+  uint64_t size_gib = 0;  // of a new volume
+  std::string host_path;  // of a bind mount
+  std::string path;       // in the container
+  std::optional<bool> backup;
+  bool read_only = false;
+
+  bool is_volume() const { return !storage.empty(); }
+  friend bool operator==(const NewMount&, const NewMount&) = default;
+};
+
+// The line's value as `pct set` takes it: "tank:8,mp=/data,backup=1" makes a volume of 8 GiB.
+std::string MountValue(const NewMount& mount);
+
+struct ContainerStep {
+  ContainerAction action = ContainerAction::kMount;
+  uint32_t id = 0;
+  std::vector<NewMount> mounts;  // kMount
+  // kGrow.
+  int number = 0;
+  std::string volume;
+  std::string path;
+  uint64_t size_before = 0;  // bytes
+  uint64_t size_gib = 0;
+  std::vector<kit::FieldDiff> diffs;
+  std::vector<kit::Requirement> requires_keys;
+  std::vector<std::string> provides;
+};
+
+struct HostDirectory {
+  uint32_t uid = 0, gid = 0;
+};
+
+// What is seen of this node.
+struct ContainersState {
+  std::string node;
+  std::map<uint32_t, ContainerConfig> here;   // the declared ones that are on this node
+  std::map<uint32_t, std::string> elsewhere;  // the declared ones that are on another node of the cluster
+  Words storages;                             // ids that this node can use now
+  std::map<std::string, HostDirectory> directories;  // of the declared host paths, those that are there
+};
+
+struct ContainerPlan {
+  std::vector<ContainerStep> steps;
+  std::vector<kit::Note> notes;
+};
+
+// FAILED_PRECONDITION with one violation for each thing that cannot become what is wanted. What the spec does
+// not name is never touched.
+absl::StatusOr<ContainerPlan> PlanContainers(const std::vector<ContainerSpec>& specs,
+                                             const ContainersState& state);
+
+}  // namespace phoenix::proxmox
