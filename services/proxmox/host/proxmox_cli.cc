@@ -25,6 +25,10 @@ absl::StatusOr<std::vector<std::string>> ProxmoxCli::UsersOf(const std::string& 
   return reading_.UsersOf(id);
 }
 
+absl::StatusOr<ContainerPlaces> ProxmoxCli::ReadContainers(const std::set<uint32_t>& ids) {
+  return reading_.ReadContainers(ids);
+}
+
 absl::StatusOr<bool> ProxmoxCli::IsMounted(const std::string& path) { return reading_.IsMounted(path); }
 
 absl::StatusOr<ToolReport> ProxmoxCli::Run(const Command& command, const ChildObserver& on_child) {

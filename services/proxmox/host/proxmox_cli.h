@@ -17,6 +17,7 @@ class ProxmoxCli final : public ProxmoxHost {
   absl::StatusOr<ProxmoxState> Observe(const Question& question) override;
   absl::StatusOr<StorageConfig> ReadStorages() override;
   absl::StatusOr<std::vector<std::string>> UsersOf(const std::string& id) override;
+  absl::StatusOr<ContainerPlaces> ReadContainers(const std::set<uint32_t>& ids) override;
   absl::StatusOr<ToolReport> Add(const NewStorage& storage, const ChildObserver& on_child) override;
   absl::StatusOr<ToolReport> Set(const StorageChange& change, const ChildObserver& on_child) override;
   absl::StatusOr<ToolReport> Remove(const std::string& id, const ChildObserver& on_child) override;

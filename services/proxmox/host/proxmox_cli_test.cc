@@ -138,5 +138,24 @@ TEST_F(ProxmoxCliTest, VersionsComeFromTheInstalledPackages) {
   EXPECT_EQ(host_.Versions().at("pve-manager"), "8.4.1");
 }
 
+TEST_F(ProxmoxCliTest, ContainersAreReadFromTheFilesOfTheirNodes) {
+  Write("/etc/pve/nodes/pve1/lxc/101.conf", "mp0: vm:subvol-101-disk-1,mp=/data,size=8G\n");
+  Write("/etc/pve/nodes/pve1/lxc/1012.conf", "mp0: vm:subvol-1012-disk-1,mp=/data,size=8G\n");
+  Write("/etc/pve/nodes/pve2/lxc/102.conf", "");
+  Write("/etc/pve/nodes/pve2/qemu-server/103.conf", "");
+  const auto places = host_.ReadContainers({101, 102, 103});
+  ASSERT_TRUE(places.ok()) << places.status();
+  ASSERT_EQ(places->here.size(), 1u);
+  EXPECT_EQ(places->here.at(101).mounts.at(0).source, "vm:subvol-101-disk-1");
+  EXPECT_THAT(places->elsewhere, ElementsAre(std::pair<const uint32_t, std::string>(102, "pve2")));
+  EXPECT_TRUE(runner_.commands.empty());
+}
+
+TEST_F(ProxmoxCliTest, WithPmxcfsDownNoContainerIsTakenForMissing) {
+  Write("/proc/1/mounts", "/dev/sda1 / ext4 rw 0 0\n");
+  EXPECT_EQ(host_.ReadContainers({101}).status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_TRUE(host_.ReadContainers({}).ok());
+}
+
 }  // namespace
 }  // namespace phoenix::proxmox

@@ -8,11 +8,13 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "base/host/command.h"
 #include "base/host/files.h"
+#include "services/proxmox/domain/container_state.h"
 #include "services/proxmox/domain/proxmox_spec.h"
 #include "services/proxmox/domain/proxmox_state.h"
 #include "services/proxmox/domain/storage_entry.h"
@@ -71,6 +73,12 @@ struct StatusReport {
   std::vector<std::string> warnings;
 };
 
+// Where the containers that were asked for are. One that is nowhere in the cluster is in neither.
+struct ContainerPlaces {
+  std::map<uint32_t, ContainerConfig> here;
+  std::map<uint32_t, std::string> elsewhere;  // the other node that has it
+};
+
 // All calls are thread-safe; changes are taken one at a time by Proxmox VE itself (a lock in /etc/pve).
 // Errors of changes: ALREADY_EXISTS and NOT_FOUND for the entry, ABORTED for another digest, UNAVAILABLE
 // where the lock or /etc/pve cannot be had, FAILED_PRECONDITION without quorum and for everything that the
@@ -86,6 +94,9 @@ class ProxmoxHost {
   virtual absl::StatusOr<StorageConfig> ReadStorages() = 0;
   // Guests and backup jobs that name the storage, "CT 101 on pve1"; of the whole cluster.
   virtual absl::StatusOr<std::vector<std::string>> UsersOf(const std::string& id) = 0;
+
+  // Containers by their ids, straight from their files: cheap. UNAVAILABLE where /etc/pve is not mounted.
+  virtual absl::StatusOr<ContainerPlaces> ReadContainers(const std::set<uint32_t>& ids) = 0;
 
   virtual absl::StatusOr<ToolReport> Add(const NewStorage& storage, const ChildObserver& on_child) = 0;
   virtual absl::StatusOr<ToolReport> Set(const StorageChange& change, const ChildObserver& on_child) = 0;

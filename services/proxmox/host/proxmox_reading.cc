@@ -6,6 +6,7 @@
 
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
+#include "services/proxmox/host/container_config_parse.h"
 #include "services/proxmox/host/proxmox_parse.h"
 
 namespace phoenix::proxmox {
@@ -123,6 +124,28 @@ absl::StatusOr<std::vector<std::string>> ProxmoxReading::UsersOf(const std::stri
   PHX_ASSIGN_OR_RETURN(const std::string jobs, ReadOr("/etc/pve/jobs.cfg", ""));
   if (JobUses(jobs, id)) users.emplace_back("a backup job");
   return users;
+}
+
+absl::StatusOr<ContainerPlaces> ProxmoxReading::ReadContainers(const std::set<uint32_t>& ids) const {
+  ContainerPlaces places;
+  if (ids.empty()) return places;
+  PHX_ASSIGN_OR_RETURN(const auto mounts, mounts_());
+  PHX_RETURN_IF_ERROR(CheckMounted(mounts));
+  PHX_ASSIGN_OR_RETURN(const std::string self, NodeName());
+  PHX_ASSIGN_OR_RETURN(const auto nodes, files_.List("/etc/pve/nodes"));
+  for (const uint32_t id : ids) {
+    for (const std::string& node : nodes) {
+      PHX_ASSIGN_OR_RETURN(const auto file,
+                           files_.Read(fmt::format("/etc/pve/nodes/{}/lxc/{}.conf", node, id)));
+      if (!file) continue;
+      if (node == self) {
+        places.here[id] = ParseContainerConfig(file->content);
+      } else {
+        places.elsewhere[id] = node;
+      }
+    }
+  }
+  return places;
 }
 
 absl::StatusOr<bool> ProxmoxReading::IsMounted(const std::string& path) const {

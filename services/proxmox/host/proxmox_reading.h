@@ -24,6 +24,7 @@ class ProxmoxReading {
   absl::StatusOr<ProxmoxState> Observe(const Question& question) const;
   absl::StatusOr<StorageConfig> ReadStorages() const;
   absl::StatusOr<std::vector<std::string>> UsersOf(const std::string& id) const;
+  absl::StatusOr<ContainerPlaces> ReadContainers(const std::set<uint32_t>& ids) const;
   absl::StatusOr<bool> IsMounted(const std::string& path) const;
   std::string PackageVersion(const std::string& package) const;
 

@@ -225,6 +225,10 @@ absl::StatusOr<std::vector<std::string>> ProxmoxSim::UsersOf(const std::string& 
   return reading_.UsersOf(id);
 }
 
+absl::StatusOr<ContainerPlaces> ProxmoxSim::ReadContainers(const std::set<uint32_t>& ids) {
+  return reading_.ReadContainers(ids);
+}
+
 absl::StatusOr<bool> ProxmoxSim::IsMounted(const std::string& path) { return reading_.IsMounted(path); }
 
 absl::StatusOr<ToolReport> ProxmoxSim::RunTool(const std::string& operation, const std::string& object,
