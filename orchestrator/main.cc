@@ -48,18 +48,23 @@ std::string HostName() {
   return host.substr(0, host.find('.'));
 }
 
-absl::StatusOr<engine::NodeSpecs> MakeSpecs(const std::string& text, const std::string&,
+absl::StatusOr<engine::NodeSpecs> MakeSpecs(const run::Request& request, const run::NodeAddress& node,
                                             const Secrets& secrets) {
-  const config::LoadResult loaded = config::Load(text);
+  const config::LoadResult loaded =
+      config::Load(request.config, config::OverridesOf(node.name, node.overrides));
   if (!loaded.ok()) {
     std::vector<FieldViolation> violations;
-    for (const auto& error : loaded.findings.errors) violations.push_back({error.where.path, error.Text()});
+    for (const auto& error : loaded.findings.errors) {
+      const bool in_file = error.where.overridden_by.empty();
+      violations.push_back({in_file ? error.where.path : error.where.ToString(), error.Text()});
+    }
     return WithViolations(WithReason(loaded.ToStatus(), {"CONFIG_INVALID", {}}), violations);
   }
   engine::NodeSpecs result;
   std::set<std::string> names;
   for (const auto& [name, secret] : secrets) names.insert(name);
-  for (auto& spec : config::SpecsOf(loaded.config, names)) {
+  const std::set<std::string> prune(request.prune.begin(), request.prune.end());
+  for (auto& spec : config::SpecsOf(loaded.config, names, prune)) {
     result.specs.push_back({spec.participant, spec.type, std::move(spec.content)});
   }
   for (const auto& lint : loaded.findings.lints)
@@ -85,11 +90,17 @@ absl::StatusOr<Secrets> ReadSecrets(const std::string& path) {
   return std::move(loaded.secrets);
 }
 
-absl::StatusOr<std::vector<run::NodeAddress>> ReadFleet(const Flags& flags, const std::string& text) {
-  if (text.empty()) return std::vector<run::NodeAddress>{{flags.node, "unix:" + flags.runtime_directory}};
+absl::StatusOr<api::OrchestratorService::Fleet> ReadFleet(const Flags& flags, const std::string& text) {
+  api::OrchestratorService::Fleet fleet;
+  if (text.empty()) {
+    fleet.nodes = {{flags.node, "unix:" + flags.runtime_directory}};
+    return fleet;
+  }
   const config::FleetResult loaded = config::LoadFleet(text);
   if (!loaded.ok()) return loaded.ToStatus();
-  std::vector<run::NodeAddress> nodes;
+  // The places of one plan's notes are in two files, so that these name theirs.
+  for (const auto& lint : loaded.findings.lints)
+    fleet.notes.push_back({true, "fleet " + lint.where.ToString(), lint.Text()});
   for (const auto& node : loaded.nodes) {
     std::string address = node.address.host;
     if (address.empty()) {
@@ -98,9 +109,9 @@ absl::StatusOr<std::vector<run::NodeAddress>> ReadFleet(const Flags& flags, cons
       if (address.find(':') != std::string::npos) address = "[" + address + "]";
       if (node.address.port) address += fmt::format(":{}", *node.address.port);
     }
-    nodes.push_back({node.name, address});
+    fleet.nodes.push_back({node.name, address, node.overrides});
   }
-  return nodes;
+  return fleet;
 }
 
 absl::Status Serve(const Flags& flags) {

@@ -28,9 +28,11 @@ constexpr std::chrono::seconds kLeastConfirm{10};
 
 // Of a plan's request, or of a run's.
 template <class Message>
-void TakeConsent(const Message& message, run::Request& request) {
+absl::Status TakeConsent(const Message& message, run::Request& request) {
   request.allow.assign(message.allow().begin(), message.allow().end());
   request.no_install = message.no_install();
+  PHX_ASSIGN_OR_RETURN(request.prune, PruneFrom({message.prune().begin(), message.prune().end()}));
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -50,21 +52,24 @@ grpc::ServerUnaryReactor* OrchestratorService::Serve(grpc::CallbackServerContext
   return dispatcher_.Serve(context, kService, method, lane, kErrorDomain, std::move(body));
 }
 
-absl::StatusOr<std::pair<run::Request, Secrets>> OrchestratorService::RequestOf(
+absl::StatusOr<OrchestratorService::Declared> OrchestratorService::RequestOf(
     const pb::Declaration& declaration) {
-  run::Request request;
+  Declared declared;
+  run::Request& request = declared.request;
   request.title = declaration.title();
   request.config = declaration.config();
-  PHX_ASSIGN_OR_RETURN(request.nodes, fleet_of_(declaration.fleet()));
+  PHX_ASSIGN_OR_RETURN(Fleet fleet, fleet_of_(declaration.fleet()));
+  request.nodes = std::move(fleet.nodes);
+  declared.fleet_notes = std::move(fleet.notes);
   request.secrets_file = declaration.secrets_file();
   request.inline_secrets = !declaration.secrets().empty();
   request.deadline_ns = std::chrono::nanoseconds(kDefaultDeadline).count();
-  Secrets secrets;
   if (!request.secrets_file.empty()) {
-    PHX_ASSIGN_OR_RETURN(secrets, read_secrets_(request.secrets_file));
+    PHX_ASSIGN_OR_RETURN(declared.secrets, read_secrets_(request.secrets_file));
   }
-  for (const auto& [name, value] : declaration.secrets()) secrets.insert_or_assign(name, Secret(value));
-  return std::pair(std::move(request), std::move(secrets));
+  for (const auto& [name, value] : declaration.secrets())
+    declared.secrets.insert_or_assign(name, Secret(value));
+  return declared;
 }
 
 absl::StatusOr<run::Request> OrchestratorService::RollbackRequestOf(const std::string& name) {
@@ -77,19 +82,20 @@ grpc::ServerUnaryReactor* OrchestratorService::PlanRun(grpc::CallbackServerConte
                                                        const pb::PlanRunRequest* request,
                                                        pb::PlanRunResponse* response) {
   return Serve(context, "PlanRun", Lane::kChange, [this, request, response](const Caller&) -> absl::Status {
-    std::pair<run::Request, Secrets> declared;
+    Declared declared;
     if (request->rollback_of().empty()) {
       PHX_ASSIGN_OR_RETURN(declared, RequestOf(request->declaration()));
     } else {
-      PHX_ASSIGN_OR_RETURN(declared.first, RollbackRequestOf(request->rollback_of()));
+      PHX_ASSIGN_OR_RETURN(declared.request, RollbackRequestOf(request->rollback_of()));
     }
-    TakeConsent(*request, declared.first);
-    PHX_ASSIGN_OR_RETURN(const run::FleetPlan plan, engine_.MakePlan(declared.first, declared.second));
-    PHX_RETURN_IF_ERROR(run::CheckAllowedKeys(plan, declared.first));
+    PHX_RETURN_IF_ERROR(TakeConsent(*request, declared.request));
+    PHX_ASSIGN_OR_RETURN(run::FleetPlan plan, engine_.MakePlan(declared.request, declared.secrets));
+    PHX_RETURN_IF_ERROR(run::CheckAllowedKeys(plan, declared.request));
+    plan.notes.insert(plan.notes.begin(), declared.fleet_notes.begin(), declared.fleet_notes.end());
     for (size_t i = 0; i < plan.sequence.size() && i < kPlanPage; ++i) {
       ToProto(plan, i, {}, /*with_plan=*/true, *response->add_steps());
     }
-    MarkMissing(run::MissingConsents(plan, declared.first), *response);
+    MarkMissing(run::MissingConsents(plan, declared.request), *response);
     response->set_step_count(static_cast<int>(plan.sequence.size()));
     response->set_plan_digest(plan.digest);
     for (auto& note : NotesOf(plan)) *response->add_notes() = std::move(note);
@@ -105,20 +111,20 @@ grpc::ServerUnaryReactor* OrchestratorService::CreateRun(grpc::CallbackServerCon
                                                          pb::Run* response) {
   return Serve(context, "CreateRun", Lane::kChange, [this, request, response](const Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(auto declared, RequestOf(request->declaration()));
-    TakeConsent(*request, declared.first);
-    declared.first.await_approval = request->await_approval();
+    PHX_RETURN_IF_ERROR(TakeConsent(*request, declared.request));
+    declared.request.await_approval = request->await_approval();
     if (request->has_confirm_within()) {
-      declared.first.confirm_within_ns = TimeUtil::DurationToNanoseconds(request->confirm_within());
-      if (declared.first.confirm_within_ns < std::chrono::nanoseconds(kLeastConfirm).count()) {
+      declared.request.confirm_within_ns = TimeUtil::DurationToNanoseconds(request->confirm_within());
+      if (declared.request.confirm_within_ns < std::chrono::nanoseconds(kLeastConfirm).count()) {
         return WithViolations(InvalidArgument("confirm_within is shorter than {} s", kLeastConfirm.count()),
                               {{"confirm_within", "must leave time to look at what was done"}});
       }
     }
-    declared.first.expected_plan_digest = request->plan_digest();
-    declared.first.request_id = request->request_id();
+    declared.request.expected_plan_digest = request->plan_digest();
+    declared.request.request_id = request->request_id();
     if (request->has_deadline())
-      declared.first.deadline_ns = TimeUtil::DurationToNanoseconds(request->deadline());
-    PHX_ASSIGN_OR_RETURN(const std::string run_id, engine_.CreateRun(declared.first, declared.second));
+      declared.request.deadline_ns = TimeUtil::DurationToNanoseconds(request->deadline());
+    PHX_ASSIGN_OR_RETURN(const std::string run_id, engine_.CreateRun(declared.request, declared.secrets));
     return AnswerRun(run_id, *response);
   });
 }
@@ -250,7 +256,8 @@ grpc::ServerUnaryReactor* OrchestratorService::ListNodes(grpc::CallbackServerCon
                                                          const pb::ListNodesRequest* request,
                                                          pb::ListNodesResponse* response) {
   return Serve(context, "ListNodes", Lane::kChange, [this, request, response](const Caller&) -> absl::Status {
-    PHX_ASSIGN_OR_RETURN(const auto nodes, fleet_of_(request->fleet()));
+    PHX_ASSIGN_OR_RETURN(const Fleet fleet, fleet_of_(request->fleet()));
+    const std::vector<run::NodeAddress>& nodes = fleet.nodes;
     PHX_ASSIGN_OR_RETURN(const kit::Page page,
                          kit::PageOf(nodes.size(), request->page_size(), request->page_token(), 100));
     std::vector<std::thread> threads;
@@ -270,8 +277,8 @@ grpc::ServerUnaryReactor* OrchestratorService::GetNode(grpc::CallbackServerConte
                                                        const pb::GetNodeRequest* request,
                                                        pb::Node* response) {
   return Serve(context, "GetNode", Lane::kChange, [this, request, response](const Caller&) -> absl::Status {
-    PHX_ASSIGN_OR_RETURN(const auto nodes, fleet_of_(request->fleet()));
-    for (const auto& node : nodes) {
+    PHX_ASSIGN_OR_RETURN(const Fleet fleet, fleet_of_(request->fleet()));
+    for (const auto& node : fleet.nodes) {
       if ("nodes/" + node.name != request->name()) continue;
       DescribeNode(node, *response);
       return absl::OkStatus();

@@ -14,8 +14,13 @@ namespace phoenix::api {
 
 class OrchestratorService final : public orchestrator::v1::OrchestratorService::CallbackService {
  public:
-  // `fleet_of`: the nodes of a fleet file's text; of an empty text, this very node.
-  using FleetReader = std::function<absl::StatusOr<std::vector<run::NodeAddress>>(const std::string& fleet)>;
+  // What a fleet file says. Notes are its lints.
+  struct Fleet {
+    std::vector<run::NodeAddress> nodes;
+    std::vector<kit::Note> notes;
+  };
+  // `fleet_of`: the fleet of a fleet file's text; of an empty text, this very node.
+  using FleetReader = std::function<absl::StatusOr<Fleet>(const std::string& fleet)>;
   OrchestratorService(engine::RunEngine& engine, fleet::Channels& channels, kit::Dispatcher& dispatcher,
                       FleetReader fleet_of, engine::SecretsReader read_secrets);
 
@@ -41,8 +46,12 @@ class OrchestratorService final : public orchestrator::v1::OrchestratorService::
  private:
   grpc::ServerUnaryReactor* Serve(grpc::CallbackServerContext* context, const char* method, kit::Lane lane,
                                   std::function<absl::Status(const kit::Caller&)> body);
-  absl::StatusOr<std::pair<run::Request, Secrets>> RequestOf(
-      const orchestrator::v1::Declaration& declaration);
+  struct Declared {
+    run::Request request;
+    Secrets secrets;
+    std::vector<kit::Note> fleet_notes;
+  };
+  absl::StatusOr<Declared> RequestOf(const orchestrator::v1::Declaration& declaration);
   // The request of the run that takes this one back.
   absl::StatusOr<run::Request> RollbackRequestOf(const std::string& name);
   absl::Status AnswerRun(const std::string& run_id, orchestrator::v1::Run& response);

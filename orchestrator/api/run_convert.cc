@@ -2,7 +2,10 @@
 
 #include <google/protobuf/util/time_util.h>
 
+#include <algorithm>
+#include <array>
 #include <set>
+#include <utility>
 
 #include "base/status/errors.h"
 #include "services/kit/rpc/participant_convert.h"
@@ -12,6 +15,11 @@ namespace phoenix::api {
 using google::protobuf::util::TimeUtil;
 
 constexpr char kRuns[] = "runs/";
+constexpr std::array<std::pair<pb::Orphans, const char*>, 4> kOrphans = {
+    {{pb::ORPHANS_EXPORTS, "exports"},
+     {pb::ORPHANS_SHARES, "shares"},
+     {pb::ORPHANS_RULES, "rules"},
+     {pb::ORPHANS_STORAGES, "storages"}}};
 
 std::string RunName(const std::string& run_id) { return kRuns + run_id; }
 
@@ -39,6 +47,10 @@ void ToProto(const std::string& run_id, const run::RunState& state, pb::Run& out
   if (!state.request->rollback_of.empty()) out.set_rollback_of(RunName(state.request->rollback_of));
   for (const auto& key : state.request->allow) out.add_allow(key);
   out.set_no_install(state.request->no_install);
+  for (const auto& [kind, word] : kOrphans) {
+    const auto& prune = state.request->prune;
+    if (std::find(prune.begin(), prune.end(), word) != prune.end()) out.add_prune(kind);
+  }
 }
 
 void ToProto(const run::FleetPlan& plan, size_t position, const run::StepStanding& standing, bool with_plan,
@@ -100,6 +112,20 @@ void AddCheckpoints(const run::FleetPlan& plan, pb::PlanRunResponse& out) {
       checkpoint->set_name(name);
     }
   }
+}
+
+absl::StatusOr<std::vector<std::string>> PruneFrom(const std::vector<int>& kinds) {
+  std::vector<std::string> words;
+  for (const int kind : kinds) {
+    const auto* const known =
+        std::find_if(kOrphans.begin(), kOrphans.end(), [&](const auto& one) { return one.first == kind; });
+    if (known == kOrphans.end()) {
+      return InvalidArgument(
+          "prune: {} is none of exports, shares, rules and storages; nothing else is pruned", kind);
+    }
+    words.emplace_back(known->second);
+  }
+  return words;
 }
 
 }  // namespace phoenix::api

@@ -26,4 +26,7 @@ std::vector<pb::NodeNote> NotesOf(const run::FleetPlan& plan);
 // What every participant keeps before the first step.
 void AddCheckpoints(const run::FleetPlan& plan, pb::PlanRunResponse& out);
 
+// The words of run::Request::prune. INVALID_ARGUMENT for a kind that is not known here.
+absl::StatusOr<std::vector<std::string>> PruneFrom(const std::vector<int>& kinds);
+
 }  // namespace phoenix::api

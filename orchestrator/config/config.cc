@@ -44,6 +44,16 @@ bool IsAtOrBelow(std::string_view path, std::string_view parent) {
          (path.size() == parent.size() || path[parent.size()] == '/');
 }
 
+Config Present(Config config) {
+  const auto absent = [](const auto& one) { return one.absent; };
+  std::erase_if(config.datasets, absent);
+  std::erase_if(config.exports, absent);
+  std::erase_if(config.samba.shares, absent);
+  std::erase_if(config.samba.users, absent);
+  std::erase_if(config.storages, absent);
+  return config;
+}
+
 const Dataset* Config::FindDataset(std::string_view full_name) const {
   for (const Dataset& dataset : datasets) {
     if (dataset.full_name == full_name) return &dataset;
@@ -54,7 +64,7 @@ const Dataset* Config::FindDataset(std::string_view full_name) const {
 const Dataset* Config::DatasetProviding(std::string_view path) const {
   const Dataset* best = nullptr;
   for (const Dataset& dataset : datasets) {
-    if (dataset.mountpoint.empty() || !IsAtOrBelow(path, dataset.mountpoint)) continue;
+    if (dataset.absent || dataset.mountpoint.empty() || !IsAtOrBelow(path, dataset.mountpoint)) continue;
     if (best == nullptr || dataset.mountpoint.size() > best->mountpoint.size()) best = &dataset;
   }
   return best;

@@ -72,13 +72,15 @@ struct Dataset {
   // In the order of the file; no path twice, none below another one.
   std::vector<DatasetFile> files;
   std::string storage_class;  // as in the file; decides nothing
+  bool absent = false;        // wanted gone
   Origin origin;
 };
 
 struct NfsExport {
-  std::string path;  // absolute, normalised
+  std::string path;     // absolute, normalised
+  bool absent = false;  // wanted gone; then only the path counts
   // Canonical: "10.77.0.0/24", "10.0.0.1", "host.example", "@group"; an IPv6 address in its shortest form.
-  // Never empty.
+  // Empty only where it is absent.
   std::vector<std::string> clients;
   // In the order of the file, each once, every one known to exports(5). One list for all clients of this
   // export; the same path may be exported again to other clients with other options.
@@ -90,7 +92,8 @@ struct NfsExport {
 struct SambaShare {
   std::string name;
   std::string path;                      // absolute, normalised
-  std::vector<std::string> valid_users;  // user, or @group; never empty
+  bool absent = false;                   // wanted gone; then only the name counts
+  std::vector<std::string> valid_users;  // user, or @group; empty only where it is absent
   bool browsable = true;
   bool read_only = false;
   bool guest_ok = false;
@@ -105,7 +108,9 @@ struct SambaUser {
   std::string secret_name;  // "samba/users/heads": where the secrets hold the password
   // True for `samba.user`, which must be able to log in. The others stand in some `valid_users` only: they
   // are ours to make where the secrets hold their password, and must exist already where they do not.
+  // So are those that `samba.users` names.
   bool is_samba_user = false;
+  bool absent = false;  // wanted gone
   Origin origin;
 };
 
@@ -124,12 +129,14 @@ std::string ToString(StorageType type);
 // One entry of Proxmox's storage.cfg.
 struct ProxmoxStorage {
   std::string id;
+  bool absent = false;  // wanted gone; then only the id counts
   StorageType type = StorageType::kZfsPool;
-  std::vector<std::string> contents;  // sorted, each once, all of them possible for the type; never empty
-  std::string dataset;                // the declared dataset behind it
-  std::string path;                   // kDir: the dataset's mount point
-  std::string server;                 // kNfs, kCifs
-  std::string remote;                 // kNfs: the exported path; kCifs: the share's name
+  // Sorted, each once, all of them possible for the type; empty only where it is absent.
+  std::vector<std::string> contents;
+  std::string dataset;  // the declared dataset behind it
+  std::string path;     // kDir: the dataset's mount point
+  std::string server;   // kNfs, kCifs
+  std::string remote;   // kNfs: the exported path; kCifs: the share's name
   Origin origin;
 };
 
@@ -158,9 +165,12 @@ struct Config {
   // The declared dataset of that full name, or null.
   const Dataset* FindDataset(std::string_view full_name) const;
   // The declared dataset that provides `path`: the one with the longest mount point at or above it; null if
-  // none does.
+  // none does. Absent ones provide nothing.
   const Dataset* DatasetProviding(std::string_view path) const;
 };
+
+// What is wanted of it, without what is wanted gone.
+Config Present(Config config);
 
 // True if `path` is `parent` or lies below it, by component: "/a/bc" is not below "/a/b". Both are
 // normalised.

@@ -7,7 +7,10 @@
 
 namespace phoenix::config {
 
-std::string Origin::ToString() const { return line > 0 ? fmt::format("{} (line {})", path, line) : path; }
+std::string Origin::ToString() const {
+  if (!overridden_by.empty()) return fmt::format("{} ({})", path, overridden_by);
+  return line > 0 ? fmt::format("{} (line {})", path, line) : path;
+}
 
 std::string Finding::Text() const {
   std::string text = message;

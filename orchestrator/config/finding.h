@@ -10,11 +10,13 @@ namespace phoenix::config {
 
 // A place in a JSON file. `path` is a JSONPath from the root ("$.zfs.pools[0].raid_level"); a key that is no
 // plain identifier is written in brackets. `line` counts from 1; 0 means the place has no line of its own.
+// `overridden_by`: what put the value there instead of the file ("overrides of node pve2"), or empty.
 struct Origin {
   std::string path;
   int line = 0;
+  std::string overridden_by;
 
-  // "$.zfs.pools[0].raid_level (line 12)".
+  // "$.zfs.pools[0].raid_level (line 12)", "$.zfs.pools[0].raid_level (overrides of node pve2)".
   std::string ToString() const;
   friend bool operator==(const Origin&, const Origin&) = default;
 };

@@ -15,6 +15,10 @@ namespace phoenix::config {
 namespace {
 
 constexpr const char* kAddressAllowed = "host, host:port, [IPv6]:port or unix:/DIRECTORY";
+constexpr std::uint16_t kDefaultPort = 7441;
+// A node's services have the port of the zfs service and the ones behind it.
+constexpr std::uint16_t kServices = 4;
+constexpr std::uint16_t kLastPort = 65535 - (kServices - 1);
 
 bool IsAddress(int family, const std::string& text) {
   std::array<unsigned char, 16> bytes{};
@@ -27,6 +31,37 @@ std::optional<std::uint16_t> ParsePort(std::string_view text) {
   if (text.empty() || error != std::errc() || end != text.data() + text.size() || port == 0)
     return std::nullopt;
   return port;
+}
+
+// The same text for the same host; another spelling of an IPv6 address is the same.
+std::string HostKey(const std::string& host) {
+  std::array<unsigned char, 16> bytes{};
+  if (inet_pton(AF_INET6, host.c_str(), bytes.data()) != 1) return ToLower(host);
+  return std::string(bytes.begin(), bytes.end());
+}
+
+// The error, and false, where two nodes would be reached at one place.
+bool IsApart(const FleetNode& node, const FleetNode& other, const Cursor& address) {
+  if (node.address.host.empty() != other.address.host.empty()) return true;
+  if (node.address.unix_directory != other.address.unix_directory) return true;
+  const int port = node.address.port.value_or(kDefaultPort);
+  const int other_port = other.address.port.value_or(kDefaultPort);
+  const bool same_host = HostKey(node.address.host) == HostKey(other.address.host);
+  if (!same_host || port >= other_port + kServices || other_port >= port + kServices) return true;
+  if (port == other_port) {
+    address.Error("duplicate-address",
+                  fmt::format("this address is used before, at {}", other.origin.ToString()),
+                  "every address once");
+  } else {
+    address.Error(
+        "overlapping-ports",
+        fmt::format("the services of a node have four ports: here {} to {}, and {} to {} of the same "
+                    "host at {}",
+                    port, port + kServices - 1, other_port, other_port + kServices - 1,
+                    other.origin.ToString()),
+        "ports four apart");
+  }
+  return false;
 }
 
 std::optional<NodeAddress> ParseAddress(const std::string& text) {
@@ -58,7 +93,7 @@ std::optional<NodeAddress> ParseAddress(const std::string& text) {
 
 void ReadNode(const Cursor& cursor, FleetResult& result) {
   if (!cursor.RequireObject()) return;
-  cursor.ExpectKeys({"name", "address"});
+  cursor.ExpectKeys({"name", "address", "overrides"});
   FleetNode node;
   node.origin = cursor.origin();
   const Cursor name = cursor.Key("name");
@@ -83,6 +118,16 @@ void ReadNode(const Cursor& cursor, FleetResult& result) {
       address.Error("invalid-address", "this is no address of a node", kAddressAllowed);
       usable = false;
     }
+    if (parsed.has_value() && parsed->port.value_or(kDefaultPort) > kLastPort) {
+      address.Error("invalid-address", "the services behind the first one would have ports past 65535",
+                    fmt::format("a port from 1 to {}", kLastPort));
+      usable = false;
+    }
+  }
+  const Cursor overrides = cursor.Key("overrides");
+  if (overrides.present()) {
+    usable = overrides.RequireObject() && usable;
+    node.overrides = overrides.json().dump();
   }
   if (!usable) return;
   for (const FleetNode& other : result.nodes) {
@@ -91,12 +136,7 @@ void ReadNode(const Cursor& cursor, FleetResult& result) {
                  "every node once");
       usable = false;
     }
-    if (other.address == node.address) {
-      address.Error("duplicate-address",
-                    fmt::format("this address is used before, at {}", other.origin.ToString()),
-                    "every address once");
-      usable = false;
-    }
+    usable = IsApart(node, other, address) && usable;
   }
   if (usable) result.nodes.push_back(std::move(node));
 }

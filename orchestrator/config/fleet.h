@@ -24,6 +24,9 @@ struct NodeAddress {
 struct FleetNode {
   std::string name;
   NodeAddress address;
+  // What this node has otherwise than the configuration says, a JSON object as text (RFC 7386); empty:
+  // nothing.
+  std::string overrides;
   Origin origin;
 };
 
@@ -37,8 +40,9 @@ struct FleetResult {
 };
 
 // Reads {"nodes": [{"name": "pve1", "address": "10.77.0.11"}]}. An address is a host, host:port, [IPv6]:port
-// or unix:/DIRECTORY. Names (in upper or lower case) and addresses are each used once. All errors are
-// reported at once.
+// or unix:/DIRECTORY. Names (in upper or lower case) and addresses are each used once. "overrides" is a JSON
+// Merge Patch for the configuration; what it makes of one is for the loader to say (Overrides of loader.h).
+// All errors are reported at once.
 FleetResult LoadFleet(std::string_view json_text);
 
 }  // namespace phoenix::config

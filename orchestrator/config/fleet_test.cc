@@ -64,6 +64,32 @@ TEST(LoadFleet, DuplicatesAreErrors) {
   EXPECT_THAT(result.nodes, SizeIs(2));
 }
 
+TEST(LoadFleet, EveryServiceOfANodeHasAPort) {
+  EXPECT_TRUE(LoadAddress("pve1:65532").ok());
+  for (const char* wrong : {"pve1:65533", "10.0.0.1:65535", "[fd00::1]:65534"}) {
+    const auto result = LoadAddress(wrong);
+    ASSERT_THAT(Labels(result.findings.errors), ElementsAre("invalid-address@$.nodes[0].address")) << wrong;
+    EXPECT_EQ(result.findings.errors[0].allowed, "a port from 1 to 65532");
+  }
+}
+
+TEST(LoadFleet, TwoNodesOfOneHostDoNotShareAPort) {
+  const auto load = [](const char* first, const char* second) {
+    return Labels(LoadFleet(fmt::format(R"({{"nodes": [{{"name": "a", "address": "{}"}},
+                                                       {{"name": "b", "address": "{}"}}]}})",
+                                        first, second))
+                      .findings.errors);
+  };
+  EXPECT_THAT(load("pve1:7441", "pve1:7444"), ElementsAre("overlapping-ports@$.nodes[1].address"));
+  EXPECT_THAT(load("pve1", "PVE1:7438"), ElementsAre("overlapping-ports@$.nodes[1].address"));
+  EXPECT_THAT(load("[fd00::1]:7000", "[fd00:0::1]:7003"),
+              ElementsAre("overlapping-ports@$.nodes[1].address"));
+  EXPECT_THAT(load("pve1", "pve1:7441"), ElementsAre("duplicate-address@$.nodes[1].address"));
+  EXPECT_THAT(load("pve1:7441", "pve1:7445"), IsEmpty());
+  EXPECT_THAT(load("pve1:7441", "pve2:7442"), IsEmpty());
+  EXPECT_THAT(load("unix:/run/a", "unix:/run/b"), IsEmpty());
+}
+
 TEST(LoadFleet, AllErrorsAtOnce) {
   const auto result =
       LoadFleet(R"({"nodes": [{"name": 1, "address": 2}, {}, "x", {"name": "a b", "address": "c d"}]})");
@@ -91,6 +117,18 @@ TEST(LoadFleet, TheSchemaOfTheFileIsNoUnknownKey) {
   const auto result = LoadFleet(R"({"$schema": "./s.json", "nodes": [{"name": "a", "address": "b"}]})");
   EXPECT_TRUE(result.ok()) << Render(result.findings.errors);
   EXPECT_THAT(result.findings.lints, IsEmpty());
+}
+
+TEST(Fleet, OverridesAreKeptAsTheyAreAndMustBeAnObject) {
+  const FleetResult fleet = LoadFleet(
+      R"({"nodes": [{"name": "pve1", "address": "10.0.0.1", "overrides": {"network": {"nfs_server": null}}},
+                    {"name": "pve2", "address": "10.0.0.2"}]})");
+  ASSERT_TRUE(fleet.ok()) << fleet.ToStatus();
+  EXPECT_EQ(fleet.nodes[0].overrides, R"({"network":{"nfs_server":null}})");
+  EXPECT_EQ(fleet.nodes[1].overrides, "");
+  const FleetResult list = LoadFleet(R"({"nodes": [{"name": "a", "address": "h", "overrides": [1]}]})");
+  ASSERT_EQ(list.findings.errors.size(), 1u);
+  EXPECT_EQ(list.findings.errors[0].where.path, "$.nodes[0].overrides");
 }
 
 }  // namespace

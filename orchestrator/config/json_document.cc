@@ -221,7 +221,7 @@ std::optional<JsonDocument> JsonDocument::Parse(std::string_view text, Findings&
   for (const Repeat& repeat : builder.repeats) {
     const bool same =
         builder.root.contains(repeat.pointer) && builder.root.at(repeat.pointer) == repeat.before;
-    findings.Lint("duplicate-key", {repeat.path, repeat.line},
+    findings.Lint("duplicate-key", {repeat.path, repeat.line, {}},
                   same ? "this key was given before with the same value; keep one"
                        : "this key was given before with another value; the last one is used");
   }
@@ -231,15 +231,37 @@ std::optional<JsonDocument> JsonDocument::Parse(std::string_view text, Findings&
   return document;
 }
 
+void JsonDocument::Merge(const nlohmann::json& patch, const std::string& name) {
+  ForgetPlaces(patch, "$", name);
+  root_.merge_patch(patch);
+}
+
+void JsonDocument::ForgetPlaces(const nlohmann::json& patch, const std::string& path,
+                                const std::string& name) {
+  if (patch.is_object()) {
+    for (const auto& [key, value] : patch.items()) ForgetPlaces(value, MemberPath(path, key), name);
+    return;
+  }
+  // The lines of what is below belong to the value that is gone.
+  std::erase_if(lines_, [&](const auto& line) {
+    const std::string_view at = line.first;
+    return at.starts_with(path) &&
+           (at.size() == path.size() || at[path.size()] == '.' || at[path.size()] == '[');
+  });
+  overridden_[path] = name;
+}
+
 Origin JsonDocument::At(std::string path) const {
   for (std::string_view at = path; !at.empty();) {
+    if (const auto by = overridden_.find(std::string(at)); by != overridden_.end())
+      return {std::move(path), 0, by->second};
     const auto found = lines_.find(std::string(at));
-    if (found != lines_.end()) return {std::move(path), found->second};
+    if (found != lines_.end()) return {std::move(path), found->second, {}};
     // Up to the next enclosing place; a key that holds dots itself takes some more turns.
     const std::size_t end = at.find_last_of(".[");
     at = at.substr(0, end == std::string_view::npos ? 0 : end);
   }
-  return {std::move(path), 0};
+  return {std::move(path), 0, {}};
 }
 
 }  // namespace phoenix::config

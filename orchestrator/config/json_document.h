@@ -23,6 +23,10 @@ class JsonDocument {
   // of the file (the broken place may be a password); then nothing is returned. A key given twice is a lint.
   static std::optional<JsonDocument> Parse(std::string_view text, Findings& findings);
 
+  // Merges `patch` into the document as RFC 7386 says: objects member by member, null takes a member away,
+  // everything else is replaced whole. `name` says whose patch it is, for the places of what it put there.
+  void Merge(const nlohmann::json& patch, const std::string& name);
+
   const nlohmann::json& root() const { return root_; }
   // The place of the element at `path`; the line is that of its key, or of the element itself inside a list.
   // For what is missing it is the line of the element it is missing from.
@@ -30,7 +34,11 @@ class JsonDocument {
 
  private:
   nlohmann::json root_;
+  void ForgetPlaces(const nlohmann::json& patch, const std::string& path, const std::string& name);
+
   std::unordered_map<std::string, int> lines_;
+  // What a patch replaced, by whom.
+  std::unordered_map<std::string, std::string> overridden_;
 };
 
 }  // namespace phoenix::config

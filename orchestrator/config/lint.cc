@@ -151,6 +151,7 @@ void LintTogether(const Cursor& root, const Config& config) {
   LintPools(config, root.findings());
   LintStorages(config, root.findings());
   LintExports(root, config);
+  LintSpace(config, root.findings());
 }
 
 }  // namespace phoenix::config

@@ -155,6 +155,53 @@ TEST(Lint, AnErrorAtASecretHidesItsValue) {
   EXPECT_THAT(Render(result.findings.errors) + Render(result.findings.lints), Not(HasSubstr("hunter2")));
 }
 
+// Datasets of tank with a quota or reservation each.
+std::vector<std::string> QuotaLints(const std::string& datasets) {
+  const auto result =
+      Load(fmt::format(R"({{"zfs": {{"pools": [{{"name": "tank"}}], "datasets": [{}]}}}})", datasets));
+  return PathsFor(result, "quota-past-parent");
+}
+
+std::string With(const std::string& name, const std::string& properties) {
+  return fmt::format(R"({{"name": "tank/{}", "properties": {{{}}}}})", name, properties);
+}
+
+TEST(Lint, QuotasOfChildrenPastThatOfTheirParent) {
+  const std::string a = With("a", R"("quota": "10G")");
+  const std::string at = "$.zfs.datasets[0].properties.quota";
+  EXPECT_THAT(QuotaLints(a + "," + With("a/x", R"("quota": "6G")") + "," + With("a/y", R"("quota": "5G")")),
+              ElementsAre(at));
+  EXPECT_THAT(QuotaLints(a + "," + With("a/x", R"("quota": "5G")") + "," + With("a/y", R"("quota": "5G")")),
+              IsEmpty());
+  // What is between has no quota; what is below another quota counts there.
+  EXPECT_THAT(QuotaLints(a + "," + With("a/b", "") + "," + With("a/b/x", R"("quota": "6G")") + "," +
+                         With("a/y", R"("quota": "5G")")),
+              ElementsAre(at));
+  EXPECT_THAT(QuotaLints(a + "," + With("a/b", R"("quota": "9G")") + "," + With("a/b/x", R"("quota": "5G")")),
+              IsEmpty());
+  // A neighbour whose name begins alike is no child.
+  EXPECT_THAT(QuotaLints(a + "," + With("ab", R"("quota": "90G")")), IsEmpty());
+  EXPECT_THAT(QuotaLints(With("a", R"("quota": "none")") + "," + With("a/x", R"("quota": "6G")")), IsEmpty());
+  EXPECT_THAT(QuotaLints(a + "," + With("a/x", R"("quota": "15E")") + "," + With("a/y", R"("quota": "15E")")),
+              ElementsAre(at));
+}
+
+TEST(Lint, ReservationsPastTheQuotaAboveThem) {
+  const std::string a = With("a", R"("quota": "10G")");
+  const std::string at = "$.zfs.datasets[0].properties.quota";
+  EXPECT_THAT(QuotaLints(a + "," + With("a/x", R"("reservation": "6G")") + "," +
+                         With("a/y", R"("refreservation": "5G")")),
+              ElementsAre(at));
+  // The reservation of a dataset holds those below it.
+  EXPECT_THAT(QuotaLints(a + "," + With("a/b", R"("reservation": "9G")") + "," +
+                         With("a/b/x", R"("reservation": "5G")")),
+              IsEmpty());
+  EXPECT_THAT(QuotaLints(a + "," + With("a/b", R"("refreservation": "6G")") + "," +
+                         With("a/b/x", R"("reservation": "5G")")),
+              ElementsAre(at));
+  EXPECT_THAT(QuotaLints(With("a", R"("quota": "1G", "reservation": "2G")")), ElementsAre(at));
+}
+
 TEST(Lint, TurningRollbackOffHasNoEffect) {
   EXPECT_THAT(Labels(Load(R"({"behavior": {"rollback_on_failure": false}})").findings.lints),
               ElementsAre("rollback-always-on@$.behavior.rollback_on_failure"));

@@ -12,12 +12,19 @@ absl::Status LoadResult::ToStatus() const {
   return ok() ? absl::OkStatus() : absl::InvalidArgumentError(Render(findings.errors));
 }
 
-LoadResult Load(std::string_view json_text) {
+Overrides OverridesOf(const std::string& node, const std::string& text) {
+  if (text.empty()) return {};
+  return {nlohmann::json::parse(text), "overrides of node " + node};
+}
+
+LoadResult Load(std::string_view json_text, const Overrides& overrides) {
   LoadResult result;
-  const std::optional<JsonDocument> document = JsonDocument::Parse(json_text, result.findings);
+  std::optional<JsonDocument> document = JsonDocument::Parse(json_text, result.findings);
   if (!document.has_value()) return result;
+  if (!overrides.patch.is_null()) document->Merge(overrides.patch, overrides.name);
   const Cursor root = Cursor::Root(*document, result.findings);
   if (!root.RequireObject()) return result;
+  if (!IsConfiguration(root)) return result;
   // Unknown top-level keys belong to other tools that share the file.
   ReadSite(root, result.config);
   ReadZfs(root, result.config);
@@ -26,7 +33,8 @@ LoadResult Load(std::string_view json_text) {
   ReadProxmox(root, result.config);
   ReadSharedVolumes(root, result.config);
   DefaultOwnership(result.config);
-  LintTogether(root, result.config);
+  CheckAbsent(result.config, result.findings);
+  LintTogether(root, Present(result.config));
   result.findings.SortByPlace();
   return result;
 }

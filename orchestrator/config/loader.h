@@ -1,6 +1,8 @@
 // From the text of a configuration file, in any of the dialects in use, to a Config.
 #pragma once
 
+#include <nlohmann/json.hpp>
+#include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -20,7 +22,16 @@ struct LoadResult {
   absl::Status ToStatus() const;
 };
 
-// Never stops at the first error. Reads nothing but `json_text`.
-LoadResult Load(std::string_view json_text);
+// What one node has otherwise than the file says.
+struct Overrides {
+  nlohmann::json patch;  // an object, merged as RFC 7386 says; null: nothing
+  std::string name;      // whose it is, for places: "overrides of node pve2"
+};
+
+// The overrides that a fleet file has for a node; `text` is FleetNode::overrides.
+Overrides OverridesOf(const std::string& node, const std::string& text);
+
+// Never stops at the first error. Reads nothing but `json_text` and the overrides.
+LoadResult Load(std::string_view json_text, const Overrides& overrides = {});
 
 }  // namespace phoenix::config

@@ -1,5 +1,6 @@
 #include "orchestrator/config/loader.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -22,6 +23,7 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::Pair;
 using ::testing::SizeIs;
 
@@ -86,12 +88,12 @@ TEST(Load, UnknownKeysInsideOurSectionsAreLintsAndOutsideNobodysBusiness) {
             "datasets": [{"name": "tank/a", "props": ""}],
             "dataset_storage_types": [{"dataset": "tank/a", "storage_type": "zfspool:rootdir", "id": "x"}]},
     "nfs": {"export": [], "exports": [{"path": "/tank/a", "clients": ["h"], "options": "ro", "fsid": 1}]},
-    "samba": {"user": "u", "users": [], "shares": [{"path": "/tank/a", "writable": true}]}})");
+    "samba": {"user": "u", "usrs": [], "shares": [{"path": "/tank/a", "writable": true}]}})");
   EXPECT_TRUE(result.ok()) << Render(result.findings.errors);
   EXPECT_THAT(PathsOf(result.findings.lints, "unknown-key"),
               testing::UnorderedElementsAre("$.zfs.poools", "$.zfs.settings.mode", "$.zfs.pools[0].raid",
                                             "$.zfs.datasets[0].props", "$.zfs.dataset_storage_types[0].id",
-                                            "$.nfs.export", "$.nfs.exports[0].fsid", "$.samba.users",
+                                            "$.nfs.export", "$.nfs.exports[0].fsid", "$.samba.usrs",
                                             "$.samba.shares[0].writable"));
 }
 
@@ -113,6 +115,68 @@ TEST(Load, TheServerAddressComesFromNfsServerOrTheInterface) {
   const auto result = Load(R"({"network": {"nfs_server": "10.0.0.999", "default_subnet": "everyone else"}})");
   EXPECT_THAT(Labels(result.findings.errors),
               ElementsAre("invalid-address@$.network.nfs_server", "invalid-client@$.network.default_subnet"));
+}
+
+// Only the address of an interface has a prefix.
+TEST(Load, AServerIsNeitherASubnetNorAPath) {
+  for (const char* wrong : {"10.0.0.13/24", "nas/srv", "nas:/srv", "@nas", "/srv"}) {
+    EXPECT_THAT(Labels(Load(fmt::format(R"({{"network": {{"nfs_server": "{}"}}}})", wrong)).findings.errors),
+                ElementsAre("invalid-address@$.network.nfs_server"))
+        << wrong;
+  }
+  for (const char* wrong : {"10.0.0.13/33", "10.0.0.13/srv", "nas/24"}) {
+    EXPECT_THAT(Labels(Load(fmt::format(R"({{"network": {{"interfaces": {{"address": "{}"}}}}}})", wrong))
+                           .findings.errors),
+                ElementsAre("invalid-address@$.network.interfaces.address"))
+        << wrong;
+  }
+}
+
+TEST(Load, AnAddressForTheDefaultSubnetIsToldAsItIsForClients) {
+  EXPECT_THAT(Labels(Load(R"({"network": {"default_subnet": "10.0.0.13/24"}})").findings.lints),
+              ElementsAre("client-host-bits@$.network.default_subnet"));
+}
+
+TEST(Load, SectionsOfAWrongTypeAreTold) {
+  for (const char* section : {"network", "zfs", "nfs", "samba", "behavior", "shared_volumes",
+                              "proxmox_storage_ids", "mount_point_base"}) {
+    EXPECT_THAT(Labels(Load(fmt::format(R"({{"{}": []}})", section)).findings.errors),
+                ElementsAre(fmt::format("wrong-type@$.{}", section)));
+    EXPECT_TRUE(Load(fmt::format(R"({{"{}": null}})", section)).ok());
+  }
+}
+
+// Taken for configurations they would be plans of nothing.
+TEST(Load, AFleetSecretsOrContainerFileIsNoConfiguration) {
+  const auto containers = Load(R"({"lxc_configs": {"950": {}}})");
+  ASSERT_THAT(Labels(containers.findings.errors), ElementsAre("other-file@$"));
+  EXPECT_THAT(containers.findings.errors[0].Text(), HasSubstr("--lxc FILE"));
+  for (const char* fleet : {R"({"nodes": [{"name": "a", "address": "b"}]})",
+                            R"({"$schema": "x", "nodes": [{"name": "a", "address": "b", "more": {}}]})"}) {
+    const auto result = Load(fleet);
+    ASSERT_THAT(Labels(result.findings.errors), ElementsAre("other-file@$")) << fleet;
+    EXPECT_THAT(result.findings.errors[0].Text(), HasSubstr("--fleet FILE"));
+  }
+  for (const char* secrets :
+       {R"({"samba": {"users": {"heads": "hunter2"}}})", R"({"samba/users/heads": "hunter2"})",
+        R"({"samba/users": {"heads": "hunter2"}})", R"({"samba": {"heads": "hunter2"}})",
+        R"({"$schema": "./s.json", "samba": {"users": {}}})"}) {
+    const auto result = Load(secrets);
+    ASSERT_THAT(Labels(result.findings.errors), ElementsAre("other-file@$")) << secrets;
+    EXPECT_THAT(result.findings.errors[0].Text(), HasSubstr("--secrets FILE"));
+    EXPECT_THAT(result.findings.errors[0].Text(), Not(HasSubstr("hunter2")));
+    EXPECT_THAT(result.findings.lints, IsEmpty());
+  }
+  for (const char* config :
+       {"{}", R"({"$schema": "x"})", R"({"samba": {}})", R"({"samba": {"user": "heads"}})",
+        R"({"nodes": []})", R"({"nodes": ["a"]})", R"({"zfs": {}, "nodes": [{"name": "a", "address": "b"}]})",
+        R"({"samba": null})", R"({"samba": {"shares": []}})"}) {
+    EXPECT_TRUE(Load(config).ok()) << config;
+  }
+}
+
+TEST(SharedVolumes, AFirewallOfNothingIsNoVolumeEither) {
+  EXPECT_TRUE(Load(R"({"shared_volumes": {"firewall": null}})").ok());
 }
 
 TEST(SharedVolumes, AMemberThatHoldsFirewallRulesIsNoVolume) {
@@ -301,6 +365,35 @@ TEST_F(Example, ItsSecretsAndFleetLoadAndFit) {
   const FleetResult fleet = LoadFleet(ReadFile("deploy/examples/phoenix_fleet.example.json"));
   EXPECT_TRUE(fleet.ok()) << Render(fleet.findings.errors);
   EXPECT_THAT(fleet.nodes, SizeIs(2));
+}
+
+constexpr char kTwoDisks[] = R"({
+  "zfs": {
+    "pools": [{"name": "tank", "raid_level": "mirror", "disks": ["/dev/disk/by-id/a", "/dev/disk/by-id/b"]}],
+    "arc_max_gb": 0
+  },
+  "nfs": {"exports": [{"path": "/srv", "clients": ["10.0.0.0/24"], "options": ["rw"]}]}
+})";
+
+TEST(Overrides, MergeMembersReplaceListsAndTakeAwayWhatIsNull) {
+  const LoadResult result =
+      Load(kTwoDisks, OverridesOf("pve2", R"({"zfs": {"pools": [{"name": "fast", "raid_level": "single",
+                                         "disks": ["/dev/disk/by-id/c"]}], "arc_max_gb": 2}, "nfs": null})"));
+  ASSERT_TRUE(result.ok()) << result.ToStatus();
+  ASSERT_EQ(result.config.pools.size(), 1u);
+  EXPECT_EQ(result.config.pools[0].name, "fast");
+  EXPECT_EQ(result.config.pools[0].origin.ToString(), "$.zfs.pools[0] (overrides of node pve2)");
+  EXPECT_EQ(result.config.arc_max_bytes, std::uint64_t{2} << 30);
+  EXPECT_THAT(result.config.exports, testing::IsEmpty());
+}
+
+TEST(Overrides, AnErrorSaysWhetherTheFileOrTheNodeIsWrong) {
+  const LoadResult result =
+      Load(kTwoDisks,
+           OverridesOf("pve2", R"({"nfs": {"exports": [{"path": "/a/../b", "clients": "10.0.0.1"}]}})"));
+  ASSERT_EQ(result.findings.errors.size(), 2u);
+  EXPECT_EQ(result.findings.errors[0].where.ToString(), "$.nfs.exports[0].path (overrides of node pve2)");
+  EXPECT_EQ(result.findings.errors[1].where.ToString(), "$.zfs.arc_max_gb (line 4)");
 }
 
 }  // namespace

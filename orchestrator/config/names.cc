@@ -7,6 +7,8 @@ namespace phoenix::config {
 namespace {
 
 constexpr std::size_t kLongestZfsName = 255;
+// ZFS keeps room behind a pool's name for "/$ORIGIN@$ORIGIN".
+constexpr std::size_t kLongestPoolName = 239;
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
@@ -31,13 +33,15 @@ bool IsLabel(std::string_view label) {
 }  // namespace
 
 std::optional<std::string> PoolNameProblem(std::string_view name) {
-  // `zpool create` refuses these beginnings: they are vdev types.
+  // Words of `zpool create`: the types of vdevs, some of them with more behind, and the classes of devices.
   const bool reserved = StartsWith(name, "mirror") || StartsWith(name, "raidz") ||
-                        StartsWith(name, "draid") || StartsWith(name, "spare") || name == "log";
+                        StartsWith(name, "draid") || StartsWith(name, "spare") || name == "log" ||
+                        name == "cache" || name == "special" || name == "dedup";
   // ZFS itself asks for a letter first.
-  if (IsComponent(name) && IsLetter(name[0]) && name.size() < kLongestZfsName && !reserved)
+  if (IsComponent(name) && IsLetter(name[0]) && name.size() <= kLongestPoolName && !reserved)
     return std::nullopt;
-  return "a letter, then letters, digits and _.:-, and not mirror*, raidz*, draid*, spare* or log";
+  return "239 characters at most: a letter, then letters, digits and _.:-, and not mirror*, raidz*, draid*, "
+         "spare*, log, cache, special or dedup";
 }
 
 std::optional<std::string> DatasetNameProblem(std::string_view name) {
@@ -64,15 +68,14 @@ std::optional<std::string> ShareNameProblem(std::string_view name) {
     std::string lower(name);
     for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
     return lower == "global" || lower == "homes" || lower == "printers" || lower == "print$" ||
-           lower == "ipc$";
+           lower == "ipc$" || lower == "admin$";
   }();
   if (!name.empty() && name.size() <= 80 && IsAlnum(name.front()) && name.back() != ' ' &&
       AllOf(name, " _.$-") && !reserved) {
     return std::nullopt;
   }
   return "80 characters at most: letters, digits, blanks and _.$- with a letter or digit first, and not "
-         "global, homes, "
-         "printers, print$ or IPC$";
+         "global, homes, printers, print$, IPC$ or ADMIN$";
 }
 
 std::optional<std::string> UserNameProblem(std::string_view name) {
@@ -82,6 +85,15 @@ std::optional<std::string> UserNameProblem(std::string_view name) {
     return std::nullopt;
   }
   return "32 characters at most: a letter or _, then letters, digits and _.-";
+}
+
+std::optional<std::string> SambaAccountProblem(std::string_view name) {
+  const bool valid = !name.empty() && name.size() <= 32 && !IsDigit(name[0]) && name[0] != '-' &&
+                     std::all_of(name.begin(), name.end(), [](char c) {
+                       return (c >= 'a' && c <= 'z') || IsDigit(c) || c == '_' || c == '-';
+                     });
+  if (valid) return std::nullopt;
+  return "32 characters at most: a lower-case letter or _, then lower-case letters, digits, _ and -";
 }
 
 std::optional<std::string> WorkgroupProblem(std::string_view name) {

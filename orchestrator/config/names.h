@@ -15,6 +15,9 @@ std::optional<std::string> DatasetNameProblem(std::string_view name);
 std::optional<std::string> StorageIdProblem(std::string_view id);
 std::optional<std::string> ShareNameProblem(std::string_view name);
 std::optional<std::string> UserNameProblem(std::string_view name);
+// A user or group of a share. Accounts that `useradd` makes without being forced have no capitals and no
+// dots.
+std::optional<std::string> SambaAccountProblem(std::string_view name);
 std::optional<std::string> WorkgroupProblem(std::string_view name);
 // One label of a host name, "pve1".
 std::optional<std::string> HostLabelProblem(std::string_view name);

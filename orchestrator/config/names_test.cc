@@ -11,11 +11,24 @@ TEST(Names, PoolNamesAreNeverVdevTypesOrOptions) {
   for (const std::string name : {"quickOS", "fastData", "a", "tank-2", "login", "rpool.old"}) {
     EXPECT_EQ(PoolNameProblem(name), std::nullopt) << name;
   }
-  for (const std::string name : {"", "mirror", "mirror2", "raidz", "raidz2", "raidzpool", "draid", "draid1",
-                                 "spare", "log", "-f", "1tank", "a b", "a/b", "a@b", "a#b", "a%b", "päd"}) {
+  for (const std::string name : {"",       "mirror", "mirror2", "raidz", "raidz2",  "raidzpool", "draid",
+                                 "draid1", "spare",  "log",     "cache", "special", "dedup",     "-f",
+                                 "1tank",  "a b",    "a/b",     "a@b",   "a#b",     "a%b",       "päd"}) {
     EXPECT_NE(PoolNameProblem(name), std::nullopt) << name;
   }
-  EXPECT_NE(PoolNameProblem(std::string(255, 'a')), std::nullopt);
+  EXPECT_EQ(PoolNameProblem("caches"), std::nullopt);
+  // "cannot create 'aaa…': name is too long", from 240 characters.
+  EXPECT_EQ(PoolNameProblem(std::string(239, 'a')), std::nullopt);
+  EXPECT_NE(PoolNameProblem(std::string(240, 'a')), std::nullopt);
+}
+
+TEST(Names, SambaAccountsAreThoseOfUseradd) {
+  for (const std::string& name : {std::string("heads"), std::string("_a-9"), std::string(32, 'a')})
+    EXPECT_EQ(SambaAccountProblem(name), std::nullopt) << name;
+  for (const std::string& name :
+       {std::string(), std::string("Heads"), std::string("a.b"), std::string("9a"), std::string("-a"),
+        std::string("pc$"), std::string(33, 'a'), std::string("ä")})
+    EXPECT_NE(SambaAccountProblem(name), std::nullopt) << name;
 }
 
 TEST(Names, DatasetNamesAreCheckedByComponent) {

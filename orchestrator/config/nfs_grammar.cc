@@ -15,6 +15,7 @@
 
 #include "absl/status/status.h"
 #include "orchestrator/config/names.h"
+#include "orchestrator/config/nfs_meaning.h"
 
 namespace phoenix::config {
 namespace {
@@ -66,6 +67,30 @@ std::optional<NfsClient> ParseAddress(int family, const std::string& address,
   return client;
 }
 
+// An address or subnet as ParseNfsClient() writes it.
+struct Network {
+  int family = AF_INET;
+  int prefix = 0;
+  std::array<std::uint8_t, 16> bytes{};
+};
+
+std::optional<Network> NetworkOf(std::string_view canonical) {
+  const std::size_t slash = canonical.find('/');
+  const std::string address(canonical.substr(0, slash));
+  Network network;
+  if (inet_pton(AF_INET, address.c_str(), network.bytes.data()) == 1) {
+    network.prefix = 32;
+  } else if (inet_pton(AF_INET6, address.c_str(), network.bytes.data()) == 1) {
+    network.family = AF_INET6;
+    network.prefix = 128;
+  } else {
+    return std::nullopt;
+  }
+  if (slash != std::string_view::npos)
+    network.prefix = ParseNumber(canonical.substr(slash + 1), network.prefix).value_or(network.prefix);
+  return network;
+}
+
 bool IsNetgroup(std::string_view text) {
   if (text.size() < 2 || text[0] != '@') return false;
   return std::all_of(text.begin() + 1, text.end(), [](char c) {
@@ -73,40 +98,6 @@ bool IsNetgroup(std::string_view text) {
            c == '.' || c == '-';
   });
 }
-
-// Options that stand alone, each with the one that says the contrary (or "").
-const std::map<std::string_view, std::string_view> kFlags = {
-    {"ro", "rw"},
-    {"rw", "ro"},
-    {"secure", "insecure"},
-    {"insecure", "secure"},
-    {"sync", "async"},
-    {"async", "sync"},
-    {"wdelay", "no_wdelay"},
-    {"no_wdelay", "wdelay"},
-    {"hide", "nohide"},
-    {"nohide", "hide"},
-    {"crossmnt", "nocrossmnt"},
-    {"nocrossmnt", "crossmnt"},
-    {"subtree_check", "no_subtree_check"},
-    {"no_subtree_check", "subtree_check"},
-    {"root_squash", "no_root_squash"},
-    {"no_root_squash", "root_squash"},
-    {"all_squash", "no_all_squash"},
-    {"no_all_squash", "all_squash"},
-    {"secure_locks", "insecure_locks"},
-    {"insecure_locks", "secure_locks"},
-    {"auth_nlm", "no_auth_nlm"},
-    {"no_auth_nlm", "auth_nlm"},
-    {"acl", "no_acl"},
-    {"no_acl", "acl"},
-    {"pnfs", "no_pnfs"},
-    {"no_pnfs", "pnfs"},
-    {"nordirplus", ""},
-    {"security_label", ""},
-    {"mountpoint", ""},
-    {"mp", ""},
-};
 
 // Words of nfs(5) and mount(8) that people put here by mistake.
 const std::set<std::string_view> kMountOptions = {"noatime",      "atime",      "relatime",
@@ -129,10 +120,18 @@ const std::set<std::string_view> kMountOptions = {"noatime",      "atime",      
                                                   "mountproto",   "mountvers",  "mountaddr",
                                                   "minorversion", "clientaddr", "x-systemd.automount"};
 
-bool IsWord(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    return c > 0x20 && c < 0x7f && std::string_view("\"'(),\\#").find(c) == std::string_view::npos;
+// The table of exports is written without any escape, so that another character would break it.
+bool IsPlain(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](unsigned char c) {
+    return std::isalnum(c) != 0 ||
+           std::string_view("_./:@+-").find(static_cast<char>(c)) != std::string_view::npos;
   });
+}
+
+bool IsUnsigned(std::string_view text) {
+  std::uint32_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return !text.empty() && error == std::errc() && end == text.data() + text.size();
 }
 
 bool IsUuid(std::string_view text) {
@@ -145,51 +144,58 @@ bool IsUuid(std::string_view text) {
 
 // What is allowed behind `name=`, where `value` is not; nothing if it is fine.
 std::optional<std::string> ValueProblem(std::string_view name, std::string_view value) {
+  if (!IsPlain(value)) return "letters, digits and _./:@+-, without blanks";
   if (name == "anonuid" || name == "anongid") {
-    const bool fine = value == "-1" || ParseNumber(value, 2147483647).has_value();
-    return fine ? std::nullopt : std::optional<std::string>("a number");
+    if (IsUnsigned(value)) return std::nullopt;
+    return "a number from 0 to 4294967295";
   }
   if (name == "fsid") {
-    const bool fine = value == "root" || ParseNumber(value, 2147483647).has_value() || IsUuid(value);
-    return fine ? std::nullopt : std::optional<std::string>("a number, root or a UUID");
+    if (value == "root" || IsUnsigned(value) || IsUuid(value)) return std::nullopt;
+    return "a number, root or a UUID";
   }
-  const auto each_of = [&](const std::set<std::string_view>& known) {
-    const auto words = SplitTrimmed(value, ":");
-    return !words.empty() &&
-           std::all_of(words.begin(), words.end(), [&](auto word) { return known.count(word) > 0; });
-  };
   if (name == "sec") {
-    if (each_of({"sys", "krb5", "krb5i", "krb5p", "none", "null", "unix"})) return std::nullopt;
-    return "sys, krb5, krb5i, krb5p or none, joined by colons";
-  }
-  if (name == "xprtsec") {
-    if (each_of({"none", "tls", "mtls"})) return std::nullopt;
-    return "none, tls or mtls, joined by colons";
+    static const std::set<std::string_view> kFlavours = {"sys",  "krb5", "krb5i", "krb5p",
+                                                         "none", "null", "unix"};
+    for (std::string_view rest = value;;) {
+      const std::size_t colon = rest.find(':');
+      if (kFlavours.count(rest.substr(0, colon)) == 0)
+        return "sys, krb5, krb5i, krb5p or none, joined by colons";
+      if (colon == std::string_view::npos) return std::nullopt;
+      rest.remove_prefix(colon + 1);
+    }
   }
   if (name == "mountpoint" || name == "mp") {
-    if (IsWord(value) && NormalisedPath(value).has_value()) return std::nullopt;
+    if (NormalisedPath(value).has_value()) return std::nullopt;
     return "an absolute path";
   }
-  if (name == "reexport") {
-    if (value == "auto-fsidnum" || value == "predefined-fsidnum") return std::nullopt;
-    return "auto-fsidnum or predefined-fsidnum";
-  }
-  return IsWord(value) ? std::nullopt : std::optional<std::string>("path@host, joined by colons");
+  if (!value.empty() && value.front() == '/' && value.find('@') != std::string_view::npos)
+    return std::nullopt;
+  return "PATH@HOST, joined by colons";
 }
 
-const std::set<std::string_view> kWithValue = {"anonuid", "anongid", "fsid",     "sec",      "mountpoint",
-                                               "mp",      "refer",   "replicas", "reexport", "xprtsec"};
+const std::set<std::string_view> kWithValue = {"anonuid",    "anongid", "fsid",  "sec",
+                                               "mountpoint", "mp",      "refer", "replicas"};
+
+// Options of exports(5) whose effect on a node cannot be compared yet.
+const std::set<std::string_view> kUnsupported = {"security_label", "xprtsec", "reexport"};
 
 // Says what is wrong with one option; true if nothing is.
 bool CheckOption(const Text& option, Findings& findings) {
   const std::size_t equals = option.value.find('=');
   const std::string name = option.value.substr(0, equals);
-  if (equals == std::string::npos && kFlags.count(name) > 0) return true;
+  const bool may_be_alone = ExportFlags().count(name) > 0 || name == "mountpoint" || name == "mp";
+  if (equals == std::string::npos && may_be_alone) return true;
   if (equals != std::string::npos && kWithValue.count(name) > 0) {
     const auto allowed = ValueProblem(name, option.value.substr(equals + 1));
     if (!allowed.has_value()) return true;
     findings.Error("invalid-export-option", option.origin,
                    fmt::format("option {} has no valid value", Quoted(name)), Quoted(option.value), *allowed);
+    return false;
+  }
+  if (kUnsupported.count(name) > 0) {
+    findings.Error("unsupported-export-option", option.origin,
+                   fmt::format("option {} is not supported yet", Quoted(name)), Quoted(option.value),
+                   "an export without it");
     return false;
   }
   if (kMountOptions.count(name) > 0) {
@@ -202,8 +208,9 @@ bool CheckOption(const Text& option, Findings& findings) {
     return false;
   }
   std::vector<std::string> known;
-  known.reserve(kFlags.size() + kWithValue.size());
-  for (const auto& [flag, contrary] : kFlags) known.emplace_back(flag);
+  known.reserve(ExportFlags().size() + kWithValue.size() + 2);
+  for (const auto& [flag, meaning] : ExportFlags()) known.emplace_back(flag);
+  for (const char* word : {"mountpoint", "mp"}) known.emplace_back(word);
   for (const std::string_view word : kWithValue) known.push_back(fmt::format("{}=", word));
   std::sort(known.begin(), known.end());
   findings.Error("unknown-export-option", option.origin, "exportfs does not know this option",
@@ -220,30 +227,50 @@ absl::StatusOr<NfsClient> ParseNfsClient(std::string_view text) {
   if (slash != std::string_view::npos) prefix = text.substr(slash + 1);
   if (const auto client = ParseAddress<4>(AF_INET, address, prefix)) return *client;
   if (const auto client = ParseAddress<16>(AF_INET6, address, prefix)) return *client;
-  if (!prefix.has_value() && (IsHostName(text) || IsNetgroup(text))) return NfsClient{std::string(text)};
+  if (!prefix.has_value() && IsHostName(text)) return NfsClient{ToLower(text)};
+  if (!prefix.has_value() && IsNetgroup(text)) return NfsClient{std::string(text)};
   return absl::InvalidArgumentError(kClientsAllowed);
+}
+
+bool IsAddressOrSubnet(std::string_view canonical) { return NetworkOf(canonical).has_value(); }
+
+bool ClientsOverlap(std::string_view a, std::string_view b) {
+  const auto left = NetworkOf(a);
+  const auto right = NetworkOf(b);
+  if (!left.has_value() || !right.has_value()) return a == b;
+  if (left->family != right->family) return false;
+  const int prefix = std::min(left->prefix, right->prefix);
+  auto first = left->bytes;
+  auto second = right->bytes;
+  ClearHostBits(first, prefix);
+  ClearHostBits(second, prefix);
+  return first == second;
 }
 
 std::vector<std::string> CheckExportOptions(const std::vector<Text>& options, Findings& findings) {
   std::vector<std::string> checked;
-  std::size_t scope = 0;  // options behind a sec= hold for its flavours only, so they may come again
+  std::map<std::string, std::string> said;  // what each subject was last said to be, by the option
   for (const Text& option : options) {
     if (!CheckOption(option, findings)) continue;
-    if (option.value.substr(0, 4) == "sec=") scope = checked.size();
-    const auto given = [&](std::string_view word) {
-      return std::find(checked.begin() + static_cast<std::ptrdiff_t>(scope), checked.end(), word) !=
-             checked.end();
-    };
-    if (given(option.value)) continue;
-    const auto flag = kFlags.find(option.value);
-    const bool contradicts = flag != kFlags.end() && !flag->second.empty() && given(flag->second);
-    if (contradicts) {
-      findings.Error("contradicting-options", option.origin,
-                     fmt::format("{} contradicts {}", Quoted(option.value), Quoted(flag->second)), {},
-                     "one of the two");
+    const auto flag = ExportFlags().find(option.value);
+    std::string subject = option.value.substr(0, option.value.find('='));
+    if (subject == "mp") subject = "mountpoint";
+    if (flag != ExportFlags().end()) subject = flag->second.subject;
+    // Options behind a sec= hold for its flavours only, so they may come again.
+    if (subject == "sec") said.clear();
+    const auto [before, is_new] = said.emplace(subject, option.value);
+    if (is_new) {
+      checked.push_back(option.value);
       continue;
     }
-    checked.push_back(option.value);
+    const auto earlier = ExportFlags().find(before->second);
+    const bool same = flag != ExportFlags().end() && earlier != ExportFlags().end()
+                          ? flag->second.on == earlier->second.on
+                          : before->second == option.value;
+    if (same) continue;
+    findings.Error("contradicting-options", option.origin,
+                   fmt::format("{} contradicts {}", Quoted(option.value), Quoted(before->second)), {},
+                   "one of the two");
   }
   return checked;
 }

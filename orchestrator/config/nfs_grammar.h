@@ -23,6 +23,11 @@ struct NfsClient {
 // "*" are refused. INVALID_ARGUMENT says what is allowed.
 absl::StatusOr<NfsClient> ParseNfsClient(std::string_view text);
 
+// True for an address or a subnet, false for a host name or netgroup. All are written as `canonical` is.
+bool IsAddressOrSubnet(std::string_view canonical);
+// True where a machine may be both: the same, or an address and a subnet around it.
+bool ClientsOverlap(std::string_view a, std::string_view b);
+
 // The options of one export in the order given, each once. Words unknown to exports(5), options of the
 // client's mount, and pairs that contradict each other are errors at their place.
 std::vector<std::string> CheckExportOptions(const std::vector<Text>& options, Findings& findings);

@@ -1,17 +1,26 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "orchestrator/config/nfs_grammar.h"
+#include "orchestrator/config/nfs_meaning.h"
 #include "orchestrator/config/sections.h"
 
 namespace phoenix::config {
 namespace {
 
 constexpr const char* kSeparators = ", \t";
+constexpr std::size_t kLongestPath = 1024;
+
+void LintOverlap(const std::string& before, const std::string& client, const Origin& origin,
+                 Findings& findings) {
+  findings.Lint("overlapping-clients", origin,
+                fmt::format("the clients {} and {} overlap; both get the same", before, client));
+}
 
 std::vector<std::string> ReadClients(const Cursor& cursor, const Config& config) {
   if (!cursor.present()) {
@@ -43,23 +52,48 @@ std::vector<std::string> ReadClients(const Cursor& cursor, const Config& config)
                              Quoted(item.value));
       continue;
     }
+    for (const std::string& before : clients) {
+      if (ClientsOverlap(before, client->canonical))
+        LintOverlap(before, client->canonical, item.origin, cursor.findings());
+    }
     clients.push_back(client->canonical);
   }
   return clients;
 }
 
 // One path may be exported twice to different clients; to the same client it would be a coin toss which
-// options hold.
+// options hold. The same is true of an address and the subnet around it.
 bool IsNew(const NfsExport& entry, const Config& config, Findings& findings) {
   for (const NfsExport& other : config.exports) {
     if (other.path != entry.path) continue;
-    for (const std::string& client : entry.clients) {
-      if (std::find(other.clients.begin(), other.clients.end(), client) == other.clients.end()) continue;
-      findings.Error(
-          "duplicate-export", entry.origin,
-          fmt::format("this path was exported to {} before, at {}", client, other.origin.ToString()),
-          Quoted(entry.path), "each client once per path");
+    if (other.absent || entry.absent) {
+      findings.Error("duplicate-export", entry.origin,
+                     fmt::format("this path is declared before, at {}, and one of the two is absent",
+                                 other.origin.ToString()),
+                     Quoted(entry.path), "an export that is wanted or one that is not");
       return false;
+    }
+    const bool same = MeaningOf(other.options) == MeaningOf(entry.options);
+    for (const std::string& client : entry.clients) {
+      for (const std::string& before : other.clients) {
+        if (!ClientsOverlap(client, before)) continue;
+        if (client == before) {
+          findings.Error(
+              "duplicate-export", entry.origin,
+              fmt::format("this path was exported to {} before, at {}", client, other.origin.ToString()),
+              Quoted(entry.path), "each client once per path");
+          return false;
+        }
+        if (!same) {
+          findings.Error("contradicting-clients", entry.origin,
+                         fmt::format("this path was exported to {} before, at {}, which overlaps {}, with "
+                                     "other options; which of them hold would be the server's choice",
+                                     before, other.origin.ToString(), client),
+                         Quoted(entry.path), "clients that do not overlap, or the same options");
+          return false;
+        }
+        LintOverlap(before, client, entry.origin, findings);
+      }
     }
   }
   return true;
@@ -70,10 +104,24 @@ void ReadExport(const Cursor& cursor, Config& config) {
   cursor.ExpectKeys({"path", "clients", "options", "state"});
   NfsExport entry;
   entry.origin = cursor.origin();
-  const auto path = ReadPath(cursor.Key("path"), config);
+  auto path = ReadPath(cursor.Key("path"), config);
+  // exportfs may read a backslash and three digits as one character, twice.
+  if (path.has_value() && (path->find('\\') != std::string::npos || path->size() > kLongestPath)) {
+    cursor.Key("path").Error("invalid-path", "exportfs would read this path otherwise, or not at all",
+                             "a path without \\, 1024 characters at most");
+    path.reset();
+  }
+  const auto absent = ReadAbsent(cursor);
+  if (absent.value_or(false)) {
+    if (!path.has_value()) return;
+    entry.path = *path;
+    entry.absent = true;
+    if (IsNew(entry, config, cursor.findings())) config.exports.push_back(std::move(entry));
+    return;
+  }
   entry.clients = ReadClients(cursor.Key("clients"), config);
   entry.options = CheckExportOptions(cursor.Key("options").StringList(kSeparators), cursor.findings());
-  if (!CheckState(cursor) || !path.has_value() || entry.clients.empty()) return;
+  if (!absent.has_value() || !path.has_value() || entry.clients.empty()) return;
   entry.path = *path;
   const Dataset* dataset = config.DatasetProviding(entry.path);
   if (dataset != nullptr) entry.dataset = dataset->full_name;

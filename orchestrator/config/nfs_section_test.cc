@@ -138,7 +138,6 @@ TEST(NfsOptions, EveryOptionOfExportsPasses) {
                              "pnfs",
                              "no_pnfs",
                              "nordirplus",
-                             "security_label",
                              "mountpoint",
                              "mp",
                              "mountpoint=/a/b",
@@ -150,8 +149,8 @@ TEST(NfsOptions, EveryOptionOfExportsPasses) {
                              "sec=sys",
                              "sec=krb5:krb5p",
                              "refer=/x@nas",
-                             "replicas=/x@a:/y@b",
-                             "xprtsec=tls:mtls"}) {
+                             "anonuid=4294967294",
+                             "replicas=/x@a:/y@b"}) {
     EXPECT_TRUE(LoadOptions(fmt::format(R"(["{}"])", option)).ok()) << option;
   }
 }
@@ -172,12 +171,50 @@ TEST(NfsOptions, AMountOptionInAStringNamesTheString) {
 }
 
 TEST(NfsOptions, UnknownWordsAndBadValuesAreErrors) {
-  for (const char* wrong : {"rww", "RW", "anonuid", "anonuid=heads", "anonuid=", "fsid=x", "sec=ntlm",
-                            "sec=", "mountpoint=rel", "rw)", "refer=", "refer=a b", "ro=1"}) {
+  for (const char* wrong : {"rww",
+                            "RW",
+                            "anonuid",
+                            "anonuid=heads",
+                            "anonuid=",
+                            "fsid=x",
+                            "sec=ntlm",
+                            "sec=",
+                            "mountpoint=rel",
+                            "rw)",
+                            "refer=",
+                            "refer=a b",
+                            "ro=1",
+                            "anonuid=-1",
+                            "anonuid= 5",
+                            "sec=sys: krb5",
+                            "sec=sys::krb5",
+                            "refer=/x",
+                            "replicas=nas",
+                            "mountpoint=/a b",
+                            "fsid=4294967296",
+                            "rw, sync"}) {
     const auto result = LoadOptions(fmt::format(R"(["{}"])", wrong));
     EXPECT_EQ(result.findings.errors.size(), 1U) << wrong;
     EXPECT_THAT(result.config.exports.at(0).options, IsEmpty()) << wrong;
   }
+}
+
+TEST(NfsOptions, WhatANodeCannotCompareIsSaidToBeUnsupported) {
+  for (const char* option : {"security_label", "xprtsec=tls", "xprtsec", "reexport=auto-fsidnum"}) {
+    EXPECT_THAT(Labels(LoadOptions(fmt::format(R"(["ro", "{}"])", option)).findings.errors),
+                ElementsAre("unsupported-export-option@$.nfs.exports[0].options[1]"))
+        << option;
+  }
+}
+
+TEST(NfsOptions, ValuesAndOtherNamesContradictToo) {
+  for (const char* wrong : {R"(["anonuid=1", "anonuid=2"])", R"(["mp=/a", "mountpoint"])",
+                            R"(["secure_locks", "no_auth_nlm"])", R"(["fsid=1", "fsid=root"])"}) {
+    EXPECT_THAT(Labels(LoadOptions(wrong).findings.errors),
+                ElementsAre("contradicting-options@$.nfs.exports[0].options[1]"))
+        << wrong;
+  }
+  EXPECT_TRUE(LoadOptions(R"(["insecure_locks", "no_auth_nlm", "anonuid=1", "anonuid=1"])").ok());
 }
 
 TEST(NfsOptions, ContradictionsAreErrorsUnlessAFlavourPartsThem) {
@@ -203,6 +240,51 @@ TEST(NfsExports, OnePathMayGoToDifferentClientsButNotTwiceToOne) {
     {"path": "/a", "clients": ["10.0.0.3", "10.0.0.1"], "options": ["ro"]}]}})");
   EXPECT_EQ(result.config.exports.size(), 2U);
   EXPECT_THAT(Labels(result.findings.errors), ElementsAre("duplicate-export@$.nfs.exports[2]"));
+}
+
+// exportfs keeps an entry for each, and which one the server takes for a machine of both is its own affair.
+TEST(NfsExports, ClientsOfOnePathOverlapOnlyWithTheSameOptions) {
+  const auto load = [](const char* first, const char* options, const char* second, const char* others) {
+    return Load(fmt::format(R"({{"nfs": {{"exports": [
+        {{"path": "/a", "clients": "{}", "options": "{}"}}, {{"path": "/a", "clients": "{}", "options": "{}"}}]}}}})",
+                            first, options, second, others));
+  };
+  struct Case {
+    const char* first;
+    const char* second;
+  };
+  for (const Case& c : {Case{"10.0.0.0/24", "10.0.0.7"}, Case{"10.0.0.7", "10.0.0.0/8"},
+                        Case{"fd00::/16", "fd00::1"}, Case{"fd00:1::/32", "fd00::/16"}}) {
+    const auto result = load(c.first, "ro", c.second, "rw");
+    EXPECT_THAT(Labels(result.findings.errors), ElementsAre("contradicting-clients@$.nfs.exports[1]"))
+        << c.second;
+    for (const char* same : {"ro", "ro,sync,secure", "root_squash,anonuid=65534,sec=sys"}) {
+      const auto fine = load(c.first, "ro", c.second, same);
+      EXPECT_TRUE(fine.ok()) << Render(fine.findings.errors);
+      EXPECT_THAT(PathsOf(fine.findings.lints, "overlapping-clients"), ElementsAre("$.nfs.exports[1]"));
+    }
+  }
+  for (const Case& c :
+       {Case{"10.0.0.0/24", "10.0.1.7"}, Case{"10.0.0.7", "nas"}, Case{"@a", "@b"}, Case{"0.0.0.1", "::1"}}) {
+    const auto result = load(c.first, "ro", c.second, "rw");
+    EXPECT_TRUE(result.ok()) << c.second;
+    EXPECT_THAT(PathsOf(result.findings.lints, "overlapping-clients"), IsEmpty()) << c.second;
+  }
+  EXPECT_THAT(Labels(load("nas.example", "ro", "NAS.example", "rw").findings.errors),
+              ElementsAre("duplicate-export@$.nfs.exports[1]"));
+  const auto within = Load(R"({"nfs": {"exports": [{"path": "/a", "clients": ["10.0.0.7", "10.0.0.0/24"],
+                                                    "options": "ro"}]}})");
+  EXPECT_TRUE(within.ok());
+  EXPECT_THAT(PathsOf(within.findings.lints, "overlapping-clients"),
+              ElementsAre("$.nfs.exports[0].clients[1]"));
+}
+
+TEST(NfsExports, PathsThatExportfsReadsOtherwiseAreRefused) {
+  for (const std::string& path : {std::string(R"(/a\\134b)"), "/" + std::string(1024, 'x')}) {
+    const auto result = Load(fmt::format(
+        R"({{"nfs": {{"exports": [{{"path": "{}", "clients": "10.0.0.1", "options": "ro"}}]}}}})", path));
+    EXPECT_THAT(Labels(result.findings.errors), ElementsAre("invalid-path@$.nfs.exports[0].path"));
+  }
 }
 
 TEST(NfsExports, PathsAreRequiredAndClean) {

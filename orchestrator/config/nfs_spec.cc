@@ -5,8 +5,10 @@
 
 namespace phoenix::config {
 
-Spec NfsSpecOf(const Config& config) {
+Spec NfsSpecOf(const Config& config, const std::set<std::string>& prune) {
   nfs::v1::NfsSpec spec;
+  spec.set_prune_exports(prune.contains("exports"));
+  spec.set_prune_rules(prune.contains("rules"));
   // One path may be exported to several groups of clients: one export with options per client.
   std::map<std::string, nfs::v1::ExportSpec*> by_path;
   for (const NfsExport& declared : config.exports) {
@@ -14,7 +16,7 @@ Spec NfsSpecOf(const Config& config) {
     if (out == nullptr) {
       out = spec.add_exports();
       out->set_path(declared.path);
-      out->set_presence(nfs::v1::PRESENCE_PRESENT);
+      out->set_presence(declared.absent ? nfs::v1::PRESENCE_ABSENT : nfs::v1::PRESENCE_PRESENT);
       out->set_origin(declared.origin.ToString());
     }
     for (const auto& client : declared.clients) {

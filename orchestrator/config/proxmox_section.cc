@@ -18,6 +18,7 @@ struct Wish {
   StorageType type;
   std::vector<std::string> contents;
   Origin origin;
+  bool absent = false;
 };
 
 std::optional<StorageType> ReadType(const std::string& text, const Origin& origin, Findings& findings) {
@@ -55,13 +56,15 @@ std::optional<Wish> ReadWish(const Cursor& dataset) {
   const std::string word(Trimmed(type.String().value_or("")));
   const std::vector<Text> contents = content.StringList(", \t;");
   if (word.empty()) {
-    if (!type.present() && !contents.empty()) {
+    if (!contents.empty()) {
       type.Error("missing", "a content type is given without a storage type", "zfspool, dir, nfs or cifs");
     }
     return std::nullopt;
   }
   const auto known = ReadType(word, type.origin(), type.findings());
-  if (!known.has_value()) return std::nullopt;
+  const auto absent = ReadAbsent(dataset, "proxmox_storage_state");
+  if (!known.has_value() || !absent.has_value()) return std::nullopt;
+  if (*absent) return Wish{*known, {}, type.origin(), true};
   if (contents.empty()) {
     content.Error("missing", "a Proxmox storage needs a content type", "a list such as images,rootdir");
     return std::nullopt;
@@ -186,12 +189,18 @@ bool Locate(const Dataset& dataset, const Config& config, ProxmoxStorage& storag
   storage.server = config.server_address;
   if (storage.type == StorageType::kNfs) {
     for (const NfsExport& entry : config.exports) {
-      if (entry.path == dataset.mountpoint) storage.remote = entry.path;
+      if (!entry.absent && entry.path == dataset.mountpoint) storage.remote = entry.path;
     }
+    if (storage.remote.find_first_of(";()") != std::string::npos)
+      return refuse("Proxmox takes no such path for an nfs storage", "a mount point without ;, ( and )");
   } else {
     for (const SambaShare& share : config.samba.shares) {
-      if (share.path == dataset.mountpoint) storage.remote = share.name;
+      if (!share.absent && share.path == dataset.mountpoint) storage.remote = share.name;
     }
+    if (storage.remote.find(' ') != std::string::npos)
+      return refuse(fmt::format("the share {} has a blank in its name, which a cifs storage cannot have",
+                                Quoted(storage.remote)),
+                    "a share without blanks in its name");
   }
   if (storage.remote.empty()) {
     return refuse(fmt::format("no {} is declared for this {} storage",
@@ -254,6 +263,8 @@ void ReadProxmox(const Cursor& root, Config& config) {
     storage.contents = wish->second.contents;
     storage.dataset = dataset.full_name;
     storage.origin = wish->second.origin;
+    // What a storage lies on takes it along.
+    storage.absent = wish->second.absent || dataset.absent;
     storage.id = id != ids.end() ? id->second.value : DefaultId(dataset);
     if (const auto problem = StorageIdProblem(storage.id)) {
       findings.Error("invalid-name", storage.origin,
@@ -262,7 +273,8 @@ void ReadProxmox(const Cursor& root, Config& config) {
                      Quoted(storage.id), *problem);
       continue;
     }
-    if (Locate(dataset, config, storage, findings)) AddStorage(std::move(storage), config, findings);
+    if (storage.absent || Locate(dataset, config, storage, findings))
+      AddStorage(std::move(storage), config, findings);
   }
 }
 

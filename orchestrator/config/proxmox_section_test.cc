@@ -184,6 +184,30 @@ TEST(OlderStorageTypes, TheDatasetsOwnWordWins) {
               ElementsAre("storage-type-overridden@$.zfs.dataset_storage_types[0].storage_type"));
 }
 
+TEST(Storages, AnEmptyTypeIsNoReasonToForgetTheContents) {
+  for (const char* type : {R"("proxmox_storage_type": "", )", R"("proxmox_storage_type": " ", )", ""}) {
+    EXPECT_THAT(
+        Labels(LoadStorage(fmt::format(R"({}"proxmox_content_type": "images")", type)).findings.errors),
+        ElementsAre("missing@$.zfs.datasets[0].proxmox_storage_type"))
+        << type;
+  }
+  EXPECT_TRUE(LoadStorage(R"("proxmox_storage_type": "", "proxmox_content_type": "")").ok());
+}
+
+TEST(Storages, ProxmoxTakesNeitherBlanksInASharesNameNorSomeSignsInAnExportsPath) {
+  const char* cifs = R"("proxmox_storage_type": "cifs", "proxmox_content_type": "iso")";
+  const auto share = LoadStorage(cifs, R"("network": {"nfs_server": "10.0.0.13"}, "samba": {"user": "heads",
+      "shares": [{"name": "our disks", "path": "tank/vm-disks"}]})");
+  EXPECT_THAT(Labels(share.findings.errors),
+              ElementsAre("storage-without-place@$.zfs.datasets[0].proxmox_storage_type"));
+  const char* nfs =
+      R"("mountpoint": "/srv/a(b", "proxmox_storage_type": "nfs", "proxmox_content_type": "iso")";
+  const auto exported = LoadStorage(nfs, R"("network": {"nfs_server": "10.0.0.13"}, "nfs": {"exports": [
+      {"path": "/srv/a(b", "clients": "10.0.0.1", "options": "ro"}]})");
+  EXPECT_THAT(Labels(exported.findings.errors),
+              ElementsAre("storage-without-place@$.zfs.datasets[0].proxmox_storage_type"));
+}
+
 TEST(OlderStorageTypes, MistakesAreErrors) {
   const auto result = Load(R"({"zfs": {"pools": [{"name": "tank"}], "datasets": [{"name": "tank/a"}],
     "dataset_storage_types": [{"dataset": "tank/b", "storage_type": "zfspool:images"},

@@ -3,8 +3,9 @@
 
 namespace phoenix::config {
 
-Spec ProxmoxSpecOf(const Config& config) {
+Spec ProxmoxSpecOf(const Config& config, const std::set<std::string>& prune) {
   proxmox::v1::ProxmoxSpec spec;
+  spec.set_prune_storages(prune.contains("storages"));
   for (const ProxmoxStorage& storage : config.storages) {
     auto* out = spec.add_storages();
     out->set_id(storage.id);
@@ -29,7 +30,7 @@ Spec ProxmoxSpecOf(const Config& config) {
         options["share"] = storage.remote;
         break;
     }
-    out->set_presence(proxmox::v1::PRESENCE_PRESENT);
+    out->set_presence(storage.absent ? proxmox::v1::PRESENCE_ABSENT : proxmox::v1::PRESENCE_PRESENT);
     out->set_origin(storage.origin.ToString());
   }
   return {"proxmox", "phoenix.proxmox.v1.ProxmoxSpec", spec.SerializeAsString()};

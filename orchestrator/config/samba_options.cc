@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <map>
 #include <set>
@@ -188,10 +189,17 @@ void Add(std::string_view given_name, std::string_view given_value, const Cursor
         {}, "parameters of access and behaviour");
     return;
   }
-  if (!IsPrintable(name) || !IsPrintable(value) || name.find_first_of("[]\\%#;\"") != std::string::npos ||
-      (!value.empty() && value.back() == '\\')) {
-    findings.Error("invalid-samba-option", place.origin(), "this parameter cannot be written into smb.conf",
-                   Quoted(name), "printable ASCII");
+  if (name.empty() || !IsPrintable(name) || name.find_first_of("[]\\%#;\"=") != std::string::npos) {
+    findings.Error("invalid-samba-option", place.origin(), "this is no name of a parameter", Quoted(name),
+                   "printable ASCII without [, ], \\, %, #, ;, = and \"");
+    return;
+  }
+  // Samba reads smb.conf as UTF-8, so that a comment may be in any language.
+  const bool is_line = std::none_of(value.begin(), value.end(),
+                                    [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+  if (!is_line || (!value.empty() && value.back() == '\\')) {
+    findings.Error("invalid-samba-option", place.origin(), "this value cannot be written into smb.conf",
+                   Quoted(name), "one line of text without \\ at its end");
     return;
   }
   const bool parametric = name.find(':') != std::string::npos;
@@ -205,12 +213,13 @@ void Add(std::string_view given_name, std::string_view given_value, const Cursor
 // A word with "=" ends a name that may have begun some words earlier: "read only=no create mask=0660". The
 // longest known name wins; the words before it belong to the value before.
 void SplitString(const std::string& text, const Cursor& place, std::vector<SambaOption>& options) {
+  bool begun = false;  // a "=" was there, with or without a name before it
   std::string name;
   std::vector<std::string> pending;  // words since the last "="
   const auto flush = [&](std::size_t words_of_value) {
     std::string value;
     for (std::size_t i = 0; i < words_of_value; ++i) value += (i > 0 ? " " : "") + pending[i];
-    if (!name.empty()) Add(name, value, place, options);
+    if (begun) Add(name, value, place, options);
     pending.erase(pending.begin(), pending.begin() + static_cast<std::ptrdiff_t>(words_of_value));
   };
   const auto refuse = [&](const std::string& words) {
@@ -233,7 +242,7 @@ void SplitString(const std::string& text, const Cursor& place, std::vector<Samba
         break;
       }
     }
-    if (name.empty() && first > 0) {
+    if (!begun && first > 0) {
       refuse(pending[0]);
       pending.erase(pending.begin(), pending.begin() + static_cast<std::ptrdiff_t>(first));
       first = 0;
@@ -242,11 +251,12 @@ void SplitString(const std::string& text, const Cursor& place, std::vector<Samba
     name.clear();
     for (const std::string& part : pending) name += part + " ";
     name += head;
+    begun = true;
     pending.clear();
     const std::string_view value = word.substr(equals + 1);
     if (!value.empty()) pending.emplace_back(value);
   }
-  if (name.empty() && !pending.empty()) refuse(pending[0]);
+  if (!begun && !pending.empty()) refuse(pending[0]);
   flush(pending.size());
 }
 

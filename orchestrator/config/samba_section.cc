@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "orchestrator/config/names.h"
+#include "orchestrator/config/nfs_grammar.h"
 #include "orchestrator/config/samba_options.h"
 #include "orchestrator/config/sections.h"
 
@@ -13,6 +14,7 @@ namespace phoenix::config {
 namespace {
 
 constexpr const char* kSeparators = ", \t";
+constexpr const char* kNotRoot = "root is not for file sharing: whoever has the password may do everything";
 
 // Where each of a share's settings came from, so that a contradiction can name both places.
 struct Setting {
@@ -40,9 +42,13 @@ std::optional<std::string> ReadUser(const Text& text, Findings& findings) {
   const bool is_group =
       !text.value.empty() && std::string_view("@+&").find(text.value[0]) != std::string_view::npos;
   const std::string name = is_group ? text.value.substr(1) : text.value;
-  if (const auto problem = UserNameProblem(name)) {
-    findings.Error("invalid-name", text.origin, "this is no user or group", Quoted(text.value),
+  if (const auto problem = SambaAccountProblem(name)) {
+    findings.Error("invalid-name", text.origin, "this is no user or group of a share", Quoted(text.value),
                    *problem + "; a group with @ in front");
+    return std::nullopt;
+  }
+  if (name == "root" && !is_group) {
+    findings.Error("invalid-name", text.origin, kNotRoot, Quoted(text.value), "another user, or a group");
     return std::nullopt;
   }
   return is_group ? "@" + name : name;
@@ -122,7 +128,11 @@ void ReadOptions(const Cursor& cursor, const Config& config, SambaShare& share) 
   std::vector<Text> valid_users;
   for (const SambaOption& option : ReadSambaOptions(cursor.Key("options"))) {
     if (TakeTyped(option, browsable, read_only, guest_ok, valid_users, findings)) continue;
-    share.options[option.name] = option.value;
+    const auto [given, is_new] = share.options.emplace(option.name, option.value);
+    if (is_new || given->second == option.value) continue;
+    findings.Error("contradicting-options", option.origin,
+                   fmt::format("the parameter {} is given two values", Quoted(option.name)), {},
+                   "one of the two");
   }
   ReadValidUsers(cursor, valid_users, config, share);
   // The defaults of the scripts in use, not of smb.conf: a share is browsable and writable unless it says
@@ -170,15 +180,19 @@ void ReadShare(const Cursor& cursor, Config& config) {
                      "guest_ok", "state"});
   SambaShare share;
   share.origin = cursor.origin();
-  auto path = ReadPath(cursor.Key("path"), config);
+  const auto absent = ReadAbsent(cursor);
+  share.absent = absent.value_or(false);
+  // One that goes by its name needs no path.
+  const bool by_name = share.absent && cursor.Key("name").present() && !cursor.Key("path").present();
+  auto path = by_name ? std::optional<std::string>("/") : ReadPath(cursor.Key("path"), config);
   // smbd replaces %-sequences and reads a backslash at the end as a continued line.
   if (path.has_value() && path->find_first_of("%\\\"") != std::string::npos) {
     cursor.Key("path").Error("invalid-path", "Samba would read this path otherwise",
                              "a path without %, \\ and \"");
     path.reset();
   }
-  ReadOptions(cursor, config, share);
-  if (!CheckState(cursor) || !path.has_value()) return;
+  if (!share.absent) ReadOptions(cursor, config, share);
+  if (!absent.has_value() || !path.has_value()) return;
   share.path = *path;
   if (!ReadShareName(cursor, config, share)) return;
   const Dataset* dataset = config.DatasetProviding(share.path);
@@ -190,7 +204,40 @@ void AddUser(const std::string& name, bool is_samba_user, const Origin& origin, 
   for (const SambaUser& known : samba.users) {
     if (known.name == name) return;
   }
-  samba.users.push_back({name, fmt::format("samba/users/{}", name), is_samba_user, origin});
+  samba.users.push_back({name, fmt::format("samba/users/{}", name), is_samba_user, false, origin});
+}
+
+// Users by name: those that must be able to log in, and those that go.
+void ReadUser(const Cursor& cursor, Config& config) {
+  if (!cursor.RequireObject()) return;
+  cursor.ExpectKeys({"name", "state"});
+  const Cursor name = cursor.Key("name");
+  if (!name.present()) name.Error("missing", "this user has no name", "a user name");
+  const auto text = name.String();
+  const auto absent = ReadAbsent(cursor);
+  if (!text.has_value() || !absent.has_value()) return;
+  if (const auto problem = UserNameProblem(*text)) {
+    name.Error("invalid-name", "this is no user name", *problem);
+    return;
+  }
+  for (const SambaUser& known : config.samba.users) {
+    if (known.name != *text) continue;
+    if (!*absent && !known.absent) return;
+    name.Error("duplicate-name", fmt::format("this user is declared before, at {}", known.origin.ToString()),
+               "every user once");
+    return;
+  }
+  AddUser(*text, !*absent, cursor.origin(), config.samba);
+  config.samba.users.back().absent = *absent;
+}
+
+// Those whom the firewall lets through to Samba: it knows addresses only.
+void CheckClients(const Cursor& subnet, const Config& config) {
+  if (config.samba.shares.empty() || config.default_subnet.empty()) return;
+  if (IsAddressOrSubnet(config.default_subnet)) return;
+  subnet.Error("invalid-client",
+               "the firewall opens Samba to this subnet, and it knows neither host names nor netgroups",
+               "an address or a subnet (10.0.0.0/24); exports may name their own clients");
 }
 
 void ReadWorkgroup(const Cursor& cursor, Config& config) {
@@ -209,18 +256,22 @@ void ReadSamba(const Cursor& root, Config& config) {
   ReadWorkgroup(root.Key("network").Key("workgroup"), config);
   const Cursor samba = root.Key("samba");
   if (!samba.present() || !samba.RequireObject()) return;
-  samba.ExpectKeys({"user", "workgroup", "shares"});
+  samba.ExpectKeys({"user", "users", "workgroup", "shares"});
   ReadWorkgroup(samba.Key("workgroup"), config);
   const Cursor user = samba.Key("user");
   if (const auto text = user.String(); text.has_value() && !text->empty()) {
-    if (const auto problem = UserNameProblem(*text)) {
-      user.Error("invalid-name", "this is no user name", *problem);
+    if (const auto problem = SambaAccountProblem(*text)) {
+      user.Error("invalid-name", "this is no user of shares", *problem);
+    } else if (*text == "root") {
+      user.Error("invalid-name", kNotRoot, "another user");
     } else {
       config.samba.user = *text;
       AddUser(*text, true, user.origin(), config.samba);
     }
   }
+  for (const Cursor& one : samba.Key("users").Elements()) ReadUser(one, config);
   for (const Cursor& share : samba.Key("shares").Elements()) ReadShare(share, config);
+  CheckClients(root.Key("network").Key("default_subnet"), config);
   for (const SambaShare& share : config.samba.shares) {
     for (const std::string& name : share.valid_users) {
       if (name[0] != '@') AddUser(name, false, share.origin, config.samba);
@@ -231,7 +282,8 @@ void ReadSamba(const Cursor& root, Config& config) {
 void DefaultOwnership(Config& config) {
   for (const SambaShare& share : config.samba.shares) {
     for (Dataset& dataset : config.datasets) {
-      if (dataset.mountpoint != share.path || dataset.ownership.has_value() || share.valid_users.empty())
+      if (dataset.absent || share.absent || dataset.mountpoint != share.path ||
+          dataset.ownership.has_value() || share.valid_users.empty())
         continue;
       const std::string& first = share.valid_users[0];
       // 2: new files belong to the group whoever makes them, so that users of one share can read each

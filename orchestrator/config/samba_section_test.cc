@@ -133,6 +133,12 @@ TEST(SambaOptions, ContradictionsNameBothPlaces) {
               ElementsAre("contradicting-options@$.samba.shares[0].options"));
 }
 
+TEST(SambaOptions, OneParameterHasOneValue) {
+  EXPECT_THAT(Labels(LoadShare(R"("options": "create mask=0660 create mode=0600")").findings.errors),
+              ElementsAre("contradicting-options@$.samba.shares[0].options"));
+  EXPECT_TRUE(LoadShare(R"("options": "create mask=0660 create mode=0660")").ok());
+}
+
 TEST(SambaOptions, WhatRunsProgramsOrMovesTheShareIsRefused) {
   for (const char* wrong :
        {"root preexec=/bin/sh", "preexec=x", "exec=x", "postexec=x", "path=/etc", "directory=/etc",
@@ -152,7 +158,21 @@ TEST(SambaOptions, NothingBreaksOutOfItsLine) {
               ElementsAre("invalid-samba-option@$.samba.shares[0].options"));
 }
 
+TEST(SambaOptions, AValueMayBeInAnyLanguage) {
+  const auto result = LoadShare(R"("options": {"comment": "Büro: 日本"})");
+  ASSERT_TRUE(result.ok()) << Render(result.findings.errors);
+  EXPECT_EQ(Only(result).options.at("comment"), "Büro: 日本");
+  EXPECT_THAT(Labels(LoadShare(R"("options": {"cömment": "x"})").findings.errors),
+              ElementsAre("invalid-samba-option@$.samba.shares[0].options[\"cömment\"]"));
+}
+
 TEST(SambaOptions, MistypedWordsAreTold) {
+  for (const char* wrong :
+       {R"("=")", R"("=yes")", R"("browseable=yes =no")", R"({"": "yes"})", R"({"a=b": "yes"})"}) {
+    const auto result = LoadShare(fmt::format(R"("options": {})", wrong));
+    ASSERT_EQ(result.findings.errors.size(), 1U) << wrong;
+    EXPECT_EQ(result.findings.errors[0].rule, "invalid-samba-option") << wrong;
+  }
   EXPECT_THAT(Labels(LoadShare(R"("options": "browseable")").findings.errors),
               ElementsAre("invalid-samba-option@$.samba.shares[0].options"));
   EXPECT_THAT(Labels(LoadShare(R"("options": "browseable=maybe")").findings.errors),
@@ -190,6 +210,41 @@ TEST(SambaUsers, TheSambaUserIsAName) {
               ElementsAre("invalid-name@$.samba.user"));
   EXPECT_THAT(Labels(Load(R"({"samba": {"user": 5}})").findings.errors),
               ElementsAre("wrong-type@$.samba.user"));
+}
+
+// useradd refuses such names, and root would lend all its rights to whoever has its password.
+TEST(SambaUsers, AreAccountsThatANodeCanMake) {
+  for (const char* wrong : {"Heads", "a.b", "root", "pc$"}) {
+    EXPECT_THAT(Labels(Load(fmt::format(R"({{"samba": {{"user": "{}"}}}})", wrong)).findings.errors),
+                ElementsAre("invalid-name@$.samba.user"))
+        << wrong;
+    EXPECT_THAT(Labels(LoadShare(fmt::format(R"("valid_users": ["{}"])", wrong)).findings.errors),
+                ElementsAre("invalid-name@$.samba.shares[0].valid_users[0]"))
+        << wrong;
+  }
+  EXPECT_THAT(Labels(LoadShare(R"("valid_users": ["@Staff"])").findings.errors),
+              ElementsAre("invalid-name@$.samba.shares[0].valid_users[0]"));
+  EXPECT_TRUE(LoadShare(R"("valid_users": ["@root"])").ok());
+}
+
+TEST(SambaShares, ADMINIsNoNameForOne) {
+  EXPECT_THAT(Labels(LoadShare(R"("name": "Admin$")").findings.errors),
+              ElementsAre("invalid-name@$.samba.shares[0].name"));
+}
+
+// The firewall opens Samba to the default subnet; it knows addresses only.
+TEST(SambaShares, AreOpenedToAddresses) {
+  const auto load = [](const char* subnet, const char* more) {
+    return Load(fmt::format(R"({{"network": {{"default_subnet": "{}"}}{}}})", subnet, more));
+  };
+  const char* share = R"(, "samba": {"user": "heads", "shares": [{"path": "/srv"}]})";
+  for (const char* wrong : {"nas.example.org", "@group", "cafe"}) {
+    EXPECT_THAT(Labels(load(wrong, share).findings.errors),
+                ElementsAre("invalid-client@$.network.default_subnet"))
+        << wrong;
+    EXPECT_TRUE(load(wrong, "").ok()) << wrong;
+  }
+  for (const char* fine : {"10.0.0.0/24", "10.0.0.1", "fd00::/64"}) EXPECT_TRUE(load(fine, share).ok());
 }
 
 TEST(SambaWorkgroup, ComesFromTheNetworkOrTheDefault) {

@@ -1,10 +1,15 @@
+#include <algorithm>
+
 #include "orchestrator/config/specs.h"
 #include "phoenix/samba/v1/samba.pb.h"
 
 namespace phoenix::config {
 
-Spec SambaSpecOf(const Config& config, const std::set<std::string>& secret_names) {
+Spec SambaSpecOf(const Config& config, const std::set<std::string>& secret_names,
+                 const std::set<std::string>& prune) {
   samba::v1::SambaSpec spec;
+  spec.set_prune_shares(prune.contains("shares"));
+  spec.set_prune_rules(prune.contains("rules"));
   for (const SambaShare& share : config.samba.shares) {
     auto* out = spec.add_shares();
     out->set_name(share.name);
@@ -14,19 +19,21 @@ Spec SambaSpecOf(const Config& config, const std::set<std::string>& secret_names
     out->set_read_only(share.read_only);
     out->set_guest_ok(share.guest_ok);
     for (const auto& [name, value] : share.options) (*out->mutable_options())[name] = value;
-    out->set_presence(samba::v1::PRESENCE_PRESENT);
+    out->set_presence(share.absent ? samba::v1::PRESENCE_ABSENT : samba::v1::PRESENCE_PRESENT);
     out->set_origin(share.origin.ToString());
   }
   for (const SambaUser& user : config.samba.users) {
     auto* out = spec.add_users();
     out->set_name(user.name);
     // Without a password of ours the user must exist already; `samba.user` must always be able to log in.
-    if (user.is_samba_user || secret_names.contains(user.secret_name))
+    if (!user.absent && (user.is_samba_user || secret_names.contains(user.secret_name)))
       out->set_password_secret(user.secret_name);
-    out->set_presence(samba::v1::PRESENCE_PRESENT);
+    out->set_presence(user.absent ? samba::v1::PRESENCE_ABSENT : samba::v1::PRESENCE_PRESENT);
     out->set_origin(user.origin.ToString());
   }
-  if (!config.samba.shares.empty()) {
+  const bool shares = std::any_of(config.samba.shares.begin(), config.samba.shares.end(),
+                                  [](const SambaShare& share) { return !share.absent; });
+  if (shares) {
     (*spec.mutable_globals())["workgroup"] = config.samba.workgroup;
     (*spec.mutable_globals())["server min protocol"] = "SMB2";
     if (!config.default_subnet.empty()) spec.add_clients(config.default_subnet);

@@ -28,14 +28,18 @@ bool IsName(std::string_view name) {
 }
 
 bool IsPath(std::string_view name) {
-  const auto parts = SplitTrimmed(name, "/");
-  const auto slashes = static_cast<std::size_t>(std::count(name.begin(), name.end(), '/'));
-  return parts.size() == slashes + 1 && std::all_of(parts.begin(), parts.end(), IsName);
+  while (true) {
+    const std::size_t slash = name.find('/');
+    if (!IsName(name.substr(0, slash))) return false;
+    if (slash == std::string_view::npos) return true;
+    name.remove_prefix(slash + 1);
+  }
 }
 
-void Read(const Cursor& cursor, const std::string& name, SecretsResult& result) {
+// `name` is the way to here from the top, which itself has none.
+void Read(const Cursor& cursor, const std::optional<std::string>& name, SecretsResult& result) {
   Findings& findings = result.findings;
-  if (!name.empty() && !IsPath(name)) {
+  if (name.has_value() && !IsPath(*name)) {
     findings.Error("invalid-name", cursor.origin(), "this is no name of a secret", {},
                    "letters, digits and _.$-, parted by /");
     return;
@@ -43,8 +47,8 @@ void Read(const Cursor& cursor, const std::string& name, SecretsResult& result) 
   if (cursor.is_object()) {
     for (const auto& [key, member] : cursor.Members()) {
       // Names the schema for the editor; no secret of anybody.
-      if (name.empty() && key == "$schema") continue;
-      Read(member, name.empty() ? key : fmt::format("{}/{}", name, key), result);
+      if (!name.has_value() && key == "$schema") continue;
+      Read(member, name.has_value() ? fmt::format("{}/{}", *name, key) : key, result);
     }
     return;
   }
@@ -62,7 +66,7 @@ void Read(const Cursor& cursor, const std::string& name, SecretsResult& result) 
                    "one line of text");
     return;
   }
-  const std::string full = FullName(name);
+  const std::string full = FullName(name.value_or(""));
   if (!result.secrets.emplace(full, Secret(value)).second) {
     findings.Error("duplicate-name", cursor.origin(), fmt::format("the secret {} is given twice", full), {},
                    "every secret once");
@@ -85,7 +89,7 @@ SecretsResult LoadSecrets(std::string_view json_text) {
     result.findings.Error("wrong-type", root.origin(), "a secrets file is an object", {}, "an object");
     return result;
   }
-  Read(root, "", result);
+  Read(root, std::nullopt, result);
   result.findings.SortByPlace();
   return result;
 }

@@ -61,6 +61,20 @@ TEST(LoadSecrets, AllErrorsAtOnceAndNoValueInAnyOfThem) {
   EXPECT_THAT(result.secrets, IsEmpty());
 }
 
+TEST(LoadSecrets, NamesAreNeitherEmptyNorHoldBlanks) {
+  for (const char* wrong :
+       {R"({"": "hunter2"})", R"({"": {"samba": "hunter2"}})", R"({" ": "hunter2"})",
+        R"({"samba/": "hunter2"})", R"({"samba": {"": "hunter2"}})",
+        R"({"samba": {"users": {" heads": "hunter2"}}})", R"({"samba /heads": "hunter2"})",
+        R"({"samba/ heads": "hunter2"})", R"({"/samba": "hunter2"})", R"({"samba//heads": "hunter2"})"}) {
+    const auto result = LoadSecrets(wrong);
+    ASSERT_EQ(result.findings.errors.size(), 1U) << wrong;
+    EXPECT_EQ(result.findings.errors[0].rule, "invalid-name") << wrong;
+    EXPECT_THAT(Render(result.findings.errors), Not(HasSubstr("hunter2")));
+    EXPECT_THAT(result.secrets, IsEmpty());
+  }
+}
+
 TEST(LoadSecrets, BrokenFilesShowNothingOfThemselves) {
   for (const char* text : {"{\"samba\": {\"users\": {\"heads\": \"hunter2}}}", "\"hunter2\"", "[\"hunter2\"]",
                            "hunter2", "{\"samba\": \"hunter2\\q\"}"}) {

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "orchestrator/config/config.h"
 #include "orchestrator/config/json_cursor.h"
@@ -25,6 +26,10 @@ void ReadSharedVolumes(const Cursor& root, Config& config);
 // Gives every dataset that a Samba share names, and whose ownership the file leaves open, to root and the
 // share's users.
 void DefaultOwnership(Config& config);
+// The error, and false, where the document is a fleet or secrets file.
+bool IsConfiguration(const Cursor& root);
+// Quotas and reservations below a dataset that do not fit into its own quota.
+void LintSpace(const Config& config, Findings& findings);
 // What is legal but doubtful once everything is known.
 void LintTogether(const Cursor& root, const Config& config);
 
@@ -32,7 +37,10 @@ void LintTogether(const Cursor& root, const Config& config);
 // what lies below it ("quickOS/shared-prod-data" is that dataset's mount point), or else a path from the
 // root. An error, and nothing, if it is no clean path; absent is an error too.
 std::optional<std::string> ReadPath(const Cursor& path, const Config& config);
-// The error, and false, where `state` asks for more than this version does.
-bool CheckState(const Cursor& element);
+// True where the element is wanted gone: "present" (also where nothing is said) or "absent". The error, and
+// nothing, for anything else.
+std::optional<bool> ReadAbsent(const Cursor& element, std::string_view key = "state");
+// Errors for what is wanted although it stands on something that is wanted gone.
+void CheckAbsent(const Config& config, Findings& findings);
 
 }  // namespace phoenix::config

@@ -29,15 +29,54 @@ void LintPasswords(const Cursor& cursor) {
   }
 }
 
-// The address of "10.0.0.13/24", or of "10.0.0.13".
+// A host name or an address.
 std::string ReadServerAddress(const Cursor& cursor) {
   const auto text = cursor.String();
   if (!text.has_value()) return {};
-  const auto client = ParseNfsClient(text->substr(0, text->find('/')));
-  if (client.ok() && client->canonical[0] != '@') return client->canonical;
+  // A prefix would be the mark of a subnet, and a path that of an export: the server of a storage has
+  // neither.
+  if (text->find('/') == std::string::npos) {
+    const auto client = ParseNfsClient(*text);
+    if (client.ok() && client->canonical[0] != '@') return client->canonical;
+  }
+  cursor.Error("invalid-address", "this is no address of a server",
+               "a host name or an address alone (10.0.0.13); the prefix belongs into interfaces.address");
+  return {};
+}
+
+// The address of "10.0.0.13/24", or of "10.0.0.13".
+std::string ReadInterfaceAddress(const Cursor& cursor) {
+  const auto text = cursor.String();
+  if (!text.has_value()) return {};
+  const std::string address = text->substr(0, text->find('/'));
+  const auto client = ParseNfsClient(address);
+  if (client.ok() && client->canonical[0] != '@' && (address == *text || ParseNfsClient(*text).ok()))
+    return client->canonical;
   cursor.Error("invalid-address", "this is no address",
                "an address, with or without a prefix (10.0.0.13/24)");
   return {};
+}
+
+// The object of that name; absent, after an error, where something else stands there.
+Cursor ReadObject(const Cursor& root, std::string_view name) {
+  const Cursor object = root.Key(name);
+  if (object.present()) object.RequireObject();
+  return object;
+}
+
+void ReadDefaultSubnet(const Cursor& subnet, Config& config) {
+  const auto text = subnet.String();
+  if (!text.has_value()) return;
+  const auto client = ParseNfsClient(*text);
+  if (!client.ok()) {
+    subnet.Error("invalid-client", "this is no subnet", std::string(client.status().message()));
+    return;
+  }
+  if (client->had_host_bits) {
+    subnet.Lint("client-host-bits",
+                fmt::format("this is an address inside a subnet; read as {}", client->canonical));
+  }
+  config.default_subnet = client->canonical;
 }
 
 void ReadSharedVolume(const std::string& name, const Cursor& cursor, Config& config) {
@@ -93,23 +132,16 @@ std::optional<std::string> ReadPath(const Cursor& path, const Config& config) {
 
 void ReadSite(const Cursor& root, Config& config) {
   LintPasswords(root);
-  const Cursor network = root.Key("network");
+  const Cursor network = ReadObject(root, "network");
   config.server_address = ReadServerAddress(network.Key("nfs_server"));
   const Cursor interfaces = network.Key("interfaces");
   // Other shapes of `interfaces` belong to someone else.
   if (config.server_address.empty() && interfaces.is_object()) {
-    config.server_address = ReadServerAddress(interfaces.Key("address"));
+    config.server_address = ReadInterfaceAddress(interfaces.Key("address"));
   }
-  const Cursor subnet = network.Key("default_subnet");
-  if (const auto text = subnet.String()) {
-    const auto client = ParseNfsClient(*text);
-    if (client.ok()) {
-      config.default_subnet = client->canonical;
-    } else {
-      subnet.Error("invalid-client", "this is no subnet", std::string(client.status().message()));
-    }
-  }
-  const Cursor rollback = root.Key("behavior").Key("rollback_on_failure");
+  ReadDefaultSubnet(network.Key("default_subnet"), config);
+  root.Key("mount_point_base").String();  // only ever a hint, but a mistyped one is told
+  const Cursor rollback = ReadObject(root, "behavior").Key("rollback_on_failure");
   if (rollback.present() && rollback.json() == nlohmann::json(false)) {
     rollback.Lint("rollback-always-on", "a failed run is always undone; this key has no effect");
   }
@@ -118,7 +150,9 @@ void ReadSite(const Cursor& root, Config& config) {
 void ReadSharedVolumes(const Cursor& root, Config& config) {
   for (const auto& [name, volume] : root.Key("shared_volumes").Members()) {
     // Real files keep firewall rules here, between the volumes.
-    if (name == "firewall" && volume.is_object() && !volume.Key("host_path").present()) continue;
+    if (name == "firewall" &&
+        (!volume.present() || (volume.is_object() && !volume.Key("host_path").present())))
+      continue;
     if (volume.RequireObject()) ReadSharedVolume(name, volume, config);
   }
 }

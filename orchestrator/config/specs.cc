@@ -2,8 +2,10 @@
 
 namespace phoenix::config {
 
-std::vector<Spec> SpecsOf(const Config& config, const std::set<std::string>& secret_names) {
-  return {ZfsSpecOf(config), NfsSpecOf(config), SambaSpecOf(config, secret_names), ProxmoxSpecOf(config)};
+std::vector<Spec> SpecsOf(const Config& config, const std::set<std::string>& secret_names,
+                          const std::set<std::string>& prune) {
+  return {ZfsSpecOf(config), NfsSpecOf(config, prune), SambaSpecOf(config, secret_names, prune),
+          ProxmoxSpecOf(config, prune)};
 }
 
 }  // namespace phoenix::config

@@ -18,13 +18,15 @@ struct Spec {
 
 // One function per domain, each in a file of its own (zfs_spec.cc …).
 Spec ZfsSpecOf(const Config& config);
-Spec NfsSpecOf(const Config& config);
+Spec NfsSpecOf(const Config& config, const std::set<std::string>& prune);
 // `secret_names`: which passwords the secrets hold.
-Spec SambaSpecOf(const Config& config, const std::set<std::string>& secret_names);
-Spec ProxmoxSpecOf(const Config& config);
+Spec SambaSpecOf(const Config& config, const std::set<std::string>& secret_names,
+                 const std::set<std::string>& prune);
+Spec ProxmoxSpecOf(const Config& config, const std::set<std::string>& prune);
 
 // Every domain's spec for one node. A domain that the configuration does not speak of gets an empty spec, so
-// that its orphans are still shown.
-std::vector<Spec> SpecsOf(const Config& config, const std::set<std::string>& secret_names);
+// that its orphans are still shown. `prune`: whose orphans go ("exports", "shares", "rules", "storages").
+std::vector<Spec> SpecsOf(const Config& config, const std::set<std::string>& secret_names,
+                          const std::set<std::string>& prune = {});
 
 }  // namespace phoenix::config

@@ -25,60 +25,72 @@ const std::map<std::string_view, std::string_view> kShortNames = {{"compress", "
                                                                   {"refreserv", "refreservation"},
                                                                   {"rdonly", "readonly"}};
 
-// What a file system can be given at creation or later.
-const Names kSettable = {"aclinherit",
-                         "aclmode",
-                         "acltype",
-                         "atime",
-                         "canmount",
-                         "casesensitivity",
-                         "checksum",
-                         "compression",
-                         "context",
-                         "copies",
-                         "dedup",
-                         "defcontext",
-                         "devices",
-                         "direct",
-                         "dnodesize",
-                         "encryption",
-                         "exec",
-                         "filesystem_limit",
-                         "fscontext",
-                         "keyformat",
-                         "keylocation",
-                         "logbias",
-                         "longname",
-                         "mlslabel",
-                         "mountpoint",
-                         "nbmand",
-                         "normalization",
-                         "overlay",
-                         "pbkdf2iters",
-                         "prefetch",
-                         "primarycache",
-                         "quota",
-                         "readonly",
-                         "recordsize",
-                         "redundant_metadata",
-                         "refquota",
-                         "refreservation",
-                         "relatime",
-                         "reservation",
-                         "rootcontext",
-                         "secondarycache",
-                         "setuid",
-                         "sharenfs",
-                         "sharesmb",
-                         "snapdir",
-                         "snapshot_limit",
-                         "special_small_blocks",
-                         "sync",
-                         "utf8only",
-                         "version",
-                         "vscan",
-                         "xattr",
-                         "zoned"};
+// What a file system can be given at creation or later, but for the sizes: every value of each. Empty where
+// the value is no closed set.
+const std::map<std::string_view, std::vector<std::string>> kChoices = {
+    {"aclinherit", {"discard", "noallow", "restricted", "passthrough", "passthrough-x"}},
+    {"aclmode", {"discard", "groupmask", "passthrough", "restricted"}},
+    {"acltype", {"off", "noacl", "posix", "posixacl", "nfsv4"}},
+    {"atime", {"on", "off"}},
+    {"canmount", {"on", "off", "noauto"}},
+    {"casesensitivity", {"sensitive", "insensitive", "mixed"}},
+    {"checksum",
+     {"on", "off", "fletcher2", "fletcher4", "sha256", "noparity", "sha512", "skein", "edonr", "blake3"}},
+    {"compression", {}},
+    {"context", {}},
+    {"copies", {"1", "2", "3"}},
+    {"dedup",
+     {"on", "off", "verify", "sha256", "sha256,verify", "sha512", "sha512,verify", "skein", "skein,verify",
+      "edonr,verify", "blake3", "blake3,verify"}},
+    {"defcontext", {}},
+    {"devices", {"on", "off"}},
+    {"direct", {"disabled", "standard", "always"}},
+    {"dnodesize", {"legacy", "auto", "1k", "2k", "4k", "8k", "16k"}},
+    {"exec", {"on", "off"}},
+    {"filesystem_limit", {}},
+    {"fscontext", {}},
+    {"logbias", {"latency", "throughput"}},
+    {"longname", {"on", "off"}},
+    {"mlslabel", {}},
+    {"mountpoint", {}},
+    {"nbmand", {"on", "off"}},
+    {"normalization", {"none", "formC", "formD", "formKC", "formKD"}},
+    {"overlay", {"on", "off"}},
+    {"prefetch", {"all", "none", "metadata"}},
+    {"primarycache", {"all", "none", "metadata"}},
+    {"readonly", {"on", "off"}},
+    {"redundant_metadata", {"all", "most", "some", "none"}},
+    {"relatime", {"on", "off"}},
+    {"rootcontext", {}},
+    {"secondarycache", {"all", "none", "metadata"}},
+    {"setuid", {"on", "off"}},
+    {"sharenfs", {}},
+    {"sharesmb", {}},
+    {"snapdir", {"disabled", "hidden", "visible"}},
+    {"snapshot_limit", {}},
+    {"sync", {"standard", "always", "disabled"}},
+    {"utf8only", {"on", "off"}},
+    {"vscan", {"on", "off"}},
+    {"xattr", {"on", "off", "sa", "dir"}},
+    {"zoned", {"on", "off"}},
+};
+
+const Names kSizes = {"quota", "refquota", "reservation", "refreservation"};
+const Names kBlockSizes = {"recordsize", "special_small_blocks"};
+
+// Why a property that ZFS has cannot be declared yet; nothing for all others.
+std::optional<std::string> WhyUnsupported(std::string_view name) {
+  static const Names kEncryption = {"encryption", "keyformat", "keylocation", "pbkdf2iters"};
+  static const Names kPerOwner = {"userquota",    "groupquota",    "projectquota",
+                                  "userobjquota", "groupobjquota", "projectobjquota"};
+  if (kEncryption.count(name) > 0) return "encrypted datasets are not supported yet";
+  if (name == "version") return "the version of a file system is not supported yet; `zfs upgrade` raises it";
+  const std::size_t at = name.find('@');
+  if (at != std::string_view::npos && kPerOwner.count(name.substr(0, at)) > 0)
+    return "quotas of single users, groups and projects are not supported yet; quota and refquota of a "
+           "dataset are";
+  return std::nullopt;
+}
 
 const Names kReadOnly = {"available",
                          "avail",
@@ -114,23 +126,6 @@ const Names kReadOnly = {"available",
                          "written"};
 
 const Names kVolumeOnly = {"snapdev", "volblock", "volblocksize", "volmode", "volsize", "volthreading"};
-
-// Closed sets of values that no release has changed; the others are left to the node's own ZFS.
-const std::map<std::string_view, std::vector<std::string>> kChoices = {
-    {"sync", {"standard", "always", "disabled"}},
-    {"atime", {"on", "off"}},
-    {"relatime", {"on", "off"}},
-    {"readonly", {"on", "off"}},
-    {"exec", {"on", "off"}},
-    {"setuid", {"on", "off"}},
-    {"devices", {"on", "off"}},
-    {"canmount", {"on", "off", "noauto"}},
-    {"logbias", {"latency", "throughput"}},
-    {"primarycache", {"all", "none", "metadata"}},
-    {"secondarycache", {"all", "none", "metadata"}},
-    {"copies", {"1", "2", "3"}},
-    {"xattr", {"on", "off", "sa", "dir"}},
-};
 
 bool IsNumberBetween(std::string_view text, int low, int high) {
   if (text.empty() || text.size() > 4 || text[0] == '0') return false;
@@ -180,7 +175,7 @@ class Item {
   std::optional<Property> Read() {
     if (!CheckName() || !CheckText()) return std::nullopt;
     Property property{given_, given_, origin_};
-    if (IsSizeName()) {
+    if (kSizes.count(name_) > 0) {
       // ZFS stores "none" as 0 and prints it so with -p.
       return given_ == "none" ? Property{given_, "0", origin_} : ReadSize(property);
     }
@@ -193,21 +188,15 @@ class Item {
           "on, off, lz4, zstd, zstd-1 to zstd-19, zstd-fast, zstd-fast-N, gzip, gzip-1 to gzip-9, lzjb, zle");
     }
     if (name_ == "mountpoint") return ReadMountPoint(property);
+    if (name_ == "filesystem_limit" || name_ == "snapshot_limit") return ReadLimit(property);
     const auto choices = kChoices.find(name_);
-    if (choices == kChoices.end()) return property;
+    if (choices == kChoices.end() || choices->second.empty()) return property;
     const auto& allowed = choices->second;
     if (std::find(allowed.begin(), allowed.end(), given_) != allowed.end()) return property;
     return Refuse("invalid-property", "ZFS knows no such value", OneOf(allowed));
   }
 
  private:
-  bool IsSizeName() const {
-    static const Names kSizes = {"quota", "refquota", "reservation", "refreservation"};
-    static const Names kSizesPerOwner = {"userquota", "groupquota", "projectquota"};
-    const std::size_t at = name_.find('@');
-    return at == std::string::npos ? kSizes.count(name_) > 0 : kSizesPerOwner.count(name_.substr(0, at)) > 0;
-  }
-
   bool CheckName() {
     if (name_.find(':') != std::string::npos) {
       if (!IsUserPropertyName(name_)) {
@@ -230,11 +219,14 @@ class Item {
              "only volumes have this property, and a dataset declared here is a file system", {});
       return false;
     }
-    if (kSettable.count(name_) == 0 && name_.find('@') == std::string::npos) {
-      findings_.Lint("unknown-property", origin_,
-                     fmt::format("ZFS may not know the property {}", Quoted(name_)));
+    if (const auto why = WhyUnsupported(name_)) {
+      Refuse("unsupported-property", *why, {});
+      return false;
     }
-    return true;
+    if (kChoices.count(name_) > 0 || kSizes.count(name_) > 0 || kBlockSizes.count(name_) > 0) return true;
+    Refuse("unknown-property", "file systems have no such property that could be set",
+           "a property of zfsprops(7), or a user property with a colon in its name");
+    return false;
   }
 
   bool CheckText() {
@@ -253,7 +245,7 @@ class Item {
     if (!bytes.ok()) {
       return Refuse("invalid-size",
                     fmt::format("ZFS cannot read this size: {}", std::string(bytes.status().message())),
-                    "a number with an optional fraction and one of K, M, G, T, P, E, or none");
+                    "a number with an optional fraction and one of K, M, G, T, P, E, Z, or none");
     }
     property.value = std::to_string(*bytes);
     return property;
@@ -270,6 +262,12 @@ class Item {
     return property;
   }
 
+  std::optional<Property> ReadLimit(Property property) {
+    const bool is_number = given_.size() <= 20 && given_.find_first_not_of("0123456789") == std::string::npos;
+    if (given_ == "none" || is_number) return property;
+    return Refuse("invalid-property", "this is no limit", "a whole number, or none");
+  }
+
   std::optional<Property> ReadMountPoint(Property property) {
     if (given_ == "none" || given_ == "legacy") return property;
     const auto path = NormalisedPath(given_);
@@ -277,8 +275,8 @@ class Item {
       return Refuse("invalid-path", "this is no mount point",
                     "an absolute path other than /, none or legacy");
     }
-    property.value = *path;
-    return property;
+    // A node takes no path that is not written plainly.
+    return Property{*path, *path, property.origin};
   }
 
   std::nullopt_t Refuse(std::string rule, std::string message, std::string allowed) {
@@ -347,11 +345,11 @@ std::map<std::string, Property> ReadProperties(const Cursor& properties) {
         value.present() && (value.json().is_number_unsigned() || value.json().is_number_float());
     const bool is_boolean = value.present() && value.json().is_boolean();
     if (is_text) {
-      add(name, Trimmed(value.json().get_ref<const std::string&>()), value.origin());
+      add(Trimmed(name), Trimmed(value.json().get_ref<const std::string&>()), value.origin());
     } else if (is_number) {
-      add(name, value.json().dump(), value.origin());
+      add(Trimmed(name), value.json().dump(), value.origin());
     } else if (is_boolean) {
-      add(name, value.json().get<bool>() ? "on" : "off", value.origin());
+      add(Trimmed(name), value.json().get<bool>() ? "on" : "off", value.origin());
     } else if (value.present()) {
       value.Error("wrong-type", "this has the wrong type", "a string, a number, true or false");
     }

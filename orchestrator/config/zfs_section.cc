@@ -9,144 +9,13 @@
 #include <vector>
 
 #include "orchestrator/config/names.h"
+#include "orchestrator/config/pool_section.h"
 #include "orchestrator/config/sections.h"
 #include "orchestrator/config/zfs_content.h"
 #include "orchestrator/config/zfs_properties.h"
 
 namespace phoenix::config {
 namespace {
-
-constexpr const char* kRaidLevels =
-    "single, stripe (raid0), mirror (raid1), raid10, raidz (raidz1), raidz2, raidz3, draid, draid1:4d:1s and "
-    "the like";
-
-struct Layout {
-  RaidLevel level;
-  std::string draid;
-  std::size_t least_disks;
-  std::size_t most_disks = SIZE_MAX;
-};
-
-// "draid", "draid2", "draid2:4d:6c:1s": the parity, then data disks, children and spares in this order or
-// another.
-std::optional<Layout> ParseDraid(const std::string& text) {
-  std::size_t at = 5;
-  std::size_t parity = 1;
-  if (at < text.size() && text[at] >= '1' && text[at] <= '3')
-    parity = static_cast<std::size_t>(text[at++] - '0');
-  std::string seen;
-  while (at < text.size()) {
-    if (text[at++] != ':') return std::nullopt;
-    const std::size_t start = at;
-    while (at < text.size() && text[at] >= '0' && text[at] <= '9') ++at;
-    if (at == start || at - start > 3 || at == text.size()) return std::nullopt;
-    const char unit = text[at++];
-    if ((unit != 'd' && unit != 'c' && unit != 's') || seen.find(unit) != std::string::npos)
-      return std::nullopt;
-    seen += unit;
-  }
-  return Layout{RaidLevel::kDraid, text, parity + 1};
-}
-
-std::optional<Layout> ParseRaidLevel(std::string_view given) {
-  static const std::map<std::string_view, Layout> kLayouts = {
-      // "single" promises one disk: with two it would be a stripe that loses everything with either.
-      {"single", {RaidLevel::kStripe, "", 1, 1}}, {"stripe", {RaidLevel::kStripe, "", 1}},
-      {"raid0", {RaidLevel::kStripe, "", 1}},     {"mirror", {RaidLevel::kMirror, "", 2}},
-      {"raid1", {RaidLevel::kMirror, "", 2}},     {"raid10", {RaidLevel::kStripedMirrors, "", 4}},
-      {"raidz", {RaidLevel::kRaidz1, "", 2}},     {"raidz1", {RaidLevel::kRaidz1, "", 2}},
-      {"raidz2", {RaidLevel::kRaidz2, "", 3}},    {"raidz3", {RaidLevel::kRaidz3, "", 4}},
-  };
-  const std::string name = ToLower(Trimmed(given));
-  const auto found = kLayouts.find(name);
-  if (found != kLayouts.end()) return found->second;
-  return name.substr(0, 5) == "draid" ? ParseDraid(name) : std::nullopt;
-}
-
-void CheckDiskCount(const Cursor& level, const Layout& layout, std::size_t disks) {
-  const std::string found = fmt::format("{} disk{}", disks, disks == 1 ? "" : "s");
-  const auto refuse = [&](std::string allowed) {
-    level.findings().Error("disk-count", level.origin(),
-                           fmt::format("raid level {} does not fit the number of disks", level.Shown()),
-                           found, std::move(allowed));
-  };
-  if (disks < layout.least_disks) return refuse(fmt::format("{} disks or more", layout.least_disks));
-  if (disks > layout.most_disks) return refuse("one disk; stripe or mirror for more");
-  if (layout.level == RaidLevel::kStripedMirrors && disks % 2 != 0) refuse("an even number of disks");
-}
-
-// Where each disk was named first, over all pools.
-using DiskPlaces = std::map<std::string, Origin>;
-
-std::vector<std::string> ReadDisks(const Cursor& cursor, DiskPlaces& places) {
-  std::vector<std::string> disks;
-  for (const Text& disk : cursor.StringList(", \t")) {
-    const auto path = NormalisedPath(disk.value);
-    if (!path.has_value() || !IsAtOrBelow(*path, "/dev") || *path == "/dev" ||
-        path->find(' ') != std::string::npos) {
-      cursor.findings().Error("invalid-disk", disk.origin, "this is no device path", Quoted(disk.value),
-                              "/dev/disk/by-id/…");
-      continue;
-    }
-    const auto [place, is_new] = places.emplace(*path, disk.origin);
-    if (!is_new) {
-      cursor.findings().Error("duplicate-disk", disk.origin,
-                              fmt::format("this disk was named before, at {}", place->second.ToString()),
-                              Quoted(disk.value), "every disk once");
-      continue;
-    }
-    if (!IsAtOrBelow(*path, "/dev/disk")) {
-      cursor.findings().Lint("disk-path-not-stable", disk.origin,
-                             "this device name can mean another disk after a reboot; use /dev/disk/by-id/…",
-                             Quoted(disk.value));
-    }
-    disks.push_back(*path);
-  }
-  return disks;
-}
-
-void ReadPool(const Cursor& cursor, DiskPlaces& places, Config& config) {
-  if (!cursor.RequireObject()) return;
-  cursor.ExpectKeys({"name", "raid_level", "disks", "state"});
-  Pool pool;
-  pool.origin = cursor.origin();
-  const Cursor name = cursor.Key("name");
-  if (!name.present()) {
-    name.Error("missing", "this pool has no name", "a pool name");
-  } else if (const auto text = name.String()) {
-    pool.name = *text;
-    if (const auto problem = PoolNameProblem(pool.name)) {
-      name.Error("invalid-name", "this is no pool name", *problem);
-      pool.name.clear();
-    }
-  }
-  pool.disks = ReadDisks(cursor.Key("disks"), places);
-  const std::size_t listed =
-      cursor.Key("disks").is_array() ? cursor.Key("disks").json().size() : pool.disks.size();
-  const Cursor level = cursor.Key("raid_level");
-  if (level.present()) {
-    if (const auto text = level.String()) {
-      const auto layout = ParseRaidLevel(*text);
-      if (!layout.has_value()) {
-        level.Error("unknown-raid-level", "this raid level is not known", kRaidLevels);
-      } else {
-        pool.raid_level = layout->level;
-        pool.draid = layout->draid;
-        if (listed > 0) CheckDiskCount(level, *layout, listed);
-      }
-    }
-  } else if (listed > 0) {
-    level.Error("missing", "a pool with disks needs a raid level", kRaidLevels);
-  }
-  if (!CheckState(cursor) || pool.name.empty()) return;
-  for (const Pool& other : config.pools) {
-    if (other.name != pool.name) continue;
-    name.Error("duplicate-name", fmt::format("this pool was declared before, at {}", other.origin.ToString()),
-               "every pool once");
-    return;
-  }
-  config.pools.push_back(std::move(pool));
-}
 
 // Fills pool, name and full_name; false after an error.
 bool ReadDatasetName(const Cursor& cursor, Dataset& dataset) {
@@ -206,7 +75,7 @@ void ReadMountPoint(const Cursor& cursor, Dataset& dataset) {
       place.Error("contradicting-mountpoint", fmt::format("the properties say mountpoint={}", wanted),
                   "one mount point");
     } else {
-      dataset.properties["mountpoint"] = {*text, *path, place.origin()};
+      dataset.properties["mountpoint"] = {*path, *path, place.origin()};
     }
   }
 }
@@ -241,7 +110,7 @@ void ReadDataset(const Cursor& cursor, Config& config) {
   if (!cursor.RequireObject()) return;
   cursor.ExpectKeys({"name", "pool", "properties", "mountpoint", "proxmox_storage_type",
                      "proxmox_content_type", "storage_class", "owner", "group", "mode", "recursive_owner",
-                     "files", "state"});
+                     "files", "state", "proxmox_storage_state"});
   Dataset dataset;
   dataset.origin = cursor.origin();
   const bool named = ReadDatasetName(cursor, dataset);
@@ -251,7 +120,9 @@ void ReadDataset(const Cursor& cursor, Config& config) {
   ReadRecursiveOwner(cursor, dataset);
   ReadFiles(cursor, dataset);
   dataset.storage_class = cursor.Key("storage_class").String().value_or("");
-  if (!CheckState(cursor) || !named) return;
+  const auto absent = ReadAbsent(cursor);
+  if (!absent.has_value() || !named) return;
+  dataset.absent = *absent;
   if (const Dataset* other = config.FindDataset(dataset.full_name)) {
     cursor.findings().Error("duplicate-name", cursor.origin(),
                             fmt::format("this dataset was declared before, at {}", other->origin.ToString()),
@@ -285,21 +156,11 @@ void ReadArcLimit(const Cursor& zfs, Config& config) {
 
 }  // namespace
 
-bool CheckState(const Cursor& element) {
-  const Cursor state = element.Key("state");
-  const auto text = state.String();
-  if (!text.has_value() || *text == "present") return !state.present() || text.has_value();
-  // Taking this for "present" would make what someone wanted to be rid of.
-  state.Error("unsupported-state", "removal by configuration is not available yet", "present");
-  return false;
-}
-
 void ReadZfs(const Cursor& root, Config& config) {
   const Cursor zfs = root.Key("zfs");
   if (!zfs.present() || !zfs.RequireObject()) return;
   zfs.ExpectKeys({"pools", "datasets", "arc_max_gb", "arc_max", "settings", "dataset_storage_types"});
-  DiskPlaces places;
-  for (const Cursor& pool : zfs.Key("pools").Elements()) ReadPool(pool, places, config);
+  ReadPools(zfs.Key("pools"), config);
   for (const Cursor& dataset : zfs.Key("datasets").Elements()) ReadDataset(dataset, config);
   ResolveMountPoints(config, zfs.findings());
   CheckFilesTogether(zfs.Key("datasets"), config);

@@ -40,7 +40,7 @@ absl::StatusOr<std::uint64_t> ParseZfsSize(std::string_view text) {
   if (end == 0 || (fraction && end == 1))
     return absl::InvalidArgumentError("it does not start with a number");
   const std::optional<int> shift = ShiftOf(text.substr(end));
-  if (!shift.has_value()) return absl::InvalidArgumentError("its unit is none of B, K, M, G, T, P, E");
+  if (!shift.has_value()) return absl::InvalidArgumentError("its unit is none of B, K, M, G, T, P, E, Z");
 
   const std::string number(text.substr(0, end));
   std::uint64_t whole = 0;

@@ -22,6 +22,11 @@ Spec ZfsSpecOf(const Config& config) {
   for (const Dataset& dataset : config.datasets) {
     auto* out = spec.add_datasets();
     out->set_name(dataset.full_name);
+    out->set_origin(dataset.origin.ToString());
+    if (dataset.absent) {
+      out->set_presence(zfs::v1::PRESENCE_ABSENT);
+      continue;
+    }
     // As the user gave them: the zfs service compares in native units and shows what the user wrote.
     for (const auto& [name, property] : dataset.properties)
       (*out->mutable_properties())[name] = property.given;
@@ -40,7 +45,6 @@ Spec ZfsSpecOf(const Config& config) {
       delivered->set_mode(fmt::format("{:04o}", file.mode));
     }
     out->set_presence(zfs::v1::PRESENCE_PRESENT);
-    out->set_origin(dataset.origin.ToString());
   }
   if (config.arc_max_bytes) spec.set_arc_max_bytes(*config.arc_max_bytes);
   spec.set_mode(zfs::v1::MODE_SAFE);

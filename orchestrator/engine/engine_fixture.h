@@ -402,7 +402,7 @@ class EngineTest : public ::testing::Test {
   std::unique_ptr<store::SqliteRunStore> store_;
   std::map<std::string, std::unique_ptr<FakeNode>> nodes_;
   NodeChannels channels_{nodes_, wire_};
-  FleetPlanner planner_{channels_, [this](const std::string&, const std::string&, const Secrets&) {
+  FleetPlanner planner_{channels_, [this](const run::Request&, const run::NodeAddress&, const Secrets&) {
                           NodeSpecs specs;
                           for (const auto& [name, spec] : specs_) specs.specs.push_back({name, "fake", spec});
                           return absl::StatusOr<NodeSpecs>(std::move(specs));

@@ -1,5 +1,8 @@
 #include "orchestrator/engine/fleet_planner.h"
 
+#include <absl/strings/str_join.h>
+#include <absl/strings/str_split.h>
+
 #include <algorithm>
 #include <chrono>
 #include <map>
@@ -127,6 +130,26 @@ absl::Status Combine(const std::vector<Planning>& plannings) {
   return violations.empty() ? combined : WithViolations(combined, violations);
 }
 
+// The configuration's errors for every node, each line and each violation once.
+absl::Status Once(const std::vector<absl::Status>& errors) {
+  if (errors.empty()) return absl::OkStatus();
+  std::vector<std::string> lines;
+  std::vector<FieldViolation> violations;
+  std::set<std::pair<std::string, std::string>> known;
+  for (const absl::Status& error : errors) {
+    for (const absl::string_view line : absl::StrSplit(Message(error), '\n')) {
+      if (known.emplace("", line).second) lines.emplace_back(line);
+    }
+    for (auto& violation : ViolationsOf(error)) {
+      if (known.emplace(violation.field, violation.description).second)
+        violations.push_back(std::move(violation));
+    }
+  }
+  absl::Status once(errors.front().code(), absl::StrJoin(lines, "\n"));
+  if (const auto reason = ReasonOf(errors.front())) once = WithReason(once, *reason);
+  return violations.empty() ? once : WithViolations(once, violations);
+}
+
 // The second round: what others disturb or remove. True when anything is to be planned again.
 std::vector<Planning*> SpreadKeys(std::vector<Planning>& plannings) {
   std::vector<Planning*> again;
@@ -153,6 +176,7 @@ absl::StatusOr<run::FleetPlan> FleetPlanner::MakePlan(const run::Request& reques
                                                       const std::string& authority) {
   std::vector<Planning> plannings;
   std::vector<kit::Note> notes;
+  std::vector<absl::Status> wrong;
   for (const run::NodeAddress& node : request.nodes) {
     if (!request.rollback_of.empty()) {
       for (const run::ParticipantId& id : request.rollback_participants) {
@@ -161,11 +185,18 @@ absl::StatusOr<run::FleetPlan> FleetPlanner::MakePlan(const run::Request& reques
       }
       continue;
     }
-    PHX_ASSIGN_OR_RETURN(NodeSpecs specs, make_specs_(request.config, node.name, secrets));
-    // Lints speak of the configuration, which is the same for every node.
-    if (notes.empty()) notes = std::move(specs.notes);
-    for (Spec& spec : specs.specs) plannings.push_back({node, std::move(spec), {}, {}, {}});
+    absl::StatusOr<NodeSpecs> specs = make_specs_(request, node, secrets);
+    if (!specs.ok()) {
+      wrong.push_back(specs.status());
+      continue;
+    }
+    // What is the same for every node is said once.
+    for (kit::Note& note : specs->notes) {
+      if (std::find(notes.begin(), notes.end(), note) == notes.end()) notes.push_back(std::move(note));
+    }
+    for (Spec& spec : specs->specs) plannings.push_back({node, std::move(spec), {}, {}, {}});
   }
+  PHX_RETURN_IF_ERROR(Once(wrong));
   std::vector<Planning*> all;
   for (Planning& planning : plannings) all.push_back(&planning);
   PlanAll(channels_, secrets, all);

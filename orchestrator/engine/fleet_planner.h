@@ -21,13 +21,14 @@ struct Spec {
   std::string content;
 };
 
-// Makes the specs of one node from the configuration. An error names every wrong place. Notes are lints.
+// Makes the specs of one node from what is asked for. An error names every wrong place, for people and as
+// violations. Notes are lints.
 struct NodeSpecs {
   std::vector<Spec> specs;
   std::vector<kit::Note> notes;
 };
-using SpecMaker = std::function<absl::StatusOr<NodeSpecs>(const std::string& config, const std::string& node,
-                                                          const Secrets& secrets)>;
+using SpecMaker = std::function<absl::StatusOr<NodeSpecs>(
+    const run::Request& request, const run::NodeAddress& node, const Secrets& secrets)>;
 
 class FleetPlanner {
  public:

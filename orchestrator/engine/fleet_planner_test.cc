@@ -103,15 +103,17 @@ class FakeChannels final : public fleet::Channels {
 class FleetPlannerTest : public ::testing::Test {
  protected:
   absl::StatusOr<run::FleetPlan> MakePlan(const std::vector<std::string>& nodes = {"a"}) {
-    FleetPlanner planner(channels_, [this](const std::string&, const std::string& node, const Secrets&) {
-      NodeSpecs specs{.specs = {}, .notes = notes_};
-      for (const auto& [who, planner] : channels_.planners) {
-        if (who.rfind(node + "/", 0) == 0) specs.specs.push_back({who.substr(node.size() + 1), "t", "spec"});
-      }
-      return absl::StatusOr<NodeSpecs>(std::move(specs));
-    });
+    FleetPlanner planner(channels_,
+                         [this](const run::Request&, const run::NodeAddress& node, const Secrets&) {
+                           NodeSpecs specs{.specs = {}, .notes = notes_};
+                           for (const auto& [who, planner] : channels_.planners) {
+                             if (who.rfind(node.name + "/", 0) == 0)
+                               specs.specs.push_back({who.substr(node.name.size() + 1), "t", "spec"});
+                           }
+                           return absl::StatusOr<NodeSpecs>(std::move(specs));
+                         });
     run::Request request;
-    for (const auto& node : nodes) request.nodes.push_back({node, "unix:/nowhere"});
+    for (const auto& node : nodes) request.nodes.push_back({node, "unix:/nowhere", ""});
     return planner.MakePlan(request, {}, "ours");
   }
   std::vector<pb::PlanRequest> Asked(const std::string& who) {
@@ -322,4 +324,21 @@ TEST_F(FleetPlannerTest, ANodeThatObeysAnotherAuthorityIsRefusedOnceWithItsNameA
 }
 
 }  // namespace
+TEST_F(FleetPlannerTest, WhatIsWrongForEveryNodeIsSaidOnce) {
+  FleetPlanner planner(channels_, [](const run::Request&, const run::NodeAddress& node, const Secrets&) {
+    std::vector<FieldViolation> wrong = {{"$.zfs", "not good"}};
+    if (!node.overrides.empty()) wrong.push_back({"$.nfs (overrides of node b)", "not good either"});
+    std::string text = "$.zfs: not good";
+    if (!node.overrides.empty()) text += "\n$.nfs (overrides of node b): not good either";
+    return absl::StatusOr<NodeSpecs>(
+        WithViolations(WithReason(InvalidArgument("{}", text), {"CONFIG_INVALID", {}}), wrong));
+  });
+  run::Request request;
+  request.nodes = {{"a", "unix:/nowhere", ""}, {"b", "unix:/nowhere", "{}"}};
+  const absl::Status status = planner.MakePlan(request, {}, "ours").status();
+  EXPECT_EQ(Message(status), "$.zfs: not good\n$.nfs (overrides of node b): not good either");
+  EXPECT_EQ(ViolationsOf(status).size(), 2u);
+  EXPECT_EQ(ReasonOf(status)->reason, "CONFIG_INVALID");
+}
+
 }  // namespace phoenix::engine

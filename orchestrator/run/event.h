@@ -26,6 +26,8 @@ struct NodeAddress {
   std::string name;
   // "unix:DIR" or "HOST"; what a channel is made of.
   std::string address;
+  // What it has otherwise than the configuration says: a JSON Merge Patch, empty for nothing.
+  std::string overrides;
   friend bool operator==(const NodeAddress&, const NodeAddress&) = default;
 };
 
@@ -50,6 +52,9 @@ struct Request {
   std::vector<std::string> allow;
   // Package steps need such a word too.
   bool no_install = false;
+  // What of ours goes where the configuration does not name it any more: some of "exports", "shares", "rules"
+  // and "storages".
+  std::vector<std::string> prune;
 };
 
 struct PlannedParticipant {

@@ -73,7 +73,7 @@ kit::Step StepFrom(const json& j) {
 json RequestJson(const run::Request& request) {
   json nodes = json::array(), rollback_participants = json::array();
   for (const auto& id : request.rollback_participants) rollback_participants.push_back(IdJson(id));
-  for (const auto& node : request.nodes) nodes.push_back({node.name, node.address});
+  for (const auto& node : request.nodes) nodes.push_back({node.name, node.address, node.overrides});
   return {{"title", request.title},
           {"config", request.config},
           {"nodes", nodes},
@@ -87,14 +87,18 @@ json RequestJson(const run::Request& request) {
           {"rollback_of", request.rollback_of},
           {"rollback_participants", rollback_participants},
           {"allow", request.allow},
-          {"no_install", request.no_install}};
+          {"no_install", request.no_install},
+          {"prune", request.prune}};
 }
 
 run::Request RequestFrom(const json& j) {
   run::Request request;
   request.title = j.at("title");
   request.config = j.at("config");
-  for (const auto& node : j.at("nodes")) request.nodes.push_back({node.at(0), node.at(1)});
+  for (const auto& node : j.at("nodes")) {
+    // Logs of older versions know no overrides.
+    request.nodes.push_back({node.at(0), node.at(1), node.size() > 2 ? node.at(2) : ""});
+  }
   request.expected_plan_digest = j.at("expected_plan_digest");
   request.request_id = j.at("request_id");
   request.secrets_file = j.at("secrets_file");
@@ -109,6 +113,7 @@ run::Request RequestFrom(const json& j) {
   // Not in logs that older versions wrote.
   request.allow = j.value("allow", std::vector<std::string>());
   request.no_install = j.value("no_install", false);
+  request.prune = j.value("prune", std::vector<std::string>());
   return request;
 }
 

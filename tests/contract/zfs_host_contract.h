@@ -147,6 +147,19 @@ TYPED_TEST_P(ZfsHostContract, AMirrorIsSeenAsItWasMade) {
   EXPECT_EQ(root.LocalValue(kRunMark), this->kRun);
 }
 
+// A dRAID is shown with every number, those that were left out too; its distributed spares are no disks.
+TYPED_TEST_P(ZfsHostContract, ADraidIsSeenAsItWasMade) {
+  const std::vector<std::string> disks = {this->Disk(0), this->Disk(1), this->Disk(2)};
+  EXPECT_FALSE(this->Try(CreatePool{this->kPool, {{"draid1:2d:1s", disks}}, {}, {}, false}).ok());
+  this->Must(CreatePool{
+      this->kPool, {{"draid:1s", disks}}, {{"ashift", "12"}}, {{std::string(kRunMark), this->kRun}}, false});
+  const ZfsState state = this->SeeDisks();
+  ASSERT_EQ(state.pools.count(this->kPool), 1u);
+  std::vector<std::string> devices;
+  for (const auto& disk : disks) devices.push_back(state.disks.at(disk).device_path);
+  EXPECT_EQ(ExplainDifference({{"draid1:1d:3c:1s", devices}}, state.pools.at(this->kPool).layout), "");
+}
+
 TYPED_TEST_P(ZfsHostContract, ADestroyedPoolsDisksAreNotBlankUntilTheyAreCleared) {
   this->MakePool();
   this->Must(DestroyPool{this->kPool});
@@ -454,7 +467,7 @@ TYPED_TEST_P(ZfsHostContract, AnObserverThatRefusesKeepsTheToolFromStarting) {
 }
 
 REGISTER_TYPED_TEST_SUITE_P(ZfsHostContract, BlankDisksAreBlank, AMirrorIsSeenAsItWasMade,
-                            ADestroyedPoolsDisksAreNotBlankUntilTheyAreCleared,
+                            ADraidIsSeenAsItWasMade, ADestroyedPoolsDisksAreNotBlankUntilTheyAreCleared,
                             AUsedDiskIsNotTakenWithoutForce, ADatasetHasItsPropertiesWithTheirSources,
                             RefusesImpossibleDatasets, WhatIsMissingIsAbsentNotAnError,
                             SetAndInheritMoveTheSource, TheMountRootKeepsItsInode, WhatOthersWriteIsSeen,

@@ -19,7 +19,7 @@ except ImportError:
         raise
     os.execv("/usr/bin/python3", ["/usr/bin/python3", *sys.argv])
 
-from configuration_variants import (BAD, BAD_FLEETS, BAD_LXC, BAD_SECRETS, BEYOND_SCHEMA, DOUBTFUL, GOOD, GOOD_FLEETS, GOOD_LXC,
+from configuration_variants import (BAD, BAD_FLEETS, BAD_LXC, BAD_SECRETS, BEYOND_SCHEMA, DOUBTFUL, FLEETS_BEYOND_SCHEMA, GOOD, GOOD_FLEETS, GOOD_LXC,
                                     GOOD_SECRETS)
 from tree import ROOT, path_of, read
 
@@ -202,19 +202,34 @@ def place_of(path):
     return path.replace("[]", "[0]").replace(".*", ".name")
 
 
-def validated(documents, option=()):
-    """What `phoenix validate` says of each document (or JSON text): (errors, lints) as lists of (rule, path). `option` stands before
-    each file."""
+def validated(documents):
+    """What `phoenix validate` says of each document (or JSON text): (errors, lints) as lists of (rule, path)."""
     with tempfile.TemporaryDirectory() as directory:
         names = []
         for number, document in enumerate(documents):
             names.append(os.path.join(directory, "%d.json" % number))
             with open(names[-1], "w", encoding="utf-8") as out:
                 out.write(document if isinstance(document, str) else json.dumps(document))
-        told = subprocess.run([PHOENIX, "--output", "json", "validate", *(word for name in names for word in (*option, name))], capture_output=True, text=True,
+        told = subprocess.run([PHOENIX, "--output", "json", "validate", *names], capture_output=True, text=True,
                               env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0"))
     reports = json.loads(told.stdout)
     return [tuple([(finding["rule"], finding["path"]) for finding in report[kind]] for kind in ("errors", "lints")) for report in reports]
+
+
+def validated_as(kind, document):
+    """What `phoenix validate --fleet`, `--secrets` or `--lxc` says of a document: (errors, lints) as lists of (rule, path), all that is printed."""
+    with tempfile.TemporaryDirectory() as directory:
+        name = os.path.join(directory, "file.json")
+        with open(name, "w", encoding="utf-8") as out:
+            out.write(json.dumps(document))
+        os.chmod(name, 0o600)
+        told = subprocess.run([PHOENIX, "--output", "json", "validate", "--" + kind, name], capture_output=True, text=True,
+                              env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0"))
+    report, = json.loads(told.stdout)
+    if report["kind"] != kind or told.returncode != (1 if report["errors"] else 0):
+        raise AssertionError(told)
+    errors, lints = ([(finding["rule"], finding["path"]) for finding in report[kind]] for kind in ("errors", "lints"))
+    return errors, lints, told.stdout + told.stderr
 
 
 def refused_secrets(document):
@@ -270,7 +285,7 @@ class SchemaTest(unittest.TestCase):
     def test_variants(self):
         beyond = [document for cases in (BEYOND_SCHEMA, DOUBTFUL) for _, document in pairs(cases) if not isinstance(document, str)]
         self.check(CONFIG, GOOD + beyond, [document for _, document in pairs(BAD)])
-        self.check(FLEET, GOOD_FLEETS, BAD_FLEETS)
+        self.check(FLEET, GOOD_FLEETS + [document for _, document in pairs(FLEETS_BEYOND_SCHEMA)], BAD_FLEETS)
         self.check(SECRETS, GOOD_SECRETS, BAD_SECRETS)
         self.check(LXC, GOOD_LXC, BAD_LXC)
 
@@ -300,7 +315,7 @@ class DocumentTest(unittest.TestCase):
         rows = [rules for paths in documented(read(DOCUMENT)).values() for keys in paths.values() for rules in keys.values()]
         named = {rule for rules in rows for rule in rules}
         self.assertEqual(named - {*errors, *lints}, set())
-        self.assertEqual({*errors, *lints} - named, {"json-syntax", "wrong-type", "duplicate-key", "unknown-key", "plaintext-password"})
+        self.assertEqual({*errors, *lints} - named, {"json-syntax", "wrong-type", "other-file", "duplicate-key", "unknown-key", "plaintext-password"})
 
     def test_its_examples_are_taken_and_the_long_one_has_every_key_of_today(self):
         blocks = [json.loads(block) for block in re.findall(r"^```json\n(.*?)^```", read(DOCUMENT), re.MULTILINE | re.DOTALL)]
@@ -362,19 +377,47 @@ class BuiltTest(unittest.TestCase):
                 self.assertEqual(bool(found[0]), kind == 0, document)
 
     def test_container_files(self):
-        for document, (errors, lints) in zip(GOOD_LXC, validated(GOOD_LXC, ["--lxc"])):
+        for document in GOOD_LXC:
+            errors, lints, _ = validated_as("lxc", document)
             self.assertEqual(errors + [lint for lint in lints if lint[0] == "unknown-key"], [], document)
-        for document, (errors, lints) in zip(BAD_LXC, validated(BAD_LXC, ["--lxc"])):
+        for document in BAD_LXC:
+            errors, lints, _ = validated_as("lxc", document)
             self.assertTrue(errors or ("unknown-key" in [rule for rule, _ in lints]), document)
 
     def test_every_rule_is_met(self):
         errors, lints = documented_rules(read(DOCUMENT))
-        of_other_files = {"duplicate-address", "duplicate-mount-point", "invalid-owner", "invalid-secret"}
+        of_other_files = {"duplicate-address", "duplicate-mount-point", "overlapping-ports", "invalid-owner", "invalid-secret"}
         self.assertEqual(set(errors) - set(BAD) - set(BEYOND_SCHEMA), of_other_files)
         self.assertEqual(set(lints) - set(DOUBTFUL), {"never-removed", "unknown-key"})
 
     def test_the_documents_examples_have_neither_errors_nor_lints(self):
         self.assertEqual(validated(re.findall(r"^```json\n(.*?)^```", read(DOCUMENT), re.MULTILINE | re.DOTALL)), [([], [])] * 2)
+
+    def test_fleets(self):
+        for document in GOOD_FLEETS:
+            self.assertEqual(validated_as("fleet", document)[:2], ([], []), document)
+        for document in BAD_FLEETS:
+            self.assertNotEqual(validated_as("fleet", document)[:2], ([], []), document)
+        for rule, document in pairs(FLEETS_BEYOND_SCHEMA):
+            self.assertIn(rule, [name for name, _ in validated_as("fleet", document)[0]], document)
+
+    def test_secrets_are_validated_without_being_shown(self):
+        for document in GOOD_SECRETS:
+            self.assertEqual(validated_as("secrets", document)[:2], ([], []), document)
+        for document in BAD_SECRETS + [{"samba": {"users": {"heads": "hunter2\n"}}}]:
+            errors, _, printed = validated_as("secrets", document)
+            self.assertNotEqual(errors, [], document)
+            self.assertNotIn("hunter2", printed)
+
+    def test_secrets_that_others_can_read_are_refused_as_plan_refuses_them(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            file.write("{}")
+            file.flush()
+            for mode, code in ((0o644, 1), (0o600, 0)):
+                os.chmod(file.name, mode)
+                told = subprocess.run([PHOENIX, "validate", "--secrets", file.name], capture_output=True, text=True,
+                                      env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0"))
+                self.assertEqual((told.returncode, "chmod 600" in told.stdout), (code, code == 1))
 
     def test_secrets(self):
         self.assertEqual([document for document in GOOD_SECRETS if refused_secrets(document)], [])

@@ -44,43 +44,48 @@ NEIGHBOUR = {"path": "/tank/a/b", "clients": ["10.0.0.0/24"], "options": ["ro"]}
 
 # What the loader and the schema take: every variant that files in use have.
 GOOD = [
+    {"nfs": {"exports": [{"path": "/srv", "state": "absent"}]}}, {"samba": {"shares": [{"name": "gone", "state": "absent"}]}},
+    {"samba": {"shares": [{"path": "/srv", "state": "absent"}], "users": [{"name": "bob", "state": "absent"}, {"name": "ann"}]}},
+    two({"name": "tank/a", "state": "absent"}, {"name": "tank/b", "proxmox_storage_type": "dir", "proxmox_storage_state": "absent"}),
     {}, {"zfs": None, "nfs": None, "samba": None, "shared_volumes": None}, {"zfs": {}, "nfs": {}, "samba": {}},
     {"zfs": {"pools": [], "datasets": []}, "nfs": {"exports": []}, "samba": {"shares": []}, "proxmox_storage_ids": {}},
     {"$schema": "./s.json", "docker": {"x": 1}, "tests": [], "nvidia_driver": None},
     {"network": {"x": 1, "interfaces": [{"address": 5}]}},
     *(pool(raid_level=level, disks=disks(count)) for level, count in (
         ("single", 1), ("stripe", 2), ("raid0", 1), ("Mirror", 3), ("RAID1", 2), ("raid10", 4), ("raidz", 3), ("RAIDZ1", 3),
-        ("raidz2", 4), ("RaidZ3", 5), ("draid", 4), ("dRAID2:4d:1s", 8))),
+        ("raidz2", 4), ("RaidZ3", 5), ("draid", 4), ("dRAID2:4d:1s", 8), ("draid1:5c", 5))),
     pool(), pool(disks=[]), pool(disks=None, raid_level="mirror"),
     pool(raid_level="stripe", disks="/dev/disk/by-id/a, /dev/disk/by-id/b"),
     two({"name": "tank/a"}, {"name": "b", "pool": "tank"}, {"name": "tank/c", "pool": ""}),
     *(dataset(properties=given) for given in (
         "recordsize=128K,compression=lz4,quota=1.4T", "", "  ", " recordsize = 16K , quota = 0.4T ", "recordsize=16K quota=1T", None, {},
         {"recordsize": 131072, "compress": "zstd-19", "quota": " 1.4T", "atime": False, "copies": 2, "org:note": "x y"},
-        "userquota@heads=10G,refquota=none,reservation=0", "org:note=hello world,sync=always", {"mountpoint": "/srv"},
+        "refreservation=.5T,quota=0.001Z,refquota=none,reservation=0", {" quota ": "1G", "snapshot_limit": 5, "dedup": "sha256,verify"},
+        "acltype=posixacl,dnodesize=auto,filesystem_limit=none", "org:note=hello world,sync=always", {"mountpoint": "/srv"},
         "mountpoint=none")),
     dataset(mountpoint="/srv//a/"), dataset(mountpoint="legacy"), dataset(mountpoint=""), dataset(state="present"),
     dataset(owner="heads", group=1000, mode="2770", recursive_owner="yes"), dataset(owner="1000", mode="0755"),
     delivered({"path": "conf/app.conf", "content": ""}, {"path": "x", "content": "y", "owner": 0, "mode": "0600"}),
     dataset(**STORAGE), dataset(proxmox_storage_type="dir", proxmox_content_type=["iso", "vztmpl"]),
-    dataset(proxmox_storage_type="", proxmox_content_type="images"),
+    dataset(proxmox_storage_type="", proxmox_content_type=""),
     dataset(proxmox_storage_type=" dir ", proxmox_content_type="iso; backup"), {"zfs": {"arc_max_gb": 16}},
     {"zfs": {"arc_max_gb": "16"}}, {"zfs": {"arc_max": "32212254720"}}, {"zfs": {"arc_max": 67108864}},
     {"zfs": {"settings": {"allow_destructive_operations": "true"}}}, {"proxmox_storage_ids": {"quickos_vm": "x", "y": None}},
     {"zfs": {"datasets": [{"name": "t/a"}], "dataset_storage_types": [{"dataset": "t/a", "storage_type": "dir:iso,vztmpl"}]}},
     export(clients="10.0.0.1, nas.example.org fd00::/64 @group"), export(options="rw,async, no_subtree_check"),
     export(options=None),
-    export(options=["sec=krb5:krb5p", "rw", "sec=sys", "ro", "fsid=0", "anonuid=1000", "mountpoint=/tank"]),
+    export(options=["sec=krb5:krb5p", "rw", "sec=sys", "ro", "fsid=0", "anonuid=4294967294", "mountpoint=/tank", "refer=/x@nas:/y@b"]),
     export(path="tank/a"),
     {"network": {"default_subnet": "10.0.0.13/24"}, "nfs": {"shares": [{"path": "tank/a", "options": "rw,async"}]}}, share(),
     share(name="All our data", valid_users="heads, @staff +wheel"), share(valid_users=[]), share(options=""),
     share(options="browseable=yes writable=yes"), share(options="read only = no create mask=0660 comment=All our data"),
+    share(options={"comment": "Büro"}), share(options="comment=Büro"), share(valid_users=["heads", "@root"]),
     share(options={"writable": False, "max connections": 5, "create mask": "0660"}),
     share(browsable="no", browseable=False, guest_ok=None),
     {"samba": {"shares": [{"path": "/x", "valid_users": ["bob"]}, {"path": "/y", "options": "valid users=bob"}]}},
     {"network": {"nfs_server": "nas.example.org", "interfaces": {"address": "dhcp!"}, "workgroup": ""}},
-    {"network": {"interfaces": {"address": "10.0.0.13/24"}}}, volume(mounts={"953": "/etc/nginx/ssl"}),
-    {"shared_volumes": {"firewall": {"enabled": True}}}, {"behavior": {"debug_mode": True}},
+    {"network": {"interfaces": {"address": "10.0.0.13/24"}}}, {"nodes": ["a"], "zfs": {}}, volume(mounts={"953": "/etc/nginx/ssl"}),
+    {"shared_volumes": {"firewall": {"enabled": True}}}, {"shared_volumes": {"firewall": None}}, {"network": None, "behavior": None}, {"behavior": {"debug_mode": True}},
 ]
 
 # What both refuse, by the rule of the loader's error.
@@ -90,41 +95,51 @@ BAD = {
         pool(name=7), {"zfs": {"pools": ["tank"]}}, dataset(properties=["a=b"]), dataset(properties={"exec": []}),
         dataset(recursive_owner="yes please"), export(clients=[5]), share(guest_ok=1), share(options={"max connections": -5}),
         {"proxmox_storage_ids": {"tank_a": 5}}, {"shared_volumes": 5}, {"network": {"workgroup": 5}},
-        {"zfs": {"settings": {"allow_destructive_operations": "maybe"}}},
+        {"zfs": {"settings": {"allow_destructive_operations": "maybe"}}}, {"network": []}, {"behavior": "x"}, {"mount_point_base": 5},
     ],
     "missing": [
         {"zfs": {"pools": [{"raid_level": "mirror"}]}}, pool(disks=disks(1)), two({"pool": "tank"}), two({"name": "a"}),
         two({"name": "a", "pool": None}), {"nfs": {"exports": [{"clients": "a"}]}}, {"nfs": {"exports": [{"path": "/a"}]}},
         export(clients=[]), {"samba": {"user": "u", "shares": [{"name": "a"}]}}, {"samba": {"shares": [{"path": "/a"}]}},
-        dataset(proxmox_storage_type="zfspool"), dataset(proxmox_content_type="images"), delivered({"path": "a"}),
+        dataset(proxmox_storage_type="zfspool"), dataset(proxmox_content_type="images"),
+        dataset(proxmox_storage_type=" ", proxmox_content_type="images"), delivered({"path": "a"}),
         delivered({"content": "a"}), {"zfs": {"dataset_storage_types": [{"dataset": "tank/a"}]}},
         {"shared_volumes": {"v": None}}, {"shared_volumes": {"v": {}}},
     ],
     "unknown-raid-level": [
-        pool(raid_level="raid5", disks=disks(3)), pool(raid_level=""), pool(raid_level="draid:4d:4d", disks=disks(8)),
+        pool(raid_level="raid5", disks=disks(3)), pool(raid_level=""), pool(raid_level="draid2:4x", disks=disks(8)),
     ],
     "disk-count": [
         pool(raid_level="mirror", disks=disks(1)), pool(raid_level="single", disks=disks(2)),
         pool(raid_level="RAIDZ2", disks=disks(2)),
     ],
-    "invalid-disk": [pool(raid_level="single", disks=["sdb"]), pool(raid_level="single", disks=["/dev/../etc/passwd"])],
-    "duplicate-disk": [pool(raid_level="mirror", disks=["/dev/a", "/dev/a"])],
+    "invalid-disk": [pool(raid_level="single", disks=["sdb"]), pool(raid_level="single", disks=["/dev/../etc/passwd"]),
+                     pool(raid_level="mirror", disks=[*disks(2), ""])],
+    "disk-path-not-stable": [pool(raid_level="single", disks=["/dev/sdb"]), pool(raid_level="mirror", disks="/dev/a,/dev/b")],
+    "duplicate-disk": [pool(raid_level="mirror", disks=disks(1) * 2)],
     "invalid-name": [
-        pool(name="raidz9"), dataset(name="-a"), dataset(pool="mirror"), dataset(owner="a b"), share(name="IPC$"),
+        pool(name="raidz9"), pool(name="cache"), pool(name="special"), pool(name="dedup"), pool(name="a" * 240), share(name="Admin$"),
+        share(valid_users=["Heads"]), share(valid_users="a.b"), share(valid_users=["root"]), {"samba": {"user": "Heads"}}, {"samba": {"user": "root"}},
+        dataset(name="-a"), dataset(pool="mirror"), dataset(owner="a b"), share(name="IPC$"),
         share(valid_users=["a b"]), {"samba": {"user": "@staff"}}, {"network": {"workgroup": "a]b"}},
     ],
     "invalid-path": [
-        dataset(mountpoint="srv"), dataset(properties={"mountpoint": "/"}), export(path="/a/../b"), share(path="/home/%U"),
+        dataset(mountpoint="srv"), dataset(properties={"mountpoint": "/"}), export(path="/a/../b"), export(path="/a\\b"), share(path="/home/%U"),
         delivered({"path": "../x", "content": ""}), volume(mounts={"953": "x"}),
     ],
     "invalid-size": [
         dataset(properties="quota=12Q"), dataset(properties={"recordsize": "100K"}),
-        dataset(properties={"refreservation": "auto"}), dataset(properties={"userquota@heads": "lots"}),
+        dataset(properties={"refreservation": "auto"}), dataset(properties="quota=1Z"),
     ],
     "invalid-property": [
         dataset(properties="sync=sometimes"), dataset(properties={"compression": "lz5"}), dataset(properties="quota"),
         dataset(properties={"atime": "yes"}),
     ],
+    "unsupported-property": [
+        dataset(properties="userquota@heads=10G"), dataset(properties={"groupquota@staff": "10G"}), dataset(properties={"version": 5}),
+        dataset(properties="encryption=on"), dataset(properties={"keyformat": "raw"}),
+    ],
+    "unknown-property": [dataset(properties="recordsiz=128K"), dataset(properties={"jailed": True})],
     "read-only-property": [dataset(properties="used=1G")],
     "volume-property": [dataset(properties={"volsize": "1G"})],
     "reserved-property": [dataset(properties={"phoenix:run": "1"})],
@@ -132,7 +147,8 @@ BAD = {
     "missing-owner": [dataset(recursive_owner=True)],
     "not-mounted": [dataset(mountpoint="none", files=[{"path": "a", "content": ""}])],
     "too-long": [delivered({"path": "a", "content": "x" * 65537})],
-    "unsupported-state": [export(state="absent")],
+    "unsupported-state": [pool(state="absent")],
+    "unknown-state": [export(state="gone"), dataset(state="abscent"), {"samba": {"users": [{"name": "a", "state": "x"}]}}],
     "arc-limit": [{"zfs": {"arc_max_gb": 0}}, {"zfs": {"arc_max": 1048576}}],
     "unknown-storage-type": [dataset(proxmox_storage_type="lvm", proxmox_content_type="images")],
     "invalid-content": [
@@ -143,12 +159,19 @@ BAD = {
         export(clients=["*"]), export(clients="10.0.0.0/33"), export(clients=["0.0.0.0/0"]),
         {"network": {"default_subnet": "everyone else"}},
     ],
-    "invalid-address": [{"network": {"nfs_server": "10.0.0.999"}}, {"network": {"interfaces": {"address": "dhcp!"}}}],
+    "invalid-address": [{"network": {"nfs_server": "10.0.0.999"}}, {"network": {"nfs_server": "10.0.0.13/24"}}, {"network": {"nfs_server": "nas/srv"}},
+                        {"network": {"interfaces": {"address": "dhcp!"}}}],
     "mount-option-in-export": [export(options="rw,noatime"), export(options=["vers=4"])],
     "unknown-export-option": [export(options=["rw,sync"])],
-    "invalid-export-option": [export(options=["anonuid=heads"])],
+    "invalid-export-option": [
+        export(options=["anonuid=heads"]), export(options="anonuid=-1"), export(options=["refer=/x"]), export(options="replicas=nas"),
+        export(options=["sec=sys: krb5"]), export(options=["mountpoint=/a b"]),
+    ],
+    "unsupported-export-option": [export(options=["security_label"]), export(options="ro,xprtsec=tls"), export(options="reexport=auto-fsidnum")],
+    "other-file": [{"samba": {"users": {"heads": "hunter2"}}}, {"samba": {"heads": "hunter2"}}],
     "refused-samba-option": [share(options="root preexec=/bin/sh"), share(options={"include": "/tmp/x"})],
-    "invalid-samba-option": [share(options="browseable=maybe"), share(options={"comment": "ä"})],
+    "invalid-samba-option": [share(options="browseable=maybe"), share(options="="), share(options={"": "x"}), share(options={"a=b": "x"}),
+                             share(options={"comment": "a\nb"})],
     "invalid-container": [volume(mounts={"99": "/x"}), volume(mounts={"web": "/x"})],
 }
 
@@ -159,25 +182,36 @@ BEYOND_SCHEMA = {
     "duplicate-path": [delivered({"path": "a", "content": ""}, {"path": "a/b", "content": ""})],
     "duplicate-mountpoint": [two({"name": "tank/a", "mountpoint": "/m"}, {"name": "tank/b", "mountpoint": "/m"})],
     "duplicate-export": [{"nfs": {"exports": [NEIGHBOUR, NEIGHBOUR]}}],
-    "duplicate-disk": [pool(raid_level="mirror", disks=["/dev/a", "/dev//a"])],
+    "duplicate-disk": [pool(raid_level="mirror", disks=["/dev/disk/by-id/a", "/dev/disk/by-id//a"])],
+    "contradicting-clients": [{"nfs": {"exports": [
+        {"path": "/a", "clients": "10.0.0.0/24", "options": "ro"}, {"path": "/a", "clients": "10.0.0.7", "options": "rw"}]}}],
+    "invalid-client": [{"network": {"default_subnet": "nas"}, **share()}],
+    "other-file": [fleet(), {"samba/users/heads": "hunter2"}, {"lxc_configs": {}}],
     "contradicting-mountpoint": [dataset(mountpoint="/a", properties="mountpoint=/b")],
-    "contradicting-options": [export(options=["rw", "ro"]), share(read_only=True, options="writable=yes")],
+    "contradicting-options": [export(options=["rw", "ro"]), share(read_only=True, options="writable=yes"),
+                              export(options="anonuid=1,anonuid=2"), share(options="create mask=0660 create mode=0600")],
     "storage-without-place": [dataset(mountpoint="none", proxmox_storage_type="dir", proxmox_content_type="iso")],
     "unknown-dataset": [{"zfs": {"dataset_storage_types": [{"dataset": "tank/b", "storage_type": "dir:iso"}]}}],
     "ambiguous-storage-id": [two({"name": "tank/a-b"}, {"name": "tank/a_b"}, proxmox_storage_ids={"tank_a_b": "store"})],
-    "disk-count": [pool(raid_level="raid10", disks=disks(5))],
+    "disk-count": [
+        pool(raid_level="raid10", disks=disks(5)), pool(raid_level="draid2:4d:1s", disks=disks(6)),
+        pool(raid_level="draid:5c", disks=disks(4)),
+    ],
+    "stands-on-absent": [two({"name": "tank/a", "state": "absent"}, {"name": "tank/a/b"})],
+    "absent-user": [{"samba": {"user": "bob", "shares": [{"path": "/srv", "valid_users": "ann"}], "users": [{"name": "ann", "state": "absent"}]}}],
+    "unknown-raid-level": [pool(raid_level="draid:0d", disks=disks(4)), pool(raid_level="draid2:4d:6c:1s", disks=disks(6))],
 }
 
 # What the loader only doubts, by the rule of the lint.
 DOUBTFUL = {
     "duplicate-key": ['{"zfs": {"arc_max_gb": 8, "arc_max_gb": 16}}'],
     "arc-limit-twice": [{"zfs": {"arc_max_gb": 1, "arc_max": "32212254720"}}],
-    "disk-path-not-stable": [pool(raid_level="single", disks=["/dev/sdb"])],
+    "quota-past-parent": [two({"name": "tank/a", "properties": "quota=1G"}, {"name": "tank/a/b", "properties": "quota=2G"})],
+    "overlapping-clients": [export(clients="10.0.0.0/24,10.0.0.7")],
     "qualified-name": [dataset(name="tank/a")],
     "pool-not-declared": [{"zfs": {"datasets": [{"name": "rpool/a"}]}}],
     "parent-not-declared": [dataset(name="a/b")],
     "property-repeated": [dataset(properties="quota=1G,quota=2G")],
-    "unknown-property": [dataset(properties="recordsiz=128K")],
     "recordsize-on-volumes": [two({**IMAGES, "properties": "recordsize=16K"})],
     "storage-id-unmatched": [{"proxmox_storage_ids": {"quickos_vm": "x"}}],
     "storage-id-case": [two({"name": "tank/a", **STORAGE}, {"name": "tank/A", **STORAGE})],
@@ -190,7 +224,7 @@ DOUBTFUL = {
     "shared-guest-storage": [{**export(), "zfs": dataset(**STORAGE)["zfs"]}],
     "undeclared-path": [export(path="/srv")],
     "exported-and-shared": [{**export(), "samba": share()["samba"]}],
-    "client-host-bits": [export(clients=["10.0.0.13/24"])],
+    "client-host-bits": [export(clients=["10.0.0.13/24"]), {"network": {"default_subnet": "10.0.0.13/24"}}],
     "client-repeated": [export(clients=["10.0.0.1", "10.0.0.1"])],
     "export-mode-open": [export(options=["sync"])],
     "parent-export-no-root-squash": [
@@ -205,15 +239,17 @@ DOUBTFUL = {
 }
 
 GOOD_FLEETS = [
-    fleet(), {"$schema": "./s.json", **fleet()},
+    fleet(), {"$schema": "./s.json", **fleet()}, fleet(overrides={}),
+    fleet(overrides={"zfs": {"pools": [], "arc_max_gb": None}}),
     *(fleet(address=address) for address in (
-        "pve1.example.org", "pve1:7443", "10.0.0.1:65535", "[fd00::1]:7443", "[fd00::1]", "fd00::1", "unix:/run/phoenix/")),
+        "pve1.example.org", "pve1:7443", "10.0.0.1:65532", "[fd00::1]:7443", "[fd00::1]", "fd00::1", "unix:/run/phoenix/")),
 ]
 BAD_FLEETS = [
     [], {}, {"nodes": []}, {"nodes": {}}, {"nodes": [{"name": "a"}]}, {"nodes": [{"address": "a"}]}, {"nodes": ["a"]},
-    {"version": 1, **fleet()}, fleet(role="x"), fleet(name="a.b"), fleet(name="-a"), fleet(name=1),
+    {"version": 1, **fleet()}, fleet(role="x"), fleet(name="a.b"), fleet(name="-a"), fleet(name=1), fleet(overrides=[]),
+    fleet(overrides="x"),
     *(fleet(address=address) for address in (
-        "", "pve1:", "pve1:0", "pve1:65536", "pve1:7443x", "10.0.0.300", "unix:run", "unix:/", "unix:/a/../b", "[pve1]:1", "a b",
+        "", "pve1:", "pve1:0", "pve1:65536", "pve1:65533", "[fd00::1]:65535", "pve1:7443x", "10.0.0.300", "unix:run", "unix:/", "unix:/a/../b", "[pve1]:1", "a b",
         "http://pve1", None)),
 ]
 GOOD_SECRETS = [
@@ -224,8 +260,15 @@ GOOD_SECRETS = [
 BAD_SECRETS = [
     [], {"samba": {"users": {"a": ""}}}, {"samba": {"users": {"a": "hunter2\nx"}}}, {"samba": {"users": {"a": 4711}}},
     {"a b": "x"}, {"samba": {"users": {"e f": "x"}}}, {"samba": {"users": {"g": None}}}, {"samba": {"users": {"a": ["x"]}}},
-    {"samba/": "x"}, {"a": {"b/": "x"}},
+    {"samba/": "x"}, {"a": {"b/": "x"}}, {"": "x"}, {"samba": {"": "x"}}, {" samba": {}}, {"samba/ heads": "x"},
 ]
+
+# What only the loader sees of a fleet, by the rule of its error.
+FLEETS_BEYOND_SCHEMA = {
+    "duplicate-name": [{"nodes": [{"name": "a", "address": "a"}, {"name": "A", "address": "b"}]}],
+    "duplicate-address": [{"nodes": [{"name": "a", "address": "pve1"}, {"name": "b", "address": "PVE1:7441"}]}],
+    "overlapping-ports": [{"nodes": [{"name": "a", "address": "pve1:7000"}, {"name": "b", "address": "pve1:7003"}]}],
+}
 
 
 def lxc(volume=None, bind=None, **container):

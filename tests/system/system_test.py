@@ -422,6 +422,44 @@ class SystemTest(FleetTest):
         self.assertEqual(self.phoenix("plan", "-f", doubtful).splitlines()[0],
                          "warning: $.nfs (line 2): this key was given before with the same value; keep one")
 
+    def test_a_node_may_have_other_storage_than_the_configuration_says(self):
+        with open(self.fleet.fleet_file, encoding="utf-8") as file:
+            nodes = json.load(file)["nodes"]
+        nodes[1]["overrides"] = {"samba": None, "zfs": {"datasets": [
+            {"name": "only-here", "pool": "fastData", "properties": "quota=1G"}]}, "nfs": {"exports": []}}
+        with open(self.fleet.fleet_file, "w", encoding="utf-8") as file:
+            json.dump({"nodes": nodes}, file)
+        plan = json.loads(self.phoenix("--output", "json", "plan", "-f", CONFIG, "--secrets", self.secrets))
+        steps = {(step["node"], step["step"]["id"]) for step in plan["steps"]}
+        self.assertIn(("hv2", "dataset:fastData/only-here"), steps)
+        self.assertNotIn(("hv1", "dataset:fastData/only-here"), steps)
+        self.assertEqual({participant for node, participant in {(step["node"], step["participant"]) for step in plan["steps"]}
+                          if node == "hv2"}, {"zfs"})
+        self.setup_run()
+        self.assertIn("0 steps", self.phoenix("plan", "-f", CONFIG, "--secrets", self.secrets))
+        nodes[1]["overrides"]["zfs"]["datasets"][0]["properties"] = "quota=lots"
+        with open(self.fleet.fleet_file, "w", encoding="utf-8") as file:
+            json.dump({"nodes": nodes}, file)
+        refused = self.fleet.phoenix("plan", "-f", CONFIG, "--secrets", self.secrets)
+        self.assertEqual(refused.stderr.count("(overrides of node hv2)"), 1, refused.stderr)
+        checked = self.fleet.phoenix("validate", CONFIG, "--fleet", self.fleet.fleet_file, fleet=False)
+        self.assertEqual(checked.returncode, 1)
+        self.assertEqual(checked.stdout.count("(overrides of node hv2)"), 1, checked.stdout)
+        self.assertIn(CONFIG + ": 0 error(s)", checked.stdout)
+        self.assertIn(CONFIG + " for hv2: 1 error(s)", checked.stdout)
+
+    def test_what_is_doubtful_in_a_fleet_is_told_by_its_plan(self):
+        with open(self.fleet.fleet_file, encoding="utf-8") as text:
+            fleet = json.load(text)
+        fleet["nodes"][1]["rack"] = "7"
+        with open(self.fleet.fleet_file, "w", encoding="utf-8") as out:
+            json.dump(fleet, out)
+        plan = self.phoenix("plan", "-f", CONFIG, "--secrets", self.secrets)
+        self.assertEqual(plan.count("warning: fleet $.nodes[1].rack (line 1): this key is not known and has no effect"), 1, plan)
+        refused = self.fleet.phoenix("plan", "-f", self.fleet.fleet_file)
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("this is a fleet file, no configuration", refused.stderr)
+
     def test_resolve_finds_the_services_of_this_node(self):
         self.setup_run()
         run = json.loads(self.phoenix("--output", "json", "runs", "list"))["runs"][0]["name"].removeprefix("runs/")

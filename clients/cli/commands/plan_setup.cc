@@ -1,6 +1,7 @@
 // phoenix plan and phoenix setup.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 
@@ -18,6 +19,7 @@ struct Flags {
   DeclarationFiles files;
   std::vector<std::string> allow;
   bool no_install = false;
+  std::vector<std::string> prune;
   bool detailed_exit_code = false;
   bool await_approval = false;
   int64_t confirm_within_seconds = 0;
@@ -30,6 +32,11 @@ void Fill(const Flags& flags, const pb::Declaration& declaration, Request& reque
   *request.mutable_declaration() = declaration;
   for (const auto& key : flags.allow) request.add_allow(key);
   request.set_no_install(flags.no_install);
+  for (int kind = pb::Orphans_MIN; kind <= pb::Orphans_MAX; ++kind) {
+    const auto orphans = static_cast<pb::Orphans>(kind);
+    if (std::count(flags.prune.begin(), flags.prune.end(), PruneWord(orphans)) > 0)
+      request.add_prune(orphans);
+  }
 }
 
 absl::StatusOr<pb::PlanRunResponse> MakePlan(const Session& session, const Flags& flags,
@@ -142,6 +149,13 @@ void AddFiles(CLI::App& command, Flags& flags) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command.add_flag("--no-install", flags.no_install,
                    "Install no packages but those that --allow package:NAME names");
+  command
+      .add_option("--prune", flags.prune,
+                  "Remove what Phoenix created and the configuration does not name any more: exports, "
+                  "shares, rules, storages")
+      ->option_text("KIND,…")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"exports", "shares", "rules", "storages"}));
 }
 
 }  // namespace

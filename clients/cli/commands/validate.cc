@@ -1,21 +1,26 @@
 // phoenix validate FILE…: needs no daemon.
 #include <fmt/format.h>
+#include <sys/stat.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/status/errors.h"
-#include "base/status/status_macros.h"
 #include "clients/cli/commands/commands.h"
 #include "clients/cli/declaration.h"
+#include "orchestrator/config/fleet.h"
 #include "orchestrator/config/loader.h"
 #include "orchestrator/config/lxc_section.h"
+#include "orchestrator/config/secrets.h"
 
 namespace phoenix::cli {
 namespace {
 
 struct ValidateFlags {
   std::vector<std::string> files;
-  std::vector<std::string> lxc_files;
+  std::string fleet;
+  std::string secrets;
+  std::string lxc;
   bool strict = false;
 };
 
@@ -24,56 +29,125 @@ nlohmann::json ToJson(const config::Finding& finding) {
           {"message", finding.message}, {"found", finding.found},     {"allowed", finding.allowed}};
 }
 
-struct Checked {
-  std::string file;
-  config::Findings findings;
-};
-
-absl::StatusOr<std::vector<Checked>> Check(const ValidateFlags& flags) {
-  std::vector<Checked> checked;
-  for (const std::string& file : flags.files) {
-    PHX_ASSIGN_OR_RETURN(const std::string text, ReadText(file));
-    checked.push_back({file, config::Load(text).findings});
-  }
-  for (const std::string& file : flags.lxc_files) {
-    PHX_ASSIGN_OR_RETURN(const std::string text, ReadText(file));
-    checked.push_back({file, config::LoadLxc(text).findings});
-  }
-  return checked;
+// What is found in a configuration and, where there are containers, in the two files together.
+config::Findings Check(const std::string& text, const config::Overrides& overrides,
+                       const std::vector<config::Container>& containers) {
+  config::LoadResult loaded = config::Load(text, overrides);
+  (void)config::WithSharedVolumes(containers, loaded.config, loaded.findings);
+  loaded.findings.SortByPlace();
+  return std::move(loaded.findings);
 }
 
-int Validate(const Session& session, const ValidateFlags& flags) {
-  if (flags.files.empty() && flags.lxc_files.empty())
-    return Fail(session, InvalidArgument("there is no file to check: give FILE or --lxc FILE"));
-  const auto checked = Check(flags);
-  if (!checked.ok()) return Fail(session, checked.status());
-  int exit_code = kDone;
-  nlohmann::json report = nlohmann::json::array();
-  for (const auto& [file, findings] : *checked) {
-    if (!findings.errors.empty() || (flags.strict && !findings.lints.empty())) exit_code = kError;
-    if (session.output == Output::kJson) {
-      nlohmann::json entry = {
-          {"file", file}, {"errors", nlohmann::json::array()}, {"lints", nlohmann::json::array()}};
+// What is wrong or doubtful for one node only, through what the fleet has otherwise for it.
+// `everywhere`: what is so without the overrides.
+config::Findings CheckOverrides(const std::string& text, const config::FleetNode& node,
+                                const std::vector<config::Container>& containers,
+                                const config::Findings& everywhere) {
+  config::Findings findings = Check(text, config::OverridesOf(node.name, node.overrides), containers);
+  const auto known = [](const std::vector<config::Finding>& all) {
+    return [&all](const config::Finding& finding) {
+      return std::any_of(all.begin(), all.end(), [&](const config::Finding& other) {
+        return other.ToString() == finding.ToString();
+      });
+    };
+  };
+  std::erase_if(findings.errors, known(everywhere.errors));
+  std::erase_if(findings.lints, known(everywhere.lints));
+  return findings;
+}
+
+// Besides what the file says, whether plan and setup would take it. No value is in any finding.
+config::Findings CheckSecrets(const std::string& file, const std::string& text) {
+  config::Findings findings = config::LoadSecrets(text).findings;
+  struct stat status{};
+  if (::stat(file.c_str(), &status) == 0 && (status.st_mode & 0077) != 0) {
+    findings.Error("secrets-mode", {"$", 0}, "this file can be read by others",
+                   fmt::format("mode {:04o}", status.st_mode & 07777), "mode 0600: chmod 600 " + file);
+  }
+  return findings;
+}
+
+class Report {
+ public:
+  explicit Report(const Session& session) : session_(session) {}
+
+  void Add(const std::string& file, const char* kind, const config::Findings& findings) {
+    errors_ += findings.errors.size();
+    lints_ += findings.lints.size();
+    if (session_.output == Output::kJson) {
+      nlohmann::json entry = {{"file", file},
+                              {"kind", kind},
+                              {"errors", nlohmann::json::array()},
+                              {"lints", nlohmann::json::array()}};
       for (const auto& error : findings.errors) entry["errors"].push_back(ToJson(error));
       for (const auto& lint : findings.lints) entry["lints"].push_back(ToJson(lint));
-      report.push_back(entry);
-      continue;
+      report_.push_back(entry);
+      return;
     }
     for (const auto& error : findings.errors) fmt::print("{}: error: {}\n", file, error.ToString());
     for (const auto& lint : findings.lints) fmt::print("{}: warning: {}\n", file, lint.ToString());
     fmt::print("{}: {} error(s), {} warning(s)\n", file, findings.errors.size(), findings.lints.size());
   }
-  if (session.output == Output::kJson) fmt::print("{}\n", report.dump(2));
-  return exit_code;
+
+  int Finish(bool strict) const {
+    if (session_.output == Output::kJson) fmt::print("{}\n", report_.dump(2));
+    return errors_ > 0 || (strict && lints_ > 0) ? kError : kDone;
+  }
+
+ private:
+  const Session& session_;
+  nlohmann::json report_ = nlohmann::json::array();
+  size_t errors_ = 0, lints_ = 0;
+};
+
+int Validate(const Session& session, const ValidateFlags& flags) {
+  if (flags.files.empty() && flags.fleet.empty() && flags.secrets.empty() && flags.lxc.empty()) {
+    return Fail(session, InvalidArgument("name a configuration, --fleet FILE, --secrets FILE or --lxc FILE"));
+  }
+  Report report(session);
+  config::FleetResult fleet;
+  if (!flags.fleet.empty()) {
+    const auto text = ReadText(flags.fleet);
+    if (!text.ok()) return Fail(session, text.status());
+    fleet = config::LoadFleet(*text);
+  }
+  config::LxcResult lxc;
+  if (!flags.lxc.empty()) {
+    const auto text = ReadText(flags.lxc);
+    if (!text.ok()) return Fail(session, text.status());
+    lxc = config::LoadLxc(*text);
+  }
+  for (const std::string& file : flags.files) {
+    const auto text = ReadText(file);
+    if (!text.ok()) return Fail(session, text.status());
+    const config::Findings everywhere = Check(*text, {}, lxc.containers);
+    report.Add(file, "configuration", everywhere);
+    for (const config::FleetNode& node : fleet.nodes) {
+      if (node.overrides.empty()) continue;
+      report.Add(fmt::format("{} for {}", file, node.name), "configuration",
+                 CheckOverrides(*text, node, lxc.containers, everywhere));
+    }
+  }
+  if (!flags.fleet.empty()) report.Add(flags.fleet, "fleet", fleet.findings);
+  if (!flags.secrets.empty()) {
+    const auto text = ReadText(flags.secrets);
+    if (!text.ok()) return Fail(session, text.status());
+    report.Add(flags.secrets, "secrets", CheckSecrets(flags.secrets, *text));
+  }
+  if (!flags.lxc.empty()) report.Add(flags.lxc, "lxc", lxc.findings);
+  return report.Finish(flags.strict);
 }
 
 }  // namespace
 
 void AddValidate(CLI::App& app, Session& session, int& exit_code) {
   auto flags = std::make_shared<ValidateFlags>();
-  auto* command = app.add_subcommand("validate", "Check configuration files; needs no daemon");
+  auto* command = app.add_subcommand(
+      "validate", "Check configurations, a fleet, secrets and containers; needs no daemon");
   command->add_option("FILE", flags->files, "Configuration files");
-  command->add_option("--lxc", flags->lxc_files, "Container configurations, phoenix_lxc_configs.json");
+  command->add_option("--fleet", flags->fleet, "Fleet file");
+  command->add_option("--secrets", flags->secrets, "Secrets file");
+  command->add_option("--lxc", flags->lxc, "Containers, phoenix_lxc_configs.json");
   command->add_flag("--strict", flags->strict, "Warnings fail too");
   command->callback([&session, &exit_code, flags] { exit_code = Validate(session, *flags); });
 }

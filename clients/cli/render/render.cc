@@ -138,6 +138,12 @@ std::string RenderCheckpoints(const std::vector<pb::NodeCheckpoint>& checkpoints
 
 std::string AllowWord(const std::string& key) { return "--allow " + ShellWord(key); }
 
+std::string PruneWord(pb::Orphans kind) {
+  std::string word = pb::Orphans_Name(kind).substr(std::string_view("ORPHANS_").size());
+  std::transform(word.begin(), word.end(), word.begin(), [](unsigned char c) { return std::tolower(c); });
+  return word;
+}
+
 std::string Cut(const std::string& text, size_t width) {
   std::string line = text;
   std::replace(line.begin(), line.end(), '\n', ' ');
@@ -211,6 +217,11 @@ std::string RenderRun(const pb::Run& run, const std::vector<pb::RunStep>& steps)
   for (const auto& key : run.allow()) allowed += (allowed.empty() ? "" : ", ") + key;
   if (!allowed.empty()) text += fmt::format("allowed  {}\n", allowed);
   if (run.no_install()) text += "packages none but allowed ones (--no-install)\n";
+  if (run.prune_size() > 0) {
+    text += "prunes  ";
+    for (const int kind : run.prune()) text += " " + PruneWord(static_cast<pb::Orphans>(kind));
+    text += "\n";
+  }
   for (const auto& wait : run.waits()) {
     text += fmt::format("waiting  for {}/{} since {}: {}\n", wait.node(), wait.participant(),
                         LocalTime(wait.since_time()),

@@ -22,6 +22,8 @@ std::string RenderPlan(const std::vector<pb::RunStep>& steps, const std::vector<
 std::string RenderCheckpoints(const std::vector<pb::NodeCheckpoint>& checkpoints);
 // "--allow KEY", as a shell takes it.
 std::string AllowWord(const std::string& key);
+// "exports": a kind as --prune takes it.
+std::string PruneWord(pb::Orphans kind);
 // At most `width` characters of UTF-8 text; what is cut ends in "…". Newlines become blanks.
 std::string Cut(const std::string& text, size_t width);
 // Columns aligned by content.

@@ -67,6 +67,8 @@ absl::StatusOr<NfsSpec> ParseSpec(std::string_view type, std::string_view bytes)
 absl::StatusOr<NfsSpec> ToSpec(const v1::NfsSpec& proto) {
   NfsSpec spec;
   spec.partial = proto.partial();
+  spec.prune_exports = proto.prune_exports();
+  spec.prune_rules = proto.prune_rules();
   for (const v1::ExportSpec& one : proto.exports()) {
     ExportSpec wanted{one.path(), ToClients(one.clients()), Presence::kPresent, one.origin(),
                       one.mount_point()};
@@ -81,6 +83,8 @@ absl::StatusOr<NfsSpec> ToSpec(const v1::NfsSpec& proto) {
 v1::NfsSpec ToProto(const NfsSpec& spec) {
   v1::NfsSpec proto;
   proto.set_partial(spec.partial);
+  proto.set_prune_exports(spec.prune_exports);
+  proto.set_prune_rules(spec.prune_rules);
   for (const ExportSpec& wanted : spec.exports) {
     v1::ExportSpec& one = *proto.add_exports();
     one.set_path(wanted.path);

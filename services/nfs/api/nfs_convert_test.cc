@@ -30,6 +30,8 @@ TEST(ExportName, IsOneNameForOnePath) {
 NfsSpec FullSpec() {
   return {{{"/a", {{"10.0.0.0/24", {"rw", "sync"}}, {"@g", {}}}, Presence::kPresent, "nfs.exports[0]", "/a"},
            {"/b", {}, Presence::kAbsent, "nfs.exports[1]", ""}},
+          true,
+          true,
           true};
 }
 
@@ -49,7 +51,7 @@ TEST(NfsConvert, EveryFieldOfTheSpecIsCarried) {
                                      : reflection->HasField(proto.exports(0), field))
         << field->name();
   }
-  EXPECT_EQ(v1::NfsSpec::descriptor()->field_count(), 2);
+  EXPECT_EQ(v1::NfsSpec::descriptor()->field_count(), 4);
   EXPECT_EQ(v1::ClientSpec::descriptor()->field_count(), 2);
 }
 

@@ -83,20 +83,27 @@ absl::Status CheckByHand(const NfsState& state) {
   return WithReason(FailedPrecondition("{}", text), {"EXPORTS_BY_HAND", {{"path", by_hand.front().path}}});
 }
 
-void NoteOrphans(const NfsSpec& spec, const NfsState& state, const OwnedPaths& owned, NfsPlan& plan) {
-  if (spec.partial) return;
+// What we created and the spec does not name.
+std::vector<std::string> OrphansOf(const NfsSpec& spec, const NfsState& state, const OwnedPaths& owned) {
+  std::vector<std::string> orphans;
   for (const auto& [path, created] : owned) {
     const bool declared =
         std::any_of(spec.exports.begin(), spec.exports.end(),
                     [&path = path](const ExportSpec& wanted) { return wanted.path == path; });
-    const auto entry = state.own.find(path);
-    if (declared || !created || entry == state.own.end()) continue;
+    if (!declared && created && state.own.count(path) > 0) orphans.push_back(path);
+  }
+  return orphans;
+}
+
+void NoteOrphans(const NfsSpec& spec, const NfsState& state, const OwnedPaths& owned, NfsPlan& plan) {
+  if (spec.partial) return;
+  for (const std::string& path : OrphansOf(spec, state, owned)) {
     std::vector<std::string> clients;
-    for (const auto& client : entry->second.clients) clients.push_back(client.client);
+    for (const auto& client : state.own.at(path).clients) clients.push_back(client.client);
     plan.notes.push_back(
         {true, path,
          fmt::format("orphaned: {} is no longer declared and stays exported to {}; it goes when it is "
-                     "declared with \"state\": \"absent\"",
+                     "declared with \"state\": \"absent\", or with --prune exports",
                      path, fmt::join(clients, ", "))});
   }
 }
@@ -159,6 +166,13 @@ ExportEntry EntryOf(const ExportSpec& wanted, const std::optional<std::string>& 
   std::sort(entry.clients.begin(), entry.clients.end(),
             [](const ClientEntry& a, const ClientEntry& b) { return a.client < b.client; });
   return entry;
+}
+
+void AddOrphans(NfsSpec& spec, const NfsState& state, const OwnedPaths& owned) {
+  if (!spec.prune_exports || spec.partial) return;
+  for (const std::string& path : OrphansOf(spec, state, owned)) {
+    spec.exports.push_back({path, {}, Presence::kAbsent, "--prune exports", ""});
+  }
 }
 
 absl::StatusOr<NfsPlan> PlanExports(const NfsSpec& spec, const NfsState& state, const OwnedPaths& owned,

@@ -62,6 +62,9 @@ std::optional<std::string> MountPointFor(const ExportSpec& wanted, const NfsStat
 // it) and no_subtree_check (the default, which exportfs wants said) where nothing else is declared.
 ExportEntry EntryOf(const ExportSpec& wanted, const std::optional<std::string>& mount_point);
 
+// Where the spec asks for it, adds exports of ours that it does not name any more, as absent ones.
+void AddOrphans(NfsSpec& spec, const NfsState& state, const OwnedPaths& owned);
+
 // INVALID_ARGUMENT with every problem of the spec; FAILED_PRECONDITION with every problem of the state: paths
 // that other files export, our file edited by others, exports made by hand that `exportfs -r` would cut.
 // `server_runs`: where it does not, its start reads the files, and no step has to put live what they say

@@ -29,6 +29,8 @@ struct NfsSpec {
   std::vector<ExportSpec> exports;
   // What is not named is not reported as orphaned.
   bool partial = false;
+  // What was created and is not named any more goes.
+  bool prune_exports = false, prune_rules = false;
   friend bool operator==(const NfsSpec&, const NfsSpec&) = default;
 };
 

@@ -164,6 +164,7 @@ absl::StatusOr<kit::Plan> NfsDomain::MakePlan(const kit::PlanInput& input) {
   for (const ExportSpec& wanted : spec.exports) paths.push_back(wanted.path);
   PHX_ASSIGN_OR_RETURN(const NfsState state, host_.Observe(paths));
   const OwnedPaths owned = OwnedFrom(input.ledger);
+  AddOrphans(spec, state, owned);
   PHX_ASSIGN_OR_RETURN(NfsPlan planned, PlanExports(spec, state, owned));
   PHX_RETURN_IF_ERROR(CheckRemovedPaths(input, spec, state));
 
@@ -171,6 +172,7 @@ absl::StatusOr<kit::Plan> NfsDomain::MakePlan(const kit::PlanInput& input) {
   node::NodeWants wants;
   wants.participant = "nfs";
   wants.partial = spec.partial;
+  wants.prune_rules = spec.prune_rules;
   const bool serves = std::any_of(spec.exports.begin(), spec.exports.end(), [](const ExportSpec& wanted) {
     return wanted.presence == Presence::kPresent;
   });

@@ -4,6 +4,7 @@
 #include <absl/status/statusor.h>
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "services/node/domain/node_state.h"
@@ -21,6 +22,9 @@ struct FirewallRule {
 // order. INVALID_ARGUMENT naming what is wrong.
 absl::StatusOr<FirewallRule> Normalized(const FirewallRule& rule);
 bool IsIpv6(const FirewallRule& normalized);
+
+// What the comment of a rule of ours begins with; its run follows.
+inline constexpr std::string_view kRuleMark = "phoenix ";
 
 // "rule:10.0.0.0/24:2049/tcp"
 std::string KeyOf(const FirewallRule& normalized);

@@ -205,6 +205,22 @@ TEST_F(NodePlannerTest, AddsOnlyTheRulesThatAreMissing) {
   EXPECT_THAT(plan->steps, ElementsAre(NodeStep(RuleStep{{"10.0.0.0/24", "139", "tcp"}})));
 }
 
+TEST_F(NodePlannerTest, PrunesOnlyARuleThatUndoCanPutBackWhereItWas) {
+  our_rules_ = {"rule:10.0.0.0/24:445/tcp"};
+  wants_.rules.clear();
+  wants_.prune_rules = true;
+  state_.firewall.rules[0].comment = "phoenix former";
+  auto plan = Plan();
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_THAT(plan->steps, ElementsAre(NodeStep(RuleStep{{"10.0.0.0/24", "445", "tcp"}, "phoenix former"})));
+  state_.firewall.rules.push_back(Written("deny", "any", "any", "10.0.0.66"));
+  plan = Plan();
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_THAT(plan->steps, IsEmpty());
+  ASSERT_THAT(plan->notes, SizeIs(2));
+  EXPECT_THAT(plan->notes[0].text, HasSubstr("not pruned"));
+}
+
 TEST_F(NodePlannerTest, PutsARuleOfOursBackThatSomebodyDeleted) {
   our_rules_ = {"rule:10.0.0.0/24:445/tcp"};
   state_.firewall.rules.clear();

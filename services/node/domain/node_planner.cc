@@ -109,7 +109,7 @@ class Planning {
     const FirewallState& firewall = state_.firewall;
     Say("ufw {}", firewall.ufw_active ? "active" : "inactive");
     Say("pve-firewall {}", firewall.pve_enabled ? "enabled" : "disabled");
-    if (firewall.ufw_active) NoteOrphans(rules, our_rules);
+    if (firewall.ufw_active) PlanOrphans(rules, our_rules);
     if (rules.empty()) return absl::OkStatus();
     if (firewall.ufw_active != firewall.ufw_enabled) {
       problems_.push_back(
@@ -189,19 +189,40 @@ class Planning {
     }
   }
 
-  void NoteOrphans(const std::vector<FirewallRule>& rules, const std::set<std::string>& our_rules) {
+  void PlanOrphans(const std::vector<FirewallRule>& rules, const std::set<std::string>& our_rules) {
     if (wants_.partial) return;
     std::set<std::string> wanted;
     for (const FirewallRule& rule : rules) wanted.insert(KeyOf(rule));
     for (const UfwRule& there : state_.firewall.rules) {
       const std::string key = KeyOf(FirewallRule{there.client, there.port, there.protocol});
       if (!there.plain || our_rules.count(key) == 0 || wanted.count(key) > 0) continue;
+      if (Prune(there)) continue;
       plan_.notes.push_back(
           {true, key,
            fmt::format("orphaned: we opened port {}/{} to {} and nothing declares it any more; it "
                        "stays open",
                        there.port, there.protocol, there.client)});
     }
+  }
+
+  // Plans that a rule of ours goes; false where it is only to be told.
+  bool Prune(const UfwRule& there) {
+    // What somebody gave another comment or action is not ours any more.
+    if (!wants_.prune_rules || there.action != "allow" || !there.comment.starts_with(kRuleMark)) return false;
+    const FirewallRule rule{there.client, there.port, there.protocol};
+    const auto& rules = state_.firewall.rules;
+    const auto after = std::find_if(rules.begin() + (&there - rules.data()) + 1, rules.end(),
+                                    [&](const UfwRule& other) { return Hinders(other, rule); });
+    if (after != rules.end()) {
+      Note(true,
+           fmt::format("not pruned: ufw's rule \"{} {} from {}\" comes after it, and undo could put it "
+                       "back behind that one only; delete it by hand: ufw delete allow proto {} from {} "
+                       "to any port {}",
+                       after->action, after->protocol, after->client, rule.protocol, rule.client, rule.port));
+      return false;
+    }
+    plan_.steps.emplace_back(RuleStep{rule, there.comment});
+    return true;
   }
 
   const NodeWants& wants_;

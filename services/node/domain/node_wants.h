@@ -17,6 +17,8 @@ struct NodeWants {
   std::vector<std::string> firewall_packages;
   // The spec speaks of a part of the node only: what it does not name is not orphaned.
   bool partial = false;
+  // Rules of ours that nothing wants any more go, instead of being reported.
+  bool prune_rules = false;
 };
 
 }  // namespace phoenix::node

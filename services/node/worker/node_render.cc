@@ -68,16 +68,29 @@ kit::Step RenderStep(const RuleStep& rule) {
   kit::Step step;
   step.id = KeyOf(wanted);
   step.resource = step.id.substr(5);
-  step.action = "add firewall rule";
-  step.diffs = {{"rule", "absent", "allow"}};
   step.step_class = kit::StepClass::kExact;
-  step.undo = "delete the rule that carries our comment";
-  step.commands = {fmt::format("ufw allow proto {} from {} to any port {} comment 'phoenix RUN'",
-                               wanted.protocol, wanted.client, wanted.port)};
-  step.provides = {step.id};
-  step.payload =
-      Json{{kKind, "rule"}, {"client", wanted.client}, {"port", wanted.port}, {"protocol", wanted.protocol}}
-          .dump();
+  const bool goes = !rule.goes.empty();
+  if (goes) {
+    step.action = "delete firewall rule";
+    step.diffs = {{"rule", "allow", "absent"}};
+    step.undo = "add the rule again, with its comment";
+    step.removes = {step.id};
+  } else {
+    step.action = "add firewall rule";
+    step.diffs = {{"rule", "absent", "allow"}};
+    step.undo = "delete the rule that carries our comment";
+    step.provides = {step.id};
+  }
+  step.commands = {fmt::format("ufw {}allow proto {} from {} to any port {} comment '{}'",
+                               goes ? "delete " : "", wanted.protocol, wanted.client, wanted.port,
+                               goes ? rule.goes : "phoenix RUN")};
+  step.payload = Json{
+      {kKind, "rule"},
+      {"client", wanted.client},
+      {"port", wanted.port},
+      {"protocol", wanted.protocol},
+      {"goes",
+       rule.goes}}.dump();
   return step;
 }
 
@@ -99,7 +112,9 @@ absl::StatusOr<NodeStep> ParsePayload(const std::string& payload) {
     step.unit = text("unit");
     return NodeStep(step);
   }
-  if (kind == "rule") return NodeStep(RuleStep{{text("client"), text("port"), text("protocol")}});
+  if (kind == "rule") {
+    return NodeStep(RuleStep{{text("client"), text("port"), text("protocol")}, text("goes")});
+  }
   return Internal("unknown step of the node's: {}", kind);
 }
 

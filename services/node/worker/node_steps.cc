@@ -64,7 +64,8 @@ absl::Status NodeSteps::Do(const kit::Step& step, const kit::StepContext& contex
   PHX_ASSIGN_OR_RETURN(const NodeStep typed, Typed(step));
   if (const auto* package = std::get_if<PackageStep>(&typed)) return Install(*package, context);
   if (const auto* unit = std::get_if<UnitStep>(&typed)) return StartUnit(*unit, context);
-  return AddRule(std::get<RuleStep>(typed), context);
+  const auto& rule = std::get<RuleStep>(typed);
+  return rule.goes.empty() ? PutRule(rule, context) : TakeRuleAway(rule, context);
 }
 
 absl::StatusOr<kit::ProbeResult> NodeSteps::ProbeStep(const kit::Step& step,
@@ -79,7 +80,8 @@ absl::Status NodeSteps::Undo(const kit::Step& step, const kit::StepContext& cont
   PHX_ASSIGN_OR_RETURN(const NodeStep typed, Typed(step));
   if (const auto* package = std::get_if<PackageStep>(&typed)) return LeaveInstalled(*package, context);
   if (const auto* unit = std::get_if<UnitStep>(&typed)) return RestoreUnit(*unit, context);
-  return TakeRuleAway(std::get<RuleStep>(typed), context);
+  const auto& rule = std::get<RuleStep>(typed);
+  return rule.goes.empty() ? TakeRuleAway(rule, context) : PutRule(rule, context);
 }
 
 std::vector<std::string> NodeSteps::RemainingCommands(const kit::Step& step,
@@ -89,7 +91,7 @@ std::vector<std::string> NodeSteps::RemainingCommands(const kit::Step& step,
   if (const auto* package = std::get_if<PackageStep>(&*typed))
     return CommandsToLeaveInstalled(*package, context);
   if (const auto* unit = std::get_if<UnitStep>(&*typed)) return CommandsToRestoreUnit(*unit, context);
-  return CommandsToTakeRuleAway(std::get<RuleStep>(*typed), context);
+  return CommandsToUndoRule(std::get<RuleStep>(*typed), context);
 }
 
 absl::StatusOr<kit::LedgerChange> NodeSteps::LedgerOf(const kit::Step& step,
@@ -104,6 +106,8 @@ absl::StatusOr<kit::LedgerChange> NodeSteps::LedgerOf(const kit::Step& step,
   } else if (std::holds_alternative<UnitStep>(typed)) {
     // The unit belongs to its package; that it runs is what we declared.
     entry.fields = Json{{"enabled", true}, {"active", true}}.dump();
+  } else if (!std::get<RuleStep>(typed).goes.empty()) {
+    return kit::LedgerChange{{}, {step.id}};
   } else {
     entry.created = true;
     entry.identity = RuleComment(context.run_id);

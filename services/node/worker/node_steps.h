@@ -71,10 +71,10 @@ class NodeSteps {
   std::vector<std::string> CommandsToRestoreUnit(const UnitStep& step, const kit::StepContext& context);
   // rule_steps.cc
   absl::StatusOr<std::string> CaptureRule(const RuleStep& step, const std::string& run_id);
-  absl::Status AddRule(const RuleStep& step, const kit::StepContext& context);
+  absl::Status PutRule(const RuleStep& step, const kit::StepContext& context);
   absl::StatusOr<kit::ProbeResult> ProbeRule(const RuleStep& step, const kit::StepContext& context);
   absl::Status TakeRuleAway(const RuleStep& step, const kit::StepContext& context);
-  std::vector<std::string> CommandsToTakeRuleAway(const RuleStep& step, const kit::StepContext& context);
+  std::vector<std::string> CommandsToUndoRule(const RuleStep& step, const kit::StepContext& context);
 
   NodeHost& host_;
   // ufw rewrites its file in place: reading and changing rules takes turns.

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "services/kit/plan/keys.h"
 #include "services/node/host/node_sim.h"
@@ -389,6 +390,41 @@ TEST_F(NodeStepsTest, ADeletionThatStoppedHalfWayIsCompletedByUndoingItAgain) {
   EXPECT_THAT(Message(driver.Undo()), HasSubstr("is still in force"));
   ASSERT_TRUE(driver.Undo().ok());
   EXPECT_EQ(Dump(), before);
+}
+
+// A rule that the ledger calls ours and that nothing wants any more, in a run that prunes.
+class PrunedRuleTest : public NodeStepsTest {
+ protected:
+  void Prepare(const std::string& comment) {
+    SeedStopped();
+    ASSERT_TRUE(host_->AllowRule(rule_, comment, nullptr).ok());
+    before_ = Dump();
+    NodeWants wants;
+    wants.prune_rules = true;
+    domain_.emplace(*host_, wants);
+    driver_.emplace(*domain_);
+    driver_->ledger()[KeyOf(rule_)] = {.key = KeyOf(rule_), .created = true};
+    ASSERT_TRUE(driver_->Prepare({}, kRun).ok());
+    ASSERT_TRUE(driver_->Apply().ok());
+  }
+  bool IsThere() { return FindRule((*host_->Firewall()).rules, rule_) != nullptr; }
+
+  const FirewallRule rule_{"10.0.0.0/24", "2049", "tcp"};
+  std::string before_;
+  std::optional<OnlyNode> domain_;
+  std::optional<testing::StepDriver> driver_;
+};
+
+TEST_F(PrunedRuleTest, GoesAndUndoBringsItBackWithItsComment) {
+  Prepare(RuleComment("former"));
+  EXPECT_FALSE(IsThere());
+  ASSERT_TRUE(driver_->Undo().ok());
+  EXPECT_EQ(Dump(), before_);
+}
+
+TEST_F(PrunedRuleTest, StaysWhereSomebodyElseMadeItHisOwn) {
+  Prepare("by hand");
+  EXPECT_TRUE(IsThere());
 }
 
 TEST_F(NodeStepsTest, AnIdenticalRuleIsAdoptedAndKeepsItsComment) {

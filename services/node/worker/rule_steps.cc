@@ -31,19 +31,23 @@ absl::StatusOr<RuleView> Look(NodeHost& host, const FirewallRule& rule, const st
   return view;
 }
 
+std::string CommentOf(const RuleStep& step, const std::string& run_id) {
+  return step.goes.empty() ? RuleComment(run_id) : step.goes;
+}
+
 }  // namespace
 
-std::string RuleComment(const std::string& run_id) { return "phoenix " + run_id; }
+std::string RuleComment(const std::string& run_id) { return std::string(kRuleMark) + run_id; }
 
 absl::StatusOr<std::string> NodeSteps::CaptureRule(const RuleStep& step, const std::string& run_id) {
   const std::lock_guard<std::mutex> lock(firewall_mutex_);
-  PHX_ASSIGN_OR_RETURN(const RuleView view, Look(host_, step.rule, RuleComment(run_id)));
+  PHX_ASSIGN_OR_RETURN(const RuleView view, Look(host_, step.rule, CommentOf(step, run_id)));
   return nlohmann::json{{"there", view.written && !view.ours ? view.found : ""}}.dump();
 }
 
-absl::Status NodeSteps::AddRule(const RuleStep& step, const kit::StepContext& context) {
+absl::Status NodeSteps::PutRule(const RuleStep& step, const kit::StepContext& context) {
   const std::lock_guard<std::mutex> lock(firewall_mutex_);
-  const std::string comment = RuleComment(context.run_id);
+  const std::string comment = CommentOf(step, context.run_id);
   PHX_ASSIGN_OR_RETURN(RuleView view, Look(host_, step.rule, comment));
   if (!view.ufw_active) return Aborted("ufw was switched off by somebody else meanwhile");
   if (view.written && !view.ours) {
@@ -62,17 +66,18 @@ absl::Status NodeSteps::AddRule(const RuleStep& step, const kit::StepContext& co
 
 absl::StatusOr<kit::ProbeResult> NodeSteps::ProbeRule(const RuleStep& step, const kit::StepContext& context) {
   const std::lock_guard<std::mutex> lock(firewall_mutex_);
-  PHX_ASSIGN_OR_RETURN(const RuleView view, Look(host_, step.rule, RuleComment(context.run_id)));
+  PHX_ASSIGN_OR_RETURN(const RuleView view, Look(host_, step.rule, CommentOf(step, context.run_id)));
+  const bool goes = !step.goes.empty();
   if (view.written && !view.ours) return kit::ProbeResult{kit::Probe::kForeign, view.found};
-  if (view.ours && view.live) return kit::ProbeResult{kit::Probe::kDone, ""};
+  if (view.ours && view.live) return kit::ProbeResult{goes ? kit::Probe::kNotDone : kit::Probe::kDone, ""};
   if (view.ours) return kit::ProbeResult{kit::Probe::kPartial, "written down but not in force"};
   if (view.live) return kit::ProbeResult{kit::Probe::kPartial, "in force but not written down"};
-  return kit::ProbeResult{kit::Probe::kNotDone, ""};
+  return kit::ProbeResult{goes ? kit::Probe::kDone : kit::Probe::kNotDone, ""};
 }
 
 absl::Status NodeSteps::TakeRuleAway(const RuleStep& step, const kit::StepContext& context) {
   const std::lock_guard<std::mutex> lock(firewall_mutex_);
-  const std::string comment = RuleComment(context.run_id);
+  const std::string comment = CommentOf(step, context.run_id);
   PHX_ASSIGN_OR_RETURN(RuleView view, Look(host_, step.rule, comment));
   if (view.written && !view.ours) {
     return FailedPrecondition("{} was changed by somebody else and stays: {}", KeyOf(step.rule), view.found);
@@ -88,10 +93,11 @@ absl::Status NodeSteps::TakeRuleAway(const RuleStep& step, const kit::StepContex
                   said.ok() ? "ufw reported success" : Message(said));
 }
 
-std::vector<std::string> NodeSteps::CommandsToTakeRuleAway(const RuleStep& step,
-                                                           const kit::StepContext& context) {
-  return {fmt::format("ufw delete allow proto {} from {} to any port {} comment '{}'", step.rule.protocol,
-                      step.rule.client, step.rule.port, RuleComment(context.run_id))};
+std::vector<std::string> NodeSteps::CommandsToUndoRule(const RuleStep& step,
+                                                       const kit::StepContext& context) {
+  return {fmt::format("ufw {}allow proto {} from {} to any port {} comment '{}'",
+                      step.goes.empty() ? "delete " : "", step.rule.protocol, step.rule.client,
+                      step.rule.port, CommentOf(step, context.run_id))};
 }
 
 }  // namespace phoenix::node

@@ -29,6 +29,7 @@ absl::StatusOr<ProxmoxSpec> ParseSpec(std::string_view type, std::string_view by
 absl::StatusOr<ProxmoxSpec> ToSpec(const v1::ProxmoxSpec& proto) {
   ProxmoxSpec spec;
   spec.partial = proto.partial();
+  spec.prune_storages = proto.prune_storages();
   for (const v1::StorageSpec& storage : proto.storages()) {
     StorageSpec wanted;
     wanted.id = storage.id();
@@ -56,6 +57,7 @@ absl::StatusOr<ProxmoxSpec> ToSpec(const v1::ProxmoxSpec& proto) {
 v1::ProxmoxSpec ToProto(const ProxmoxSpec& spec) {
   v1::ProxmoxSpec proto;
   proto.set_partial(spec.partial);
+  proto.set_prune_storages(spec.prune_storages);
   for (const StorageSpec& storage : spec.storages) {
     v1::StorageSpec& wanted = *proto.add_storages();
     wanted.set_id(storage.id);

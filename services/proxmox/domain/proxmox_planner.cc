@@ -430,7 +430,7 @@ class Planner {
         Warn(id,
              "orphaned: Phoenix created it and the configuration does not name it any more; it stays. "
              "Declare it with "
-             "\"state\": \"absent\" to remove it");
+             "\"proxmox_storage_state\": \"absent\", or run with --prune storages, to remove it");
       } else {
         Warn(id,
              "orphaned: Phoenix created it, the configuration does not name it any more, and somebody "
@@ -481,6 +481,20 @@ std::string GroundOf(const std::string& id, const Definition& definition, const 
     return kit::Key("export", OptionOf(definition, "export"));
   }
   return "";
+}
+
+void AddOrphans(ProxmoxSpec& spec, const OwnedStorages& owned) {
+  if (!spec.prune_storages || spec.partial) return;
+  std::set<std::string> declared;
+  for (const StorageSpec& storage : spec.storages) declared.insert(storage.id);
+  for (const auto& [id, known] : owned) {
+    if (!known.joined || declared.count(id) > 0) continue;
+    StorageSpec storage;
+    storage.id = id;
+    storage.absent = true;
+    storage.origin = "--prune storages";
+    spec.storages.push_back(std::move(storage));
+  }
 }
 
 absl::StatusOr<StoragePlan> PlanStorages(const ProxmoxSpec& spec, const ProxmoxState& state,

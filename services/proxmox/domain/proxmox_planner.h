@@ -58,6 +58,9 @@ struct PlanSurroundings {
   bool partial = false;
 };
 
+// Where the spec asks for it, adds entries of ours that it does not name any more, as absent ones.
+void AddOrphans(ProxmoxSpec& spec, const OwnedStorages& owned);
+
 // INVALID_ARGUMENT with one violation for each mistake in the spec; FAILED_PRECONDITION with one for each
 // entry that cannot become what is wanted.
 absl::StatusOr<StoragePlan> PlanStorages(const ProxmoxSpec& spec, const ProxmoxState& state,

@@ -27,6 +27,8 @@ struct ProxmoxSpec {
   std::vector<StorageSpec> storages;
   // What is not named is not reported as orphaned.
   bool partial = false;
+  // Entries that we created and that are not named any more go.
+  bool prune_storages = false;
   friend bool operator==(const ProxmoxSpec&, const ProxmoxSpec&) = default;
 };
 

@@ -137,7 +137,9 @@ absl::StatusOr<std::vector<kit::ObservedField>> ProxmoxDomain::Observe(const std
 }
 
 absl::StatusOr<kit::Plan> ProxmoxDomain::MakePlan(const kit::PlanInput& input) {
-  PHX_ASSIGN_OR_RETURN(const ProxmoxSpec spec, parse_(input.spec_type, input.spec));
+  PHX_ASSIGN_OR_RETURN(ProxmoxSpec spec, parse_(input.spec_type, input.spec));
+  const PlanSurroundings surroundings = SurroundingsOf(input, spec);
+  AddOrphans(spec, surroundings.owned);
   auto observed = host_.Observe(QuestionOf(spec));
   if (!observed.ok()) {
     // Nothing is wanted of this node: what cannot be read does not matter.
@@ -148,7 +150,7 @@ absl::StatusOr<kit::Plan> ProxmoxDomain::MakePlan(const kit::PlanInput& input) {
     return plan;
   }
   const ProxmoxState& state = *observed;
-  PHX_ASSIGN_OR_RETURN(StoragePlan planned, PlanStorages(spec, state, SurroundingsOf(input, spec)));
+  PHX_ASSIGN_OR_RETURN(StoragePlan planned, PlanStorages(spec, state, surroundings));
   kit::Plan plan;
   for (const StorageStep& step : planned.steps) plan.steps.push_back(Render(step, state));
   plan.notes = std::move(planned.notes);

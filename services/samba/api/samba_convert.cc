@@ -98,6 +98,8 @@ absl::StatusOr<SambaSpec> ToSpec(const v1::SambaSpec& proto) {
   spec.globals = {proto.globals().begin(), proto.globals().end()};
   spec.clients = {proto.clients().begin(), proto.clients().end()};
   spec.partial = proto.partial();
+  spec.prune_shares = proto.prune_shares();
+  spec.prune_rules = proto.prune_rules();
   return spec;
 }
 
@@ -125,6 +127,8 @@ v1::SambaSpec ToProto(const SambaSpec& spec) {
   for (const auto& [name, value] : spec.globals) (*proto.mutable_globals())[name] = value;
   for (const auto& client : spec.clients) proto.add_clients(client);
   proto.set_partial(spec.partial);
+  proto.set_prune_shares(spec.prune_shares);
+  proto.set_prune_rules(spec.prune_rules);
   return proto;
 }
 

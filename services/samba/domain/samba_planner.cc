@@ -310,8 +310,10 @@ class Planner {
       const std::string users = ValueOf(section.parameters, "valid users");
       const std::string path = ValueOf(section.parameters, "path");
       Tell(true, section.name,
-           fmt::format("orphaned: the share [{}] is no longer declared, but still gives {} access to {}",
-                       section.name, users.empty() ? "everybody" : users, path));
+           fmt::format(
+               "orphaned: the share [{}] is no longer declared, but still gives {} access to {}; it goes "
+               "when it is declared with \"state\": \"absent\", or with --prune shares",
+               section.name, users.empty() ? "everybody" : users, path));
     }
     for (const auto& [name, value] : state_.own.globals) {
       if (spec_.globals.count(name) > 0) continue;
@@ -340,6 +342,21 @@ class Planner {
 };
 
 }  // namespace
+
+void AddOrphans(PlanQuestion& question) {
+  if (!question.spec.prune_shares || question.spec.partial) return;
+  std::set<std::string> declared;
+  for (const ShareSpec& share : question.spec.shares) declared.insert(ShareKey(share.name));
+  for (const auto& [key, section] : question.state.own.shares) {
+    const auto fact = question.ledger.find(Key("share", section.name));
+    if (declared.count(key) > 0 || fact == question.ledger.end() || !fact->second.created) continue;
+    ShareSpec share;
+    share.name = section.name;
+    share.absent = true;
+    share.origin = "--prune shares";
+    question.spec.shares.push_back(std::move(share));
+  }
+}
 
 std::vector<FieldViolation> SharesThatStay(const PlanQuestion& question) {
   std::vector<FieldViolation> stay;

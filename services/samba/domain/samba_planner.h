@@ -46,6 +46,9 @@ struct SambaPlan {
 // One violation for each share, of whomever, that stands on a removed key and is not wanted gone itself.
 std::vector<FieldViolation> SharesThatStay(const PlanQuestion& question);
 
+// Where the spec asks for it, adds shares of ours that it does not name any more, as absent ones.
+void AddOrphans(PlanQuestion& question);
+
 SambaPlan MakeSambaPlan(const PlanQuestion& question);
 
 // "2026-11-23 01:24:13 UTC".

@@ -36,6 +36,8 @@ struct SambaSpec {
   std::map<std::string, std::string> globals;
   std::vector<std::string> clients;  // CIDRs and addresses, for the firewall
   bool partial = false;              // what is not named is not reported as orphaned
+  // What was created and is not named any more goes.
+  bool prune_shares = false, prune_rules = false;
   friend bool operator==(const SambaSpec&, const SambaSpec&) = default;
 };
 

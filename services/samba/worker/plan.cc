@@ -183,6 +183,7 @@ absl::StatusOr<kit::Plan> SambaDomain::MakePlan(const kit::PlanInput& input) {
   question.removed_keys = input.removed_keys;
   question.paths = paths_;
   question.spec = std::move(spec);
+  AddOrphans(question);
   if (const auto stay = SharesThatStay(question); !stay.empty()) {
     std::string text = "shares stand on what is to go:";
     for (const auto& share : stay) text += "\n  " + share.description;
@@ -195,6 +196,7 @@ absl::StatusOr<kit::Plan> SambaDomain::MakePlan(const kit::PlanInput& input) {
   node::NodeWants wants;
   wants.participant = "samba";
   wants.partial = question.spec.partial;
+  wants.prune_rules = question.spec.prune_rules;
   const auto present = [](const auto& wanted) { return !wanted.absent; };
   const bool wants_samba = std::any_of(question.spec.shares.begin(), question.spec.shares.end(), present) ||
                            std::any_of(question.spec.users.begin(), question.spec.users.end(), present);

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cctype>
-#include <iterator>
+#include <cstdlib>
+#include <map>
 
 #include "base/status/errors.h"
+#include "base/status/status_macros.h"
 
 namespace phoenix::zfs {
 namespace {
@@ -23,6 +25,53 @@ std::string Join(const std::vector<std::string>& words) {
 
 absl::Status TooFew(std::string_view level, size_t least, size_t given) {
   return InvalidArgument("raid level {} needs at least {} disks, {} given", level, least, given);
+}
+
+absl::Status UnknownLevel(std::string_view level) {
+  return InvalidArgument(
+      "unknown raid level '{}'; known are single, stripe, mirror, raid10, raidz1, raidz2, raidz3, draid1, "
+      "draid2, draid3, and those with data disks, children and spares (draid2:4d:1s, draid2:4d:7c:1s)",
+      level);
+}
+
+// As zpool itself reads it (zpool_vdev.c, draid_config_by_type): the parity, then numbers of data disks of a
+// redundancy group, of children, and of distributed spares, in any order. What is left out is chosen as zpool
+// chooses it, so that the answer is what `zpool status` will show: "draid2:4d:7c:1s".
+absl::StatusOr<std::string> DraidOf(const std::string& level, size_t disks) {
+  constexpr size_t kMostChildren = 255, kMostSpares = 100, kDataByDefault = 8;
+  std::map<char, size_t> given;
+  size_t at = 5, parity = 1;
+  if (at < level.size() && level[at] >= '1' && level[at] <= '3')
+    parity = static_cast<size_t>(level[at++] - '0');
+  while (at < level.size()) {
+    const size_t end = level.find_first_not_of("0123456789", at + 1);
+    if (level[at] != ':' || end == std::string::npos || end == at + 1 || end - at > 4)
+      return UnknownLevel(level);
+    const char unit = level[end];
+    const bool known = unit == 'd' || unit == 'c' || unit == 's';
+    const size_t number = std::strtoul(level.c_str() + at + 1, nullptr, 10);
+    if (!known || !given.emplace(unit, number).second) return UnknownLevel(level);
+    at = end + 1;
+  }
+  const size_t spares = given.count('s') == 0 ? 0 : given['s'];
+  if (given.count('c') != 0 && given['c'] != disks)
+    return InvalidArgument("raid level {} says {} disks, {} given", level, given['c'], disks);
+  if (given.count('d') != 0 && given['d'] == 0)
+    return InvalidArgument("raid level {}: a redundancy group needs one data disk at least", level);
+  if (spares > kMostSpares)
+    return InvalidArgument("raid level {}: dRAID takes {} distributed spares at most", level, kMostSpares);
+  if (disks > kMostChildren)
+    return InvalidArgument("raid level {}: dRAID takes {} disks at most, {} given", level, kMostChildren,
+                           disks);
+  const size_t least = parity + spares + (given.count('d') == 0 ? 1 : given['d']);
+  if (disks < least) {
+    return InvalidArgument(
+        "raid level {} needs at least {} disks, {} given: {} for data, {} for parity, {} for distributed "
+        "spares",
+        level, least, disks, least - parity - spares, parity, spares);
+  }
+  const size_t data = given.count('d') == 0 ? std::min(disks - spares - parity, kDataByDefault) : given['d'];
+  return fmt::format("draid{}:{}d:{}c:{}s", parity, data, disks, spares);
 }
 
 }  // namespace
@@ -53,19 +102,21 @@ absl::StatusOr<std::vector<VdevGroup>> LayoutOf(std::string_view raid_level,
     for (size_t i = 0; i < count; i += 2) layout.push_back({"mirror", {disks[i], disks[i + 1]}});
     return layout;
   }
-  for (const std::string_view family : {"raidz", "draid"}) {
-    if (!level.starts_with(family)) continue;
-    const std::string digit = level.substr(family.size());
-    if (!digit.empty() && digit != "1" && digit != "2" && digit != "3") break;
-    const size_t parity = digit.empty() ? 1 : static_cast<size_t>(digit[0] - '0');
-    if (count < parity + 1) return TooFew(level, parity + 1, count);
-    layout.push_back({fmt::format("{}{}", family, parity), disks});
+  if (level.starts_with("draid")) {
+    PHX_ASSIGN_OR_RETURN(std::string kind, DraidOf(level, count));
+    layout.push_back({std::move(kind), disks});
     return layout;
   }
-  return InvalidArgument(
-      "unknown raid level '{}'; known are single, stripe, mirror, raid10, raidz1, raidz2, raidz3, draid1, "
-      "draid2, draid3",
-      raid_level);
+  if (level.starts_with("raidz")) {
+    const std::string digit = level.substr(5);
+    if (digit.empty() || digit == "1" || digit == "2" || digit == "3") {
+      const size_t parity = digit.empty() ? 1 : static_cast<size_t>(digit[0] - '0');
+      if (count < parity + 1) return TooFew(level, parity + 1, count);
+      layout.push_back({fmt::format("raidz{}", parity), disks});
+      return layout;
+    }
+  }
+  return UnknownLevel(raid_level);
 }
 
 std::string RaidLevelOf(const std::vector<VdevGroup>& layout) {
@@ -89,7 +140,12 @@ std::string ToText(const std::vector<VdevGroup>& layout) {
 
 std::string ExplainDifference(const std::vector<VdevGroup>& wanted, const std::vector<VdevGroup>& seen) {
   const auto canonical = [](std::vector<VdevGroup> layout) {
-    for (auto& group : layout) std::sort(group.disks.begin(), group.disks.end());
+    for (auto& group : layout) {
+      std::sort(group.disks.begin(), group.disks.end());
+      // Steps that were journaled before the numbers were told have the parity only.
+      if (!group.kind.starts_with("draid") || group.kind.find(':') != std::string::npos) continue;
+      if (auto kind = DraidOf(group.kind, group.disks.size()); kind.ok()) group.kind = *std::move(kind);
+    }
     std::sort(layout.begin(), layout.end(),
               [](const VdevGroup& a, const VdevGroup& b) { return a.disks < b.disks; });
     return layout;

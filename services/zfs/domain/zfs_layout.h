@@ -9,7 +9,8 @@
 
 namespace phoenix::zfs {
 
-// A top-level vdev: "disk", "mirror", "raidz1" … "raidz3", "draid1" … "draid3" with its members.
+// A top-level vdev: "disk", "mirror", "raidz1" … "raidz3", or a dRAID as `zpool status` shows it, with every
+// number ("draid2:4d:7c:1s"), with its members.
 struct VdevGroup {
   std::string kind;
   std::vector<std::string> disks;
@@ -17,8 +18,9 @@ struct VdevGroup {
 };
 
 // The vdevs that a declared level makes of `disks`. Upper or lower case; single, stripe, mirror (raid1),
-// raid10, raidz[1-3], draid[1-3]. INVALID_ARGUMENT for anything else (an unknown level never becomes a
-// stripe) and for a wrong number of disks.
+// raid10, raidz[1-3], draid[1-3] with or without ":<data>d:<children>c:<spares>s" in any order.
+// INVALID_ARGUMENT for anything else (an unknown level never becomes a stripe) and for a wrong number of
+// disks.
 absl::StatusOr<std::vector<VdevGroup>> LayoutOf(std::string_view raid_level,
                                                 const std::vector<std::string>& disks);
 

@@ -96,10 +96,10 @@ TEST(Layouts, LevelsAndCounts) {
     const char* level;
     size_t least;
     const char* really;
-  } cases[] = {{"single", 1, "single"}, {"MIRROR", 2, "mirror"}, {"raid1", 2, "mirror"},
-               {"RAIDZ1", 2, "raidz1"}, {"raidz", 2, "raidz1"},  {"raidz2", 3, "raidz2"},
-               {"raidz3", 4, "raidz3"}, {"raid10", 4, "raid10"}, {"draid", 2, "draid1"},
-               {"draid2", 3, "draid2"}};
+  } cases[] = {{"single", 1, "single"},         {"MIRROR", 2, "mirror"}, {"raid1", 2, "mirror"},
+               {"RAIDZ1", 2, "raidz1"},         {"raidz", 2, "raidz1"},  {"raidz2", 3, "raidz2"},
+               {"raidz3", 4, "raidz3"},         {"raid10", 4, "raid10"}, {"draid", 2, "draid1:1d:2c:0s"},
+               {"draid2", 3, "draid2:1d:3c:0s"}};
   for (const auto& one : cases) {
     const auto layout = LayoutOf(one.level, first(one.least));
     ASSERT_TRUE(layout.ok()) << one.level << layout.status();
@@ -111,9 +111,45 @@ TEST(Layouts, LevelsAndCounts) {
   EXPECT_EQ(RaidLevelOf(*LayoutOf("stripe", first(3))), "stripe");
 }
 
+// What zpool chooses by itself, and its own minimums (zpool_vdev.c).
+TEST(Layouts, DraidIsCompletedAndCheckedAsZpoolDoes) {
+  const auto made = [](const char* level, size_t count) -> std::string {
+    const auto layout = LayoutOf(level, std::vector<std::string>(count, "d"));
+    return layout.ok() ? layout->front().kind : Message(layout.status());
+  };
+  EXPECT_EQ(made("draid2:4d:1s", 7), "draid2:4d:7c:1s");
+  EXPECT_EQ(made("dRAID2:1S:4D", 11), "draid2:4d:11c:1s");
+  EXPECT_EQ(made("draid1:5c", 5), "draid1:4d:5c:0s");
+  EXPECT_EQ(made("draid", 30), "draid1:8d:30c:0s");
+  EXPECT_EQ(made("draid3:2s", 9), "draid3:4d:9c:2s");
+  EXPECT_THAT(made("draid2:4d:1s", 6),
+              HasSubstr("at least 7 disks, 6 given: 4 for data, 2 for parity, 1 for"));
+  EXPECT_THAT(made("draid2:8c", 7), HasSubstr("says 8 disks, 7 given"));
+  EXPECT_THAT(made("draid:0d", 4), HasSubstr("one data disk"));
+  EXPECT_THAT(made("draid:101s", 200), HasSubstr("100 distributed spares at most"));
+  EXPECT_THAT(made("draid", 256), HasSubstr("255 disks at most"));
+}
+
+// A step that an older version journaled is still told to be done.
+TEST(Layouts, ADraidOfAnOlderJournalIsTheOneThatZpoolMade) {
+  EXPECT_EQ(ExplainDifference({{"draid2", {"a", "b", "c"}}}, {{"draid2:1d:3c:0s", {"c", "b", "a"}}}), "");
+  EXPECT_NE(ExplainDifference({{"draid1", {"a", "b", "c"}}}, {{"draid1:1d:3c:1s", {"c", "b", "a"}}}), "");
+}
+
+TEST(PlanPools, AnExistingDraidIsComparedWithEveryNumber) {
+  ZfsState seen = Seen();
+  for (const char* path : {kA, kB, kC, kD}) seen.disks[path].member_of = "wide";
+  seen.pools["wide"] = {.name = "wide", .guid = 8, .health = "ONLINE"};
+  seen.pools["wide"].layout = {{"draid1:2d:4c:1s", {"/dev/sdd", "/dev/sdc", "/dev/sdb", "/dev/sda"}}};
+  EXPECT_THAT(Planned(Pool("draid:2d:1s", {kA, kB, kC, kD}, "wide"), seen).steps, IsEmpty());
+  EXPECT_THAT(Refusals(Pool("draid:2d", {kA, kB, kC, kD}, "wide"), seen),
+              ElementsAre(AllOf(HasSubstr("draid1:2d:4c:1s"), HasSubstr("draid1:2d:4c:0s"))));
+}
+
 // Trap 4: any level but two spellings became a stripe.
 TEST(Trap4, AnUnknownLevelIsRefused) {
-  for (const char* level : {"", "raid5", "mirrored", "raidz4", "draid2:4d", "none"}) {
+  for (const char* level : {"", "raid5", "mirrored", "raidz4", "draid4", "draid2:4", "draid2:4x",
+                            "draid2:4d:4d", "draid2:", "draid2:1000d", "none"}) {
     EXPECT_THAT(Refusals(Pool(level, {kC, kD})),
                 ElementsAre(AllOf(HasSubstr("zfs.pools[0].raid_level"), HasSubstr("unknown"))))
         << level;

@@ -1,5 +1,6 @@
 #include "services/zfs/domain/zfs_property.h"
 
+#include <algorithm>
 #include <cctype>
 #include <cmath>
 #include <cstdlib>
@@ -190,29 +191,29 @@ bool IsInheritable(std::string_view name) {
   return rule == nullptr || rule->inheritable;
 }
 
+// What zfs_nicestrtonum() of libzfs takes, without the exponents and hexadecimal fractions that strtod() lets
+// through: nobody means those.
 absl::StatusOr<uint64_t> ParseSize(std::string_view text) {
   absl::Status bad = InvalidArgument("'{}' is not a size such as 800G, 1.4T or plain bytes", text);
-  size_t end = 0;
+  const auto upper = [](char c) { return static_cast<char>(std::toupper(static_cast<unsigned char>(c))); };
+  size_t end = 0, digits = 0;
   bool fraction = false;
-  while (end < text.size() &&
-         (std::isdigit(static_cast<unsigned char>(text[end])) != 0 || text[end] == '.')) {
-    if (text[end] == '.' && fraction) return bad;
+  for (; end < text.size(); ++end) {
+    if (text[end] == '.' ? fraction : std::isdigit(static_cast<unsigned char>(text[end])) == 0) break;
     fraction = fraction || text[end] == '.';
-    ++end;
+    digits += text[end] == '.' ? 0 : 1;
   }
-  if (end == 0 || text[0] == '.' || end > 30) return bad;
-  constexpr std::string_view kUnits = "BKMGTPE";
+  if (digits == 0) return bad;
+  constexpr std::string_view kUnits = "BKMGTPEZ";
   int shift = 0;
-  std::string_view unit = text.substr(end);
+  std::string unit(text.substr(end));
+  std::transform(unit.begin(), unit.end(), unit.begin(), upper);
   if (!unit.empty()) {
-    const auto position = kUnits.find(static_cast<char>(std::toupper(static_cast<unsigned char>(unit[0]))));
+    const auto position = kUnits.find(unit[0]);
     if (position == std::string_view::npos) return bad;
     shift = static_cast<int>(position) * 10;
-    unit.remove_prefix(1);
-    if (!unit.empty() && unit[0] == 'i' && shift > 0) unit.remove_prefix(1);
-    if (!unit.empty() && std::toupper(static_cast<unsigned char>(unit[0])) == 'B' && shift > 0)
-      unit.remove_prefix(1);
-    if (!unit.empty()) return bad;
+    unit.erase(0, 1);
+    if (!unit.empty() && (shift == 0 || (unit != "B" && unit != "IB"))) return bad;
   }
   const std::string number(text.substr(0, end));
   if (fraction) {
@@ -223,7 +224,7 @@ absl::StatusOr<uint64_t> ParseSize(std::string_view text) {
   }
   errno = 0;
   const uint64_t whole = std::strtoull(number.c_str(), nullptr, 10);
-  if (errno != 0 || (shift > 0 && (whole >> (64 - shift)) != 0)) return bad;
+  if (errno != 0 || shift >= 64 || (shift > 0 && (whole >> (64 - shift)) != 0)) return bad;
   return whole << shift;
 }
 

@@ -110,15 +110,18 @@ std::optional<TreeLine> ParseTreeLine(const std::string& line) {
   return parsed;
 }
 
-// "mirror" of "mirror-0", "draid2" of "draid2:4d:8c:1s-0"; "" of a device.
+// "mirror" of "mirror-0", "draid2:4d:8c:1s" of "draid2:4d:8c:1s-0"; "" of a device.
 std::string KindOfVdev(const std::string& name) {
   for (const std::string_view kind : {"mirror", "raidz1", "raidz2", "raidz3", "draid1", "draid2", "draid3"}) {
-    if (name.starts_with(kind) && name.size() > kind.size() &&
-        (name[kind.size()] == '-' || name[kind.size()] == ':')) {
-      return std::string(kind);
-    }
+    if (!name.starts_with(kind) || name.size() == kind.size()) continue;
+    if (name[kind.size()] == '-' || name[kind.size()] == ':') return name.substr(0, name.rfind('-'));
   }
   return "";
+}
+
+// A distributed spare of a dRAID, "draid2-0-1": space in the vdev's own disks, no disk.
+bool IsDistributedSpare(const std::string& name) {
+  return name.starts_with("draid") && std::count(name.begin(), name.end(), '-') == 2;
 }
 
 bool IsTemporaryVdev(const std::string& name) {
@@ -172,7 +175,8 @@ class StatusParser {
       return absl::OkStatus();
     }
     if (layout.data.empty()) return Internal("zpool status shows a member before any vdev of {}", pool_);
-    if (!IsTemporaryVdev(line.name)) layout.data.back().disks.push_back(MemberName(line));
+    if (!IsTemporaryVdev(line.name) && !IsDistributedSpare(line.name))
+      layout.data.back().disks.push_back(MemberName(line));
     return absl::OkStatus();
   }
 
@@ -292,7 +296,8 @@ absl::StatusOr<std::vector<ExportedPool>> ParseImport(std::string_view text) {
       in_config = true;
     } else if (in_config) {
       const auto parsed = ParseTreeLine(line);
-      if (parsed && parsed->depth > 0 && KindOfVdev(parsed->name).empty() && !IsTemporaryVdev(parsed->name)) {
+      if (parsed && parsed->depth > 0 && KindOfVdev(parsed->name).empty() && !IsTemporaryVdev(parsed->name) &&
+          !IsDistributedSpare(parsed->name)) {
         pools.back().members.push_back(MemberName(*parsed));
       }
     }

@@ -124,7 +124,7 @@ TEST(ParseStatus, TellsDataFromLogsCachesAndSpares) {
                           VdevGroup{"mirror", {"/dev/sdc1", "/dev/sdd1"}}));
   EXPECT_THAT(pools->at("tank").others, ElementsAre("/dev/nvme0n1p1", "/dev/nvme1n1p1", "/dev/nvme2n1p2",
                                                     "/dev/nvme3n1p1", "/dev/sdj1"));
-  EXPECT_THAT(pools->at("wide").data, ElementsAre(VdevGroup{"draid2", {"/dev/sde1", "/dev/sdf1"}},
+  EXPECT_THAT(pools->at("wide").data, ElementsAre(VdevGroup{"draid2:4d:8c:1s", {"/dev/sde1", "/dev/sdf1"}},
                                                   VdevGroup{"raidz2", {"/dev/sdg1"}}));
   EXPECT_TRUE(ParseStatus("")->empty());
 }

@@ -41,13 +41,23 @@ json FindingJson(const std::string& where, const std::string& what, bool zfs) {
   return {{"where", where}, {"what", what}, {"pool", ""}, {"pool_guid", 0}, {"zfs_partition", zfs}};
 }
 
+// The vdev as zpool shows it once it is made. Counts are checked by the same rules.
+absl::StatusOr<std::string> KindOf(const VdevGroup& group) {
+  if (group.kind == "disk") return group.kind;
+  const auto layout = LayoutOf(group.kind, group.disks);
+  if (!layout.ok()) return InvalidArgument("invalid vdev specification: {}", Message(layout.status()));
+  return layout->front().kind;
+}
+
 }  // namespace
 
 absl::Status SimZfs::Do(const CreatePool& change) {
   PHX_ASSIGN_OR_RETURN(const auto existing, world_.Get(kPool, change.name));
   if (existing) return AlreadyExists("cannot create '{}': pool already exists", change.name);
   std::vector<std::pair<std::string, json>> disks;
+  std::vector<std::string> kinds;
   for (const auto& group : change.layout) {
+    PHX_ASSIGN_OR_RETURN(kinds.emplace_back(), KindOf(group));
     for (const auto& path : group.disks) {
       PHX_ASSIGN_OR_RETURN(auto disk, world_.Get("disk", path));
       if (!disk) return NotFound("cannot resolve path '{}'", path);
@@ -77,7 +87,7 @@ absl::Status SimZfs::Do(const CreatePool& change) {
   json pool = {
       {"guid", guid}, {"health", "ONLINE"}, {"layout", json::array()}, {"properties", change.properties}};
   for (const auto& group : change.layout)
-    pool["layout"].push_back({{"kind", group.kind}, {"disks", group.disks}});
+    pool["layout"].push_back({{"kind", kinds[pool["layout"].size()]}, {"disks", group.disks}});
   for (auto& [path, disk] : disks) {
     const std::string device = disk["device"];
     json label =

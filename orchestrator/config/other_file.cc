@@ -1,0 +1,75 @@
+// A fleet, secrets or container file where a configuration is wanted: taken for one, a fleet or containers
+// would be an empty configuration with nothing to do, and passwords would travel where a configuration does.
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "orchestrator/config/sections.h"
+
+namespace phoenix::config {
+namespace {
+
+constexpr std::array<std::string_view, 6> kSections = {"zfs",   "proxmox_storage_ids", "nfs",
+                                                       "samba", "shared_volumes",      "network"};
+
+bool HasSection(const Cursor& root) {
+  return std::any_of(kSections.begin(), kSections.end(),
+                     [&](std::string_view section) { return root.Key(section).present(); });
+}
+
+bool IsFleet(const Cursor& root) {
+  const Cursor nodes = root.Key("nodes");
+  if (!nodes.is_array() || nodes.json().empty()) return false;
+  return !HasSection(root) && std::all_of(nodes.json().begin(), nodes.json().end(), [](const auto& node) {
+    return node.is_object() && node.contains("name") && node.contains("address");
+  });
+}
+
+// {"samba": {"users": {…}}}, and {"samba": {"heads": "…"}}, which is no section of a configuration.
+bool IsSecretsOfSamba(const nlohmann::json& samba) {
+  if (!samba.is_object() || samba.empty()) return false;
+  for (const std::string_view key : {"user", "workgroup", "shares"}) {
+    if (samba.contains(key)) return false;
+  }
+  for (const auto& [key, value] : samba.items()) {
+    if (!value.is_string() && (key != "users" || !value.is_object())) return false;
+  }
+  return true;
+}
+
+bool IsSecrets(const Cursor& root) {
+  bool has_secret = false;
+  for (const auto& [key, value] : root.json().items()) {
+    if (key == "$schema") continue;
+    const bool flat = key.substr(0, 6) == "samba/";
+    if (!flat && (key != "samba" || !IsSecretsOfSamba(value))) return false;
+    has_secret = true;
+  }
+  return has_secret;
+}
+
+}  // namespace
+
+bool IsConfiguration(const Cursor& root) {
+  const auto refuse = [&root](const char* found, const char* allowed) {
+    root.findings().Error("other-file", root.origin(), found, {}, allowed);
+    return false;
+  };
+  if (IsFleet(root)) {
+    return refuse("this is a fleet file, no configuration",
+                  "a configuration here; the fleet with --fleet FILE");
+  }
+  if (IsSecrets(root)) {
+    return refuse("this is a secrets file, no configuration",
+                  "a configuration here; the secrets with --secrets FILE");
+  }
+  if (root.Key("lxc_configs").present() && !HasSection(root)) {
+    return refuse("this is a file of containers, no configuration",
+                  "a configuration here; the containers with --lxc FILE");
+  }
+  return true;
+}
+
+}  // namespace phoenix::config

@@ -1,0 +1,190 @@
+#include "orchestrator/config/pool_section.h"
+
+#include <fmt/format.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "orchestrator/config/names.h"
+#include "orchestrator/config/sections.h"
+
+namespace phoenix::config {
+namespace {
+
+constexpr const char* kRaidLevels =
+    "single, stripe (raid0), mirror (raid1), raid10, raidz (raidz1), raidz2, raidz3, draid, draid1:4d:1s and "
+    "the like (a data disk or more, 100 spares at most, and disks for all of them)";
+
+struct Layout {
+  RaidLevel level;
+  std::string draid;
+  std::size_t least_disks;
+  std::size_t most_disks = SIZE_MAX;
+};
+
+// "draid", "draid2", "draid2:4d:6c:1s": the parity, then numbers of data disks, children and spares in this
+// order or another.
+std::optional<Layout> ParseDraid(const std::string& text) {
+  std::size_t at = 5;
+  std::size_t parity = 1;
+  if (at < text.size() && text[at] >= '1' && text[at] <= '3')
+    parity = static_cast<std::size_t>(text[at++] - '0');
+  std::map<char, std::size_t> given;
+  while (at < text.size()) {
+    if (text[at++] != ':') return std::nullopt;
+    const std::size_t start = at;
+    while (at < text.size() && text[at] >= '0' && text[at] <= '9') ++at;
+    if (at == start || at - start > 3 || at == text.size()) return std::nullopt;
+    const char unit = text[at++];
+    if (unit != 'd' && unit != 'c' && unit != 's') return std::nullopt;
+    if (!given.emplace(unit, std::stoul(text.substr(start, at - start - 1))).second) return std::nullopt;
+  }
+  // As zpool checks them. A group needs a data disk; there is room for the disks of one group and the spares.
+  constexpr std::size_t kMostChildren = 255, kMostSpares = 100;
+  const std::size_t data = given.emplace('d', 1).first->second;
+  const std::size_t spares = given.emplace('s', 0).first->second;
+  if (data == 0 || spares > kMostSpares) return std::nullopt;
+  Layout layout{RaidLevel::kDraid, text, parity + data + spares, kMostChildren};
+  if (const auto children = given.find('c'); children != given.end()) {
+    // Fewer disks than the groups and spares need never fit.
+    if (children->second < layout.least_disks || children->second > kMostChildren) return std::nullopt;
+    layout.least_disks = layout.most_disks = children->second;
+  }
+  return layout;
+}
+
+std::optional<Layout> ParseRaidLevel(std::string_view given) {
+  static const std::map<std::string_view, Layout> kLayouts = {
+      // "single" promises one disk: with two it would be a stripe that loses everything with either.
+      {"single", {RaidLevel::kStripe, "", 1, 1}}, {"stripe", {RaidLevel::kStripe, "", 1}},
+      {"raid0", {RaidLevel::kStripe, "", 1}},     {"mirror", {RaidLevel::kMirror, "", 2}},
+      {"raid1", {RaidLevel::kMirror, "", 2}},     {"raid10", {RaidLevel::kStripedMirrors, "", 4}},
+      {"raidz", {RaidLevel::kRaidz1, "", 2}},     {"raidz1", {RaidLevel::kRaidz1, "", 2}},
+      {"raidz2", {RaidLevel::kRaidz2, "", 3}},    {"raidz3", {RaidLevel::kRaidz3, "", 4}},
+  };
+  const std::string name = ToLower(Trimmed(given));
+  const auto found = kLayouts.find(name);
+  if (found != kLayouts.end()) return found->second;
+  return name.substr(0, 5) == "draid" ? ParseDraid(name) : std::nullopt;
+}
+
+void CheckDiskCount(const Cursor& level, const Layout& layout, std::size_t disks) {
+  const std::string found = fmt::format("{} disk{}", disks, disks == 1 ? "" : "s");
+  const auto refuse = [&](std::string allowed) {
+    level.findings().Error("disk-count", level.origin(),
+                           fmt::format("raid level {} does not fit the number of disks", level.Shown()),
+                           found, std::move(allowed));
+  };
+  const bool fits = disks >= layout.least_disks && disks <= layout.most_disks;
+  if (!fits && layout.least_disks == layout.most_disks && layout.level == RaidLevel::kDraid)
+    return refuse(fmt::format("{} disks", layout.least_disks));
+  if (disks < layout.least_disks) return refuse(fmt::format("{} disks or more", layout.least_disks));
+  if (!fits && layout.level == RaidLevel::kDraid)
+    return refuse(fmt::format("{} disks at most", layout.most_disks));
+  if (!fits) return refuse("one disk; stripe or mirror for more");
+  if (layout.level == RaidLevel::kStripedMirrors && disks % 2 != 0) refuse("an even number of disks");
+}
+
+// Where each disk was named first, over all pools.
+using DiskPlaces = std::map<std::string, Origin>;
+
+std::vector<std::string> ReadDisks(const Cursor& cursor, DiskPlaces& places) {
+  std::vector<std::string> disks;
+  for (const Cursor& element : cursor.is_array() ? cursor.Elements() : std::vector<Cursor>()) {
+    if (!element.is_string() || !Trimmed(element.json().get_ref<const std::string&>()).empty()) continue;
+    // Left out, it would make a smaller pool than the list looks like.
+    element.Error("invalid-disk", "this entry names no disk", "/dev/disk/by-id/…, or no entry");
+  }
+  for (const Text& disk : cursor.StringList(", \t")) {
+    const auto path = NormalisedPath(disk.value);
+    if (!path.has_value() || !IsAtOrBelow(*path, "/dev") || *path == "/dev" ||
+        path->find(' ') != std::string::npos) {
+      cursor.findings().Error("invalid-disk", disk.origin, "this is no device path", Quoted(disk.value),
+                              "/dev/disk/by-id/…");
+      continue;
+    }
+    const auto [place, is_new] = places.emplace(*path, disk.origin);
+    if (!is_new) {
+      cursor.findings().Error("duplicate-disk", disk.origin,
+                              fmt::format("this disk was named before, at {}", place->second.ToString()),
+                              Quoted(disk.value), "every disk once");
+      continue;
+    }
+    constexpr std::string_view kStable = "/dev/disk/by-";
+    if (path->substr(0, kStable.size()) != kStable) {
+      cursor.findings().Error(
+          "disk-path-not-stable", disk.origin,
+          fmt::format("this device name can mean another disk after a reboot; `ls -l /dev/disk/by-id` shows "
+                      "which name there leads to {}",
+                      *path),
+          Quoted(disk.value), "/dev/disk/by-id/…");
+      continue;
+    }
+    disks.push_back(*path);
+  }
+  return disks;
+}
+
+void ReadPool(const Cursor& cursor, DiskPlaces& places, Config& config) {
+  if (!cursor.RequireObject()) return;
+  cursor.ExpectKeys({"name", "raid_level", "disks", "state"});
+  Pool pool;
+  pool.origin = cursor.origin();
+  const Cursor name = cursor.Key("name");
+  if (!name.present()) {
+    name.Error("missing", "this pool has no name", "a pool name");
+  } else if (const auto text = name.String()) {
+    pool.name = *text;
+    if (const auto problem = PoolNameProblem(pool.name)) {
+      name.Error("invalid-name", "this is no pool name", *problem);
+      pool.name.clear();
+    }
+  }
+  pool.disks = ReadDisks(cursor.Key("disks"), places);
+  const std::size_t listed =
+      cursor.Key("disks").is_array() ? cursor.Key("disks").json().size() : pool.disks.size();
+  const Cursor level = cursor.Key("raid_level");
+  if (level.present()) {
+    if (const auto text = level.String()) {
+      const auto layout = ParseRaidLevel(*text);
+      if (!layout.has_value()) {
+        level.Error("unknown-raid-level", "this raid level is not known", kRaidLevels);
+      } else {
+        pool.raid_level = layout->level;
+        pool.draid = layout->draid;
+        if (listed > 0) CheckDiskCount(level, *layout, listed);
+      }
+    }
+  } else if (listed > 0) {
+    level.Error("missing", "a pool with disks needs a raid level", kRaidLevels);
+  }
+  const auto absent = ReadAbsent(cursor);
+  if (absent.value_or(false)) {
+    cursor.Key("state").Error("unsupported-state",
+                              "pools are not removed by the configuration; take their datasets away here, "
+                              "and then the pool by hand: zpool destroy",
+                              "present");
+  }
+  if (absent.value_or(true) || pool.name.empty()) return;
+  for (const Pool& other : config.pools) {
+    if (other.name != pool.name) continue;
+    name.Error("duplicate-name", fmt::format("this pool was declared before, at {}", other.origin.ToString()),
+               "every pool once");
+    return;
+  }
+  config.pools.push_back(std::move(pool));
+}
+
+}  // namespace
+
+void ReadPools(const Cursor& pools, Config& config) {
+  DiskPlaces places;
+  for (const Cursor& pool : pools.Elements()) ReadPool(pool, places, config);
+}
+
+}  // namespace phoenix::config
