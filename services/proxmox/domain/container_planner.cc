@@ -4,6 +4,7 @@
 
 #include "base/status/errors.h"
 #include "services/kit/plan/keys.h"
+#include "services/proxmox/domain/storage_schema.h"
 
 namespace phoenix::proxmox {
 namespace {
@@ -11,6 +12,18 @@ namespace {
 constexpr uint64_t kGib = uint64_t{1} << 30;
 // mp0 to mp255.
 constexpr int kMountNumbers = 256;
+
+constexpr uint64_t kLargestGib = 1024 * 1024;
+
+// Absolute, not "/", in its one form, and whole between the commas of an mpN line.
+bool IsPlainPath(const std::string& path) {
+  if (path.size() < 2 || path.front() != '/' || path != CleanPath(path)) return false;
+  for (const char c : path) {
+    if (c == ',' || c < ' ' || c > '~') return false;
+  }
+  const std::string parts = path + "/";
+  return parts.find("/./") == std::string::npos && parts.find("/../") == std::string::npos;
+}
 
 std::string SizeText(uint64_t bytes) {
   return bytes % kGib == 0 ? fmt::format("{} GiB", bytes / kGib) : fmt::format("{} bytes", bytes);
@@ -26,14 +39,23 @@ class Planner {
   Planner(const ContainersState& state) : state_(state) {}
 
   absl::StatusOr<ContainerPlan> Make(const std::vector<ContainerSpec>& specs) {
+    Check(specs);
+    if (!problems_.empty()) {
+      return WithViolations(InvalidArgument("{} in the declared containers: {}: {}",
+                                            problems_.size() == 1 ? "a mistake" : "mistakes",
+                                            problems_.front().field, problems_.front().description),
+                            problems_);
+    }
     for (const ContainerSpec& spec : specs) {
       const auto here = state_.here.find(spec.id);
       if (here != state_.here.end()) {
         Present(spec, here->second);
       } else if (state_.elsewhere.count(spec.id) == 0) {
-        Note(spec.id, fmt::format("is not there; its volumes and mount points come with the next run once "
-                                  "it exists on node {}",
-                                  state_.node));
+        kit::Note note{true, fmt::format("container:{}", spec.id),
+                       "is on no node; its volumes and mount points come with the next run once it exists. "
+                       "Phoenix makes no containers"};
+        note.unless_provided = true;
+        plan_.notes.push_back(std::move(note));
       }
     }
     if (problems_.empty()) return std::move(plan_);
@@ -44,6 +66,37 @@ class Planner {
   }
 
  private:
+  // What the loader refuses comes from other clients too, and pct would read a comma as more options.
+  void Check(const std::vector<ContainerSpec>& specs) {
+    std::set<uint32_t> ids;
+    for (const ContainerSpec& spec : specs) {
+      if (spec.id < 100 || spec.id > 999999999) Problem(spec.origin, "a container's id is 100 to 999999999");
+      if (!ids.insert(spec.id).second)
+        Problem(spec.origin, fmt::format("container {} is declared twice", spec.id));
+      std::set<std::string> paths;
+      const auto check_path = [&](const std::string& path, const std::string& origin) {
+        if (!IsPlainPath(path)) {
+          Problem(origin, fmt::format("'{}' is no absolute path without commas, . and ..", path));
+        } else if (!paths.insert(path).second) {
+          Problem(origin, fmt::format("two things are declared at {} of container {}", path, spec.id));
+        }
+      };
+      for (const ContainerVolumeSpec& volume : spec.volumes) {
+        check_path(volume.path, volume.origin);
+        if (!IsStorageId(volume.storage))
+          Problem(volume.origin + ".pool", fmt::format("'{}' is no storage id", volume.storage));
+        if (volume.size_gib == 0 || volume.size_gib > kLargestGib)
+          Problem(volume.origin + ".size_gb", "a size is 1 to 1048576 GiB");
+      }
+      for (const ContainerBindSpec& bind : spec.binds) {
+        check_path(bind.path, bind.origin);
+        if (!IsPlainPath(bind.host_path) || (bind.host_path + "/").starts_with("/dev/"))
+          Problem(bind.origin,
+                  fmt::format("'{}' is no directory of the host that can be mounted", bind.host_path));
+      }
+    }
+  }
+
   void Note(uint32_t id, std::string text) {
     plan_.notes.push_back({true, fmt::format("container:{}", id), std::move(text)});
   }
@@ -53,6 +106,7 @@ class Planner {
     const size_t problems = problems_.size();
     ContainerStep step;
     step.id = spec.id;
+    step.running = state_.running.count(spec.id) != 0;
     for (const ContainerVolumeSpec& volume : spec.volumes) Volume(spec, config, volume, step);
     for (const ContainerBindSpec& bind : spec.binds) Bind(spec, config, bind, step);
     if (!step.mounts.empty()) plan_.steps.push_back(std::move(step));
@@ -64,6 +118,12 @@ class Planner {
           fmt::format("container {} is locked ({}): plan again when that has ended, or `pct unlock {}` if "
                       "nothing runs any more",
                       spec.id, config.lock, spec.id));
+    }
+    if (config.protection) {
+      Problem(spec.origin,
+              fmt::format("container {} is protected, so that its volumes and mount points cannot change: "
+                          "switch that off (`pct set {} --protection 0`) and plan again",
+                          spec.id, spec.id));
     }
     for (const std::string& line : config.unreadable) {
       Problem(spec.origin,
@@ -115,8 +175,18 @@ class Planner {
     const Found found = Find(config, wanted.path);
     if (found.mount == nullptr) {
       NewMount mount{0, wanted.storage, wanted.size_gib, {}, wanted.path, wanted.backup, wanted.read_only};
+      const auto storage = state_.storages.find(wanted.storage);
+      const bool known = storage != state_.storages.end();
+      if (known && !storage->second.holds_containers) {
+        Problem(wanted.origin + ".pool",
+                fmt::format("storage '{}' takes no volumes of containers: give it the content rootdir, or "
+                            "name another storage",
+                            wanted.storage));
+        return;
+      }
+      if (!known || storage->second.type != kZfspool) step.opaque.insert(wanted.storage);
       Add(spec, config, std::move(mount), kit::Key("storage", wanted.storage),
-          state_.storages.count(wanted.storage) != 0, wanted.origin, step);
+          known && storage->second.usable_now, wanted.origin, step);
       return;
     }
     if (Goes(config, spec.id, found, wanted.origin)) return;
@@ -142,6 +212,16 @@ class Planner {
                       mount.source, spec.id, SizeText(*mount.size), SizeText(size)));
       return;
     }
+    const auto storage = state_.storages.find(wanted.storage);
+    const bool known = storage != state_.storages.end();
+    if (known && storage->second.type != kZfspool) {
+      Problem(wanted.origin + ".size_gb",
+              fmt::format("volume {} of container {} has {}; growing a volume on a {} storage cannot be "
+                          "undone, so do it yourself (`pct resize {} mp{} {}G`) and plan again",
+                          mount.source, spec.id, SizeText(*mount.size), storage->second.type, spec.id,
+                          found.number, wanted.size_gib));
+      return;
+    }
     ContainerStep grow;
     grow.action = ContainerAction::kGrow;
     grow.id = spec.id;
@@ -151,8 +231,7 @@ class Planner {
     grow.size_before = *mount.size;
     grow.size_gib = wanted.size_gib;
     grow.diffs.push_back({"size", SizeText(*mount.size), SizeText(size)});
-    grow.requires_keys.push_back(
-        {kit::Key("storage", wanted.storage), state_.storages.count(wanted.storage) != 0});
+    grow.requires_keys.push_back({kit::Key("storage", wanted.storage), known && storage->second.usable_now});
     plan_.steps.push_back(std::move(grow));
   }
 

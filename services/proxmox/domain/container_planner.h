@@ -5,6 +5,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,7 +17,7 @@ namespace phoenix::proxmox {
 
 enum class ContainerAction {
   kMount,  // new mpN lines of one container, all in one `pct set`
-  kGrow,   // one volume becomes larger; nothing makes it smaller again
+  kGrow,   // one volume of a zfspool storage becomes larger
 };
 
 // A new mpN line.
@@ -39,7 +40,12 @@ std::string MountValue(const NewMount& mount);
 struct ContainerStep {
   ContainerAction action = ContainerAction::kMount;
   uint32_t id = 0;
-  std::vector<NewMount> mounts;  // kMount
+  // kMount.
+  std::vector<NewMount> mounts;
+  // The container runs: Proxmox VE takes nothing away from it before its next stop.
+  bool running = false;
+  // Storages of new volumes that nobody can look into without mounting them: such a volume is never freed.
+  Words opaque;
   // kGrow.
   int number = 0;
   std::string volume;
@@ -51,6 +57,13 @@ struct ContainerStep {
   std::vector<std::string> provides;
 };
 
+// A storage that this node has, or that comes with the same plan.
+struct ContainerStorage {
+  std::string type;
+  bool usable_now = false;
+  bool holds_containers = false;  // its contents include rootdir
+};
+
 struct HostDirectory {
   uint32_t uid = 0, gid = 0;
 };
@@ -60,7 +73,8 @@ struct ContainersState {
   std::string node;
   std::map<uint32_t, ContainerConfig> here;   // the declared ones that are on this node
   std::map<uint32_t, std::string> elsewhere;  // the declared ones that are on another node of the cluster
-  Words storages;                             // ids that this node can use now
+  std::set<uint32_t> running;                 // of those here
+  std::map<std::string, ContainerStorage, std::less<>> storages;  // by id
   std::map<std::string, HostDirectory> directories;  // of the declared host paths, those that are there
 };
 
@@ -71,6 +85,7 @@ struct ContainerPlan {
 
 // FAILED_PRECONDITION with one violation for each thing that cannot become what is wanted. What the spec does
 // not name is never touched.
+// Containers are made by others: one that is on no node of the fleet is told of and waits for a later run.
 absl::StatusOr<ContainerPlan> PlanContainers(const std::vector<ContainerSpec>& specs,
                                              const ContainersState& state);
 

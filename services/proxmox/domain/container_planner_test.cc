@@ -25,7 +25,7 @@ class ContainerPlannerTest : public ::testing::Test {
  protected:
   ContainerPlannerTest() {
     state_.node = "pve1";
-    state_.storages = {"tank"};
+    state_.storages["tank"] = {"zfspool", true, true};
     state_.here[101] = {};
     spec_.id = 101;
     spec_.origin = "$.c";
@@ -144,6 +144,8 @@ TEST_F(ContainerPlannerTest, AContainerThatIsElsewhereIsLeftToItsNodeAndOneThatI
   EXPECT_THAT(plan.steps, IsEmpty());
   ASSERT_EQ(plan.notes.size(), 1u);
   EXPECT_TRUE(plan.notes[0].warning);
+  EXPECT_TRUE(plan.notes[0].unless_provided);
+  EXPECT_EQ(plan.notes[0].resource, "container:101");
   EXPECT_THAT(plan.notes[0].text, HasSubstr("come with the next run once it exists"));
   state_.elsewhere[101] = "pve2";
   EXPECT_THAT(Plan().notes, IsEmpty());
@@ -176,6 +178,42 @@ TEST_F(ContainerPlannerTest, OptionsOfMountPointsThatAreThereAreToldAndNotChange
   const auto plan = Plan();
   EXPECT_THAT(plan.steps, IsEmpty());
   EXPECT_EQ(plan.notes.size(), 2u);
+}
+
+TEST_F(ContainerPlannerTest, ARunningContainerAndAStorageThatCannotBeLookedIntoAreTold) {
+  spec_.volumes = {Volume("/data", "tank", 8)};
+  EXPECT_FALSE(Plan().steps[0].running);
+  EXPECT_THAT(Plan().steps[0].opaque, IsEmpty());
+  state_.running = {101};
+  state_.storages["files"] = {"dir", true, true};
+  spec_.volumes.push_back(Volume("/more", "files", 8));
+  EXPECT_TRUE(Plan().steps[0].running);
+  EXPECT_THAT(Plan().steps[0].opaque, ElementsAre("files"));
+}
+
+TEST_F(ContainerPlannerTest, GrowthOnAStorageWhereNothingTakesItBackIsLeftToPeople) {
+  state_.storages["files"] = {"dir", true, true};
+  config().mounts[3] = {"files:101/vm-101-disk-1.raw", "/data", 8 * kGib, {}};
+  spec_.volumes = {Volume("/data", "files", 20)};
+  EXPECT_THAT(Problems(), ElementsAre(HasSubstr("do it yourself (`pct resize 101 mp3 20G`)")));
+}
+
+TEST_F(ContainerPlannerTest, AStorageWithoutRootdirAndAProtectedContainerAreRefused) {
+  state_.storages["tank"].holds_containers = false;
+  spec_.volumes = {Volume("/data", "tank", 8)};
+  EXPECT_THAT(Problems(), ElementsAre(HasSubstr("$.v.pool: storage 'tank' takes no volumes of containers")));
+  state_.storages["tank"].holds_containers = true;
+  config().protection = true;
+  EXPECT_THAT(Problems(), ElementsAre(HasSubstr("`pct set 101 --protection 0`")));
+}
+
+TEST_F(ContainerPlannerTest, WhatTheLoaderWouldRefuseIsRefusedHereToo) {
+  spec_.id = 99;
+  spec_.volumes = {Volume("/a,ro=1", "tank", 0), Volume("/b", "-x", 1)};
+  spec_.binds = {Bind("/dev/sda", "/b"), Bind("/srv/../etc", "/c")};
+  const auto plan = PlanContainers({spec_}, state_);
+  EXPECT_EQ(plan.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(ViolationsOf(plan.status()).size(), 7u);
 }
 
 TEST_F(ContainerPlannerTest, MoreMountPointsThanProxmoxVeTakesAreRefused) {
