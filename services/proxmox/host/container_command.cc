@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include "base/status/errors.h"
+#include "services/proxmox/host/proxmox_command.h"
 #include "services/proxmox/host/proxmox_host.h"
 #include "services/proxmox/host/proxmox_parse.h"
 
@@ -13,6 +14,8 @@ namespace {
 // pct waits 10 s for the container's lock; Perl's start takes 10 s more on a slow machine, and a volume that
 // is no ZFS dataset is formatted.
 constexpr std::chrono::seconds kLimit{300};
+// pvesm activates the storage, which has limits of 10 s of its own.
+constexpr std::chrono::seconds kLookLimit{120};
 
 Command Pct(std::vector<std::string> args) {
   Command command{.program = kPct};
@@ -21,6 +24,12 @@ Command Pct(std::vector<std::string> args) {
   // A killed pct leaves a volume behind that no container names.
   command.kill_at_limit = false;
   return command;
+}
+
+// As pct takes and writes it: whole units, or bytes.
+std::string SizeText(uint64_t bytes) {
+  constexpr uint64_t kGib = uint64_t{1} << 30;
+  return bytes % kGib == 0 ? fmt::format("{}G", bytes / kGib) : fmt::to_string(bytes);
 }
 
 void PutDigest(Command& command, const std::string& digest) {
@@ -51,8 +60,37 @@ Command DetachCommand(uint32_t id, const std::vector<std::string>& keys, const s
   return command;
 }
 
-Command GrowCommand(uint32_t id, int number, uint64_t size_gib) {
-  return Pct({"resize", fmt::to_string(id), fmt::format("mp{}", number), fmt::format("{}G", size_gib)});
+Command ResizeCommand(uint32_t id, int number, uint64_t bytes, const std::string& digest) {
+  Command command = Pct({"resize", fmt::to_string(id), fmt::format("mp{}", number), SizeText(bytes)});
+  PutDigest(command, digest);
+  return command;
+}
+
+Command VolumesCommand(const std::string& storage, uint32_t id) {
+  Command command{.program = kPvesm, .args = {"list", storage, "--vmid", fmt::to_string(id)}};
+  command.limit = kLookLimit;
+  return command;
+}
+
+Command FreeCommand(const std::string& volume) {
+  Command command{.program = kPvesm, .args = {"free", volume}};
+  command.limit = kLimit;
+  command.kill_at_limit = false;
+  return command;
+}
+
+Command LookCommand(const std::string& dataset) {
+  Command command{.program = kZfs,
+                  .args = {"list", "-H", "-r", "-t", "filesystem,volume,snapshot", "-o", "name", dataset}};
+  command.limit = kLookLimit;
+  return command;
+}
+
+Command QuotaCommand(const std::string& dataset, uint64_t bytes) {
+  Command command{.program = kZfs, .args = {"set", fmt::format("refquota={}", bytes), dataset}};
+  command.limit = kLimit;
+  command.kill_at_limit = false;
+  return command;
 }
 
 absl::Status ExplainContainerFailure(const Command& command, const CommandResult& result) {
@@ -88,6 +126,12 @@ absl::Status ExplainContainerFailure(const Command& command, const CommandResult
   }
   if (Says(result, "Configuration file '") && Says(result, "' does not exist")) {
     return NotFound("this node has no such container ({} said: {})", text, said);
+  }
+  if (Says(result, "dataset does not exist")) {
+    return NotFound("there is no such dataset ({} said: {})", text, said);
+  }
+  if (Says(result, "size is less than current used")) {
+    return FailedPrecondition("the volume holds more by now ({} said: {})", text, said);
   }
   if (Says(result, "protection mode enabled")) {
     return FailedPrecondition(

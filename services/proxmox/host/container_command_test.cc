@@ -25,7 +25,18 @@ TEST(ContainerCommand, AllMountPointsComeInOneCallThatNamesWhatItWasDecidedOn) {
 TEST(ContainerCommand, LinesGoAndVolumesGrow) {
   EXPECT_EQ(DetachCommand(101, {"mp0", "mp4"}, "abc").args,
             (std::vector<std::string>{"set", "101", "--delete", "mp0,mp4", "--digest", "abc"}));
-  EXPECT_EQ(GrowCommand(101, 3, 20).args, (std::vector<std::string>{"resize", "101", "mp3", "20G"}));
+  EXPECT_EQ(ResizeCommand(101, 3, uint64_t{20} << 30, "abc").args,
+            (std::vector<std::string>{"resize", "101", "mp3", "20G", "--digest", "abc"}));
+  EXPECT_EQ(ToText(ResizeCommand(101, 3, 1536, "")), "pct resize 101 mp3 1536");
+}
+
+TEST(ContainerCommand, VolumesAreLookedAtFreedAndGivenTheirFormerSize) {
+  EXPECT_EQ(ToText(VolumesCommand("tank", 101)), "pvesm list tank --vmid 101");
+  EXPECT_EQ(ToText(FreeCommand("tank:subvol-101-disk-1")), "pvesm free tank:subvol-101-disk-1");
+  EXPECT_EQ(ToText(LookCommand("tank/g/subvol-101-disk-1")),
+            "zfs list -H -r -t filesystem,volume,snapshot -o name tank/g/subvol-101-disk-1");
+  EXPECT_EQ(ToText(QuotaCommand("tank/g/subvol-101-disk-1", 1024)),
+            "zfs set refquota=1024 tank/g/subvol-101-disk-1");
 }
 
 TEST(ContainerCommand, FailuresAreKnownByWhatPctSaysAndNotByItsExitCode) {
@@ -43,6 +54,9 @@ TEST(ContainerCommand, FailuresAreKnownByWhatPctSaysAndNotByItsExitCode) {
            {"CT is locked (backup)\n", StatusCode::kFailedPrecondition, "locked by a backup"},
            {"cfs-lock 'x' error: no quorum!\n", StatusCode::kFailedPrecondition, "no quorum"},
            {"ipcc_send_rec[1] failed: Connection refused\n", StatusCode::kUnavailable, "does not answer"},
+           {"cannot open 'tank/x': dataset does not exist\n", StatusCode::kNotFound, "no such dataset"},
+           {"cannot set property for 'tank/x': size is less than current used or reserved space\n",
+            StatusCode::kFailedPrecondition, "holds more by now"},
            {"can't update CT 101 drive 'mp0' - protection mode enabled\n", StatusCode::kFailedPrecondition,
             "is protected"},
            {"unable to parse volume ID 'relative'\n", StatusCode::kFailedPrecondition,

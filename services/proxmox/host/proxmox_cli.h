@@ -4,6 +4,7 @@
 
 #include "base/host/command.h"
 #include "base/host/files.h"
+#include "services/proxmox/host/container_cli.h"
 #include "services/proxmox/host/proxmox_host.h"
 #include "services/proxmox/host/proxmox_reading.h"
 
@@ -17,13 +18,13 @@ class ProxmoxCli final : public ProxmoxHost {
   absl::StatusOr<ProxmoxState> Observe(const Question& question) override;
   absl::StatusOr<StorageConfig> ReadStorages() override;
   absl::StatusOr<std::vector<std::string>> UsersOf(const std::string& id) override;
-  absl::StatusOr<ContainerPlaces> ReadContainers(const std::set<uint32_t>& ids) override;
   absl::StatusOr<ToolReport> Add(const NewStorage& storage, const ChildObserver& on_child) override;
   absl::StatusOr<ToolReport> Set(const StorageChange& change, const ChildObserver& on_child) override;
   absl::StatusOr<ToolReport> Remove(const std::string& id, const ChildObserver& on_child) override;
   absl::StatusOr<StatusReport> Status() override;
   absl::StatusOr<bool> IsMounted(const std::string& path) override;
   absl::Status Unmount(const std::string& path, const ChildObserver& on_child) override;
+  ContainerHost& containers() override { return containers_; }
   Files& files() override { return files_; }
   std::map<std::string, std::string> Versions() override;
 
@@ -33,6 +34,7 @@ class ProxmoxCli final : public ProxmoxHost {
   CommandRunner& runner_;
   Files& files_;
   const ProxmoxReading reading_;
+  ContainerCli containers_;
 };
 
 }  // namespace phoenix::proxmox

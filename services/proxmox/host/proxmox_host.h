@@ -8,16 +8,15 @@
 
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "base/host/command.h"
 #include "base/host/files.h"
-#include "services/proxmox/domain/container_state.h"
 #include "services/proxmox/domain/proxmox_spec.h"
 #include "services/proxmox/domain/proxmox_state.h"
 #include "services/proxmox/domain/storage_entry.h"
+#include "services/proxmox/host/container_host.h"
 
 namespace phoenix::proxmox {
 
@@ -73,12 +72,6 @@ struct StatusReport {
   std::vector<std::string> warnings;
 };
 
-// Where the containers that were asked for are. One that is nowhere in the cluster is in neither.
-struct ContainerPlaces {
-  std::map<uint32_t, ContainerConfig> here;
-  std::map<uint32_t, std::string> elsewhere;  // the other node that has it
-};
-
 // All calls are thread-safe; changes are taken one at a time by Proxmox VE itself (a lock in /etc/pve).
 // Errors of changes: ALREADY_EXISTS and NOT_FOUND for the entry, ABORTED for another digest, UNAVAILABLE
 // where the lock or /etc/pve cannot be had, FAILED_PRECONDITION without quorum and for everything that the
@@ -95,9 +88,6 @@ class ProxmoxHost {
   // Guests and backup jobs that name the storage, "CT 101 on pve1"; of the whole cluster.
   virtual absl::StatusOr<std::vector<std::string>> UsersOf(const std::string& id) = 0;
 
-  // Containers by their ids, straight from their files: cheap. UNAVAILABLE where /etc/pve is not mounted.
-  virtual absl::StatusOr<ContainerPlaces> ReadContainers(const std::set<uint32_t>& ids) = 0;
-
   virtual absl::StatusOr<ToolReport> Add(const NewStorage& storage, const ChildObserver& on_child) = 0;
   virtual absl::StatusOr<ToolReport> Set(const StorageChange& change, const ChildObserver& on_child) = 0;
   virtual absl::StatusOr<ToolReport> Remove(const std::string& id, const ChildObserver& on_child) = 0;
@@ -109,6 +99,7 @@ class ProxmoxHost {
   // mounted.
   virtual absl::Status Unmount(const std::string& path, const ChildObserver& on_child) = 0;
 
+  virtual ContainerHost& containers() = 0;
   // The machine's files, for the folders that entries leave behind.
   virtual Files& files() = 0;
   // Versions of the tools, for people; empty where they are not installed.

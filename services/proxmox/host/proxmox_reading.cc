@@ -133,6 +133,8 @@ absl::StatusOr<ContainerPlaces> ProxmoxReading::ReadContainers(const std::set<ui
   PHX_RETURN_IF_ERROR(CheckMounted(mounts));
   PHX_ASSIGN_OR_RETURN(const std::string self, NodeName());
   PHX_ASSIGN_OR_RETURN(const auto nodes, files_.List("/etc/pve/nodes"));
+  // The first process's table, since a sandboxed daemon has one of its own.
+  PHX_ASSIGN_OR_RETURN(const std::string sockets, ReadOr("/proc/1/net/unix", ""));
   for (const uint32_t id : ids) {
     for (const std::string& node : nodes) {
       PHX_ASSIGN_OR_RETURN(const auto file,
@@ -140,6 +142,7 @@ absl::StatusOr<ContainerPlaces> ProxmoxReading::ReadContainers(const std::set<ui
       if (!file) continue;
       if (node == self) {
         places.here[id] = ParseContainerConfig(file->content);
+        if (IsRunning(sockets, id)) places.running.insert(id);
       } else {
         places.elsewhere[id] = node;
       }
@@ -151,6 +154,14 @@ absl::StatusOr<ContainerPlaces> ProxmoxReading::ReadContainers(const std::set<ui
 absl::StatusOr<bool> ProxmoxReading::IsMounted(const std::string& path) const {
   PHX_ASSIGN_OR_RETURN(const auto mounts, mounts_());
   return std::any_of(mounts.begin(), mounts.end(), [&](const Mount& mount) { return mount.path == path; });
+}
+
+absl::StatusOr<std::string> ProxmoxReading::MountOf(const std::string& dataset) const {
+  PHX_ASSIGN_OR_RETURN(const auto mounts, mounts_());
+  for (const Mount& mount : mounts) {
+    if (mount.type == "zfs" && mount.source == dataset) return mount.path;
+  }
+  return std::string();
 }
 
 std::string ProxmoxReading::PackageVersion(const std::string& package) const {
