@@ -112,9 +112,15 @@ class ContainerReader {
     volume.backup = cursor.Key("backup").Bool();
     volume.read_only = cursor.Key("read_only").Bool().value_or(false);
     const Cursor persistent = cursor.Key("persistent");
-    if (persistent.Bool() == std::optional(false)) {
+    const auto is_persistent = persistent.Bool();
+    if (is_persistent == std::optional(false)) {
       persistent.Lint("never-removed",
                       "Phoenix never removes a volume of a container; this key has no effect");
+    } else if (is_persistent == std::optional(true)) {
+      persistent.Lint(
+          "destroyed-with-container",
+          "Proxmox VE destroys a volume with its container (`pct destroy`), whatever stands here; "
+          "to keep the data, bind a dataset with mount_points");
     }
     if (!named || !placed || !size.has_value() || !path.has_value()) return;
     volume.size_gib = *size;

@@ -29,7 +29,7 @@ TEST(LxcSection, VolumesAndBindMountsAreReadAndOtherKeysLeftAlone) {
     "950": {"name": "vllm", "unprivileged": true,
       "zfs_volumes": [{"name": "models", "pool": "quickOS-lxc-disks", "size_gb": 50, "mount_point": "/models//"}],
       "volumes": [{"name": "data", "pool": "local", "size_gb": "20G", "mount_point": "/data", "backup": true,
-                   "read_only": true, "persistent": true}],
+                   "read_only": true}],
       "mount_points": [{"host_path": "/quickOS/shared", "container_path": "/mnt/shared", "owner_uid": 1000,
                         "owner_gid": "1001"}]}}})");
   ASSERT_TRUE(result.ok()) << result.ToStatus();
@@ -89,11 +89,17 @@ TEST(LxcSection, AFileWithoutContainersIsTheWrongFile) {
   EXPECT_THAT(Errors(LoadLxc(R"({"zfs": {}})")), ElementsAre("missing $.lxc_configs"));
 }
 
-TEST(LxcSection, AVolumeThatMayGoIsTold) {
-  const auto result = LoadLxc(Containers(
-      R"("zfs_volumes": [{"name": "a", "pool": "st", "size_gb": 1, "mount_point": "/a", "persistent": false}])"));
-  ASSERT_EQ(result.findings.lints.size(), 1u);
-  EXPECT_EQ(result.findings.lints[0].rule, "never-removed");
+// Neither is in Phoenix's hands: it never removes a volume, and pct destroys it with the container.
+TEST(LxcSection, WhetherAVolumeIsPersistentIsDecidedElsewhere) {
+  for (const auto& [said, rule] :
+       {std::pair{"false", "never-removed"}, std::pair{"true", "destroyed-with-container"}}) {
+    const auto result = LoadLxc(Containers(
+        std::string(
+            R"("zfs_volumes": [{"name": "a", "pool": "st", "size_gb": 1, "mount_point": "/a", "persistent": )") +
+        said + "}]"));
+    ASSERT_EQ(result.findings.lints.size(), 1u);
+    EXPECT_EQ(result.findings.lints[0].rule, rule);
+  }
 }
 
 TEST(LxcSection, SharedVolumesJoinTheContainers) {

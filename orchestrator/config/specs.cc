@@ -3,9 +3,9 @@
 namespace phoenix::config {
 
 std::vector<Spec> SpecsOf(const Config& config, const std::set<std::string>& secret_names,
-                          const std::set<std::string>& prune) {
+                          const std::set<std::string>& prune, const std::vector<Container>& containers) {
   return {ZfsSpecOf(config), NfsSpecOf(config, prune), SambaSpecOf(config, secret_names, prune),
-          ProxmoxSpecOf(config, prune)};
+          ProxmoxSpecOf(config, containers, prune)};
 }
 
 }  // namespace phoenix::config

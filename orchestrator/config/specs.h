@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "orchestrator/config/config.h"
+#include "orchestrator/config/lxc_section.h"
 
 namespace phoenix::config {
 
@@ -22,11 +23,14 @@ Spec NfsSpecOf(const Config& config, const std::set<std::string>& prune);
 // `secret_names`: which passwords the secrets hold.
 Spec SambaSpecOf(const Config& config, const std::set<std::string>& secret_names,
                  const std::set<std::string>& prune);
-Spec ProxmoxSpecOf(const Config& config, const std::set<std::string>& prune);
+// `containers`: with those of shared_volumes.
+Spec ProxmoxSpecOf(const Config& config, const std::vector<Container>& containers,
+                   const std::set<std::string>& prune);
 
 // Every domain's spec for one node. A domain that the configuration does not speak of gets an empty spec, so
 // that its orphans are still shown. `prune`: whose orphans go ("exports", "shares", "rules", "storages").
 std::vector<Spec> SpecsOf(const Config& config, const std::set<std::string>& secret_names,
-                          const std::set<std::string>& prune = {});
+                          const std::set<std::string>& prune = {},
+                          const std::vector<Container>& containers = {});
 
 }  // namespace phoenix::config

@@ -182,6 +182,7 @@ BEYOND_SCHEMA = {
     "duplicate-path": [delivered({"path": "a", "content": ""}, {"path": "a/b", "content": ""})],
     "duplicate-mountpoint": [two({"name": "tank/a", "mountpoint": "/m"}, {"name": "tank/b", "mountpoint": "/m"})],
     "duplicate-export": [{"nfs": {"exports": [NEIGHBOUR, NEIGHBOUR]}}],
+    "duplicate-mount-point": [{"shared_volumes": {name: {"host_path": "/srv/" + name, "mounts": {"950": "/x"}} for name in "ab"}}],
     "duplicate-disk": [pool(raid_level="mirror", disks=["/dev/disk/by-id/a", "/dev/disk/by-id//a"])],
     "contradicting-clients": [{"nfs": {"exports": [
         {"path": "/a", "clients": "10.0.0.0/24", "options": "ro"}, {"path": "/a", "clients": "10.0.0.7", "options": "rw"}]}}],

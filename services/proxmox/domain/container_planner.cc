@@ -25,10 +25,6 @@ bool IsPlainPath(const std::string& path) {
   return parts.find("/./") == std::string::npos && parts.find("/../") == std::string::npos;
 }
 
-std::string SizeText(uint64_t bytes) {
-  return bytes % kGib == 0 ? fmt::format("{} GiB", bytes / kGib) : fmt::format("{} bytes", bytes);
-}
-
 std::string OptionOf(const ContainerMount& mount, std::string_view name, std::string missing) {
   const auto found = mount.options.find(name);
   return found == mount.options.end() ? std::move(missing) : found->second;
@@ -50,13 +46,16 @@ class Planner {
       const auto here = state_.here.find(spec.id);
       if (here != state_.here.end()) {
         Present(spec, here->second);
-      } else if (state_.elsewhere.count(spec.id) == 0) {
-        kit::Note note{true, fmt::format("container:{}", spec.id),
-                       "is on no node; its volumes and mount points come with the next run once it exists. "
-                       "Phoenix makes no containers"};
-        note.unless_provided = true;
-        plan_.notes.push_back(std::move(note));
+      } else {
+        Missing(spec.id);
       }
+    }
+    if (!plan_.steps.empty() && !state_.quorate) {
+      return WithReason(
+          FailedPrecondition("cluster {} has no quorum: /etc/pve is read-only, so containers cannot change; "
+                             "bring the other nodes back (`pvecm status` names them) and plan again",
+                             state_.cluster),
+          {"NO_QUORUM", {{"cluster", state_.cluster}}});
     }
     if (problems_.empty()) return std::move(plan_);
     return WithViolations(
@@ -95,6 +94,19 @@ class Planner {
                   fmt::format("'{}' is no directory of the host that can be mounted", bind.host_path));
       }
     }
+  }
+
+  // Whether another node of the fleet has it, that one says (provided_now).
+  void Missing(uint32_t id) {
+    kit::Note note{true, fmt::format("container:{}", id), ""};
+    note.unless_provided = true;
+    const auto elsewhere = state_.elsewhere.find(id);
+    note.text = elsewhere == state_.elsewhere.end()
+                    ? "is on no node; its volumes and mount points come with the next run once it exists. "
+                      "Phoenix makes no containers"
+                    : fmt::format("is on node {}, which is not of this fleet; nothing is done about it",
+                                  elsewhere->second);
+    plan_.notes.push_back(std::move(note));
   }
 
   void Note(uint32_t id, std::string text) {
@@ -342,6 +354,10 @@ class Planner {
 };
 
 }  // namespace
+
+std::string SizeText(uint64_t bytes) {
+  return bytes % kGib == 0 ? fmt::format("{} GiB", bytes / kGib) : fmt::format("{} bytes", bytes);
+}
 
 std::string MountValue(const NewMount& mount) {
   std::string value =

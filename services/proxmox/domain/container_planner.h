@@ -15,6 +15,9 @@
 
 namespace phoenix::proxmox {
 
+// "20 GiB", or bytes.
+std::string SizeText(uint64_t bytes);
+
 enum class ContainerAction {
   kMount,  // new mpN lines of one container, all in one `pct set`
   kGrow,   // one volume of a zfspool storage becomes larger
@@ -71,6 +74,8 @@ struct HostDirectory {
 // What is seen of this node.
 struct ContainersState {
   std::string node;
+  std::string cluster;  // "" on a standalone node
+  bool quorate = true;
   std::map<uint32_t, ContainerConfig> here;   // the declared ones that are on this node
   std::map<uint32_t, std::string> elsewhere;  // the declared ones that are on another node of the cluster
   std::set<uint32_t> running;                 // of those here

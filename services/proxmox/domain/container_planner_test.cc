@@ -148,7 +148,9 @@ TEST_F(ContainerPlannerTest, AContainerThatIsElsewhereIsLeftToItsNodeAndOneThatI
   EXPECT_EQ(plan.notes[0].resource, "container:101");
   EXPECT_THAT(plan.notes[0].text, HasSubstr("come with the next run once it exists"));
   state_.elsewhere[101] = "pve2";
-  EXPECT_THAT(Plan().notes, IsEmpty());
+  ASSERT_EQ(Plan().notes.size(), 1u);
+  EXPECT_TRUE(Plan().notes[0].unless_provided);
+  EXPECT_THAT(Plan().notes[0].text, HasSubstr("is on node pve2, which is not of this fleet"));
 }
 
 TEST_F(ContainerPlannerTest, TheOwnerOfAHostDirectoryIsToldAsTheHostCounts) {

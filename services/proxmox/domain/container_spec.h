@@ -16,6 +16,7 @@ struct ContainerVolumeSpec {
   std::optional<bool> backup;  // nullopt: not declared
   bool read_only = false;
   std::string origin;  // the place in the configuration, for errors
+  friend bool operator==(const ContainerVolumeSpec&, const ContainerVolumeSpec&) = default;
 };
 
 struct ContainerBindSpec {
@@ -25,6 +26,7 @@ struct ContainerBindSpec {
   std::optional<uint32_t> owner_uid, owner_gid;
   bool read_only = false;
   std::string origin;
+  friend bool operator==(const ContainerBindSpec&, const ContainerBindSpec&) = default;
 };
 
 struct ContainerSpec {
@@ -32,6 +34,7 @@ struct ContainerSpec {
   std::vector<ContainerVolumeSpec> volumes;
   std::vector<ContainerBindSpec> binds;
   std::string origin;
+  friend bool operator==(const ContainerSpec&, const ContainerSpec&) = default;
 };
 
 }  // namespace phoenix::proxmox

@@ -27,7 +27,7 @@ Command Pct(std::vector<std::string> args) {
 }
 
 // As pct takes and writes it: whole units, or bytes.
-std::string SizeText(uint64_t bytes) {
+std::string PctSize(uint64_t bytes) {
   constexpr uint64_t kGib = uint64_t{1} << 30;
   return bytes % kGib == 0 ? fmt::format("{}G", bytes / kGib) : fmt::to_string(bytes);
 }
@@ -61,7 +61,7 @@ Command DetachCommand(uint32_t id, const std::vector<std::string>& keys, const s
 }
 
 Command ResizeCommand(uint32_t id, int number, uint64_t bytes, const std::string& digest) {
-  Command command = Pct({"resize", fmt::to_string(id), fmt::format("mp{}", number), SizeText(bytes)});
+  Command command = Pct({"resize", fmt::to_string(id), fmt::format("mp{}", number), PctSize(bytes)});
   PutDigest(command, digest);
   return command;
 }

@@ -12,7 +12,7 @@ std::string_view TakeLine(std::string_view& text) {
   return line;
 }
 
-std::string SizeText(uint64_t bytes) {
+std::string WrittenSize(uint64_t bytes) {
   size_t unit = 0;
   for (; bytes != 0 && bytes % 1024 == 0 && unit < 4; ++unit) bytes /= 1024;
   return unit == 0 ? fmt::to_string(bytes) : fmt::format("{}{}", bytes, "KMGT"[unit - 1]);
@@ -57,7 +57,7 @@ std::string WriteContainerFile(const ContainerFile& file) {
 
 std::string ContainerMountText(const ContainerMount& mount) {
   std::map<std::string, std::string> options(mount.options.begin(), mount.options.end());
-  if (mount.size) options["size"] = SizeText(*mount.size);
+  if (mount.size) options["size"] = WrittenSize(*mount.size);
   std::string text = mount.source + ",mp=" + mount.path;
   for (const auto& [name, value] : options) text += fmt::format(",{}={}", name, value);
   return text;
