@@ -182,23 +182,34 @@ class Planner {
     return true;
   }
 
+  // Null, and a problem, where neither the node nor the plan has it.
+  const ContainerStorage* StorageOf(const ContainerVolumeSpec& wanted) {
+    const auto storage = state_.storages.find(wanted.storage);
+    if (storage != state_.storages.end()) return &storage->second;
+    Problem(wanted.origin + ".pool",
+            fmt::format("node {} has no storage '{}', or it is switched off, and none is declared: name one "
+                        "of `pvesm status`, or declare it",
+                        state_.node, wanted.storage));
+    return nullptr;
+  }
+
   void Volume(const ContainerSpec& spec, const ContainerConfig& config, const ContainerVolumeSpec& wanted,
               ContainerStep& step) {
     const Found found = Find(config, wanted.path);
     if (found.mount == nullptr) {
       NewMount mount{0, wanted.storage, wanted.size_gib, {}, wanted.path, wanted.backup, wanted.read_only};
-      const auto storage = state_.storages.find(wanted.storage);
-      const bool known = storage != state_.storages.end();
-      if (known && !storage->second.holds_containers) {
+      const ContainerStorage* storage = StorageOf(wanted);
+      if (storage == nullptr) return;
+      if (!storage->holds_containers) {
         Problem(wanted.origin + ".pool",
                 fmt::format("storage '{}' takes no volumes of containers: give it the content rootdir, or "
                             "name another storage",
                             wanted.storage));
         return;
       }
-      if (!known || storage->second.type != kZfspool) step.opaque.insert(wanted.storage);
-      Add(spec, config, std::move(mount), kit::Key("storage", wanted.storage),
-          known && storage->second.usable_now, wanted.origin, step);
+      if (storage->type != kZfspool) step.opaque.insert(wanted.storage);
+      Add(spec, config, std::move(mount), kit::Key("storage", wanted.storage), storage->usable_now,
+          wanted.origin, step);
       return;
     }
     if (Goes(config, spec.id, found, wanted.origin)) return;
@@ -224,14 +235,14 @@ class Planner {
                       mount.source, spec.id, SizeText(*mount.size), SizeText(size)));
       return;
     }
-    const auto storage = state_.storages.find(wanted.storage);
-    const bool known = storage != state_.storages.end();
-    if (known && storage->second.type != kZfspool) {
+    const ContainerStorage* storage = StorageOf(wanted);
+    if (storage == nullptr) return;
+    if (storage->type != kZfspool) {
       Problem(wanted.origin + ".size_gb",
               fmt::format("volume {} of container {} has {}; growing a volume on a {} storage cannot be "
                           "undone, so do it yourself (`pct resize {} mp{} {}G`) and plan again",
-                          mount.source, spec.id, SizeText(*mount.size), storage->second.type, spec.id,
-                          found.number, wanted.size_gib));
+                          mount.source, spec.id, SizeText(*mount.size), storage->type, spec.id, found.number,
+                          wanted.size_gib));
       return;
     }
     ContainerStep grow;
@@ -243,18 +254,27 @@ class Planner {
     grow.size_before = *mount.size;
     grow.size_gib = wanted.size_gib;
     grow.diffs.push_back({"size", SizeText(*mount.size), SizeText(size)});
-    grow.requires_keys.push_back({kit::Key("storage", wanted.storage), known && storage->second.usable_now});
+    grow.requires_keys.push_back({kit::Key("storage", wanted.storage), storage->usable_now});
     plan_.steps.push_back(std::move(grow));
   }
 
   void Bind(const ContainerSpec& spec, const ContainerConfig& config, const ContainerBindSpec& wanted,
             ContainerStep& step) {
+    const std::string key = kit::Key("path", wanted.host_path);
+    for (const std::string& removed : state_.removed_keys) {
+      if (!kit::Satisfies(removed, key)) continue;
+      Problem(wanted.origin,
+              fmt::format("{} is to go with this run, but container {} is to see it: take the one "
+                          "or the other out of the declaration",
+                          wanted.host_path, spec.id));
+      return;
+    }
     Ownership(spec.id, config, wanted);
     const Found found = Find(config, wanted.path);
     if (found.mount == nullptr) {
       NewMount mount{0, {}, 0, wanted.host_path, wanted.path, std::nullopt, wanted.read_only};
-      Add(spec, config, std::move(mount), kit::Key("path", wanted.host_path),
-          state_.directories.count(wanted.host_path) != 0, wanted.origin, step);
+      Add(spec, config, std::move(mount), key, state_.directories.count(wanted.host_path) != 0, wanted.origin,
+          step);
       return;
     }
     if (Goes(config, spec.id, found, wanted.origin)) return;

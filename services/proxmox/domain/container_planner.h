@@ -80,6 +80,7 @@ struct ContainersState {
   std::map<uint32_t, std::string> elsewhere;  // the declared ones that are on another node of the cluster
   std::set<uint32_t> running;                 // of those here
   std::map<std::string, ContainerStorage, std::less<>> storages;  // by id
+  std::vector<std::string> removed_keys;                          // by others, in the same run
   std::map<std::string, HostDirectory> directories;  // of the declared host paths, those that are there
 };
 

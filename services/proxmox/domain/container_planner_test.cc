@@ -68,6 +68,7 @@ class ContainerPlannerTest : public ::testing::Test {
 TEST_F(ContainerPlannerTest, NewMountsTakeTheLowestFreeNumbersInOneStepAndComeOnce) {
   config().mounts[1] = {"tank:subvol-101-disk-9", "/else", kGib, {}};
   config().pending_mounts[2] = {"/srv/x", "/pending", std::nullopt, {}};
+  state_.storages["new"] = {"zfspool", false, true};
   spec_.volumes = {Volume("/data", "tank", 8), Volume("/data2", "new", 4)};
   spec_.volumes[0].backup = true;
   spec_.binds = {Bind("/srv/a", "/a")};
@@ -198,6 +199,18 @@ TEST_F(ContainerPlannerTest, GrowthOnAStorageWhereNothingTakesItBackIsLeftToPeop
   config().mounts[3] = {"files:101/vm-101-disk-1.raw", "/data", 8 * kGib, {}};
   spec_.volumes = {Volume("/data", "files", 20)};
   EXPECT_THAT(Problems(), ElementsAre(HasSubstr("do it yourself (`pct resize 101 mp3 20G`)")));
+}
+
+TEST_F(ContainerPlannerTest, AStorageThatIsNowhereIsToldWithItsPlace) {
+  spec_.volumes = {Volume("/data", "tankk", 8)};
+  EXPECT_THAT(Problems(), ElementsAre(HasSubstr("$.v.pool: node pve1 has no storage 'tankk'")));
+}
+
+TEST_F(ContainerPlannerTest, ADirectoryThatGoesWithTheSameRunIsNotMounted) {
+  spec_.binds = {Bind("/srv/a/b", "/a"), Bind("/srv/ab", "/b")};
+  state_.removed_keys = {"path:/srv/a"};
+  EXPECT_THAT(Problems(),
+              ElementsAre(HasSubstr("/srv/a/b is to go with this run, but container 101 is to see it")));
 }
 
 TEST_F(ContainerPlannerTest, AStorageWithoutRootdirAndAProtectedContainerAreRefused) {

@@ -185,7 +185,7 @@ absl::StatusOr<kit::Plan> ProxmoxDomain::MakePlan(const kit::PlanInput& input) {
   for (const StorageStep& step : planned.steps) plan.steps.push_back(Render(step, state));
   plan.notes = std::move(planned.notes);
   std::string fingerprint = FingerprintText(state);
-  PHX_RETURN_IF_ERROR(PlanContainers(spec, state, plan, fingerprint));
+  PHX_RETURN_IF_ERROR(PlanContainers(spec, state, input.removed_keys, plan, fingerprint));
   plan.base_fingerprint = Sha256Hex(fingerprint);
   for (const auto& [id, entry] : state.config.entries) {
     if (!entry.disabled && IsMember(entry, state.node)) plan.provided_now.push_back(kit::Key("storage", id));
@@ -194,12 +194,14 @@ absl::StatusOr<kit::Plan> ProxmoxDomain::MakePlan(const kit::PlanInput& input) {
 }
 
 absl::Status ProxmoxDomain::PlanContainers(const ProxmoxSpec& spec, const ProxmoxState& state,
-                                           kit::Plan& plan, std::string& fingerprint) {
+                                           const std::vector<std::string>& removed_keys, kit::Plan& plan,
+                                           std::string& fingerprint) {
   if (spec.containers.empty()) return absl::OkStatus();
   ContainersState containers;
   containers.node = state.node;
   containers.cluster = state.cluster;
   containers.quorate = state.quorate;
+  containers.removed_keys = removed_keys;
   containers.storages = StoragesFor(spec, state);
   if (state.installed) {
     std::set<uint32_t> ids;

@@ -44,7 +44,8 @@ class ProxmoxDomain final : public kit::Domain {
 
  private:
   // Adds the containers' steps to those of the storages.
-  absl::Status PlanContainers(const ProxmoxSpec& spec, const ProxmoxState& state, kit::Plan& plan,
+  absl::Status PlanContainers(const ProxmoxSpec& spec, const ProxmoxState& state,
+                              const std::vector<std::string>& removed_keys, kit::Plan& plan,
                               std::string& fingerprint);
   absl::Status VerifyStorages(const std::vector<StorageStep>& kept, kit::VerifyReport& report);
   void Remember(const std::string& run_id, const std::string& step, std::string_view tool,
