@@ -3,11 +3,12 @@
 import json
 import os
 import re
+import subprocess
 import sys
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "support"))
-from fleet_case import CONFIG, FleetTest  # noqa: E402
+from fleet_case import BUILD, CONFIG, FleetTest  # noqa: E402
 from sim_fleet import meaning  # noqa: E402
 
 CONTAINER = "arch: amd64\nhostname: web\nmemory: 512\nunprivileged: 1\n"
@@ -143,6 +144,34 @@ class LxcTest(FleetTest):
         self.fleet.remove_file("hv2", letter)
         self.assertIn("COMMITTED", self.phoenix("rollback", run))
         self.assertEqual({node: meaning(dump) for node, dump in self.fleet.dumps().items()}, before)
+
+    def test_a_volume_that_holds_a_file_by_then_stays_until_a_person_decides(self):
+        self.apply()
+        setup = self.fleet.start_phoenix("setup", "-f", CONFIG, "--secrets", self.secrets, *self.wanted(), "--confirm-within", "10m")
+        while "AWAITING_CONFIRM" not in self.phoenix("runs", "list"):
+            pass
+        run = json.loads(self.phoenix("--output", "json", "runs", "list"))["runs"][0]["name"].removeprefix("runs/")
+        self.fleet.put_file("hv1", "/quickOS/lxc-disks/subvol-950-disk-0/letter", "dear")
+        self.fleet.phoenix("runs", "cancel", run)
+        told = setup.communicate()[0]
+        self.assertEqual(setup.returncode, 4, told)
+        self.assertIn("%s:subvol-950-disk-0 holds letter" % STORAGE, told)
+        self.assertIn("pct set 950 --delete unused0", self.phoenix("runs", "show", run))
+        self.assertEqual(self.lines(950), ["unused0: %s:subvol-950-disk-0" % STORAGE])
+        self.assertEqual(self.lines(951), [])
+        # What that command does, by hand.
+        self.fleet.write_container("hv1", 950, CONTAINER)
+        with self.fleet._machine("hv1") as machine:
+            machine.execute("DELETE FROM objects WHERE name = 'quickOS/lxc-disks/subvol-950-disk-0'")
+        for path in ("/letter", ""):
+            self.fleet.remove_file("hv1", "/quickOS/lxc-disks/subvol-950-disk-0" + path)
+        self.resolve("hv1", run)
+        self.assertIn("Plan: 2 steps", self.phoenix("plan", "-f", CONFIG, "--secrets", self.secrets, *self.wanted()))
+
+    def resolve(self, node, run):
+        done = subprocess.run([os.path.join(BUILD, "clients/phoenix"), "--runtime-dir", self.fleet.path(node, "run"), "resolve", run],
+                              capture_output=True, text=True, env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0"))
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
     def test_the_run_is_remembered_with_its_containers(self):
         setup = self.fleet.start_phoenix("setup", "-f", CONFIG, "--secrets", self.secrets, *self.wanted(), "--await-approval")
