@@ -15,6 +15,7 @@
 #include "orchestrator/api/orchestrator_service.h"
 #include "orchestrator/config/fleet.h"
 #include "orchestrator/config/loader.h"
+#include "orchestrator/config/lxc_section.h"
 #include "orchestrator/config/secrets.h"
 #include "orchestrator/config/specs.h"
 #include "orchestrator/engine/run_engine.h"
@@ -67,8 +68,15 @@ absl::StatusOr<std::vector<std::string>> WipeOn(const std::string& node, const s
 
 absl::StatusOr<engine::NodeSpecs> MakeSpecs(const run::Request& request, const run::NodeAddress& node,
                                             const Secrets& secrets) {
-  const config::LoadResult loaded =
-      config::Load(request.config, config::OverridesOf(node.name, node.overrides));
+  config::LoadResult loaded = config::Load(request.config, config::OverridesOf(node.name, node.overrides));
+  config::LxcResult lxc;
+  if (!request.lxc.empty()) lxc = config::LoadLxc(request.lxc);
+  const std::vector<config::Container> containers =
+      config::WithSharedVolumes(std::move(lxc.containers), loaded.config, loaded.findings);
+  loaded.findings.errors.insert(loaded.findings.errors.end(), lxc.findings.errors.begin(),
+                                lxc.findings.errors.end());
+  loaded.findings.lints.insert(loaded.findings.lints.end(), lxc.findings.lints.begin(),
+                               lxc.findings.lints.end());
   if (!loaded.ok()) {
     std::vector<FieldViolation> violations;
     for (const auto& error : loaded.findings.errors) {
@@ -82,7 +90,7 @@ absl::StatusOr<engine::NodeSpecs> MakeSpecs(const run::Request& request, const r
   for (const auto& [name, secret] : secrets) names.insert(name);
   const std::set<std::string> prune(request.prune.begin(), request.prune.end());
   PHX_ASSIGN_OR_RETURN(const auto wipe, WipeOn(node.name, request.wipe, loaded.config));
-  for (auto& spec : config::SpecsOf(loaded.config, names, prune, wipe)) {
+  for (auto& spec : config::SpecsOf(loaded.config, names, prune, containers, wipe)) {
     result.specs.push_back({spec.participant, spec.type, std::move(spec.content)});
   }
   for (const auto& lint : loaded.findings.lints)

@@ -29,6 +29,9 @@ absl::StatusOr<orchestrator::v1::Declaration> ReadDeclaration(const DeclarationF
   if (!files.fleet.empty()) {
     PHX_ASSIGN_OR_RETURN(*declaration.mutable_fleet(), ReadText(files.fleet));
   }
+  if (!files.lxc.empty()) {
+    PHX_ASSIGN_OR_RETURN(*declaration.mutable_lxc(), ReadText(files.lxc));
+  }
   if (files.secrets.empty()) return declaration;
   struct stat status{};
   if (::stat(files.secrets.c_str(), &status) != 0) return ErrnoStatus(errno, files.secrets);

@@ -13,6 +13,7 @@ struct DeclarationFiles {
   std::string config;
   std::string secrets;
   std::string fleet;
+  std::string lxc;
 };
 
 absl::StatusOr<std::string> ReadText(const std::string& path);

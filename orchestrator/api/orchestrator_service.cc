@@ -60,6 +60,7 @@ absl::StatusOr<OrchestratorService::Declared> OrchestratorService::RequestOf(
   run::Request& request = declared.request;
   request.title = declaration.title();
   request.config = declaration.config();
+  request.lxc = declaration.lxc();
   PHX_ASSIGN_OR_RETURN(Fleet fleet, fleet_of_(declaration.fleet()));
   request.nodes = std::move(fleet.nodes);
   declared.fleet_notes = std::move(fleet.notes);

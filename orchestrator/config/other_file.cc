@@ -1,5 +1,5 @@
-// A fleet or secrets file where a configuration is wanted: taken for one, a fleet would be an empty
-// configuration with nothing to do, and passwords would travel where a configuration does.
+// A fleet, secrets or container file where a configuration is wanted: taken for one, a fleet or containers
+// would be an empty configuration with nothing to do, and passwords would travel where a configuration does.
 #include <algorithm>
 #include <array>
 #include <optional>
@@ -14,12 +14,15 @@ namespace {
 constexpr std::array<std::string_view, 6> kSections = {"zfs",   "proxmox_storage_ids", "nfs",
                                                        "samba", "shared_volumes",      "network"};
 
+bool HasSection(const Cursor& root) {
+  return std::any_of(kSections.begin(), kSections.end(),
+                     [&](std::string_view section) { return root.Key(section).present(); });
+}
+
 bool IsFleet(const Cursor& root) {
   const Cursor nodes = root.Key("nodes");
   if (!nodes.is_array() || nodes.json().empty()) return false;
-  const bool has_section = std::any_of(kSections.begin(), kSections.end(),
-                                       [&](std::string_view section) { return root.Key(section).present(); });
-  return !has_section && std::all_of(nodes.json().begin(), nodes.json().end(), [](const auto& node) {
+  return !HasSection(root) && std::all_of(nodes.json().begin(), nodes.json().end(), [](const auto& node) {
     return node.is_object() && node.contains("name") && node.contains("address");
   });
 }
@@ -50,14 +53,23 @@ bool IsSecrets(const Cursor& root) {
 }  // namespace
 
 bool IsConfiguration(const Cursor& root) {
-  const bool fleet = IsFleet(root);
-  if (!fleet && !IsSecrets(root)) return true;
-  root.findings().Error(
-      "other-file", root.origin(),
-      fleet ? "this is a fleet file, no configuration" : "this is a secrets file, no configuration", {},
-      fleet ? "a configuration here; the fleet with --fleet FILE"
-            : "a configuration here; the secrets with --secrets FILE");
-  return false;
+  const auto refuse = [&root](const char* found, const char* allowed) {
+    root.findings().Error("other-file", root.origin(), found, {}, allowed);
+    return false;
+  };
+  if (IsFleet(root)) {
+    return refuse("this is a fleet file, no configuration",
+                  "a configuration here; the fleet with --fleet FILE");
+  }
+  if (IsSecrets(root)) {
+    return refuse("this is a secrets file, no configuration",
+                  "a configuration here; the secrets with --secrets FILE");
+  }
+  if (root.Key("lxc_configs").present() && !HasSection(root)) {
+    return refuse("this is a file of containers, no configuration",
+                  "a configuration here; the containers with --lxc FILE");
+  }
+  return true;
 }
 
 }  // namespace phoenix::config

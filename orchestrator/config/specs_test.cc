@@ -6,6 +6,7 @@
 #include <string>
 
 #include "orchestrator/config/loader.h"
+#include "phoenix/proxmox/v1/proxmox.pb.h"
 #include "phoenix/samba/v1/samba.pb.h"
 #include "phoenix/zfs/v1/zfs.pb.h"
 
@@ -93,6 +94,31 @@ TEST(SambaSpec, FeaturesOfSharesAreHandedOn) {
   EXPECT_TRUE(spec.shares(0).previous_versions().local_time());
   EXPECT_EQ(spec.shares(1).acl(), samba::v1::SHARE_ACL_POSIX);
   EXPECT_FALSE(spec.shares(1).has_previous_versions());
+}
+
+TEST(ProxmoxSpec, ContainersAreAskedForWithTheirPlaces) {
+  auto loaded = Load(R"({"shared_volumes": {"ssl": {"host_path": "/srv/ssl", "mounts": {"950": "/ssl"}}}})");
+  auto lxc = LoadLxc(R"({"lxc_configs": {"950": {
+    "zfs_volumes": [{"name": "data", "pool": "st", "size_gb": 8, "mount_point": "/data", "backup": false}],
+    "mount_points": [{"host_path": "/srv/a", "container_path": "/a", "owner_uid": 1000}]}}})");
+  const auto containers = WithSharedVolumes(lxc.containers, loaded.config, loaded.findings);
+  ASSERT_TRUE(loaded.ok() && lxc.ok());
+  proxmox::v1::ProxmoxSpec spec;
+  ASSERT_TRUE(spec.ParseFromString(ProxmoxSpecOf(loaded.config, containers, {}).content));
+  ASSERT_EQ(spec.containers_size(), 1);
+  const auto& container = spec.containers(0);
+  EXPECT_EQ(container.id(), 950u);
+  ASSERT_EQ(container.volumes_size(), 1);
+  EXPECT_EQ(container.volumes(0).storage(), "st");
+  EXPECT_EQ(container.volumes(0).size_gib(), 8u);
+  EXPECT_TRUE(container.volumes(0).has_backup());
+  EXPECT_FALSE(container.volumes(0).backup());
+  EXPECT_THAT(container.volumes(0).origin(), ::testing::StartsWith("$.lxc_configs"));
+  ASSERT_EQ(container.binds_size(), 2);
+  EXPECT_EQ(container.binds(0).owner_uid(), 1000u);
+  EXPECT_FALSE(container.binds(0).has_owner_gid());
+  EXPECT_EQ(container.binds(1).host_path(), "/srv/ssl");
+  EXPECT_THAT(container.binds(1).origin(), ::testing::StartsWith("$.shared_volumes"));
 }
 
 }  // namespace

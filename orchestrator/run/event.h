@@ -35,6 +35,7 @@ struct NodeAddress {
 struct Request {
   std::string title;
   std::string config;  // JSON as the user wrote it
+  std::string lxc;     // the containers likewise; "" for none
   std::vector<NodeAddress> nodes;
   std::string expected_plan_digest;
   std::string request_id;

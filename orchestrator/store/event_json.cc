@@ -76,6 +76,7 @@ json RequestJson(const run::Request& request) {
   for (const auto& node : request.nodes) nodes.push_back({node.name, node.address, node.overrides});
   return {{"title", request.title},
           {"config", request.config},
+          {"lxc", request.lxc},
           {"nodes", nodes},
           {"expected_plan_digest", request.expected_plan_digest},
           {"request_id", request.request_id},
@@ -114,6 +115,7 @@ run::Request RequestFrom(const json& j) {
   // Not in logs that older versions wrote.
   request.allow = j.value("allow", std::vector<std::string>());
   request.no_install = j.value("no_install", false);
+  request.lxc = j.value("lxc", "");
   request.prune = j.value("prune", std::vector<std::string>());
   request.wipe = j.value("wipe", std::vector<std::string>());
   return request;

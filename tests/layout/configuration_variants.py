@@ -199,11 +199,12 @@ BEYOND_SCHEMA = {
     "duplicate-path": [delivered({"path": "a", "content": ""}, {"path": "a/b", "content": ""})],
     "duplicate-mountpoint": [two({"name": "tank/a", "mountpoint": "/m"}, {"name": "tank/b", "mountpoint": "/m"})],
     "duplicate-export": [{"nfs": {"exports": [NEIGHBOUR, NEIGHBOUR]}}],
+    "duplicate-mount-point": [{"shared_volumes": {name: {"host_path": "/srv/" + name, "mounts": {"950": "/x"}} for name in "ab"}}],
     "duplicate-disk": [pool(raid_level="mirror", disks=["/dev/disk/by-id/a", "/dev/disk/by-id//a"])],
     "contradicting-clients": [{"nfs": {"exports": [
         {"path": "/a", "clients": "10.0.0.0/24", "options": "ro"}, {"path": "/a", "clients": "10.0.0.7", "options": "rw"}]}}],
     "invalid-client": [{"network": {"default_subnet": "nas"}, **share()}],
-    "other-file": [fleet(), {"samba/users/heads": "hunter2"}],
+    "other-file": [fleet(), {"samba/users/heads": "hunter2"}, {"lxc_configs": {}}],
     "contradicting-mountpoint": [dataset(mountpoint="/a", properties="mountpoint=/b")],
     "contradicting-options": [export(options=["rw", "ro"]), share(read_only=True, options="writable=yes"),
                               export(options="anonuid=1,anonuid=2"), share(options="create mask=0660 create mode=0600"),
@@ -300,3 +301,23 @@ FLEETS_BEYOND_SCHEMA = {
     "duplicate-address": [{"nodes": [{"name": "a", "address": "pve1"}, {"name": "b", "address": "PVE1:7441"}]}],
     "overlapping-ports": [{"nodes": [{"name": "a", "address": "pve1:7000"}, {"name": "b", "address": "pve1:7003"}]}],
 }
+
+
+def lxc(volume=None, bind=None, **container):
+    members = {"zfs_volumes": [{"name": "data", "pool": "st", "size_gb": 1, "mount_point": "/data", **(volume or {})}],
+               "mount_points": [{"host_path": "/srv/a", "container_path": "/a", **(bind or {})}], **container}
+    return {"lxc_configs": {"950": members}}
+
+
+GOOD_LXC = [
+    {"lxc_configs": {}}, {"lxc_configs": {"100": {}, "999999999": {"memory_mb": 1}}, "other": 1},
+    lxc({"backup": True, "read_only": "no", "persistent": "TRUE"}, {"owner_uid": 0, "owner_gid": "1000", "read_only": True}),
+    lxc({"size_gb": "50"}), lxc({"size_gb": "50 GiB"}), lxc({"pool": "local"}), lxc(volumes=[], net="x"), lxc(bind={"host_path": "/a b"}),
+]
+BAD_LXC = [
+    {}, {"lxc_configs": []}, {"lxc_configs": {"99": {}}}, {"lxc_configs": {"0101": {}}}, {"lxc_configs": {"x": {}}},
+    lxc({"name": "a/b"}), lxc({"pool": "-x"}), lxc({"size_gb": 0}), lxc({"size_gb": 1.5}), lxc({"size_gb": "many"}),
+    lxc({"mount_point": "/"}), lxc({"mount_point": "data"}), lxc({"mount_point": "/a,b"}), lxc({"mount_point": "/a/../b"}),
+    lxc({"backup": 2}), lxc({"invented": 1}), lxc(bind={"host_path": "/dev/sda"}), lxc(bind={"host_path": "a"}),
+    lxc(bind={"owner_uid": -1}), lxc(bind={"owner_uid": "root"}), lxc(bind={"invented": 1}), lxc(zfs_volumes={}),
+]

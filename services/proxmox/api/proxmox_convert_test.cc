@@ -23,6 +23,12 @@ TEST(ProxmoxConvert, ASpecComesBackAsItWent) {
                            false,
                            "zfs.datasets[0]"});
   spec.storages.push_back({"old", "", {}, {}, true, "zfs.datasets[1]"});
+  spec.containers.push_back(
+      {950,
+       {{"data", "tank", 8, "/data", true, true, "$.v"},
+        {"more", "tank", 4, "/more", std::nullopt, false, ""}},
+       {{"/srv/a", "/a", 0, std::nullopt, true, "$.b"}, {"/srv/b", "/b", std::nullopt, 33, false, ""}},
+       "$.lxc_configs.950"});
   const auto back = ParseSpec(kType, ToProto(spec).SerializeAsString());
   ASSERT_TRUE(back.ok()) << back.status();
   EXPECT_EQ(*back, spec);

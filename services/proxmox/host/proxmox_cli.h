@@ -4,6 +4,7 @@
 
 #include "base/host/command.h"
 #include "base/host/files.h"
+#include "services/proxmox/host/container_cli.h"
 #include "services/proxmox/host/proxmox_host.h"
 #include "services/proxmox/host/proxmox_reading.h"
 
@@ -23,6 +24,7 @@ class ProxmoxCli final : public ProxmoxHost {
   absl::StatusOr<StatusReport> Status() override;
   absl::StatusOr<bool> IsMounted(const std::string& path) override;
   absl::Status Unmount(const std::string& path, const ChildObserver& on_child) override;
+  ContainerHost& containers() override { return containers_; }
   Files& files() override { return files_; }
   std::map<std::string, std::string> Versions() override;
 
@@ -32,6 +34,7 @@ class ProxmoxCli final : public ProxmoxHost {
   CommandRunner& runner_;
   Files& files_;
   const ProxmoxReading reading_;
+  ContainerCli containers_;
 };
 
 }  // namespace phoenix::proxmox

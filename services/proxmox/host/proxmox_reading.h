@@ -24,7 +24,10 @@ class ProxmoxReading {
   absl::StatusOr<ProxmoxState> Observe(const Question& question) const;
   absl::StatusOr<StorageConfig> ReadStorages() const;
   absl::StatusOr<std::vector<std::string>> UsersOf(const std::string& id) const;
+  absl::StatusOr<ContainerPlaces> ReadContainers(const std::set<uint32_t>& ids) const;
   absl::StatusOr<bool> IsMounted(const std::string& path) const;
+  // Where a dataset is mounted; "" for nowhere.
+  absl::StatusOr<std::string> MountOf(const std::string& dataset) const;
   std::string PackageVersion(const std::string& package) const;
 
  private:

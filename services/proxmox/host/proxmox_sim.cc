@@ -181,14 +181,16 @@ struct ProxmoxSim::Answer {
 ProxmoxSim::ProxmoxSim(std::shared_ptr<kit::Machine> machine)
     : machine_(std::move(machine)),
       files_(machine_),
-      reading_(files_, [this]() -> absl::StatusOr<std::vector<Mount>> {
-        std::vector<Mount> mounts;
-        PHX_RETURN_IF_ERROR(machine_->Look([&](World& world) -> absl::Status {
-          PHX_ASSIGN_OR_RETURN(mounts, MountsOf(world));
-          return absl::OkStatus();
-        }));
-        return mounts;
-      }) {}
+      reading_(files_,
+               [this]() -> absl::StatusOr<std::vector<Mount>> {
+                 std::vector<Mount> mounts;
+                 PHX_RETURN_IF_ERROR(machine_->Look([&](World& world) -> absl::Status {
+                   PHX_ASSIGN_OR_RETURN(mounts, MountsOf(world));
+                   return absl::OkStatus();
+                 }));
+                 return mounts;
+               }),
+      containers_(machine_, reading_) {}
 
 absl::Status ProxmoxSim::Install(kit::Machine& machine, const std::string& node, const std::string& cluster) {
   return machine.Change([&](World& world) -> absl::Status {

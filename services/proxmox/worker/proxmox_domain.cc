@@ -8,6 +8,8 @@
 #include "services/kit/plan/keys.h"
 #include "services/proxmox/domain/storage_schema.h"
 #include "services/proxmox/host/proxmox_command.h"
+#include "services/proxmox/worker/container_payload.h"
+#include "services/proxmox/worker/container_step.h"
 #include "services/proxmox/worker/step_payload.h"
 
 namespace phoenix::proxmox {
@@ -49,6 +51,34 @@ std::string FingerprintText(const ProxmoxState& state) {
     if (!entry.implicit) text += CanonicalText(entry) + "\n";
   }
   return text;
+}
+
+// The storages as they are once the plan's steps on them are done.
+std::map<std::string, ContainerStorage, std::less<>> StoragesFor(const ProxmoxSpec& spec,
+                                                                 const ProxmoxState& state) {
+  constexpr std::string_view kForContainers = "rootdir";
+  std::map<std::string, ContainerStorage, std::less<>> storages;
+  for (const auto& [id, entry] : state.config.entries) {
+    if (entry.disabled || !IsMember(entry, state.node)) continue;
+    const bool holds = entry.content.count(kForContainers) != 0;
+    storages[id] = {entry.type, holds, holds};
+  }
+  for (const StorageSpec& storage : spec.storages) {
+    if (storage.absent) {
+      storages.erase(storage.id);
+      continue;
+    }
+    ContainerStorage& wanted = storages[storage.id];
+    if (wanted.type.empty()) {
+      wanted.type = storage.type;
+      const TypeRule* type = FindType(storage.type);
+      wanted.holds_containers = type != nullptr && type->default_content.count(kForContainers) != 0;
+    }
+    if (storage.content.empty()) continue;
+    wanted.holds_containers = storage.content.count(kForContainers) != 0;
+    wanted.usable_now = wanted.usable_now && wanted.holds_containers;
+  }
+  return storages;
 }
 
 kit::Step Render(const StorageStep& typed, const ProxmoxState& state) {
@@ -116,7 +146,7 @@ kit::Step Render(const StorageStep& typed, const ProxmoxState& state) {
 }  // namespace
 
 ProxmoxDomain::ProxmoxDomain(ProxmoxHost& host, SpecParser parse)
-    : host_(host), parse_(std::move(parse)), changes_(host) {}
+    : host_(host), parse_(std::move(parse)), changes_(host), containers_(host) {}
 
 kit::DomainDescription ProxmoxDomain::Describe() { return {"proxmox", {kSpecType}, host_.Versions()}; }
 
@@ -143,7 +173,7 @@ absl::StatusOr<kit::Plan> ProxmoxDomain::MakePlan(const kit::PlanInput& input) {
   auto observed = host_.Observe(QuestionOf(spec));
   if (!observed.ok()) {
     // Nothing is wanted of this node: what cannot be read does not matter.
-    if (!spec.storages.empty()) return observed.status();
+    if (!spec.storages.empty() || !spec.containers.empty()) return observed.status();
     kit::Plan plan;
     plan.notes.push_back({true, "file:/etc/pve", Message(observed.status())});
     plan.base_fingerprint = Sha256Hex("unreadable");
@@ -154,14 +184,60 @@ absl::StatusOr<kit::Plan> ProxmoxDomain::MakePlan(const kit::PlanInput& input) {
   kit::Plan plan;
   for (const StorageStep& step : planned.steps) plan.steps.push_back(Render(step, state));
   plan.notes = std::move(planned.notes);
-  plan.base_fingerprint = Sha256Hex(FingerprintText(state));
+  std::string fingerprint = FingerprintText(state);
+  PHX_RETURN_IF_ERROR(PlanContainers(spec, state, input.removed_keys, plan, fingerprint));
+  plan.base_fingerprint = Sha256Hex(fingerprint);
   for (const auto& [id, entry] : state.config.entries) {
     if (!entry.disabled && IsMember(entry, state.node)) plan.provided_now.push_back(kit::Key("storage", id));
   }
   return plan;
 }
 
+absl::Status ProxmoxDomain::PlanContainers(const ProxmoxSpec& spec, const ProxmoxState& state,
+                                           const std::vector<std::string>& removed_keys, kit::Plan& plan,
+                                           std::string& fingerprint) {
+  if (spec.containers.empty()) return absl::OkStatus();
+  ContainersState containers;
+  containers.node = state.node;
+  containers.cluster = state.cluster;
+  containers.quorate = state.quorate;
+  containers.removed_keys = removed_keys;
+  containers.storages = StoragesFor(spec, state);
+  if (state.installed) {
+    std::set<uint32_t> ids;
+    for (const ContainerSpec& container : spec.containers) ids.insert(container.id);
+    PHX_ASSIGN_OR_RETURN(ContainerPlaces places, host_.containers().Read(ids));
+    containers.here = std::move(places.here);
+    containers.running = std::move(places.running);
+    containers.elsewhere = std::move(places.elsewhere);
+  }
+  for (const ContainerSpec& container : spec.containers) {
+    if (containers.here.count(container.id) == 0) continue;
+    for (const ContainerBindSpec& bind : container.binds) {
+      const auto directory = host_.files().ReadDirectory(bind.host_path);
+      if (directory.ok() && *directory)
+        containers.directories[bind.host_path] = {(*directory)->uid, (*directory)->gid};
+    }
+  }
+  PHX_ASSIGN_OR_RETURN(ContainerPlan planned, proxmox::PlanContainers(spec.containers, containers));
+  for (const ContainerStep& step : planned.steps) plan.steps.push_back(Render(step));
+  plan.notes.insert(plan.notes.end(), planned.notes.begin(), planned.notes.end());
+  for (const auto& [id, config] : containers.here) {
+    plan.provided_now.push_back(kit::Key("container", fmt::to_string(id)));
+    fingerprint += fmt::format("container {} {}\n", id, containers.running.count(id));
+    for (const auto& [number, mount] : config.mounts)
+      fingerprint += fmt::format("mp{} {} {} {}\n", number, mount.source, mount.path, mount.size.value_or(0));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::string> ProxmoxDomain::Capture(const kit::Step& step, const std::string& /*run_id*/) {
+  if (IsContainerStep(step)) {
+    PHX_ASSIGN_OR_RETURN(const ContainerStep container, ContainerStepOf(step.payload));
+    const absl::MutexLock lock(&change_mutex_);
+    PHX_ASSIGN_OR_RETURN(const CapturedContainer captured, containers_.Capture(container));
+    return ToJson(captured);
+  }
   PHX_ASSIGN_OR_RETURN(const StorageStep typed, FromPayload(step.payload));
   const absl::MutexLock lock(&change_mutex_);
   PHX_ASSIGN_OR_RETURN(const Captured captured, changes_.Capture(typed));
@@ -169,6 +245,18 @@ absl::StatusOr<std::string> ProxmoxDomain::Capture(const kit::Step& step, const 
 }
 
 absl::Status ProxmoxDomain::Do(const kit::Step& step, const kit::StepContext& context) {
+  if (IsContainerStep(step)) {
+    PHX_ASSIGN_OR_RETURN(const ContainerStep container, ContainerStepOf(step.payload));
+    PHX_ASSIGN_OR_RETURN(const CapturedContainer before, ParseCapturedContainer(context.captured));
+    std::vector<std::string> said;
+    absl::Status status;
+    {
+      const absl::MutexLock lock(&change_mutex_);
+      status = containers_.Do(container, before, context.on_child, said);
+    }
+    Remember(context.run_id, step.id, "pct", said);
+    return status;
+  }
   PHX_ASSIGN_OR_RETURN(const StorageStep typed, FromPayload(step.payload));
   PHX_ASSIGN_OR_RETURN(const Captured before, ParseCaptured(context.captured));
   std::vector<std::string> warnings;
@@ -177,12 +265,18 @@ absl::Status ProxmoxDomain::Do(const kit::Step& step, const kit::StepContext& co
     const absl::MutexLock lock(&change_mutex_);
     status = changes_.Do(typed, before, context.on_child, warnings);
   }
-  Remember(context.run_id, step.id, warnings);
+  Remember(context.run_id, step.id, "pvesm", warnings);
   return status;
 }
 
 absl::StatusOr<kit::ProbeResult> ProxmoxDomain::ProbeStep(const kit::Step& step,
                                                           const kit::StepContext& context) {
+  if (IsContainerStep(step)) {
+    PHX_ASSIGN_OR_RETURN(const ContainerStep container, ContainerStepOf(step.payload));
+    PHX_ASSIGN_OR_RETURN(const CapturedContainer before, ParseCapturedContainer(context.captured));
+    const absl::MutexLock lock(&change_mutex_);
+    return containers_.Probe(container, before);
+  }
   PHX_ASSIGN_OR_RETURN(const StorageStep typed, FromPayload(step.payload));
   PHX_ASSIGN_OR_RETURN(const Captured before, ParseCaptured(context.captured));
   const absl::MutexLock lock(&change_mutex_);
@@ -190,6 +284,12 @@ absl::StatusOr<kit::ProbeResult> ProxmoxDomain::ProbeStep(const kit::Step& step,
 }
 
 absl::Status ProxmoxDomain::Undo(const kit::Step& step, const kit::StepContext& context) {
+  if (IsContainerStep(step)) {
+    PHX_ASSIGN_OR_RETURN(const ContainerStep container, ContainerStepOf(step.payload));
+    PHX_ASSIGN_OR_RETURN(const CapturedContainer before, ParseCapturedContainer(context.captured));
+    const absl::MutexLock lock(&change_mutex_);
+    return containers_.Undo(container, before, context.on_child);
+  }
   PHX_ASSIGN_OR_RETURN(const StorageStep typed, FromPayload(step.payload));
   PHX_ASSIGN_OR_RETURN(const Captured before, ParseCaptured(context.captured));
   const absl::MutexLock lock(&change_mutex_);
@@ -198,6 +298,13 @@ absl::Status ProxmoxDomain::Undo(const kit::Step& step, const kit::StepContext& 
 
 std::vector<std::string> ProxmoxDomain::RemainingCommands(const kit::Step& step,
                                                           const kit::StepContext& context) {
+  if (IsContainerStep(step)) {
+    const auto container = ContainerStepOf(step.payload);
+    const auto captured = ParseCapturedContainer(context.captured);
+    if (!container.ok() || !captured.ok()) return {};
+    const absl::MutexLock lock(&change_mutex_);
+    return containers_.RemainingCommands(*container, *captured);
+  }
   const auto typed = FromPayload(step.payload);
   const auto before = ParseCaptured(context.captured);
   if (!typed.ok() || !before.ok()) return {};
@@ -207,6 +314,8 @@ std::vector<std::string> ProxmoxDomain::RemainingCommands(const kit::Step& step,
 
 absl::StatusOr<kit::LedgerChange> ProxmoxDomain::LedgerOf(const kit::Step& step,
                                                           const kit::StepContext& /*context*/) {
+  // A container's volumes never go by Phoenix, so that nobody asks whose they are.
+  if (IsContainerStep(step)) return kit::LedgerChange();
   PHX_ASSIGN_OR_RETURN(const StorageStep typed, FromPayload(step.payload));
   const std::string key = kit::Key("storage", typed.id);
   if (typed.action == StorageAction::kRemove) return kit::LedgerChange{{}, {key}};
@@ -217,13 +326,24 @@ absl::StatusOr<kit::LedgerChange> ProxmoxDomain::LedgerOf(const kit::Step& step,
   return kit::LedgerChange{{std::move(entry)}, {}};
 }
 
-void ProxmoxDomain::Remember(const std::string& run_id, const std::string& step,
+absl::StatusOr<kit::Retrospect> ProxmoxDomain::LookBack(const kit::Step& step,
+                                                        const kit::StepContext& context) {
+  if (!IsContainerStep(step)) return kit::Retrospect();
+  PHX_ASSIGN_OR_RETURN(const ContainerStep container, ContainerStepOf(step.payload));
+  PHX_ASSIGN_OR_RETURN(const CapturedContainer before, ParseCapturedContainer(context.captured));
+  const absl::MutexLock lock(&change_mutex_);
+  PHX_ASSIGN_OR_RETURN(std::string obstacle, containers_.ObstacleOf(container, before));
+  if (obstacle.empty()) return kit::Retrospect();
+  return kit::Retrospect{kit::Retrospect::Kind::kObstacle, std::move(obstacle)};
+}
+
+void ProxmoxDomain::Remember(const std::string& run_id, const std::string& step, std::string_view tool,
                              const std::vector<std::string>& warnings) {
   if (warnings.empty()) return;
   const absl::MutexLock lock(&warnings_mutex_);
   auto& lines = warnings_[run_id];
   for (const std::string& warning : warnings)
-    lines.push_back(fmt::format("{}: pvesm said: {}", step, warning));
+    lines.push_back(fmt::format("{}: {} said: {}", step, tool, warning));
 }
 
 absl::StatusOr<kit::VerifyReport> ProxmoxDomain::Verify(const kit::VerifyInput& input) {
@@ -235,10 +355,21 @@ absl::StatusOr<kit::VerifyReport> ProxmoxDomain::Verify(const kit::VerifyInput& 
   }
   std::vector<StorageStep> kept;
   for (const kit::Step& step : input.applied) {
+    if (IsContainerStep(step)) {
+      PHX_ASSIGN_OR_RETURN(const ContainerStep container, ContainerStepOf(step.payload));
+      const absl::MutexLock lock(&change_mutex_);
+      PHX_RETURN_IF_ERROR(containers_.Verify(container, report));
+      continue;
+    }
     PHX_ASSIGN_OR_RETURN(StorageStep typed, FromPayload(step.payload));
     if (typed.action != StorageAction::kRemove) kept.push_back(std::move(typed));
   }
-  if (kept.empty()) return report;
+  PHX_RETURN_IF_ERROR(VerifyStorages(kept, report));
+  return report;
+}
+
+absl::Status ProxmoxDomain::VerifyStorages(const std::vector<StorageStep>& kept, kit::VerifyReport& report) {
+  if (kept.empty()) return absl::OkStatus();
   PHX_ASSIGN_OR_RETURN(const StorageConfig config, host_.ReadStorages());
   // One call for all: each costs seconds.
   PHX_ASSIGN_OR_RETURN(const StatusReport status, host_.Status());
@@ -268,7 +399,7 @@ absl::StatusOr<kit::VerifyReport> ProxmoxDomain::Verify(const kit::VerifyInput& 
     }
     report.probes.push_back(fmt::format("storage:{}: active", step.id));
   }
-  return report;
+  return absl::OkStatus();
 }
 
 absl::Status ProxmoxDomain::Close(const std::string& run_id, bool /*committed*/) {
