@@ -23,6 +23,25 @@ REMAINDER = (r"^[+~-] (package|unit|group|gshadow|file|testparm) |^\+ ufw Status
              r"|^- (export|etab|testparm|ufw|ufw-rule|iptables|ip6tables) = not there$")
 
 
+# The storage that the seed's configuration is for: storage id, dataset, type and content in Proxmox VE, shared via; record
+# size, sync, compression and quota in ZFS.
+SEED_TABLE = [
+    ("quickOS-vm-disks", "quickOS/vm-disks", "zfspool", "images", (), "131072", "standard", "lz4", "858993459200"),
+    ("quickOS-lxc-disks", "quickOS/lxc-disks", "zfspool", "rootdir", (), "16384", "standard", "lz4", "644245094400"),
+    ("quickOS-shared-prod-data", "quickOS/shared-prod-data", "zfspool", "images,rootdir", ("NFS", "Samba"), "131072",
+     "standard", "lz4", "429496729600"),
+    ("quickOS-shared-prod-data-sync", "quickOS/shared-prod-data-sync", "zfspool", "images,rootdir", ("NFS", "Samba"), "16384",
+     "always", "lz4", "107374182400"),
+    ("fastData-shared-test-data", "fastData/shared-test-data", "zfspool", "images,rootdir", ("Samba",), "131072", "standard",
+     "lz4", "536870912000"),
+    ("fastData-shared-test-data-sync", "fastData/shared-test-data-sync", "zfspool", "images,rootdir", (), "16384", "always",
+     "lz4", "107374182400"),
+    ("fastData-shared-backups", "fastData/shared-backups", "dir", "backup", (), "1048576", "standard", "zstd", "2199023255552"),
+    ("fastData-shared-bulk-data", "fastData/shared-bulk-data", "zfspool", "images,rootdir", ("NFS", "Samba"), "1048576",
+     "standard", "lz4", "1539316278886"),
+]
+
+
 class Fleet(unittest.TestCase):
     """A lab with Phoenix on two nodes of `image`, and the seed's configuration on hv1."""
     image = "full"
@@ -69,23 +88,29 @@ class TwoNodes(Fleet):
         done = self.lab.phoenix("setup")
         self.assertIn("COMMITTED", done.stdout)
         for node in ("hv1", "hv2"):
-            self.assertIn("mirror-0", self.shell(node, "zpool status quickOS"))
-            # The seed's table, row by row: record size, sync, compression, quota.
-            for row in ("quickOS/vm-disks 131072 standard lz4 858993459200",
-                        "quickOS/lxc-disks 16384 standard lz4 644245094400",
-                        "quickOS/shared-prod-data 131072 standard lz4 429496729600",
-                        "quickOS/shared-prod-data-sync 16384 always lz4 107374182400",
-                        "fastData/shared-test-data-sync 16384 always lz4 107374182400",
-                        "fastData/shared-backups 1048576 standard zstd 2199023255552"):
-                dataset = row.split()[0]
+            self.assert_seed_table(node)
+
+    def assert_seed_table(self, node):
+        """Every row and every column of SEED_TABLE, and nothing besides."""
+        self.assertIn("mirror-0", self.shell(node, "zpool status quickOS"))
+        self.assertNotRegex(self.shell(node, "zpool status fastData"), r"mirror|raidz|draid")
+        storages = {}
+        for section in re.split(r"\n\s*\n", self.shell(node, "cat /etc/pve/storage.cfg").strip()):
+            head, *lines = section.splitlines()
+            kind, name = head.split(": ")
+            storages[name] = {"type": kind, **dict((*line.split(None, 1), "1")[:2] for line in lines)}
+        exported = {line.split()[0] for line in self.shell(node, "exportfs -s").splitlines()}
+        shared = set(re.findall(r"^\s*path = (\S+)", self.shell(node, "testparm -s 2>/dev/null"), re.MULTILINE))
+        for name, dataset, kind, content, by, *properties in SEED_TABLE:
+            with self.subTest(node=node, row=name):
                 found = self.shell(node, f"zfs get -Hp -o value recordsize,sync,compression,quota {dataset}").split()
-                self.assertEqual([dataset] + found, row.split())
-            storages = self.shell(node, "cat /etc/pve/storage.cfg")
-            for storage in ("zfspool: quickOS-vm-disks", "zfspool: quickOS-lxc-disks", "zfspool: quickOS-shared-prod-data",
-                            "zfspool: quickOS-shared-prod-data-sync", "zfspool: fastData-shared-test-data",
-                            "zfspool: fastData-shared-test-data-sync", "dir: fastData-shared-backups",
-                            "zfspool: fastData-shared-bulk-data"):
-                self.assertIn(storage + "\n", storages)
+                self.assertEqual(found, properties)
+                entry = storages.pop(name)
+                self.assertEqual((entry["type"], set(entry["content"].split(","))), (kind, set(content.split(","))))
+                self.assertEqual(entry.get("pool") or entry["path"].lstrip("/"), dataset)
+        self.assertEqual(set(storages) - {"local"}, set())
+        for protocol, paths in (("NFS", exported), ("Samba", shared)):
+            self.assertEqual(paths, {"/" + row[1] for row in SEED_TABLE if protocol in row[4]}, (node, protocol))
 
     def test_4_a_real_client_mounts_and_writes(self):
         self.assertIn("/quickOS/shared-prod-data ", self.shell("hv2", "showmount -e 10.77.0.1"))
