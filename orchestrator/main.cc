@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
 
 #include "base/host/posix_files.h"
@@ -52,7 +53,10 @@ std::string HostName() {
 // The disks as the node knows its own. The configuration must permit what the caller asks for.
 absl::StatusOr<std::vector<std::string>> WipeOn(const std::string& node, const std::vector<std::string>& wipe,
                                                 const config::Config& config) {
-  if (!wipe.empty() && !config.allow_destructive_operations) {
+  const bool concerned = std::any_of(wipe.begin(), wipe.end(), [&](const std::string& disk) {
+    return disk.starts_with("/") || disk == "*" || disk.starts_with(node + ":/");
+  });
+  if (concerned && !config.allow_destructive_operations) {
     return WithReason(
         FailedPrecondition("node {}: disks are wiped only where the configuration permits it, too: set "
                            "zfs.settings.allow_destructive_operations to true",

@@ -222,12 +222,12 @@ void CheckRedundancy(const Pool& pool, Findings& findings) {
                            ? other.width == own.width
                            : other.lost == own.lost && (other.kind == "mirror" || own.kind == "mirror");
     if (alike) continue;
-    findings.Error(
+    findings.Lint(
         "mismatched-redundancy", vdev.origin,
         fmt::format(
-            "of this vdev {} may be lost, of the pool's own disks {}; zpool refuses vdevs that differ",
-            other.lost, own.lost),
-        {}, fmt::format("vdevs of the same kind and width as the pool's, or as safe mirrors"));
+            "of this vdev {} may be lost, of the pool's own disks {}; zpool makes no such pool, though one "
+            "may exist",
+            other.lost, own.lost));
   }
 }
 

@@ -133,8 +133,9 @@ class Pools(unittest.TestCase):
     def test_8_it_goes_with_its_dataset_and_the_run_can_be_taken_back(self):
         self.pool["state"] = self.datasets[0]["state"] = "absent"
         self.wish()
+        self.refused("--allow pool:tank")
         type(self).digest, digest = None, self.digest
-        self.set_up(steps=["delete:tank/data", "destroy:tank"])
+        self.set_up("--allow pool:tank", steps=["delete:tank/data", "destroy:tank"])
         self.assertEqual(self.run_node("zpool list -H"), "")
         runs = json.loads(self.node.run("phoenix runs list --output json").stdout)["runs"]
         self.lab.phoenix("rollback " + runs[0]["name"].removeprefix("runs/"))

@@ -218,10 +218,6 @@ BEYOND_SCHEMA = {
     ],
     "vdev-raid-level": [pool(raid_level="mirror", disks=disks(2), vdevs=[{"class": vdev_class, "raid_level": level, "disks": disks(5)[2:]}])
                         for vdev_class, level in (("cache", "mirror"), ("spare", "raidz1"), ("log", "raidz1"), ("special", "draid1"))],
-    "mismatched-redundancy": [
-        pool(raid_level="mirror", disks=disks(2), vdevs=[{"class": "special", "disks": disks(3)[2:]}]),
-        pool(raid_level="mirror", disks=disks(2), vdevs=[{"class": "data", "raid_level": "mirror", "disks": disks(5)[2:]}]),
-        pool(raid_level="raidz2", disks=disks(4), vdevs=[{"class": "dedup", "raid_level": "mirror", "disks": disks(6)[4:]}])],
     "missing": [pool(raid_level="mirror", disks=disks(2), vdevs=[{"class": "data", "disks": disks(4)[2:]}]), pool(vdevs=[{"class": "log", "disks": disks(1)}])],
     "unsupported-property": [pool(properties="mountpoint=/srv")],
     "invalid-property": [pool(properties="ashift=8"), pool(properties={"failmode": "stop"}), pool(properties={"comment": "x" * 33})],
@@ -232,6 +228,10 @@ BEYOND_SCHEMA = {
 
 # What the loader only doubts, by the rule of the lint.
 DOUBTFUL = {
+    "mismatched-redundancy": [
+        pool(raid_level="mirror", disks=disks(2), vdevs=[{"class": "special", "disks": disks(3)[2:]}]),
+        pool(raid_level="mirror", disks=disks(2), vdevs=[{"class": "data", "raid_level": "mirror", "disks": disks(5)[2:]}]),
+        pool(raid_level="raidz2", disks=disks(4), vdevs=[{"class": "dedup", "raid_level": "mirror", "disks": disks(6)[4:]}])],
     "duplicate-key": ['{"zfs": {"arc_max_gb": 8, "arc_max_gb": 16}}'],
     "arc-limit-twice": [{"zfs": {"arc_max_gb": 1, "arc_max": "32212254720"}}],
     "quota-past-parent": [two({"name": "tank/a", "properties": "quota=1G"}, {"name": "tank/a/b", "properties": "quota=2G"})],

@@ -71,7 +71,7 @@ absl::Status CheckMode(const Flags& flags) {
 // The disks that the plan would wipe and what each holds: ("NODE:/dev/disk/by-id/…", text), and the key to
 // allow.
 struct Wipe {
-  std::string disk, holds, key;
+  std::string disk, holds, key, step;
 };
 std::vector<Wipe> WipesOf(const pb::PlanRunResponse& plan) {
   constexpr std::string_view kField = "wipe ";
@@ -80,7 +80,10 @@ std::vector<Wipe> WipesOf(const pb::PlanRunResponse& plan) {
     for (const auto& diff : step.step().diffs()) {
       if (!diff.field().starts_with(kField)) continue;
       wipes.push_back(
-          {step.node() + ":" + diff.field().substr(kField.size()), diff.before(), step.needs_allow()});
+          {step.node() + ":" + diff.field().substr(kField.size()), diff.before(), step.needs_allow(),
+           fmt::format(
+               "{} {}{}{}", step.step().action(), step.step().resource(),
+               step.step().remainder().empty() ? "" : "; remains after undo: ", step.step().remainder())});
     }
   }
   return wipes;

@@ -113,7 +113,11 @@ class GrowingPool : public ::testing::Test {
                        {"ashift", {"12", "local", "-"}},
                        {"comment", {"-", "default", "-"}}};
     for (const char disk : {'a', 'b'}) {
-      tank.members[Device(disk)].state = "ONLINE";
+      tank.members[Device(disk)] = {.state = "ONLINE",
+                                    .replaces = {},
+                                    .size_bytes = uint64_t{1} << 40,
+                                    .name = fmt::format("guid-{}", disk),
+                                    .vdev_name = {}};
       seen_.disks[Path(disk)].member_of = "tank";
     }
     seen_.pools["tank"] = tank;
@@ -158,12 +162,12 @@ TEST_F(GrowingPool, AnAttachedDiskIsGivenBackAndAReplacedOneIsNot) {
   pool().disks = {Path('a'), Path('b'), Path('c')};
   ASSERT_EQ(Planned().steps.size(), 1u);
   EXPECT_EQ(std::get<AttachDiskStep>(Planned().steps[0].step),
-            (AttachDiskStep{"tank", 7, Path('a'), Path('c'), false}));
+            (AttachDiskStep{"tank", 7, Path('a'), Path('c'), "guid-a", false}));
   EXPECT_EQ(Planned().steps[0].reversal, Reversal::kConfig);
   pool().disks = {Path('a'), Path('c')};
   ASSERT_EQ(Planned().steps.size(), 1u);
   EXPECT_EQ(std::get<ReplaceDiskStep>(Planned().steps[0].step),
-            (ReplaceDiskStep{"tank", 7, Device('b'), Path('c'), false}));
+            (ReplaceDiskStep{"tank", 7, Device('b'), Path('c'), "guid-b", false}));
   EXPECT_EQ(Planned().steps[0].reversal, Reversal::kLossy);
   EXPECT_THAT(Planned().steps[0].remainder, HasSubstr("stays in the place of"));
 }
@@ -195,6 +199,9 @@ TEST_F(GrowingPool, DisksThatAreNotBlankOrTooSmallAreRefused) {
   pool().disks = {Path('a'), Path('b'), Path('d')};
   seen_.disks[Path('d')].size_bytes = uint64_t{1} << 39;
   EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("is smaller than")));
+  // The one that is replaced is not declared any more, and what would be wiped for nothing is not wiped.
+  pool().disks = {Path('a'), Path('d')};
+  EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("is smaller than /dev/sdb")));
 }
 
 TEST_F(GrowingPool, RedundancyAndSizesThatZpoolRefusesAreRefusedBeforeTheRun) {
@@ -206,6 +213,20 @@ TEST_F(GrowingPool, RedundancyAndSizesThatZpoolRefusesAreRefusedBeforeTheRun) {
   // What rounding leaves between two disks of a kind is no difference.
   seen_.disks[Path('d')].size_bytes = (uint64_t{1} << 40) + (1 << 20);
   EXPECT_EQ(Planned().steps.size(), 1u);
+}
+
+// zpool asks nothing of a pool that was made uneven by force.
+TEST_F(GrowingPool, AnUnevenPoolMayGrow) {
+  seen_.pools["tank"].layout.push_back(One(Device('c'), VdevClass::kSpecial));
+  seen_.disks[Path('c')].member_of = "tank";
+  pool().vdevs = {{VdevClass::kSpecial, "", {Path('c')}},
+                  {VdevClass::kData, "mirror", {Path('d'), Path('e')}}};
+  EXPECT_EQ(Planned().steps.size(), 1u);
+}
+
+TEST_F(GrowingPool, APropertyThatThisZfsDoesNotKnowIsRefused) {
+  pool().properties = {{"multihost", "on"}};
+  EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("does not know the pool property multihost")));
 }
 
 TEST_F(GrowingPool, ADegradedPoolGetsDisksButNoVdevs) {
@@ -262,6 +283,9 @@ TEST_F(ExportedPoolTest, OfOtherDisksOrOfAnotherSystemIsRefused) {
   seen_.exported[0].state = "ONLINE";
   pool().disks = {Path('a'), Path('c')};
   EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("declared are other disks")));
+  // A name alone is no pool: what is in it would be mounted wherever it says.
+  pool().disks = {};
+  EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("Declare its disks")));
   seen_.exported.push_back(seen_.exported[0]);
   EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("several exported pools")));
 }
@@ -275,6 +299,7 @@ TEST_F(AbsentPool, IsDestroyedOnlyWhereItIsOursAndNothingInItIsToStay) {
   const ZfsPlan plan = Planned();
   ASSERT_EQ(plan.steps.size(), 1u);
   EXPECT_EQ(plan.steps[0].id, "destroy:tank");
+  EXPECT_EQ(plan.steps[0].reversal, Reversal::kLossy);
   EXPECT_THAT(plan.steps[0].removes, UnorderedElementsAre("pool:tank", "dataset:tank", "path:/tank"));
   DatasetState& data = seen_.datasets["tank/data"] = seen_.datasets["tank"];
   data.name = "tank/data";

@@ -110,7 +110,11 @@ class PoolPlanner {
         .id = "pool-properties:" + pool_.name, .resource = pool_.name, .action = "set pool properties"};
     for (const auto& [name, value] : pool_.properties) {
       const auto now = seen.properties.find(name);
-      if (now == seen.properties.end() || now->second.value == value) continue;
+      if (now == seen.properties.end()) {
+        planning_.Refuse(At("properties"), "this node's ZFS does not know the pool property {}", name);
+        continue;
+      }
+      if (now->second.value == value) continue;
       if (name == "ashift" || name == "compatibility" || name.starts_with("feature@")) {
         planning_.Warn(pool_.name, "pool property {} is {}, declared is {}; {}", name, now->second.value,
                        value,
@@ -144,6 +148,7 @@ class PoolPlanner {
 
   void Grow(const PoolState& seen, const std::vector<VdevGroup>& wanted, const LayoutChange& change) {
     const bool adds = change.kind == LayoutChange::Kind::kAddVdev;
+    const MemberState existing = adds ? MemberState{} : MemberOf(seen, change.existing);
     const std::vector<std::string> disks = adds ? change.vdev.disks : std::vector<std::string>{change.disk};
     wiped_.clear();
     for (const auto& [field, path] : DeclaredDisks(pool_)) {
@@ -151,17 +156,16 @@ class PoolPlanner {
     }
     if (adds) {
       CheckSizes({change.vdev});
-      CheckRedundancy(wanted);
+      // zpool asks nothing of a pool that is uneven already.
+      if (ExplainMismatch(seen.layout).empty()) CheckRedundancy(wanted);
       // What is added can be lost with the rest: not onto a pool that is losing disks already.
       if (seen.health != "ONLINE") {
         planning_.Refuse(At("vdevs"), "pool {} is {}; it gets no further vdevs until it is ONLINE again",
                          pool_.name, seen.health);
       }
-    } else if (const DiskState* existing = Find(change.existing);
-               existing != nullptr && Find(change.disk)->size_bytes + kLikeSize < existing->size_bytes) {
-      planning_.Refuse(At("disks"),
-                       "disk {} ({} bytes) is smaller than {} ({} bytes), beside which it is to come",
-                       change.disk, Find(change.disk)->size_bytes, change.existing, existing->size_bytes);
+    } else if (Find(change.disk)->size_bytes + kLikeSize < existing.size_bytes) {
+      planning_.Refuse(At("disks"), "disk {} ({} bytes) is smaller than {} ({} bytes)", change.disk,
+                       Find(change.disk)->size_bytes, change.existing, existing.size_bytes);
     }
     PlannedStep planned{.id = fmt::format("vdev:{}/{}", pool_.name, LastOf(disks.front())),
                         .resource = pool_.name};
@@ -185,12 +189,14 @@ class PoolPlanner {
         break;
       case LayoutChange::Kind::kAttachDisk:
         planned.action = "attach disk";
-        planned.step = AttachDiskStep{pool_.name, seen.guid, change.existing, change.disk, wipe};
+        planned.step =
+            AttachDiskStep{pool_.name, seen.guid, change.existing, change.disk, existing.name, wipe};
         planned.undo = "zpool detach; the disk is cleared, so that it is blank to every probe again";
         break;
       case LayoutChange::Kind::kReplaceDisk:
         planned.action = "replace disk";
-        planned.step = ReplaceDiskStep{pool_.name, seen.guid, change.existing, change.disk, wipe};
+        planned.step =
+            ReplaceDiskStep{pool_.name, seen.guid, change.existing, change.disk, existing.name, wipe};
         planned.reversal = Reversal::kLossy;
         planned.undo = "zpool detach of the new disk, while its copy is not complete";
         planned.remainder = fmt::format("once the copy is complete, {} stays in the place of {}", change.disk,
@@ -199,6 +205,15 @@ class PoolPlanner {
     }
     if (wipe) Wiping(planned);
     planning_.plan.steps.push_back(std::move(planned));
+  }
+
+  // A member by the name that the comparison has for it.
+  MemberState MemberOf(const PoolState& seen, const std::string& name) const {
+    const DiskState* disk = Find(name);
+    const auto member = seen.members.find(disk == nullptr ? name : disk->device_path);
+    if (member != seen.members.end()) return member->second;
+    const auto missing = seen.members.find(name);
+    return missing == seen.members.end() ? MemberState{} : missing->second;
   }
 
   static std::string Describe(const LayoutChange& change) {
@@ -244,7 +259,14 @@ class PoolPlanner {
                        pool_.name, exported.guid, exported.state);
       return;
     }
-    if (!pool_.disks.empty() && (!HasAllDisks() || !IsMadeOfDeclared(exported))) return;
+    if (pool_.disks.empty()) {
+      planning_.Refuse(At("disks"),
+                       "a pool {} is there but exported, made of {}. Declare its disks to have it imported, "
+                       "or: zpool import {}",
+                       pool_.name, fmt::join(exported.members, " "), exported.guid);
+      return;
+    }
+    if (!HasAllDisks() || !IsMadeOfDeclared(exported)) return;
     PlannedStep planned{.id = "import:" + pool_.name, .resource = pool_.name, .action = "import pool"};
     planned.differences.push_back({"pool", fmt::format("exported (GUID {})", exported.guid), "imported"});
     planned.undo = "zpool export";
@@ -264,10 +286,20 @@ class PoolPlanner {
     planning_.imported_pools.insert(pool_.name);
   }
 
+  // The declared disks that carry the pool's own label.
+  std::vector<std::string> Members() const {
+    std::vector<std::string> members = pool_.disks;
+    for (const VdevSpec& vdev : pool_.vdevs) {
+      if (vdev.vdev_class == VdevClass::kCache || vdev.vdev_class == VdevClass::kSpare) continue;
+      members.insert(members.end(), vdev.disks.begin(), vdev.disks.end());
+    }
+    return members;
+  }
+
   bool IsMadeOfDeclared(const ExportedPool& exported) {
-    const auto disks = DeclaredDisks(pool_);
-    bool same = disks.size() == exported.members.size();
-    for (const auto& [field, path] : disks) {
+    // Caches and spares name no pool; what else differs is compared once it is imported.
+    bool same = true;
+    for (const auto& path : Members()) {
       const DiskState* disk = Find(path);
       same = same && std::any_of(disk->findings.begin(), disk->findings.end(),
                                  [&](const Finding& finding) { return finding.pool_guid == exported.guid; });
@@ -306,7 +338,10 @@ class PoolPlanner {
         planning_.Refuse(At("state"), "pool {} holds {}, which is not wanted gone", pool_.name, name);
     }
     planned.differences.push_back({"pool", "there", "destroyed"});
+    planned.reversal = Reversal::kLossy;
     planned.undo = "zpool import -D: its disks keep their labels until they are used for something else";
+    planned.remainder =
+        "what is in its root and its trash is lost once its disks are used for something else";
     planned.needs.push_back({"pool:" + pool_.name, true});
     planned.removes.push_back("pool:" + pool_.name);
     planned.step = DestroyPoolStep{pool_.name, seen.guid};

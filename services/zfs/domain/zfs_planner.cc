@@ -398,6 +398,7 @@ ObserveRequest FirstLook(const ZfsSpec& spec) {
     request.wanted_pools.push_back(pool.name);
     for (auto& [field, path] : DeclaredDisks(pool)) request.disks.push_back(std::move(path));
   }
+  request.vdev_names = !spec.pools.empty();
   std::set<std::string> users, groups;
   for (const auto& dataset : spec.datasets) {
     if (!dataset.owner.empty() && !IsNumber(dataset.owner)) users.insert(dataset.owner);

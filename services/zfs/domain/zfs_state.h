@@ -76,6 +76,7 @@ struct MemberState {
   uint64_t read_errors = 0, write_errors = 0, checksum_errors = 0;
   // The member whose place it is taking; "" for none.
   std::string replaces;
+  uint64_t size_bytes = 0;  // of the whole disk; 0 where it is missing
   // What zpool takes for it, and for the top-level vdev that it belongs to, in commands; where asked for.
   std::string name, vdev_name;
   friend bool operator==(const MemberState&, const MemberState&) = default;

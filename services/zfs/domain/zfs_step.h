@@ -66,6 +66,7 @@ struct AttachDiskStep {
   std::string pool;
   uint64_t guid = 0;
   std::string existing, disk;  // paths as they are declared; `existing` may be one that ZFS alone knows
+  std::string member;          // what zpool takes for `existing`; paths may mean another disk after a reboot
   bool wipe = false;
   friend bool operator==(const AttachDiskStep&, const AttachDiskStep&) = default;
 };
@@ -73,7 +74,7 @@ struct AttachDiskStep {
 struct ReplaceDiskStep {
   std::string pool;
   uint64_t guid = 0;
-  std::string existing, disk;  // the same
+  std::string existing, disk, member;  // the same
   bool wipe = false;
   friend bool operator==(const ReplaceDiskStep&, const ReplaceDiskStep&) = default;
 };

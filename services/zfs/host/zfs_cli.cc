@@ -106,6 +106,16 @@ absl::StatusOr<std::vector<Mount>> ZfsCli::Mounts() {
 }
 
 absl::StatusOr<ZfsState> ZfsCli::Observe(const ObserveRequest& request) {
+  // Two commands tell of one tree, which may change in between.
+  constexpr int kTries = 5;
+  for (int tries = 1;; ++tries) {
+    auto state = Look(request);
+    if (state.ok() || !request.vdev_names || !absl::IsUnavailable(state.status()) || tries == kTries)
+      return state;
+  }
+}
+
+absl::StatusOr<ZfsState> ZfsCli::Look(const ObserveRequest& request) {
   const bool pools = request.pools || !request.disks.empty();
   const bool datasets = request.all_datasets || !request.datasets.empty();
   std::vector<Command> commands;
@@ -146,6 +156,8 @@ absl::StatusOr<ZfsState> ZfsCli::Observe(const ObserveRequest& request) {
       }
       for (auto& [disk, member] : layouts[name].members) {
         if (!member.replaces.empty()) member.replaces = DiskOfMember(devices, member.replaces);
+        const auto parts = DevicesOf(devices, DiskOfMember(devices, disk));
+        if (!parts.empty()) member.size_bytes = parts[0]->size_bytes;
         pool.members[DiskOfMember(devices, disk)] = std::move(member);
       }
     }
@@ -428,6 +440,8 @@ absl::Status ZfsCli::Change(const ZfsChange& change, const ChildObserver& on_chi
     // A label that is half gone cannot be cleared; what follows zeroes its place. udev reads tables again by
     // itself, too, and is in the way of others then. The probe decides.
     const std::string& verb = command.args.empty() ? command.program : command.args[0];
+    if (verb == "labelclear" && result.err.find("is a member") != std::string::npos)
+      return ExitStatus(command, result);
     const bool hint = verb == "labelclear" || verb == "--rereadpt" || verb == "settle";
     if (!hint) PHX_RETURN_IF_ERROR(ExitStatus(command, result));
   }

@@ -22,6 +22,7 @@ class ZfsCli final : public ZfsHost {
   absl::Status Change(const ZfsChange& change, const ChildObserver& on_child) override;
 
  private:
+  absl::StatusOr<ZfsState> Look(const ObserveRequest& request);
   // Runs all at once.
   std::vector<absl::StatusOr<CommandResult>> RunAll(const std::vector<Command>& commands);
   // What the host's first process sees mounted.

@@ -128,10 +128,10 @@ bool IsDistributedSpare(const std::string& name) {
 bool IsReplacing(const std::string& name) { return name.starts_with("replacing-"); }
 bool IsTemporaryVdev(const std::string& name) { return IsReplacing(name) || name.starts_with("spare-"); }
 
-// A missing disk shows as its GUID, and where it was.
+// A missing disk shows as its GUID, and where it was. A kernel's name may be another disk's by now.
 std::string MemberName(const TreeLine& line) {
   for (size_t i = 0; i + 1 < line.rest.size(); ++i) {
-    if (line.rest[i] == "was") return line.rest[i + 1];
+    if (line.rest[i] == "was" && line.rest[i + 1].starts_with("/dev/disk/")) return line.rest[i + 1];
   }
   return line.name;
 }
@@ -178,7 +178,8 @@ class TreeParser {
     if (!names_.empty() && names_.size() != lines_.size()) return OtherTree();
     for (at_ = 0; at_ < lines_.size();) {
       const TreeLine& line = lines_[at_];
-      if (!names_.empty() && names_[at_].depth != line.depth) return OtherTree();
+      if (!names_.empty() && (names_[at_].depth != line.depth || names_[at_].state != line.state))
+        return OtherTree();
       if (line.depth == 0) {
         // The pool itself, then "logs", "cache", "spares", "special", "dedup".
         vdev_class_ = at_ == 0 ? VdevClass::kData : ClassOfHeading(line.name);
@@ -208,40 +209,33 @@ class TreeParser {
     top_ = NameAt(at_);
     layout_.vdevs.push_back({kind.empty() ? "disk" : kind, {}, vdev_class_});
     if (kind.empty()) {
-      Member(line.depth);
+      Member();
       return;
     }
     ++at_;
-    while (at_ < lines_.size() && lines_[at_].depth > line.depth) Member(lines_[at_].depth);
+    while (at_ < lines_.size() && lines_[at_].depth > line.depth) Member();
   }
 
-  // The member at `at_`, or what stands in its place for now.
-  void Member(size_t depth) {
+  void Member() {
+    if (std::string disk = Place(); !disk.empty()) layout_.vdevs.back().disks.push_back(std::move(disk));
+  }
+
+  // The member at `at_`, or the one that what stands there for now stands for: a spare may stand in for the
+  // old disk of a replacement, and a replacement may go on below a spare. "" for a distributed spare.
+  std::string Place() {
     const TreeLine& line = lines_[at_];
-    std::vector<std::string>& disks = layout_.vdevs.back().disks;
     if (!IsTemporaryVdev(line.name)) {
-      if (!IsDistributedSpare(line.name)) disks.push_back(Disk());
+      std::string disk = IsDistributedSpare(line.name) ? "" : Disk();
       ++at_;
-      return;
+      return disk;
     }
-    const bool replacing = IsReplacing(line.name);
-    std::string first, last;
-    for (++at_; at_ < lines_.size() && lines_[at_].depth > depth;) {
-      // A spare may stand in for the old disk of a replacement.
-      if (IsTemporaryVdev(lines_[at_].name)) {
-        ++at_;
-        continue;
-      }
-      if (IsDistributedSpare(lines_[at_].name) || (!replacing && !first.empty())) {
-        ++at_;
-        continue;
-      }
-      last = Disk();
-      if (first.empty()) first = last;
-      ++at_;
-    }
-    if (replacing && last != first) layout_.members[last].replaces = first;
-    if (const std::string member = replacing ? last : first; !member.empty()) disks.push_back(member);
+    ++at_;
+    std::vector<std::string> disks;
+    while (at_ < lines_.size() && lines_[at_].depth > line.depth) disks.push_back(Place());
+    if (disks.empty()) return "";
+    if (!IsReplacing(line.name)) return disks.front();
+    if (disks.size() > 1) layout_.members[disks.back()].replaces = disks.front();
+    return disks.back();
   }
 
   // Notes the disk at `at_` and answers its name.

@@ -135,6 +135,33 @@ TEST(ParseStatus, TellsClassesAndWhatStandsInForAMember) {
   EXPECT_TRUE(ParseStatus("")->empty());
 }
 
+// The replacement of a disk for which a spare stands in goes on below the spare: taken for a disk outside of
+// the pool, the new one would be cleared by undo.
+TEST(ParseStatus, ReadsAReplacementBelowASpare) {
+  const auto pools = ParseStatus(
+      "  pool: a\n state: DEGRADED\nconfig:\n\n"
+      "\tNAME                  STATE     READ WRITE CKSUM\n"
+      "\ta                     DEGRADED     0     0     0\n"
+      "\t  raidz1-0            DEGRADED     0     0     0\n"
+      "\t    /dev/sda1         ONLINE       0     0     0\n"
+      "\t    spare-1           DEGRADED     0     0     0\n"
+      "\t      replacing-0     DEGRADED     0     0     0\n"
+      "\t        4711          UNAVAIL      0     0     0  was /dev/sdb1\n"
+      "\t        /dev/sdc1     ONLINE       0     0     0  (resilvering)\n"
+      "\t      /dev/sds1       ONLINE       0     0     0\n"
+      "\t    /dev/sdd1         ONLINE       0     0     0\n"
+      "\tspares\n"
+      "\t  /dev/sds1           INUSE     currently in use\n"
+      "\nerrors: No known data errors\n");
+  ASSERT_TRUE(pools.ok()) << pools.status();
+  const PoolLayout& pool = pools->at("a");
+  EXPECT_THAT(pool.vdevs, ElementsAre(VdevGroup{"raidz1", {"/dev/sda1", "/dev/sdc1", "/dev/sdd1"}},
+                                      VdevGroup{"disk", {"/dev/sds1"}, VdevClass::kSpare}));
+  // By now the kernel's name may be another disk's.
+  EXPECT_EQ(pool.members.at("/dev/sdc1").replaces, "4711");
+  EXPECT_EQ(pool.members.count("/dev/sdb1"), 0u);
+}
+
 // As 2.3.2 shows a dRAID of three disks with a distributed spare, which is no disk.
 TEST(ParseStatus, TakesNoDistributedSpareForADisk) {
   const auto pools = ParseStatus(
@@ -193,10 +220,10 @@ TEST(ParseStatus, ReadsSparesInUseAndSingleDisksBeingReplaced) {
   EXPECT_THAT(pool.vdevs,
               ElementsAre(VdevGroup{"mirror", {"/dev/sda1", "/dev/sdb1"}}, VdevGroup{"disk", {"/dev/sde1"}},
                           VdevGroup{"disk", {"/dev/sdc1"}, VdevClass::kSpare}));
-  EXPECT_EQ(pool.members.at("/dev/sdb1"), (MemberState{"FAULTED", 7, 12, 0, "", "2", "100"}));
+  EXPECT_EQ(pool.members.at("/dev/sdb1"), (MemberState{"FAULTED", 7, 12, 0, "", 0, "2", "100"}));
   EXPECT_EQ(pool.members.at("/dev/sda1").checksum_errors, 3u);
   EXPECT_EQ(pool.members.at("/dev/sdc1").state, "INUSE");
-  EXPECT_EQ(pool.members.at("/dev/sde1"), (MemberState{"ONLINE", 0, 0, 0, "/dev/sdd1", "5", "300"}));
+  EXPECT_EQ(pool.members.at("/dev/sde1"), (MemberState{"ONLINE", 0, 0, 0, "/dev/sdd1", 0, "5", "300"}));
   EXPECT_EQ(pool.members.size(), 5u);
   // Read while somebody changed the pool.
   std::string other = kGuids;

@@ -17,6 +17,12 @@ using nlohmann::json;
 
 constexpr uint64_t kMemoryBytes = uint64_t{64} << 30;
 
+// What a pool has where nothing is set.
+constexpr std::pair<const char*, const char*> kPoolDefaults[] = {
+    {"ashift", "0"},          {"autoexpand", "off"}, {"autoreplace", "off"}, {"autotrim", "off"},
+    {"comment", "-"},         {"delegation", "on"},  {"failmode", "wait"},   {"compatibility", "off"},
+    {"listsnapshots", "off"}, {"multihost", "off"}};
+
 Finding FindingOf(const json& value) {
   return {value["where"], value["what"], value["pool"], value["pool_guid"].get<uint64_t>(),
           value["zfs_partition"]};
@@ -92,6 +98,7 @@ class Observer {
           seen.disks.push_back(disk["device"]);
           if (seen.vdev_class == VdevClass::kData) pool.size_bytes += disk["size"].get<uint64_t>();
           MemberState& member = pool.members[disk["device"]];
+          member.size_bytes = disk["size"].get<uint64_t>();
           member.state = seen.vdev_class == VdevClass::kSpare ? "AVAIL" : "ONLINE";
           if (request_.vdev_names) {
             member.name = path;
@@ -103,9 +110,12 @@ class Observer {
       const json replacing = value.value("replacing", json::object());
       for (const auto& [fresh, old] : replacing.items()) {
         pool.members[by_path[old]["device"]].state = "ONLINE";
+        if (request_.vdev_names) pool.members[by_path[old]["device"]].name = old.get<std::string>();
         pool.members[by_path[fresh]["device"]].replaces = by_path[old]["device"];
       }
       pool.free_bytes = pool.size_bytes - value.value("allocated", uint64_t{0});
+      for (const auto& [property, standard] : kPoolDefaults)
+        pool.properties[property] = {standard, "default", "-"};
       for (const auto& [property, set] : value["properties"].items()) {
         pool.properties[property] = {set.get<std::string>(), "local", "-"};
       }

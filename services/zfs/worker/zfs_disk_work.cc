@@ -87,11 +87,14 @@ std::vector<ZfsChange> ClearingCaptured(const Work& work) {
   return changes;
 }
 
-absl::Status ClearForUse(const Work& work, const ZfsState& seen, bool wipe,
-                         std::vector<const DiskState*> dirty) {
+absl::Status ClearForUse(const Work& work, const ZfsState& seen, const std::vector<std::string>& disks,
+                         bool wipe, std::vector<const DiskState*> dirty) {
   if (wipe) {
     dirty.clear();
-    for (const auto& [path, disk] : seen.disks) {
+    for (const auto& path : disks) {
+      const auto found = seen.disks.find(path);
+      if (found == seen.disks.end()) return FailedPrecondition("disk {} is not present", path);
+      const DiskState& disk = found->second;
       if (!disk.in_use.empty()) return FailedPrecondition("disk {} is in use: {}", path, disk.in_use);
       if (!disk.findings.empty()) dirty.push_back(&disk);
     }

@@ -26,8 +26,8 @@ absl::StatusOr<kit::ProbeResult> ProbeDisks(const Work& work, const std::string&
 ClearDisk Clearing(const DiskState& disk);
 // The same for what `work` captured, for people.
 std::vector<ZfsChange> ClearingCaptured(const Work& work);
-// Before a pool takes them: clears `dirty`, or with `wipe` all disks in `seen` that hold something.
-absl::Status ClearForUse(const Work& work, const ZfsState& seen, bool wipe,
-                         std::vector<const DiskState*> dirty);
+// Before a pool takes them: clears `dirty`, or with `wipe` all of `disks` that hold something.
+absl::Status ClearForUse(const Work& work, const ZfsState& seen, const std::vector<std::string>& disks,
+                         bool wipe, std::vector<const DiskState*> dirty);
 
 }  // namespace phoenix::zfs

@@ -244,6 +244,10 @@ absl::StatusOr<kit::Retrospect> ZfsDomain::LookBack(const kit::Step& step, const
                        Open(host_, asides_, step, context.run_id, context.captured, nullptr));
   if (const auto* content = std::get_if<ChangeContentStep>(&opened.step))
     return phoenix::zfs::LookBack(opened.work, *content);
+  if (const auto* replaced = std::get_if<ReplaceDiskStep>(&opened.step))
+    return phoenix::zfs::LookBack(opened.work, *replaced);
+  if (const auto* added = std::get_if<AddVdevStep>(&opened.step))
+    return phoenix::zfs::LookBack(opened.work, *added);
   std::string name;
   if (const auto* dataset = std::get_if<CreateDatasetStep>(&opened.step)) name = dataset->name;
   if (const auto* pool = std::get_if<CreatePoolStep>(&opened.step)) name = pool->name;
@@ -268,7 +272,9 @@ absl::StatusOr<kit::VerifyReport> ZfsDomain::Verify(const kit::VerifyInput& inpu
                                     pool == seen.pools.end() ? "not there" : pool->second.health);
         }
         report.probes.push_back(fmt::format("pool {} is ONLINE", name));
-      } else if (kit::KindOf(key) == "path" && !step.id.starts_with("directory:")) {
+      } else if (kit::KindOf(key) == "path" && !step.id.starts_with("directory:") &&
+                 !step.id.starts_with("import:")) {
+        // What is in a pool that was imported nobody could see before.
         const bool mounted =
             std::any_of(seen.datasets.begin(), seen.datasets.end(),
                         [&](const auto& dataset) { return dataset.second.mounted_at == name; });

@@ -72,7 +72,7 @@ absl::Status Do(const Work& work, const CreatePoolStep& step) {
     std::vector<const DiskState*> dirty;
     PHX_ASSIGN_OR_RETURN(const auto probe, ProbeDisks(work, step.name, DisksOf(step.layout), seen, &dirty));
     if (probe.probe == kit::Probe::kForeign) return ForeignChange("pool " + step.name, probe.found);
-    PHX_RETURN_IF_ERROR(ClearForUse(work, seen, step.wipe, std::move(dirty)));
+    PHX_RETURN_IF_ERROR(ClearForUse(work, seen, DisksOf(step.layout), step.wipe, std::move(dirty)));
     for (const auto& change : ChangesOf(step, work.run_id)) PHX_RETURN_IF_ERROR(work.Change(change));
   } else if (root == seen.datasets.end() || root->second.LocalValue(kRunMark) != work.run_id) {
     return ForeignChange("pool " + step.name, "it is there, and this run did not make it");

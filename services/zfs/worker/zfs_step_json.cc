@@ -61,12 +61,12 @@ json Write(const AddVdevStep& step) {
           {"wipe", step.wipe}};
 }
 json Write(const AttachDiskStep& step) {
-  return {{"step", "attach_disk"},     {"pool", step.pool}, {"guid", step.guid},
-          {"existing", step.existing}, {"disk", step.disk}, {"wipe", step.wipe}};
+  return {{"member", step.member},     {"step", "attach_disk"}, {"pool", step.pool}, {"guid", step.guid},
+          {"existing", step.existing}, {"disk", step.disk},     {"wipe", step.wipe}};
 }
 json Write(const ReplaceDiskStep& step) {
-  return {{"step", "replace_disk"},    {"pool", step.pool}, {"guid", step.guid},
-          {"existing", step.existing}, {"disk", step.disk}, {"wipe", step.wipe}};
+  return {{"member", step.member},     {"step", "replace_disk"}, {"pool", step.pool}, {"guid", step.guid},
+          {"existing", step.existing}, {"disk", step.disk},      {"wipe", step.wipe}};
 }
 json Write(const CreateDatasetStep& step) {
   return {{"step", "create_dataset"},
@@ -150,12 +150,12 @@ ZfsStep Read(const json& value) {
   if (kind == "add_vdev")
     return AddVdevStep{value.at("pool"), value.at("guid"), VdevOf(value.at("vdev")), value.at("wipe")};
   if (kind == "attach_disk") {
-    return AttachDiskStep{value.at("pool"), value.at("guid"), value.at("existing"), value.at("disk"),
-                          value.at("wipe")};
+    return AttachDiskStep{value.at("pool"), value.at("guid"),   value.at("existing"),
+                          value.at("disk"), value.at("member"), value.at("wipe")};
   }
   if (kind == "replace_disk") {
-    return ReplaceDiskStep{value.at("pool"), value.at("guid"), value.at("existing"), value.at("disk"),
-                           value.at("wipe")};
+    return ReplaceDiskStep{value.at("pool"), value.at("guid"),   value.at("existing"),
+                           value.at("disk"), value.at("member"), value.at("wipe")};
   }
   if (kind == "create_dataset") {
     return CreateDatasetStep{

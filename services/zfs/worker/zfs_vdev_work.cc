@@ -17,10 +17,10 @@ std::vector<std::string> FreshDisks(const AddVdevStep& step) { return step.vdev.
 std::vector<std::string> FreshDisks(const AttachDiskStep& step) { return {step.disk}; }
 std::vector<std::string> FreshDisks(const ReplaceDiskStep& step) { return {step.disk}; }
 
-// The disk that is there already, where the step names one.
+// The member that the step goes by, as zpool names it; "" for none.
 std::string Existing(const AddVdevStep&) { return ""; }
-std::string Existing(const AttachDiskStep& step) { return step.existing; }
-std::string Existing(const ReplaceDiskStep& step) { return step.existing; }
+std::string Existing(const AttachDiskStep& step) { return step.member; }
+std::string Existing(const ReplaceDiskStep& step) { return step.member; }
 
 bool IsRemovable(VdevClass vdev_class) {
   return vdev_class == VdevClass::kLog || vdev_class == VdevClass::kCache || vdev_class == VdevClass::kSpare;
@@ -41,8 +41,15 @@ struct Look {
     return member == pool->members.end() ? nullptr : &member->second;
   }
   // The vdev that has the disk as a member for good.
-  const VdevGroup* VdevOf(const std::string& path) const {
-    const std::string device = Device(path);
+  const VdevGroup* VdevOf(const std::string& path) const { return VdevWith(Device(path)); }
+  // The same for a member by the name that zpool has for it.
+  const VdevGroup* VdevOfMember(const std::string& name) const {
+    for (const auto& [device, member] : pool->members) {
+      if (member.name == name) return VdevWith(device);
+    }
+    return nullptr;
+  }
+  const VdevGroup* VdevWith(const std::string& device) const {
     for (const auto& vdev : pool->layout) {
       if (std::find(vdev.disks.begin(), vdev.disks.end(), device) != vdev.disks.end()) return &vdev;
     }
@@ -55,8 +62,6 @@ absl::StatusOr<Look> LookAt(const Work& work, const Step& step) {
   ObserveRequest request;
   request.pools = request.vdev_names = true;
   request.disks = FreshDisks(step);
-  if (const std::string existing = Existing(step); existing.starts_with('/'))
-    request.disks.push_back(existing);
   Look look;
   PHX_ASSIGN_OR_RETURN(look.seen, work.host.Observe(request));
   const auto pool = look.seen.pools.find(step.pool);
@@ -84,14 +89,14 @@ Place PlaceOf(const Look& look, const AddVdevStep& step) {
 Place PlaceOf(const Look& look, const AttachDiskStep& step) {
   if (look.Member(step.disk) == nullptr) return Place::kOutside;
   const VdevGroup* vdev = look.VdevOf(step.disk);
-  return vdev != nullptr && vdev->kind == "mirror" && vdev == look.VdevOf(step.existing) ? Place::kDone
-                                                                                         : Place::kOther;
+  return vdev != nullptr && vdev->kind == "mirror" && vdev == look.VdevOfMember(step.member) ? Place::kDone
+                                                                                             : Place::kOther;
 }
 
 Place PlaceOf(const Look& look, const ReplaceDiskStep& step) {
   if (look.Member(step.disk) == nullptr) return Place::kOutside;
-  return look.VdevOf(step.disk) != nullptr && look.VdevOf(step.existing) == nullptr ? Place::kDone
-                                                                                    : Place::kOther;
+  return look.VdevOf(step.disk) != nullptr && look.VdevOfMember(step.member) == nullptr ? Place::kDone
+                                                                                        : Place::kOther;
 }
 
 template <class Step>
@@ -115,8 +120,8 @@ absl::StatusOr<ProbeResult> ProbeLook(const Work& work, const Step& step, const 
     case Place::kOutside:
       break;
   }
-  if (const std::string existing = Existing(step); !existing.empty() && look.VdevOf(existing) == nullptr)
-    return ProbeResult{Is::kForeign, fmt::format("{} is no member of the pool any more", existing)};
+  if (const std::string member = Existing(step); !member.empty() && look.VdevOfMember(member) == nullptr)
+    return ProbeResult{Is::kForeign, fmt::format("member {} is not in the pool any more", member)};
   return ProbeDisks(work, step.pool, FreshDisks(step), look.seen, dirty);
 }
 
@@ -126,13 +131,9 @@ absl::StatusOr<ProbeResult> ProbeStep(const Work& work, const Step& step) {
   return ProbeLook(work, step, look, nullptr);
 }
 
-ZfsChange Change(const Look&, const AddVdevStep& step) { return AddVdev{step.pool, step.vdev}; }
-ZfsChange Change(const Look& look, const AttachDiskStep& step) {
-  return AttachDisk{step.pool, look.Member(step.existing)->name, step.disk};
-}
-ZfsChange Change(const Look& look, const ReplaceDiskStep& step) {
-  return ReplaceDisk{step.pool, look.Member(step.existing)->name, step.disk};
-}
+ZfsChange Change(const AddVdevStep& step) { return AddVdev{step.pool, step.vdev}; }
+ZfsChange Change(const AttachDiskStep& step) { return AttachDisk{step.pool, step.member, step.disk}; }
+ZfsChange Change(const ReplaceDiskStep& step) { return ReplaceDisk{step.pool, step.member, step.disk}; }
 
 template <class Step>
 absl::Status DoStep(const Work& work, const Step& step) {
@@ -141,14 +142,14 @@ absl::Status DoStep(const Work& work, const Step& step) {
   PHX_ASSIGN_OR_RETURN(const ProbeResult probe, ProbeLook(work, step, look, &dirty));
   if (probe.probe == Is::kDone) return absl::OkStatus();
   if (probe.probe == Is::kForeign) return ForeignChange("pool " + step.pool, probe.found);
-  PHX_RETURN_IF_ERROR(ClearForUse(work, look.seen, step.wipe, std::move(dirty)));
-  return work.Change(Change(look, step));
+  PHX_RETURN_IF_ERROR(ClearForUse(work, look.seen, FreshDisks(step), step.wipe, std::move(dirty)));
+  return work.Change(Change(step));
 }
 
 // What takes the disks out of the pool again. FAILED_PRECONDITION where nothing does.
 absl::StatusOr<ZfsChange> Removal(const Look& look, const AddVdevStep& step) {
   if (!IsRemovable(step.vdev.vdev_class)) {
-    return FailedPrecondition("{} was added to pool {} for good: zpool takes no {} vdev out again",
+    return FailedPrecondition("{} was added to pool {} for good: Phoenix takes no {} vdev out of a pool",
                               ToText({step.vdev}), step.pool, ToString(step.vdev.vdev_class));
   }
   return RemoveVdev{step.pool, look.Member(step.vdev.disks.front())->vdev_name};
@@ -203,6 +204,21 @@ PHX_DEFINE_VDEV_WORK(AddVdevStep)
 PHX_DEFINE_VDEV_WORK(AttachDiskStep)
 PHX_DEFINE_VDEV_WORK(ReplaceDiskStep)
 #undef PHX_DEFINE_VDEV_WORK
+
+absl::StatusOr<kit::Retrospect> LookBack(const Work& work, const ReplaceDiskStep& step) {
+  PHX_ASSIGN_OR_RETURN(const Look look, LookAt(work, step));
+  const MemberState* member = look.pool == nullptr ? nullptr : look.Member(step.disk);
+  if (member == nullptr || !member->replaces.empty()) return kit::Retrospect();
+  return kit::Retrospect{
+      kit::Retrospect::Kind::kStays,
+      fmt::format("{} stays in the place of {}: its copy is complete", step.disk, step.existing)};
+}
+
+absl::StatusOr<kit::Retrospect> LookBack(const Work&, const AddVdevStep& step) {
+  if (IsRemovable(step.vdev.vdev_class)) return kit::Retrospect();
+  return kit::Retrospect{kit::Retrospect::Kind::kStays,
+                         fmt::format("pool {} keeps {}", step.pool, ToText({step.vdev}))};
+}
 
 std::vector<ZfsChange> ChangesOf(const AddVdevStep& step, const std::string&) {
   return {AddVdev{step.pool, step.vdev}};

@@ -150,7 +150,7 @@ TEST_F(GrowingPool, ADataVdevIsNotTakenOut) {
   EXPECT_EQ(driver_->plan().steps[0].step_class, kit::StepClass::kPointOfNoReturn);
   TestMachine::Must(driver_->Apply());
   EXPECT_EQ(Pool().layout.size(), 2u);
-  EXPECT_THAT(Message(driver_->Undo()), HasSubstr("takes no data vdev out again"));
+  EXPECT_THAT(Message(driver_->Undo()), HasSubstr("takes no data vdev out of a pool"));
 }
 
 TEST_F(GrowingPool, AReplacementIsCalledOffWhileItsCopyGoesOn) {
@@ -175,6 +175,26 @@ TEST_F(GrowingPool, AReplacementThatIsCompleteStaysAndSaysHowToGoBack) {
   EXPECT_THAT(Message(driver_->Undo()),
               HasSubstr(fmt::format("zpool replace tank {} /dev/nvme1n1", fresh_[0])));
   EXPECT_EQ(Pool().layout, (std::vector<VdevGroup>{{"mirror", {"/dev/nvme0n1", "/dev/disk-S1Cn1"}}}));
+}
+
+// A rollback of the committed run says so instead of failing at it.
+TEST_F(GrowingPool, WhatStaysIsSaidWhenACommittedRunIsLookedBackAt) {
+  pool().disks = {kDiskA, fresh_[0]};
+  pool().vdevs = {{VdevClass::kData, "mirror", {fresh_[1], fresh_[2]}}, {VdevClass::kLog, "", {fresh_[3]}}};
+  Prepare();
+  TestMachine::Must(driver_->Apply());
+  TestMachine::Must(driver_->Commit());
+  std::map<std::string, kit::Retrospect::Kind> kinds;
+  for (const auto& step : driver_->plan().steps) {
+    const auto back =
+        machine_->domain().LookBack(step, {.run_id = kSecondRun, .captured = {}, .secrets = nullptr});
+    TestMachine::Must(back.status());
+    kinds[step.action + " " + step.id] = back->kind;
+  }
+  using Kind = kit::Retrospect::Kind;
+  EXPECT_EQ(kinds["replace disk vdev:tank/nvme-QEMU_NVMe_Ctrl_S1C"], Kind::kStays);
+  EXPECT_EQ(kinds["add vdev vdev:tank/nvme-QEMU_NVMe_Ctrl_S1D"], Kind::kStays);
+  EXPECT_EQ(kinds["add vdev vdev:tank/nvme-QEMU_NVMe_Ctrl_S1F"], Kind::kReversible);
 }
 
 TEST_F(GrowingPool, ADiskThatSomebodyUsedMeanwhileIsLeftAlone) {

@@ -67,6 +67,10 @@ PHX_DECLARE_WORK(DiscardKeptStep)
 
 // What can be rolled back long after the commit: as long as its snapshots stand and nobody wrote since.
 absl::StatusOr<kit::Retrospect> LookBack(const Work& work, const ChangeContentStep& step);
+// As long as the copy goes on.
+absl::StatusOr<kit::Retrospect> LookBack(const Work& work, const ReplaceDiskStep& step);
+// Of logs, caches and spares.
+absl::StatusOr<kit::Retrospect> LookBack(const Work& work, const AddVdevStep& step);
 
 // Shared by the kinds.
 
