@@ -49,6 +49,23 @@ std::string HostName() {
   return host.substr(0, host.find('.'));
 }
 
+// The disks as the node knows its own. The configuration must permit what the caller asks for.
+absl::StatusOr<std::vector<std::string>> WipeOn(const std::string& node, const std::vector<std::string>& wipe,
+                                                const config::Config& config) {
+  if (!wipe.empty() && !config.allow_destructive_operations) {
+    return WithReason(
+        FailedPrecondition("node {}: disks are wiped only where the configuration permits it, too: set "
+                           "zfs.settings.allow_destructive_operations to true",
+                           node),
+        {"WIPE_NOT_PERMITTED", {{"node", node}}});
+  }
+  // What is meant for another node names no disk of this one, and its mode is the run's all the same.
+  std::vector<std::string> here;
+  for (const auto& disk : wipe)
+    here.push_back(disk.starts_with(node + ":/") ? disk.substr(node.size() + 1) : disk);
+  return here;
+}
+
 absl::StatusOr<engine::NodeSpecs> MakeSpecs(const run::Request& request, const run::NodeAddress& node,
                                             const Secrets& secrets) {
   config::LoadResult loaded = config::Load(request.config, config::OverridesOf(node.name, node.overrides));
@@ -72,7 +89,8 @@ absl::StatusOr<engine::NodeSpecs> MakeSpecs(const run::Request& request, const r
   std::set<std::string> names;
   for (const auto& [name, secret] : secrets) names.insert(name);
   const std::set<std::string> prune(request.prune.begin(), request.prune.end());
-  for (auto& spec : config::SpecsOf(loaded.config, names, prune, containers)) {
+  PHX_ASSIGN_OR_RETURN(const auto wipe, WipeOn(node.name, request.wipe, loaded.config));
+  for (auto& spec : config::SpecsOf(loaded.config, names, prune, containers, wipe)) {
     result.specs.push_back({spec.participant, spec.type, std::move(spec.content)});
   }
   for (const auto& lint : loaded.findings.lints)

@@ -18,8 +18,26 @@ enum class RaidLevel { kStripe, kMirror, kStripedMirrors, kRaidz1, kRaidz2, kRai
 // "stripe", "mirror", "raid10", "raidz1", "raidz2", "raidz3", "draid".
 std::string ToString(RaidLevel level);
 
+// A ZFS property. For sizes `value` is bytes in decimal, exactly what `zfs set` makes of `given` and `zfs get
+// -Hp` prints; otherwise it equals `given`.
+struct Property {
+  std::string given;
+  std::string value;
+  Origin origin;
+};
+
+// Vdevs besides those of a pool's own disks.
+struct Vdev {
+  std::string vdev_class;  // "data", "log", "cache", "special", "dedup", "spare"
+  // As the zfs service takes it ("mirror", "draid2:4d:1s"); empty for plain disks.
+  std::string raid_level;
+  std::vector<std::string> disks;
+  Origin origin;
+};
+
 struct Pool {
   std::string name;
+  bool absent = false;  // wanted gone
   // Absent only where `disks` is empty.
   std::optional<RaidLevel> raid_level;
   // For kDraid the vdev as `zpool create` takes it ("draid2:4d:1s"), else empty.
@@ -27,14 +45,9 @@ struct Pool {
   // Device paths in the order of the file; kStripedMirrors pairs them two by two. Empty: the pool must exist
   // already.
   std::vector<std::string> disks;
-  Origin origin;
-};
-
-// A ZFS property. For sizes `value` is bytes in decimal, exactly what `zfs set` makes of `given` and `zfs get
-// -Hp` prints; otherwise it equals `given`.
-struct Property {
-  std::string given;
-  std::string value;
+  std::vector<Vdev> vdevs;
+  // Of the pool ("ashift", "autotrim"), and of its root dataset, from which all others inherit.
+  std::map<std::string, Property> properties, root_properties;
   Origin origin;
 };
 
@@ -89,6 +102,19 @@ struct NfsExport {
   Origin origin;
 };
 
+// Snapshots of the dataset that Windows clients see as previous versions of files and folders.
+struct PreviousVersions {
+  std::string format;       // of the snapshots' names, as strftime(3) takes it
+  bool local_time = false;  // the names are in the node's time zone, not in UTC
+};
+
+// How a share keeps the access control lists that clients set.
+enum class ShareAcl {
+  kUnsaid,   // as the share's parameters and Samba's defaults have it
+  kPosix,    // as POSIX ACLs of the file system
+  kWindows,  // as they are, beside the POSIX ones
+};
+
 struct SambaShare {
   std::string name;
   std::string path;                      // absolute, normalised
@@ -99,6 +125,8 @@ struct SambaShare {
   bool guest_ok = false;
   // The other smb.conf(5) parameters of the share by their main name ("create mask").
   std::map<std::string, std::string> options;
+  std::optional<PreviousVersions> previous_versions;
+  ShareAcl acl = ShareAcl::kUnsaid;
   std::string dataset;  // the declared dataset that provides the path, or empty
   Origin origin;
 };
@@ -116,7 +144,10 @@ struct SambaUser {
 
 struct Samba {
   std::string workgroup = "WORKGROUP";
-  std::string user;  // `samba.user`, or empty
+  std::string min_protocol = "SMB2";  // never older: SMB1 has no place here
+  std::string signing;                // "auto" or "mandatory"; empty: as it is
+  bool netbios = false;               // names and sessions of NetBIOS, for clients that need them
+  std::string user;                   // `samba.user`, or empty
   std::vector<SambaUser> users;
   std::vector<SambaShare> shares;
 };

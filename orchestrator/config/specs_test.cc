@@ -7,6 +7,7 @@
 
 #include "orchestrator/config/loader.h"
 #include "phoenix/proxmox/v1/proxmox.pb.h"
+#include "phoenix/samba/v1/samba.pb.h"
 #include "phoenix/zfs/v1/zfs.pb.h"
 
 namespace phoenix::config {
@@ -31,6 +32,68 @@ TEST(ZfsSpec, ALevelIsAskedForInTheWordsOfTheService) {
   EXPECT_EQ(LevelAskedFor("RAID0", a + "," + b), "stripe");
   EXPECT_EQ(LevelAskedFor("RAID1", a + "," + b), "mirror");
   EXPECT_EQ(LevelAskedFor("RAIDZ", a + "," + b), "raidz1");
+}
+
+// What a pool's properties are told for is the pool or its root dataset, whichever has them.
+TEST(ZfsSpec, VdevsAndPropertiesOfAPoolReachTheService) {
+  const auto loaded = Load(R"({"zfs": {"pools": [
+    {"name": "tank", "raid_level": "mirror", "disks": ["/dev/disk/by-id/a", "/dev/disk/by-id/b"],
+     "vdevs": [{"class": "LOG", "disks": ["/dev/disk/by-id/c"]},
+               {"class": "data", "raid_level": "RAID1", "disks": ["/dev/disk/by-id/d", "/dev/disk/by-id/e"]}],
+     "properties": "ashift=12, autotrim=on, compress=lz4, atime=off"},
+    {"name": "gone", "state": "absent", "properties": {"compression": "lz4"}}]}})");
+  ASSERT_TRUE(loaded.ok());
+  zfs::v1::ZfsSpec spec;
+  ASSERT_TRUE(spec.ParseFromString(ZfsSpecOf(loaded.config).content));
+  ASSERT_EQ(spec.pools_size(), 2);
+  const auto& tank = spec.pools(0);
+  ASSERT_EQ(tank.vdevs_size(), 2);
+  EXPECT_EQ(tank.vdevs(0).vdev_class(), "log");
+  EXPECT_EQ(tank.vdevs(0).raid_level(), "");
+  EXPECT_EQ(tank.vdevs(1).raid_level(), "mirror");
+  EXPECT_EQ(tank.vdevs(1).disks(1), "/dev/disk/by-id/e");
+  EXPECT_EQ(tank.properties_size(), 2);
+  EXPECT_EQ(tank.properties().at("ashift"), "12");
+  ASSERT_EQ(spec.datasets_size(), 1) << "nothing is set on what goes";
+  EXPECT_EQ(spec.datasets(0).name(), "tank");
+  EXPECT_EQ(spec.datasets(0).properties().at("compression"), "lz4");
+  EXPECT_EQ(spec.datasets(0).properties().at("atime"), "off");
+  EXPECT_EQ(spec.pools(1).presence(), zfs::v1::PRESENCE_ABSENT);
+}
+
+samba::v1::SambaSpec SambaOf(const std::string& members) {
+  const auto loaded = Load(R"({"samba": {"user": "u", )" + members + "}}");
+  EXPECT_TRUE(loaded.ok()) << Render(loaded.findings.errors);
+  samba::v1::SambaSpec spec;
+  EXPECT_TRUE(spec.ParseFromString(SambaSpecOf(loaded.config, {}, {}).content));
+  return spec;
+}
+
+TEST(SambaSpec, SettingsOfTheServerGoWithTheFirstShare) {
+  using Globals = std::map<std::string, std::string>;
+  const auto globals = [](const samba::v1::SambaSpec& spec) {
+    return Globals(spec.globals().begin(), spec.globals().end());
+  };
+  const std::string shares = R"("shares": [{"path": "/srv/x"}])";
+  EXPECT_EQ(
+      globals(SambaOf(shares)),
+      (Globals{{"workgroup", "WORKGROUP"}, {"server min protocol", "SMB2"}, {"disable netbios", "Yes"}}));
+  EXPECT_EQ(globals(SambaOf(R"("min_protocol": "SMB3", "signing": "mandatory", "netbios": true, )" + shares)),
+            (Globals{{"workgroup", "WORKGROUP"},
+                     {"server min protocol", "SMB3"},
+                     {"disable netbios", "No"},
+                     {"server signing", "mandatory"}}));
+  EXPECT_EQ(globals(SambaOf(R"("netbios": true)")), Globals());
+}
+
+TEST(SambaSpec, FeaturesOfSharesAreHandedOn) {
+  const auto spec = SambaOf(R"("shares": [{"path": "/srv/x", "acl": "windows", "previous_versions":
+                               {"format": "%F", "local_time": true}}, {"path": "/srv/y", "acl": "posix"}])");
+  EXPECT_EQ(spec.shares(0).acl(), samba::v1::SHARE_ACL_WINDOWS);
+  EXPECT_EQ(spec.shares(0).previous_versions().format(), "%F");
+  EXPECT_TRUE(spec.shares(0).previous_versions().local_time());
+  EXPECT_EQ(spec.shares(1).acl(), samba::v1::SHARE_ACL_POSIX);
+  EXPECT_FALSE(spec.shares(1).has_previous_versions());
 }
 
 TEST(ProxmoxSpec, ContainersAreAskedForWithTheirPlaces) {

@@ -89,7 +89,8 @@ json RequestJson(const run::Request& request) {
           {"rollback_participants", rollback_participants},
           {"allow", request.allow},
           {"no_install", request.no_install},
-          {"prune", request.prune}};
+          {"prune", request.prune},
+          {"wipe", request.wipe}};
 }
 
 run::Request RequestFrom(const json& j) {
@@ -116,6 +117,7 @@ run::Request RequestFrom(const json& j) {
   request.no_install = j.value("no_install", false);
   request.lxc = j.value("lxc", "");
   request.prune = j.value("prune", std::vector<std::string>());
+  request.wipe = j.value("wipe", std::vector<std::string>());
   return request;
 }
 
