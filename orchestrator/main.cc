@@ -17,6 +17,7 @@
 #include "orchestrator/config/loader.h"
 #include "orchestrator/config/secrets.h"
 #include "orchestrator/config/specs.h"
+#include "orchestrator/config/vm_delivery.h"
 #include "orchestrator/engine/run_engine.h"
 #include "services/kit/rpc/conventions.h"
 #include "services/kit/rpc/durability.h"
@@ -50,8 +51,10 @@ std::string HostName() {
 
 absl::StatusOr<engine::NodeSpecs> MakeSpecs(const run::Request& request, const run::NodeAddress& node,
                                             const Secrets& secrets) {
-  const config::LoadResult loaded =
-      config::Load(request.config, config::OverridesOf(node.name, node.overrides));
+  config::LoadResult loaded = config::Load(request.config, config::OverridesOf(node.name, node.overrides));
+  std::vector<std::string> nodes;
+  for (const run::NodeAddress& one : request.nodes) nodes.push_back(one.name);
+  config::AddVms(request.vms, request.feature_scripts, node.name, nodes, loaded);
   if (!loaded.ok()) {
     std::vector<FieldViolation> violations;
     for (const auto& error : loaded.findings.errors) {

@@ -58,6 +58,8 @@ absl::StatusOr<OrchestratorService::Declared> OrchestratorService::RequestOf(
   run::Request& request = declared.request;
   request.title = declaration.title();
   request.config = declaration.config();
+  request.vms = declaration.vms();
+  for (const auto& [name, content] : declaration.feature_scripts()) request.feature_scripts[name] = content;
   PHX_ASSIGN_OR_RETURN(Fleet fleet, fleet_of_(declaration.fleet()));
   request.nodes = std::move(fleet.nodes);
   declared.fleet_notes = std::move(fleet.notes);

@@ -1,4 +1,4 @@
-// A fleet or secrets file where a configuration is wanted: taken for one, a fleet would be an empty
+// A fleet, secrets or VM file where a configuration is wanted: taken for one, a fleet would be an empty
 // configuration with nothing to do, and passwords would travel where a configuration does.
 #include <algorithm>
 #include <array>
@@ -11,15 +11,20 @@
 namespace phoenix::config {
 namespace {
 
-constexpr std::array<std::string_view, 6> kSections = {"zfs",   "proxmox_storage_ids", "nfs",
-                                                       "samba", "shared_volumes",      "network"};
+constexpr std::array<std::string_view, 7> kSections = {
+    "zfs", "proxmox_storage_ids", "nfs", "samba", "shared_volumes", "network", "vm_features"};
+
+bool HasSection(const Cursor& root) {
+  return std::any_of(kSections.begin(), kSections.end(),
+                     [&](std::string_view section) { return root.Key(section).present(); });
+}
+
+bool IsVms(const Cursor& root) { return root.Key("vms").is_array() && !HasSection(root); }
 
 bool IsFleet(const Cursor& root) {
   const Cursor nodes = root.Key("nodes");
   if (!nodes.is_array() || nodes.json().empty()) return false;
-  const bool has_section = std::any_of(kSections.begin(), kSections.end(),
-                                       [&](std::string_view section) { return root.Key(section).present(); });
-  return !has_section && std::all_of(nodes.json().begin(), nodes.json().end(), [](const auto& node) {
+  return !HasSection(root) && std::all_of(nodes.json().begin(), nodes.json().end(), [](const auto& node) {
     return node.is_object() && node.contains("name") && node.contains("address");
   });
 }
@@ -50,6 +55,11 @@ bool IsSecrets(const Cursor& root) {
 }  // namespace
 
 bool IsConfiguration(const Cursor& root) {
+  if (IsVms(root)) {
+    root.findings().Error("other-file", root.origin(), "this is a VM file, no configuration", {},
+                          "a configuration here; the VMs with --vms FILE");
+    return false;
+  }
   const bool fleet = IsFleet(root);
   if (!fleet && !IsSecrets(root)) return true;
   root.findings().Error(

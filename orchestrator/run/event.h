@@ -4,6 +4,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -34,7 +35,9 @@ struct NodeAddress {
 // What was asked for. Specs are stored as sent; secrets never are.
 struct Request {
   std::string title;
-  std::string config;  // JSON as the user wrote it
+  std::string config;                                  // JSON as the user wrote it
+  std::string vms;                                     // the same of the VMs, or empty
+  std::map<std::string, std::string> feature_scripts;  // by file name
   std::vector<NodeAddress> nodes;
   std::string expected_plan_digest;
   std::string request_id;
