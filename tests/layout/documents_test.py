@@ -16,6 +16,8 @@ VARIANTS = {"zfs": ("services/zfs/domain/zfs_step.h", "ZfsStep"),
             "node": ("services/node/domain/node_planner.h", "NodeStep")}
 ENUMS = {"nfs": ("services/nfs/worker/nfs_json.h", "Kind"),
          "proxmox": ("services/proxmox/domain/proxmox_planner.h", "StorageAction")}
+# Further enumerations of steps, beside the one of their room.
+FURTHER = (("proxmox", "services/proxmox/domain/vm_planner.h", "VmAction"),)
 CLASSES = ("EXACT", "CONFIG", "LOSSY", "POINT_OF_NO_RETURN")
 
 CC_TEST = re.compile(r"^(?:TEST|TEST_F|TEST_P|TYPED_TEST|TYPED_TEST_P)\(\s*(\w+)\s*,\s*(\w+)\s*\)", re.MULTILINE)
@@ -85,6 +87,10 @@ def step_kinds():
     for read_kinds, rooms in ((variants, VARIANTS), (enumerators, ENUMS)):
         for room, (file, name) in rooms.items():
             kinds |= {"%s::%s" % (room, kind) for kind in read_kinds(read(file), name)}
+    for room, file, name in FURTHER:
+        found = enumerators(read(file), name)
+        assert found, "%s has no %s" % (file, name)
+        kinds |= {"%s::%s" % (room, kind) for kind in found}
     return kinds
 
 

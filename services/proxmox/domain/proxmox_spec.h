@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "services/proxmox/domain/vm_spec.h"
+
 namespace phoenix::proxmox {
 
 // Native option names and values, without content, nodes and disable.
@@ -29,6 +31,8 @@ struct ProxmoxSpec {
   bool partial = false;
   // Entries that we created and that are not named any more go.
   bool prune_storages = false;
+  // VMs of which those on this node take cloud-init data of their own.
+  std::vector<VmSpec> vms;
   friend bool operator==(const ProxmoxSpec&, const ProxmoxSpec&) = default;
 };
 

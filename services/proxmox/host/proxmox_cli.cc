@@ -8,12 +8,16 @@
 namespace phoenix::proxmox {
 
 ProxmoxCli::ProxmoxCli(CommandRunner& runner, Files& files)
-    : runner_(runner), files_(files), reading_(files, [&files]() -> absl::StatusOr<std::vector<Mount>> {
-        // The first process's table, since a sandboxed daemon has one of its own.
-        PHX_ASSIGN_OR_RETURN(const auto table, files.Read("/proc/1/mounts"));
-        if (!table) return Internal("/proc/1/mounts cannot be read");
-        return ParseMounts(table->content);
-      }) {}
+    : runner_(runner),
+      files_(files),
+      reading_(files,
+               [&files]() -> absl::StatusOr<std::vector<Mount>> {
+                 // The first process's table, since a sandboxed daemon has one of its own.
+                 PHX_ASSIGN_OR_RETURN(const auto table, files.Read("/proc/1/mounts"));
+                 if (!table) return Internal("/proc/1/mounts cannot be read");
+                 return ParseMounts(table->content);
+               }),
+      vms_(runner, reading_) {}
 
 absl::StatusOr<ProxmoxState> ProxmoxCli::Observe(const Question& question) {
   return reading_.Observe(question);

@@ -16,6 +16,7 @@
 #include "services/proxmox/domain/proxmox_spec.h"
 #include "services/proxmox/domain/proxmox_state.h"
 #include "services/proxmox/domain/storage_entry.h"
+#include "services/proxmox/host/vm_host.h"
 
 namespace phoenix::proxmox {
 
@@ -98,6 +99,8 @@ class ProxmoxHost {
   // mounted.
   virtual absl::Status Unmount(const std::string& path, const ChildObserver& on_child) = 0;
 
+  // VMs, as far as their cloud-init data go.
+  virtual VmHost& vms() = 0;
   // The machine's files, for the folders that entries leave behind.
   virtual Files& files() = 0;
   // Versions of the tools, for people; empty where they are not installed.

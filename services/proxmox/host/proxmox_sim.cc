@@ -12,6 +12,7 @@
 #include "services/proxmox/host/proxmox_command.h"
 #include "services/proxmox/host/proxmox_parse.h"
 #include "services/proxmox/host/proxmox_sim_file.h"
+#include "services/proxmox/host/vm_command.h"
 
 namespace phoenix::proxmox {
 namespace {
@@ -181,14 +182,16 @@ struct ProxmoxSim::Answer {
 ProxmoxSim::ProxmoxSim(std::shared_ptr<kit::Machine> machine)
     : machine_(std::move(machine)),
       files_(machine_),
-      reading_(files_, [this]() -> absl::StatusOr<std::vector<Mount>> {
-        std::vector<Mount> mounts;
-        PHX_RETURN_IF_ERROR(machine_->Look([&](World& world) -> absl::Status {
-          PHX_ASSIGN_OR_RETURN(mounts, MountsOf(world));
-          return absl::OkStatus();
-        }));
-        return mounts;
-      }) {}
+      reading_(files_,
+               [this]() -> absl::StatusOr<std::vector<Mount>> {
+                 std::vector<Mount> mounts;
+                 PHX_RETURN_IF_ERROR(machine_->Look([&](World& world) -> absl::Status {
+                   PHX_ASSIGN_OR_RETURN(mounts, MountsOf(world));
+                   return absl::OkStatus();
+                 }));
+                 return mounts;
+               }),
+      vms_(machine_, reading_) {}
 
 absl::Status ProxmoxSim::Install(kit::Machine& machine, const std::string& node, const std::string& cluster) {
   return machine.Change([&](World& world) -> absl::Status {
@@ -200,6 +203,7 @@ absl::Status ProxmoxSim::Install(kit::Machine& machine, const std::string& node,
       PHX_RETURN_IF_ERROR(MakeFolders(world, folder));
     }
     PHX_RETURN_IF_ERROR(world.WriteFile(kPvesm, {false, {"", 0, 0, 0755}}));
+    PHX_RETURN_IF_ERROR(world.WriteFile(kQm, {false, {"", 0, 0, 0755}}));
     PHX_RETURN_IF_ERROR(world.WriteFile("/proc/sys/kernel/hostname", {false, {node + "\n", 0, 0, 0644}}));
     nlohmann::json members = {{"nodename", node}, {"version", 1}};
     if (!cluster.empty())

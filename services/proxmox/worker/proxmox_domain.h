@@ -15,6 +15,7 @@
 #include "services/proxmox/domain/proxmox_planner.h"
 #include "services/proxmox/host/proxmox_host.h"
 #include "services/proxmox/worker/storage_change.h"
+#include "services/proxmox/worker/vm_change.h"
 
 namespace phoenix::proxmox {
 
@@ -41,6 +42,11 @@ class ProxmoxDomain final : public kit::Domain {
   absl::Status Close(const std::string& run_id, bool committed) override;
 
  private:
+  // Adds the steps and notes of VMs to a plan of storage entries.
+  absl::Status PlanVmsInto(const ProxmoxSpec& spec, const ProxmoxState& state, const kit::PlanInput& input,
+                           kit::Plan& plan);
+  // What was done to VMs is still so.
+  absl::Status VerifyVms(const std::vector<kit::Step>& applied, kit::VerifyReport& report);
   void Remember(const std::string& run_id, const std::string& step, const std::vector<std::string>& warnings);
 
   ProxmoxHost& host_;
@@ -48,6 +54,7 @@ class ProxmoxDomain final : public kit::Domain {
   // One change at a time: all entries are one file, and the tool takes a cluster-wide lock.
   absl::Mutex change_mutex_;
   StorageChanges changes_ ABSL_GUARDED_BY(change_mutex_);
+  VmChanges vm_changes_ ABSL_GUARDED_BY(change_mutex_);
   absl::Mutex warnings_mutex_;
   // What the tool said while it succeeded, by run and step; told by Verify(). Lost in a crash: it is for
   // people only.
