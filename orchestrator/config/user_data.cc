@@ -63,8 +63,11 @@ install_client() {
   apt-get -q update && apt-get -q -y install nfs-common
 }
 
+# The first look mounts it, where it is mounted on demand.
 mount_scripts() {
-  mounted "$scripts" "$scripts_unit" || { echo "$scripts is not mounted"; return 1; }
+  if mounted "$scripts" "$scripts_unit" && ls "$scripts" >/dev/null; then return; fi
+  echo "$scripts is not mounted"
+  return 1
 }
 
 copy_files() {
@@ -171,6 +174,13 @@ std::string CloudConfig(const UserData& data) {
   text += "package_update: true\npackages:\n  - nfs-common\nwrite_files:\n";
   text += WriteFile(kUnits + scripts_unit, "0644",
                     MountUnitText(data, "Features", data.scripts_path, data.scripts_mount, "ro"));
+  // Mounted while it is looked at: an idle share holds nothing on its server, which can deliver anew.
+  const std::string on_demand = scripts_unit.substr(0, scripts_unit.rfind('.')) + ".automount";
+  text += WriteFile(
+      kUnits + on_demand, "0644",
+      fmt::format("[Unit]\nDescription=Features of this VM, when they are looked at\n"
+                  "[Automount]\nWhere={}\nTimeoutIdleSec=60\n[Install]\nWantedBy=multi-user.target\n",
+                  data.scripts_mount));
   text += WriteFile(kUnits + inbox_unit, "0644",
                     MountUnitText(data, "Answers", data.inbox_path, data.inbox_mount, "rw,noexec"));
   text +=
@@ -182,9 +192,9 @@ std::string CloudConfig(const UserData& data) {
   text += WriteFile(kProgram, "0700", FeatureScript(data));
   // After the packages. Repeating it changes nothing.
   text += fmt::format(
-      "runcmd:\n  - ['systemctl', 'daemon-reload']\n  - ['systemctl', 'enable', '{}', '{}', '{}']\n"
-      "  - ['systemctl', 'start', '{}']\n",
-      scripts_unit, inbox_unit, kService, kService);
+      "runcmd:\n  - ['systemctl', 'daemon-reload']\n  - ['systemctl', 'enable', '{0}', '{1}', '{2}']\n"
+      "  - ['systemctl', 'start', '{0}']\n  - ['systemctl', 'start', '{2}']\n",
+      on_demand, inbox_unit, kService);
   return text;
 }
 

@@ -199,6 +199,7 @@ class VmFeaturesTest(FleetTest):
         options = re.search(r"^Options=(.*)$", mount, re.MULTILINE)[1].split(",")
         self.assertLessEqual({"ro", "hard", "nosuid", "nodev", "_netdev", "nofail"}, set(options))
         self.assertIn("rw,noexec,hard,nosuid,nodev", files["/etc/systemd/system/mnt-nfs-inbox.mount"]["content"])
+        self.assertIn("\nWhere=/mnt/nfs/features\n", files["/etc/systemd/system/mnt-nfs-features.automount"]["content"])
         self.assertEqual(files["/usr/local/sbin/phoenix-features"]["permissions"], "0700")
         self.assertEqual(config["runcmd"][-1], ["systemctl", "start", "phoenix-features.service"])
 
