@@ -22,7 +22,8 @@ export HOME=/root DEBIAN_FRONTEND=noninteractive
 state=/var/lib/phoenix-features
 mkdir -p "$state" || exit 1
 work=$(mktemp -d "$state/run.XXXXXX") || exit 1
-trap 'rm -rf "$work"' EXIT
+# What this VM holds open on the share would be in the way of the next delivery.
+trap 'rm -rf "$work"; systemctl stop "$scripts_unit" 2>/dev/null' EXIT
 mkdir "$work/files"
 
 mounted() {

@@ -11,13 +11,9 @@ import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests", "support"))
+from cloud_config import parse, parse_by_indentation  # noqa: E402
 from fleet_case import CONFIG, FleetTest  # noqa: E402
 from sim_fleet import meaning  # noqa: E402
-
-try:
-    import yaml
-except ImportError:
-    yaml = None
 
 DATASET = "quickOS/vm-features"
 SNIPPETS = "/quickOS/vm-features/snippets/snippets/"
@@ -175,22 +171,13 @@ class VmFeaturesTest(FleetTest):
         return self.file("hv1", SNIPPETS + "phoenix-1001-user.yaml")[0]
 
     def cloud_config(self):
-        """The parts of the user data: by YAML where there is a reader, else by their indentation."""
-        text = self.user_data()
-        self.assertTrue(text.startswith("#cloud-config\n"))
-        if yaml is not None:
-            return yaml.safe_load(text)
-        files = []
-        for block in re.split(r"^  - path: ", text.split("write_files:\n")[1].split("runcmd:\n")[0], flags=re.MULTILINE)[1:]:
-            head, body = block.split("    content: |\n")
-            files.append({"path": re.match(r"'(.*)'", head)[1], "permissions": re.search(r"permissions: '(.*)'", head)[1],
-                          "content": re.sub(r"^      ", "", body, flags=re.MULTILINE)})
-        return {"hostname": re.search(r"^hostname: '(.*)'$", text, re.MULTILINE)[1], "packages": ["nfs-common"], "write_files": files,
-                "runcmd": [re.findall(r"'([^']*)'", line) for line in text.split("runcmd:\n")[1].splitlines()]}
+        return parse(self.user_data())
 
     def test_the_user_data_are_cloud_config(self):
         self.apply()
         config = self.cloud_config()
+        by_indentation = parse_by_indentation(self.user_data())
+        self.assertEqual({key: config[key] for key in by_indentation}, by_indentation)
         self.assertEqual(config["hostname"], "portainer")
         self.assertIn("nfs-common", config["packages"])
         files = {file["path"]: file for file in config["write_files"]}
@@ -211,7 +198,7 @@ class VmFeaturesTest(FleetTest):
             os.makedirs(os.path.join(guest, folder), exist_ok=True)
         for place, folder in (("/var/lib/phoenix-features", "state"), ("'/mnt/nfs/features'", "features"), ("'/mnt/nfs/inbox'", "inbox")):
             script = script.replace(place, os.path.join(guest, folder))
-        for tool in ("mountpoint", "mount.nfs"):
+        for tool in ("mountpoint", "mount.nfs", "systemctl"):
             self.write("guest/bin/" + tool, "#!/bin/sh\n")
             os.chmod(self.fleet.path("guest", "bin", tool), 0o755)
         prefix = "/quickOS/vm-features/1001/"
