@@ -17,6 +17,11 @@
 #include "orchestrator/config/zfs_content.h"
 
 namespace phoenix::cli {
+namespace {
+
+constexpr std::size_t kMostScriptBytes = std::size_t{2} * 1024 * 1024;
+
+}  // namespace
 
 absl::StatusOr<std::string> ReadText(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -32,6 +37,7 @@ absl::StatusOr<std::map<std::string, std::string>> ReadFeatureScripts(const std:
   std::map<std::string, std::string> scripts;
   const config::LoadResult loaded = config::Load(config_text);
   if (!loaded.config.vm_features.has_value()) return scripts;
+  std::size_t bytes = 0;
   const std::filesystem::path folder =
       std::filesystem::path(config_path).parent_path() / loaded.config.vm_features->scripts;
   for (const std::string& name :
@@ -52,7 +58,13 @@ absl::StatusOr<std::map<std::string, std::string>> ReadFeatureScripts(const std:
     std::string content(config::kMostFileBytes + 1, '\0');
     file.read(content.data(), static_cast<std::streamsize>(content.size()));
     content.resize(static_cast<std::size_t>(file.gcount()));
+    bytes += content.size();
     scripts[name] = std::move(content);
+  }
+  // They travel in one message with the configuration.
+  if (bytes > kMostScriptBytes) {
+    return FailedPrecondition("the scripts in {} that the VMs need have {} bytes together; at most 2 MiB",
+                              folder.string(), bytes);
   }
   return scripts;
 }

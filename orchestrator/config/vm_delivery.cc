@@ -45,6 +45,11 @@ bool IsText(const std::string& content) {
     for (std::size_t i = 1; i <= more; ++i) {
       if ((static_cast<unsigned char>(content[at + i]) & 0xc0U) != 0x80U) return false;
     }
+    // Neither longer than need be, nor half of a pair, nor past the last character.
+    const auto second = static_cast<unsigned char>(content[at + 1]);
+    const bool wrong = (byte == 0xe0 && second < 0xa0) || (byte == 0xed && second > 0x9f) ||
+                       (byte == 0xf0 && second < 0x90) || (byte == 0xf4 && second > 0x8f);
+    if (wrong) return false;
     at += more + 1;
   }
   return true;

@@ -210,6 +210,12 @@ TEST(Delivery, ScriptsThatCannotBeDeliveredAreNamed) {
   EXPECT_THAT(Deliver(ConfigWith(), kVms, scripts).Errors(), ElementsAre("invalid-script $.vm_features"));
   scripts["docker.sh"] = "echo gr\xc3\xbc\xc3\x9f\n";
   EXPECT_THAT(Deliver(ConfigWith(), kVms, scripts).Errors(), IsEmpty());
+  for (const char* wrong : {"\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xc0\x80", "\xe2\x82"}) {
+    scripts["docker.sh"] = wrong;
+    EXPECT_THAT(Deliver(ConfigWith(), kVms, scripts).Errors(), ElementsAre("invalid-script $.vm_features"));
+  }
+  scripts["docker.sh"] = "echo \xe2\x82\xac \xf0\x9f\x98\x80\n";
+  EXPECT_THAT(Deliver(ConfigWith(), kVms, scripts).Errors(), IsEmpty());
   scripts["docker.sh"] = "echo \xc3";
   EXPECT_THAT(Deliver(ConfigWith(), kVms, scripts).Errors(), ElementsAre("invalid-script $.vm_features"));
 }

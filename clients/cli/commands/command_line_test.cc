@@ -2,6 +2,7 @@
 // is sent and shown.
 #include "clients/cli/commands/command_line.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
@@ -347,6 +348,14 @@ TEST_F(CommandLineTest, ScriptsOfFeaturesTravelAsFarAsVmsNeedThem) {
             (std::map<std::string, std::string>{{"base_setup.sh", "base_setup.sh"},
                                                 {"feature_install_docker.sh", "feature_install_docker.sh"},
                                                 {"utils.sh", "utils.sh"}}));
+  std::string many = R"({"vms": [{"vmid": 101, "ip": "10.0.0.9", "features": [)";
+  for (int i = 0; i < 40; ++i) {
+    Write(fmt::format("scripts/f{}", i), std::string(64 * 1024, '#'));
+    many += fmt::format(R"("f{}",)", i);
+  }
+  many.back() = ']';
+  EXPECT_EQ(Phoenix({"plan", "-f", config, "--vms", Write("many.json", many + "}]}")}), 1);
+  EXPECT_THAT(errors_, HasSubstr("at most 2 MiB"));
   std::filesystem::create_directory(directory_ + "/scripts/docker");
   EXPECT_EQ(Phoenix({"plan", "-f", config, "--vms", vms}), 1);
   EXPECT_THAT(errors_, HasSubstr("scripts/docker is no file"));

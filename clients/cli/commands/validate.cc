@@ -172,7 +172,7 @@ int Validate(const Session& session, const ValidateFlags& flags) {
 void AddValidate(CLI::App& app, Session& session, int& exit_code) {
   auto flags = std::make_shared<ValidateFlags>();
   auto* command =
-      app.add_subcommand("validate", "Check configurations, a fleet and secrets; needs no daemon");
+      app.add_subcommand("validate", "Check configurations, a fleet, VMs and secrets; needs no daemon");
   command->add_option("FILE", flags->files, "Configuration files");
   command->add_option("--fleet", flags->fleet, "Fleet file");
   command->add_option("--secrets", flags->secrets, "Secrets file");
