@@ -49,6 +49,28 @@ std::string HostName() {
   return host.substr(0, host.find('.'));
 }
 
+// Those of the disks that are meant for the node. The configuration must permit what the caller asks for.
+absl::StatusOr<std::vector<std::string>> WipeOn(const std::string& node, const std::vector<std::string>& wipe,
+                                                const config::Config& config) {
+  if (!wipe.empty() && !config.allow_destructive_operations) {
+    return WithReason(
+        FailedPrecondition("node {}: disks are wiped only where the configuration permits it, too: set "
+                           "zfs.settings.allow_destructive_operations to true",
+                           node),
+        {"WIPE_NOT_PERMITTED", {{"node", node}}});
+  }
+  std::vector<std::string> here;
+  for (const auto& disk : wipe) {
+    const auto colon = disk.starts_with("/") ? std::string::npos : disk.find(":/");
+    if (colon == std::string::npos) {
+      here.push_back(disk);
+    } else if (disk.substr(0, colon) == node) {
+      here.push_back(disk.substr(colon + 1));
+    }
+  }
+  return here;
+}
+
 absl::StatusOr<engine::NodeSpecs> MakeSpecs(const run::Request& request, const run::NodeAddress& node,
                                             const Secrets& secrets) {
   config::LoadResult loaded = config::Load(request.config, config::OverridesOf(node.name, node.overrides));
@@ -67,7 +89,8 @@ absl::StatusOr<engine::NodeSpecs> MakeSpecs(const run::Request& request, const r
   std::set<std::string> names;
   for (const auto& [name, secret] : secrets) names.insert(name);
   const std::set<std::string> prune(request.prune.begin(), request.prune.end());
-  for (auto& spec : config::SpecsOf(loaded.config, names, prune)) {
+  PHX_ASSIGN_OR_RETURN(const auto wipe, WipeOn(node.name, request.wipe, loaded.config));
+  for (auto& spec : config::SpecsOf(loaded.config, names, prune, wipe)) {
     result.specs.push_back({spec.participant, spec.type, std::move(spec.content)});
   }
   for (const auto& lint : loaded.findings.lints)

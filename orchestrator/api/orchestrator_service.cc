@@ -2,6 +2,7 @@
 
 #include <google/protobuf/util/time_util.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "base/status/errors.h"
@@ -32,6 +33,7 @@ absl::Status TakeConsent(const Message& message, run::Request& request) {
   request.allow.assign(message.allow().begin(), message.allow().end());
   request.no_install = message.no_install();
   PHX_ASSIGN_OR_RETURN(request.prune, PruneFrom({message.prune().begin(), message.prune().end()}));
+  request.wipe.assign(message.wipe().begin(), message.wipe().end());
   return absl::OkStatus();
 }
 
@@ -114,6 +116,9 @@ grpc::ServerUnaryReactor* OrchestratorService::CreateRun(grpc::CallbackServerCon
   return Serve(context, "CreateRun", Lane::kChange, [this, request, response](const Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(auto declared, RequestOf(request->declaration()));
     PHX_RETURN_IF_ERROR(TakeConsent(*request, declared.request));
+    const auto& wipe = declared.request.wipe;
+    if (std::find(wipe.begin(), wipe.end(), "*") != wipe.end())
+      return InvalidArgument("wipe: * is for plans; a run wipes disks that are named one by one");
     declared.request.await_approval = request->await_approval();
     if (request->has_confirm_within()) {
       declared.request.confirm_within_ns = TimeUtil::DurationToNanoseconds(request->confirm_within());

@@ -47,6 +47,7 @@ void ToProto(const std::string& run_id, const run::RunState& state, pb::Run& out
   if (!state.request->rollback_of.empty()) out.set_rollback_of(RunName(state.request->rollback_of));
   for (const auto& key : state.request->allow) out.add_allow(key);
   out.set_no_install(state.request->no_install);
+  for (const auto& disk : state.request->wipe) out.add_wipe(disk);
   for (const auto& [kind, word] : kOrphans) {
     const auto& prune = state.request->prune;
     if (std::find(prune.begin(), prune.end(), word) != prune.end()) out.add_prune(kind);

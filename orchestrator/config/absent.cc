@@ -38,6 +38,16 @@ void CheckAbsent(const Config& config, Findings& findings) {
                                gone.origin.ToString()),
                    {}, "the same state for both, or another path");
   };
+  for (const Pool& pool : config.pools) {
+    if (!pool.absent) continue;
+    for (const Dataset& dataset : config.datasets) {
+      if (dataset.absent || dataset.pool != pool.name) continue;
+      findings.Error("stands-on-absent", dataset.origin,
+                     fmt::format("this dataset is in the pool {}, which is absent at {}", pool.name,
+                                 pool.origin.ToString()),
+                     {}, "the same state for both");
+    }
+  }
   for (const Dataset& dataset : config.datasets) {
     if (dataset.absent) continue;
     for (const Dataset& other : config.datasets) {

@@ -67,8 +67,9 @@ TEST(Absent, NothingThatIsWantedMayStandOnWhatGoes) {
 TEST(Absent, WhatIsMisspelledOrContradictsIsAnError) {
   EXPECT_THAT(Errors(R"({"zfs": {"datasets": [{"name": "a", "pool": "t", "state": "abscent"}]}})"),
               ElementsAre("unknown-state $.zfs.datasets[0].state"));
-  EXPECT_THAT(Errors(R"({"zfs": {"pools": [{"name": "t", "state": "absent"}]}})"),
-              ElementsAre("unsupported-state $.zfs.pools[0].state"));
+  EXPECT_THAT(Errors(R"({"zfs": {"pools": [{"name": "t", "state": "absent"}],
+                                  "datasets": [{"name": "t/a"}, {"name": "t/b", "state": "absent"}]}})"),
+              ElementsAre("stands-on-absent $.zfs.datasets[0]"));
   EXPECT_THAT(Errors(R"({"nfs": {"exports": [{"path": "/a", "clients": "h", "options": "rw"},
                                              {"path": "/a", "state": "absent"}]}})"),
               ElementsAre("duplicate-export $.nfs.exports[1]"));

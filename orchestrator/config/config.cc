@@ -47,6 +47,7 @@ bool IsAtOrBelow(std::string_view path, std::string_view parent) {
 
 Config Present(Config config) {
   const auto absent = [](const auto& one) { return one.absent; };
+  std::erase_if(config.pools, absent);
   std::erase_if(config.datasets, absent);
   std::erase_if(config.exports, absent);
   std::erase_if(config.samba.shares, absent);

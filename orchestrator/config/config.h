@@ -18,8 +18,26 @@ enum class RaidLevel { kStripe, kMirror, kStripedMirrors, kRaidz1, kRaidz2, kRai
 // "stripe", "mirror", "raid10", "raidz1", "raidz2", "raidz3", "draid".
 std::string ToString(RaidLevel level);
 
+// A ZFS property. For sizes `value` is bytes in decimal, exactly what `zfs set` makes of `given` and `zfs get
+// -Hp` prints; otherwise it equals `given`.
+struct Property {
+  std::string given;
+  std::string value;
+  Origin origin;
+};
+
+// Vdevs besides those of a pool's own disks.
+struct Vdev {
+  std::string vdev_class;  // "data", "log", "cache", "special", "dedup", "spare"
+  // As the zfs service takes it ("mirror", "draid2:4d:1s"); empty for plain disks.
+  std::string raid_level;
+  std::vector<std::string> disks;
+  Origin origin;
+};
+
 struct Pool {
   std::string name;
+  bool absent = false;  // wanted gone
   // Absent only where `disks` is empty.
   std::optional<RaidLevel> raid_level;
   // For kDraid the vdev as `zpool create` takes it ("draid2:4d:1s"), else empty.
@@ -27,14 +45,9 @@ struct Pool {
   // Device paths in the order of the file; kStripedMirrors pairs them two by two. Empty: the pool must exist
   // already.
   std::vector<std::string> disks;
-  Origin origin;
-};
-
-// A ZFS property. For sizes `value` is bytes in decimal, exactly what `zfs set` makes of `given` and `zfs get
-// -Hp` prints; otherwise it equals `given`.
-struct Property {
-  std::string given;
-  std::string value;
+  std::vector<Vdev> vdevs;
+  // Of the pool ("ashift", "autotrim"), and of its root dataset, from which all others inherit.
+  std::map<std::string, Property> properties, root_properties;
   Origin origin;
 };
 

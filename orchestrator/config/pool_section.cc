@@ -6,12 +6,14 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "orchestrator/config/names.h"
 #include "orchestrator/config/sections.h"
+#include "orchestrator/config/zfs_properties.h"
 
 namespace phoenix::config {
 namespace {
@@ -130,9 +132,108 @@ std::vector<std::string> ReadDisks(const Cursor& cursor, DiskPlaces& places) {
   return disks;
 }
 
+// The level that the zfs service is told.
+std::string LevelName(const Layout& layout, std::size_t disks) {
+  if (!layout.draid.empty()) return layout.draid;
+  return layout.level == RaidLevel::kStripe && disks < 2 ? "single" : ToString(layout.level);
+}
+
+std::optional<Layout> ReadLevel(const Cursor& level, std::size_t listed) {
+  const auto text = level.String();
+  if (!text.has_value()) return std::nullopt;
+  const auto layout = ParseRaidLevel(*text);
+  if (!layout.has_value()) {
+    level.Error("unknown-raid-level", "this raid level is not known", kRaidLevels);
+  } else if (listed > 0) {
+    CheckDiskCount(level, *layout, listed);
+  }
+  return layout;
+}
+
+std::size_t Listed(const Cursor& disks, const std::vector<std::string>& read) {
+  return disks.is_array() ? disks.json().size() : read.size();
+}
+
+void ReadVdev(const Cursor& cursor, DiskPlaces& places, Pool& pool) {
+  if (!cursor.RequireObject()) return;
+  cursor.ExpectKeys({"class", "raid_level", "disks"});
+  Vdev vdev;
+  vdev.origin = cursor.origin();
+  const Cursor name = cursor.Key("class");
+  constexpr const char* kClasses = "data, log, cache, special, dedup or spare";
+  if (!name.present()) {
+    name.Error("missing", "this vdev has no class", kClasses);
+  } else if (const auto text = name.String()) {
+    vdev.vdev_class = ToLower(Trimmed(*text));
+    static const std::set<std::string> kKnown = {"data", "log", "cache", "special", "dedup", "spare"};
+    if (kKnown.count(vdev.vdev_class) == 0) {
+      name.Error("unknown-vdev-class", "this class of vdevs is not known", kClasses);
+      vdev.vdev_class.clear();
+    }
+  }
+  const Cursor disks = cursor.Key("disks");
+  vdev.disks = ReadDisks(disks, places);
+  const std::size_t listed = Listed(disks, vdev.disks);
+  if (listed == 0 && (!disks.present() || disks.is_array() || disks.is_string()))
+    disks.Error("missing", "this vdev has no disks", "/dev/disk/by-id/…");
+  const Cursor level = cursor.Key("raid_level");
+  std::optional<Layout> layout;
+  if (level.present()) layout = ReadLevel(level, listed);
+  if (layout.has_value()) {
+    vdev.raid_level = LevelName(*layout, listed);
+    const bool plain = layout->level == RaidLevel::kStripe;
+    const bool mirror = layout->level == RaidLevel::kMirror || layout->level == RaidLevel::kStripedMirrors;
+    if (!plain && (vdev.vdev_class == "cache" || vdev.vdev_class == "spare")) {
+      level.Error("vdev-raid-level", fmt::format("vdevs of class {} are plain disks", vdev.vdev_class),
+                  "no raid level");
+    } else if (!plain && !mirror && vdev.vdev_class != "data" && !vdev.vdev_class.empty()) {
+      level.Error("vdev-raid-level", fmt::format("vdevs of class {} are disks or mirrors", vdev.vdev_class),
+                  "mirror, raid10, or no raid level");
+    }
+  } else if (!level.present() && vdev.vdev_class == "data") {
+    level.Error("missing", "data vdevs need a raid level", kRaidLevels);
+  }
+  if (!vdev.vdev_class.empty()) pool.vdevs.push_back(std::move(vdev));
+}
+
+// What zpool asks of data, special and dedup vdevs of one pool.
+struct Redundancy {
+  std::string kind;  // "disk", "mirror", "raidz2", "draid1"
+  std::size_t width = 0, lost = 0;
+};
+Redundancy RedundancyOf(const std::string& level, std::size_t disks) {
+  if (level.starts_with("raidz") || level.starts_with("draid"))
+    return {level.substr(0, 6), disks,
+            static_cast<std::size_t>(level[5] >= '1' && level[5] <= '3' ? level[5] - '0' : 1)};
+  if (level == "mirror") return {level, disks, disks - 1};
+  if (level == "raid10") return {"mirror", 2, 1};
+  return {"disk", 1, 0};
+}
+
+void CheckRedundancy(const Pool& pool, Findings& findings) {
+  if (!pool.raid_level || pool.disks.empty()) return;
+  const Redundancy own =
+      RedundancyOf(pool.draid.empty() ? ToString(*pool.raid_level) : pool.draid, pool.disks.size());
+  for (const Vdev& vdev : pool.vdevs) {
+    if (vdev.vdev_class != "data" && vdev.vdev_class != "special" && vdev.vdev_class != "dedup") continue;
+    if (vdev.disks.empty()) continue;
+    const Redundancy other = RedundancyOf(vdev.raid_level, vdev.disks.size());
+    const bool alike = other.kind == own.kind
+                           ? other.width == own.width
+                           : other.lost == own.lost && (other.kind == "mirror" || own.kind == "mirror");
+    if (alike) continue;
+    findings.Error(
+        "mismatched-redundancy", vdev.origin,
+        fmt::format(
+            "of this vdev {} may be lost, of the pool's own disks {}; zpool refuses vdevs that differ",
+            other.lost, own.lost),
+        {}, fmt::format("vdevs of the same kind and width as the pool's, or as safe mirrors"));
+  }
+}
+
 void ReadPool(const Cursor& cursor, DiskPlaces& places, Config& config) {
   if (!cursor.RequireObject()) return;
-  cursor.ExpectKeys({"name", "raid_level", "disks", "state"});
+  cursor.ExpectKeys({"name", "raid_level", "disks", "vdevs", "properties", "state"});
   Pool pool;
   pool.origin = cursor.origin();
   const Cursor name = cursor.Key("name");
@@ -146,31 +247,26 @@ void ReadPool(const Cursor& cursor, DiskPlaces& places, Config& config) {
     }
   }
   pool.disks = ReadDisks(cursor.Key("disks"), places);
-  const std::size_t listed =
-      cursor.Key("disks").is_array() ? cursor.Key("disks").json().size() : pool.disks.size();
+  const std::size_t listed = Listed(cursor.Key("disks"), pool.disks);
   const Cursor level = cursor.Key("raid_level");
   if (level.present()) {
-    if (const auto text = level.String()) {
-      const auto layout = ParseRaidLevel(*text);
-      if (!layout.has_value()) {
-        level.Error("unknown-raid-level", "this raid level is not known", kRaidLevels);
-      } else {
-        pool.raid_level = layout->level;
-        pool.draid = layout->draid;
-        if (listed > 0) CheckDiskCount(level, *layout, listed);
-      }
+    if (const auto layout = ReadLevel(level, listed)) {
+      pool.raid_level = layout->level;
+      pool.draid = layout->draid;
     }
   } else if (listed > 0) {
     level.Error("missing", "a pool with disks needs a raid level", kRaidLevels);
   }
+  for (const Cursor& vdev : cursor.Key("vdevs").Elements()) ReadVdev(vdev, places, pool);
+  if (!pool.vdevs.empty() && listed == 0)
+    cursor.Key("disks").Error("missing", "vdevs come beside the pool's own disks", "the pool's disks");
+  CheckRedundancy(pool, cursor.findings());
+  PoolProperties properties = ReadPoolProperties(cursor.Key("properties"));
+  pool.properties = std::move(properties.pool);
+  pool.root_properties = std::move(properties.root);
   const auto absent = ReadAbsent(cursor);
-  if (absent.value_or(false)) {
-    cursor.Key("state").Error("unsupported-state",
-                              "pools are not removed by the configuration; take their datasets away here, "
-                              "and then the pool by hand: zpool destroy",
-                              "present");
-  }
-  if (absent.value_or(true) || pool.name.empty()) return;
+  if (!absent.has_value() || pool.name.empty()) return;
+  pool.absent = *absent;
   for (const Pool& other : config.pools) {
     if (other.name != pool.name) continue;
     name.Error("duplicate-name", fmt::format("this pool was declared before, at {}", other.origin.ToString()),

@@ -3,8 +3,8 @@
 namespace phoenix::config {
 
 std::vector<Spec> SpecsOf(const Config& config, const std::set<std::string>& secret_names,
-                          const std::set<std::string>& prune) {
-  return {ZfsSpecOf(config), NfsSpecOf(config, prune), SambaSpecOf(config, secret_names, prune),
+                          const std::set<std::string>& prune, const std::vector<std::string>& wipe) {
+  return {ZfsSpecOf(config, wipe), NfsSpecOf(config, prune), SambaSpecOf(config, secret_names, prune),
           ProxmoxSpecOf(config, prune)};
 }
 

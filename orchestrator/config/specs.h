@@ -17,7 +17,8 @@ struct Spec {
 };
 
 // One function per domain, each in a file of its own (zfs_spec.cc …).
-Spec ZfsSpecOf(const Config& config);
+// `wipe`: disks that may be wiped on this node; "*" to plan as if all might be.
+Spec ZfsSpecOf(const Config& config, const std::vector<std::string>& wipe = {});
 Spec NfsSpecOf(const Config& config, const std::set<std::string>& prune);
 // `secret_names`: which passwords the secrets hold.
 Spec SambaSpecOf(const Config& config, const std::set<std::string>& secret_names,
@@ -26,7 +27,8 @@ Spec ProxmoxSpecOf(const Config& config, const std::set<std::string>& prune);
 
 // Every domain's spec for one node. A domain that the configuration does not speak of gets an empty spec, so
 // that its orphans are still shown. `prune`: whose orphans go ("exports", "shares", "rules", "storages").
+// `wipe`: as ZfsSpecOf.
 std::vector<Spec> SpecsOf(const Config& config, const std::set<std::string>& secret_names,
-                          const std::set<std::string>& prune = {});
+                          const std::set<std::string>& prune = {}, const std::vector<std::string>& wipe = {});
 
 }  // namespace phoenix::config

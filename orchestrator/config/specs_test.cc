@@ -32,5 +32,32 @@ TEST(ZfsSpec, ALevelIsAskedForInTheWordsOfTheService) {
   EXPECT_EQ(LevelAskedFor("RAIDZ", a + "," + b), "raidz1");
 }
 
+// What a pool's properties are told for is the pool or its root dataset, whichever has them.
+TEST(ZfsSpec, VdevsAndPropertiesOfAPoolReachTheService) {
+  const auto loaded = Load(R"({"zfs": {"pools": [
+    {"name": "tank", "raid_level": "mirror", "disks": ["/dev/disk/by-id/a", "/dev/disk/by-id/b"],
+     "vdevs": [{"class": "LOG", "disks": ["/dev/disk/by-id/c"]},
+               {"class": "data", "raid_level": "RAID1", "disks": ["/dev/disk/by-id/d", "/dev/disk/by-id/e"]}],
+     "properties": "ashift=12, autotrim=on, compress=lz4, atime=off"},
+    {"name": "gone", "state": "absent", "properties": {"compression": "lz4"}}]}})");
+  ASSERT_TRUE(loaded.ok());
+  zfs::v1::ZfsSpec spec;
+  ASSERT_TRUE(spec.ParseFromString(ZfsSpecOf(loaded.config).content));
+  ASSERT_EQ(spec.pools_size(), 2);
+  const auto& tank = spec.pools(0);
+  ASSERT_EQ(tank.vdevs_size(), 2);
+  EXPECT_EQ(tank.vdevs(0).vdev_class(), "log");
+  EXPECT_EQ(tank.vdevs(0).raid_level(), "");
+  EXPECT_EQ(tank.vdevs(1).raid_level(), "mirror");
+  EXPECT_EQ(tank.vdevs(1).disks(1), "/dev/disk/by-id/e");
+  EXPECT_EQ(tank.properties_size(), 2);
+  EXPECT_EQ(tank.properties().at("ashift"), "12");
+  ASSERT_EQ(spec.datasets_size(), 1) << "nothing is set on what goes";
+  EXPECT_EQ(spec.datasets(0).name(), "tank");
+  EXPECT_EQ(spec.datasets(0).properties().at("compression"), "lz4");
+  EXPECT_EQ(spec.datasets(0).properties().at("atime"), "off");
+  EXPECT_EQ(spec.pools(1).presence(), zfs::v1::PRESENCE_ABSENT);
+}
+
 }  // namespace
 }  // namespace phoenix::config

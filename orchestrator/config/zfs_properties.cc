@@ -322,22 +322,14 @@ std::vector<std::pair<std::string, std::string>> SplitItems(const Cursor& text) 
 
 }  // namespace
 
-std::map<std::string, Property> ReadProperties(const Cursor& properties) {
-  std::map<std::string, Property> read;
-  const auto add = [&](std::string_view name, std::string_view given, const Origin& origin) {
-    Item item(name, given, origin, properties.findings());
-    std::optional<Property> property = item.Read();
-    if (!property.has_value()) return;
-    if (read.count(item.name()) > 0) {
-      properties.findings().Lint(
-          "property-repeated", origin,
-          fmt::format("property {} is given twice; the last one is used", Quoted(item.name())));
-    }
-    read[item.name()] = *std::move(property);
-  };
+namespace {
+
+// Hands every item of the cursor to `add(name, given, origin)`.
+template <class Add>
+void ForEachItem(const Cursor& properties, const Add& add) {
   if (properties.is_string()) {
     for (const auto& [name, given] : SplitItems(properties)) add(name, given, properties.origin());
-    return read;
+    return;
   }
   for (const auto& [name, value] : properties.Members()) {
     const bool is_text = value.is_string();
@@ -354,6 +346,78 @@ std::map<std::string, Property> ReadProperties(const Cursor& properties) {
       value.Error("wrong-type", "this has the wrong type", "a string, a number, true or false");
     }
   }
+}
+
+void Put(std::map<std::string, Property>& read, const std::string& name, Property property,
+         Findings& findings) {
+  if (read.count(name) > 0) {
+    findings.Lint("property-repeated", property.origin,
+                  fmt::format("property {} is given twice; the last one is used", Quoted(name)));
+  }
+  read[name] = std::move(property);
+}
+
+// Of pools: every value of each, empty where it is no closed set.
+const std::map<std::string_view, std::vector<std::string>> kPoolChoices = {
+    {"ashift", {"9", "10", "11", "12", "13", "14", "15", "16"}},
+    {"autoexpand", {"on", "off"}},
+    {"autoreplace", {"on", "off"}},
+    {"autotrim", {"on", "off"}},
+    {"comment", {}},
+    {"compatibility", {}},
+    {"delegation", {"on", "off"}},
+    {"failmode", {"wait", "continue", "panic"}},
+    {"listsnapshots", {"on", "off"}},
+    {"multihost", {"on", "off"}}};
+
+bool IsPoolValue(std::string_view name, const std::string& given) {
+  const auto& allowed = kPoolChoices.at(name);
+  if (!allowed.empty()) return std::find(allowed.begin(), allowed.end(), given) != allowed.end();
+  constexpr std::size_t kLongestComment = 32;
+  return !given.empty() && IsPrintable(given) && (name != "comment" || given.size() <= kLongestComment);
+}
+
+}  // namespace
+
+std::map<std::string, Property> ReadProperties(const Cursor& properties) {
+  std::map<std::string, Property> read;
+  ForEachItem(properties, [&](std::string_view name, std::string_view given, const Origin& origin) {
+    Item item(name, given, origin, properties.findings());
+    std::optional<Property> property = item.Read();
+    if (property.has_value()) Put(read, item.name(), *std::move(property), properties.findings());
+  });
+  return read;
+}
+
+PoolProperties ReadPoolProperties(const Cursor& properties) {
+  PoolProperties read;
+  Findings& findings = properties.findings();
+  ForEachItem(properties, [&](std::string_view name, std::string_view given, const Origin& origin) {
+    if (name == "mountpoint" || name == "canmount") {
+      findings.Error(
+          "unsupported-property", origin,
+          fmt::format("property {}: the root dataset of a pool is mounted at /<pool>; say of its datasets "
+                      "where they are mounted",
+                      Quoted(name)));
+      return;
+    }
+    const auto choices = kPoolChoices.find(name);
+    if (choices == kPoolChoices.end()) {
+      Item item(name, given, origin, findings);
+      std::optional<Property> property = item.Read();
+      if (property.has_value()) Put(read.root, item.name(), *std::move(property), findings);
+      return;
+    }
+    const std::string value(given);
+    if (!IsPoolValue(name, value)) {
+      findings.Error("invalid-property", origin,
+                     fmt::format("property {}: ZFS knows no such value", Quoted(name)), Quoted(given),
+                     choices->second.empty() ? "printable ASCII; a comment of 32 characters at most"
+                                             : OneOf(choices->second));
+      return;
+    }
+    Put(read.pool, std::string(name), {value, value, origin}, findings);
+  });
   return read;
 }
 

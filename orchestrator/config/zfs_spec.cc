@@ -1,15 +1,18 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "orchestrator/config/specs.h"
 #include "phoenix/zfs/v1/zfs.pb.h"
 
 namespace phoenix::config {
 
-Spec ZfsSpecOf(const Config& config) {
+Spec ZfsSpecOf(const Config& config, const std::vector<std::string>& wipe) {
   zfs::v1::ZfsSpec spec;
   for (const Pool& pool : config.pools) {
     auto* out = spec.add_pools();
     out->set_name(pool.name);
+    if (pool.absent) out->set_presence(zfs::v1::PRESENCE_ABSENT);
     if (!pool.draid.empty()) {
       out->set_raid_level(pool.draid);
     } else if (pool.raid_level) {
@@ -17,7 +20,21 @@ Spec ZfsSpecOf(const Config& config) {
       out->set_raid_level(single ? "single" : ToString(*pool.raid_level));
     }
     for (const auto& disk : pool.disks) out->add_disks(disk);
+    for (const Vdev& vdev : pool.vdevs) {
+      auto* more = out->add_vdevs();
+      more->set_vdev_class(vdev.vdev_class);
+      more->set_raid_level(vdev.raid_level);
+      for (const auto& disk : vdev.disks) more->add_disks(disk);
+    }
+    for (const auto& [name, property] : pool.properties) (*out->mutable_properties())[name] = property.given;
     out->set_origin(pool.origin.ToString());
+    if (pool.root_properties.empty() || pool.absent) continue;
+    auto* root = spec.add_datasets();
+    root->set_name(pool.name);
+    root->set_origin(pool.origin.ToString());
+    root->set_presence(zfs::v1::PRESENCE_PRESENT);
+    for (const auto& [name, property] : pool.root_properties)
+      (*root->mutable_properties())[name] = property.given;
   }
   for (const Dataset& dataset : config.datasets) {
     auto* out = spec.add_datasets();
@@ -47,7 +64,11 @@ Spec ZfsSpecOf(const Config& config) {
     out->set_presence(zfs::v1::PRESENCE_PRESENT);
   }
   if (config.arc_max_bytes) spec.set_arc_max_bytes(*config.arc_max_bytes);
-  spec.set_mode(zfs::v1::MODE_SAFE);
+  const bool any = std::find(wipe.begin(), wipe.end(), "*") != wipe.end();
+  spec.set_mode(wipe.empty() ? zfs::v1::MODE_SAFE
+                : any        ? zfs::v1::MODE_INTERACTIVE
+                             : zfs::v1::MODE_FORCE_DESTRUCTIVE);
+  if (!any) spec.mutable_wipe()->Assign(wipe.begin(), wipe.end());
   return {"zfs", "phoenix.zfs.v1.ZfsSpec", spec.SerializeAsString()};
 }
 

@@ -58,6 +58,9 @@ struct Request {
   // What of ours goes where the configuration does not name it any more: some of "exports", "shares", "rules"
   // and "storages".
   std::vector<std::string> prune;
+  // Disks that may be wiped although they hold something: "/dev/disk/by-id/…" on any node, "NODE:/dev/…" on
+  // one. "*" stands for all of them, in plans only.
+  std::vector<std::string> wipe;
 };
 
 struct PlannedParticipant {

@@ -93,7 +93,8 @@ json RequestJson(const run::Request& request) {
           {"rollback_participants", rollback_participants},
           {"allow", request.allow},
           {"no_install", request.no_install},
-          {"prune", request.prune}};
+          {"prune", request.prune},
+          {"wipe", request.wipe}};
 }
 
 run::Request RequestFrom(const json& j) {
@@ -122,6 +123,7 @@ run::Request RequestFrom(const json& j) {
   request.vms = FromHex(j.value("vms", ""));
   const json scripts = j.value("feature_scripts", json::object());
   for (const auto& [name, content] : scripts.items()) request.feature_scripts[name] = FromHex(content);
+  request.wipe = j.value("wipe", std::vector<std::string>());
   return request;
 }
 

@@ -2,9 +2,11 @@
 #include <filesystem>
 
 #include "base/digest/digest.h"
+#include "base/status/status_macros.h"
 #include "services/zfs/host/zfs_sim.h"
 #include "tests/contract/zfs_content_contract.h"
 #include "tests/contract/zfs_host_contract.h"
+#include "tests/contract/zfs_pool_contract.h"
 
 namespace phoenix::zfs {
 namespace {
@@ -13,7 +15,17 @@ class SimNode {
  public:
   SimNode() : directory_(Memory() / ("phoenix-zfs-contract-" + RandomUuid())) {
     machine_ = *kit::Machine::Open(directory_);
+    // Three of one size, as in the lab.
     EXPECT_TRUE(SeedDisks(*machine_).ok());
+    EXPECT_TRUE(machine_
+                    ->Change([](kit::World& world) -> absl::Status {
+                      PHX_ASSIGN_OR_RETURN(auto disk,
+                                           world.Get("disk", "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_S1A"));
+                      (*disk)["serial"] = "S1C";
+                      (*disk)["device"] = "/dev/nvme7n1";
+                      return world.Put("disk", "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_S1C", *disk);
+                    })
+                    .ok());
     host_ = std::make_unique<ZfsSim>(machine_, clock_);
   }
   ~SimNode() {
@@ -25,7 +37,7 @@ class SimNode {
   ZfsHost& host() { return *host_; }
   std::vector<std::string> disks() {
     return {"/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_S1A", "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_S1B",
-            "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_S2A"};
+            "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_S1C"};
   }
   void WriteFile(const std::string& path) {
     EXPECT_TRUE(machine_
@@ -70,6 +82,7 @@ class SimNode {
 
 INSTANTIATE_TYPED_TEST_SUITE_P(Sim, ZfsHostContract, SimNode);
 INSTANTIATE_TYPED_TEST_SUITE_P(Sim, ZfsContentContract, SimNode);
+INSTANTIATE_TYPED_TEST_SUITE_P(Sim, ZfsPoolContract, SimNode);
 
 }  // namespace
 }  // namespace phoenix::zfs

@@ -63,7 +63,13 @@ GOOD = [
     *(pool(raid_level=level, disks=disks(count)) for level, count in (
         ("single", 1), ("stripe", 2), ("raid0", 1), ("Mirror", 3), ("RAID1", 2), ("raid10", 4), ("raidz", 3), ("RAIDZ1", 3),
         ("raidz2", 4), ("RaidZ3", 5), ("draid", 4), ("dRAID2:4d:1s", 8), ("draid1:5c", 5))),
-    pool(), pool(disks=[]), pool(disks=None, raid_level="mirror"),
+    pool(), pool(disks=[]), pool(disks=None, raid_level="mirror"), pool(state="absent"),
+    pool(properties="ashift=12, autotrim=on, compression=lz4"), pool(properties={"failmode": "continue", "atime": False}),
+    *(pool(raid_level="mirror", disks=disks(2), vdevs=[{"disks": disks(5)[2:], **vdev}]) for vdev in (
+        {"class": "cache"}, {"class": "LOG"}, {"class": "spare", "raid_level": "stripe"}, {"class": "log", "raid_level": "mirror"})),
+    pool(raid_level="mirror", disks=disks(2), vdevs=[{"class": "data", "raid_level": "mirror", "disks": disks(4)[2:]},
+                                                     {"class": "special", "raid_level": "mirror", "disks": disks(6)[4:]}]),
+    pool(raid_level="raidz2", disks=disks(4), vdevs=[{"class": "special", "raid_level": "mirror", "disks": disks(7)[4:]}]), pool(vdevs=None),
     pool(raid_level="stripe", disks="/dev/disk/by-id/a, /dev/disk/by-id/b"),
     two({"name": "tank/a"}, {"name": "b", "pool": "tank"}, {"name": "tank/c", "pool": ""}),
     *(dataset(properties=given) for given in (
@@ -157,7 +163,7 @@ BAD = {
     "missing-owner": [dataset(recursive_owner=True)],
     "not-mounted": [dataset(mountpoint="none", files=[{"path": "a", "content": ""}])],
     "too-long": [delivered({"path": "a", "content": "x" * 65537})],
-    "unsupported-state": [pool(state="absent")],
+    "unknown-vdev-class": [pool(raid_level="single", disks=disks(1), vdevs=[{"class": "logs", "disks": disks(2)[1:]}])],
     "unknown-state": [export(state="gone"), dataset(state="abscent"), {"samba": {"users": [{"name": "a", "state": "x"}]}}],
     "arc-limit": [{"zfs": {"arc_max_gb": 0}}, {"zfs": {"arc_max": 1048576}}],
     "unknown-storage-type": [dataset(proxmox_storage_type="lvm", proxmox_content_type="images")],
@@ -209,7 +215,16 @@ BEYOND_SCHEMA = {
         pool(raid_level="raid10", disks=disks(5)), pool(raid_level="draid2:4d:1s", disks=disks(6)),
         pool(raid_level="draid:5c", disks=disks(4)),
     ],
-    "stands-on-absent": [two({"name": "tank/a", "state": "absent"}, {"name": "tank/a/b"})],
+    "vdev-raid-level": [pool(raid_level="mirror", disks=disks(2), vdevs=[{"class": vdev_class, "raid_level": level, "disks": disks(5)[2:]}])
+                        for vdev_class, level in (("cache", "mirror"), ("spare", "raidz1"), ("log", "raidz1"), ("special", "draid1"))],
+    "mismatched-redundancy": [
+        pool(raid_level="mirror", disks=disks(2), vdevs=[{"class": "special", "disks": disks(3)[2:]}]),
+        pool(raid_level="mirror", disks=disks(2), vdevs=[{"class": "data", "raid_level": "mirror", "disks": disks(5)[2:]}]),
+        pool(raid_level="raidz2", disks=disks(4), vdevs=[{"class": "dedup", "raid_level": "mirror", "disks": disks(6)[4:]}])],
+    "missing": [pool(raid_level="mirror", disks=disks(2), vdevs=[{"class": "data", "disks": disks(4)[2:]}]), pool(vdevs=[{"class": "log", "disks": disks(1)}])],
+    "unsupported-property": [pool(properties="mountpoint=/srv")],
+    "invalid-property": [pool(properties="ashift=8"), pool(properties={"failmode": "stop"}), pool(properties={"comment": "x" * 33})],
+    "stands-on-absent": [{"zfs": {"pools": [{"name": "tank", "state": "absent"}], "datasets": [{"name": "tank/a"}]}}, two({"name": "tank/a", "state": "absent"}, {"name": "tank/a/b"})],
     "absent-user": [{"samba": {"user": "bob", "shares": [{"path": "/srv", "valid_users": "ann"}], "users": [{"name": "ann", "state": "absent"}]}}],
     "unknown-raid-level": [pool(raid_level="draid:0d", disks=disks(4)), pool(raid_level="draid2:4d:6c:1s", disks=disks(6))],
 }

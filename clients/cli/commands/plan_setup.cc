@@ -1,8 +1,11 @@
 // phoenix plan and phoenix setup.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
+#include <iostream>
 #include <thread>
 
 #include "base/digest/digest.h"
@@ -20,6 +23,8 @@ struct Flags {
   std::vector<std::string> allow;
   bool no_install = false;
   std::vector<std::string> prune;
+  std::string mode = "safe";
+  std::vector<std::string> wipe;
   bool detailed_exit_code = false;
   bool await_approval = false;
   int64_t confirm_within_seconds = 0;
@@ -32,6 +37,7 @@ void Fill(const Flags& flags, const pb::Declaration& declaration, Request& reque
   *request.mutable_declaration() = declaration;
   for (const auto& key : flags.allow) request.add_allow(key);
   request.set_no_install(flags.no_install);
+  for (const auto& disk : flags.wipe) request.add_wipe(disk);
   for (int kind = pb::Orphans_MIN; kind <= pb::Orphans_MAX; ++kind) {
     const auto orphans = static_cast<pb::Orphans>(kind);
     if (std::count(flags.prune.begin(), flags.prune.end(), PruneWord(orphans)) > 0)
@@ -51,7 +57,63 @@ absl::StatusOr<pb::PlanRunResponse> MakePlan(const Session& session, const Flags
   return response;
 }
 
-int Plan(const Session& session, const Flags& flags) {
+// What the mode asks for, before anything is planned.
+absl::Status CheckMode(const Flags& flags) {
+  const bool force = flags.mode == "force-destructive";
+  if (force && flags.wipe.empty())
+    return InvalidArgument("--mode force-destructive wipes named disks only: name each with --wipe");
+  if (!force && !flags.wipe.empty())
+    return InvalidArgument("--wipe belongs to --mode force-destructive; {} mode {}", flags.mode,
+                           flags.mode == "safe" ? "wipes nothing" : "asks for each disk");
+  return absl::OkStatus();
+}
+
+// The disks that the plan would wipe and what each holds: ("NODE:/dev/disk/by-id/…", text), and the key to
+// allow.
+struct Wipe {
+  std::string disk, holds, key;
+};
+std::vector<Wipe> WipesOf(const pb::PlanRunResponse& plan) {
+  constexpr std::string_view kField = "wipe ";
+  std::vector<Wipe> wipes;
+  for (const pb::RunStep& step : plan.steps()) {
+    for (const auto& diff : step.step().diffs()) {
+      if (!diff.field().starts_with(kField)) continue;
+      wipes.push_back(
+          {step.node() + ":" + diff.field().substr(kField.size()), diff.before(), step.needs_allow()});
+    }
+  }
+  return wipes;
+}
+
+// Asks on the terminal, never anything else, for each disk; what is agreed to becomes the run's word.
+absl::Status AskForWipes(const Session& session, pb::OrchestratorService::Stub& stub,
+                         const pb::Declaration& declaration, Flags& flags) {
+  if (::isatty(STDIN_FILENO) == 0) {
+    return FailedPrecondition(
+        "interactive mode asks on the terminal, and there is none; name the disks with --mode "
+        "force-destructive --wipe "
+        "DISK");
+  }
+  flags.wipe = {"*"};
+  PHX_ASSIGN_OR_RETURN(const auto plan, MakePlan(session, flags, stub, declaration));
+  flags.wipe.clear();
+  for (const Wipe& wipe : WipesOf(plan)) {
+    fmt::print("Disk {} holds: {}\nWipe it? What it holds is lost for good. Type yes: ", wipe.disk,
+               wipe.holds);
+    std::fflush(stdout);
+    std::string answer;
+    std::getline(std::cin, answer);
+    if (answer != "yes") return FailedPrecondition("nothing was done: {} is not to be wiped", wipe.disk);
+    flags.wipe.push_back(wipe.disk);
+    if (!wipe.key.empty()) flags.allow.push_back(wipe.key);
+  }
+  return absl::OkStatus();
+}
+
+int Plan(const Session& session, Flags flags) {
+  if (const absl::Status mode = CheckMode(flags); !mode.ok()) return Fail(session, mode);
+  if (flags.mode == "interactive") flags.wipe = {"*"};
   const auto declaration = ReadDeclaration(flags.files, !session.server.empty());
   if (!declaration.ok()) return Fail(session, declaration.status());
   const auto stub = session.Connect();
@@ -97,7 +159,8 @@ absl::Status WaitForOpenRuns(const Session& session, pb::OrchestratorService::St
   }
 }
 
-int Setup(const Session& session, const Flags& flags) {
+int Setup(const Session& session, Flags flags) {
+  if (const absl::Status mode = CheckMode(flags); !mode.ok()) return Fail(session, mode);
   const auto declaration = ReadDeclaration(flags.files, !session.server.empty());
   if (!declaration.ok()) return Fail(session, declaration.status());
   const auto stub = session.Connect();
@@ -105,6 +168,10 @@ int Setup(const Session& session, const Flags& flags) {
   if (flags.wait_seconds > 0) {
     const absl::Status waited = WaitForOpenRuns(session, **stub, flags.wait_seconds);
     if (!waited.ok()) return Fail(session, waited);
+  }
+  if (flags.mode == "interactive") {
+    const absl::Status asked = AskForWipes(session, **stub, *declaration, flags);
+    if (!asked.ok()) return Fail(session, asked);
   }
   const auto plan = MakePlan(session, flags, **stub, *declaration);
   if (!plan.ok()) return Fail(session, plan.status());
@@ -160,6 +227,21 @@ void AddFiles(CLI::App& command, Flags& flags) {
       ->option_text("KIND,…")
       ->delimiter(',')
       ->check(CLI::IsMember({"exports", "shares", "rules", "storages"}));
+  command
+      .add_option("--mode", flags.mode,
+                  "What may be done to disks that hold something: safe refuses them, interactive asks for "
+                  "each on the "
+                  "terminal, force-destructive wipes those that --wipe names")
+      ->option_text("MODE")
+      ->check(CLI::IsMember({"safe", "interactive", "force-destructive"}));
+  command
+      .add_option(
+          "--wipe", flags.wipe,
+          "A disk that may be wiped: /dev/disk/by-id/…, or NODE:/dev/disk/by-id/… on one node only; may be "
+          "repeated")
+      ->option_text("DISK")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 
 }  // namespace

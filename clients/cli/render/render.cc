@@ -217,6 +217,11 @@ std::string RenderRun(const pb::Run& run, const std::vector<pb::RunStep>& steps)
   for (const auto& key : run.allow()) allowed += (allowed.empty() ? "" : ", ") + key;
   if (!allowed.empty()) text += fmt::format("allowed  {}\n", allowed);
   if (run.no_install()) text += "packages none but allowed ones (--no-install)\n";
+  if (run.wipe_size() > 0) {
+    text += "wipes   ";
+    for (const auto& disk : run.wipe()) text += " " + disk;
+    text += "\n";
+  }
   if (run.prune_size() > 0) {
     text += "prunes  ";
     for (const int kind : run.prune()) text += " " + PruneWord(static_cast<pb::Orphans>(kind));

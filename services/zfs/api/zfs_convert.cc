@@ -85,11 +85,21 @@ absl::StatusOr<ZfsSpec> ParseSpec(std::string_view type, std::string_view bytes)
 absl::StatusOr<ZfsSpec> ToSpec(const v1::ZfsSpec& proto) {
   ZfsSpec spec;
   for (const auto& pool : proto.pools()) {
+    PHX_ASSIGN_OR_RETURN(const Presence presence, PresenceOf(pool.presence()));
+    std::vector<VdevSpec> vdevs;
+    for (const auto& vdev : pool.vdevs()) {
+      const auto vdev_class = VdevClassOf(vdev.vdev_class());
+      if (!vdev_class)
+        return InvalidArgument("pool {}: vdev class '{}' is unknown", pool.name(), vdev.vdev_class());
+      vdevs.push_back({*vdev_class, vdev.raid_level(), {vdev.disks().begin(), vdev.disks().end()}});
+    }
     spec.pools.push_back({pool.name(),
                           pool.raid_level(),
                           {pool.disks().begin(), pool.disks().end()},
                           Properties(pool.properties()),
-                          pool.origin()});
+                          pool.origin(),
+                          std::move(vdevs),
+                          presence});
   }
   for (const auto& dataset : proto.datasets()) {
     PHX_ASSIGN_OR_RETURN(const Presence presence, PresenceOf(dataset.presence()));
@@ -123,6 +133,7 @@ absl::StatusOr<ZfsSpec> ToSpec(const v1::ZfsSpec& proto) {
     default:
       return InvalidArgument("mode {} is unknown to this version", static_cast<int>(proto.mode()));
   }
+  spec.wipe.assign(proto.wipe().begin(), proto.wipe().end());
   spec.partial = proto.partial();
   return spec;
 }
@@ -136,6 +147,13 @@ v1::ZfsSpec ToProto(const ZfsSpec& spec) {
     for (const auto& disk : pool.disks) out->add_disks(disk);
     for (const auto& [name, value] : pool.properties) (*out->mutable_properties())[name] = value;
     out->set_origin(pool.origin);
+    out->set_presence(ToProto(pool.presence));
+    for (const VdevSpec& vdev : pool.vdevs) {
+      auto* more = out->add_vdevs();
+      more->set_vdev_class(std::string(ToString(vdev.vdev_class)));
+      more->set_raid_level(vdev.raid_level);
+      for (const auto& disk : vdev.disks) more->add_disks(disk);
+    }
   }
   for (const DatasetSpec& dataset : spec.datasets) {
     auto* out = proto.add_datasets();
@@ -172,6 +190,7 @@ v1::ZfsSpec ToProto(const ZfsSpec& spec) {
   proto.set_mode(spec.mode == Mode::kSafe          ? v1::MODE_SAFE
                  : spec.mode == Mode::kInteractive ? v1::MODE_INTERACTIVE
                                                    : v1::MODE_FORCE_DESTRUCTIVE);
+  for (const auto& disk : spec.wipe) proto.add_wipe(disk);
   proto.set_partial(spec.partial);
   return proto;
 }
@@ -183,10 +202,25 @@ v1::Pool ToProto(const PoolState& pool, const std::map<std::string, std::string,
   out.set_guid(pool.guid);
   out.set_health(pool.health);
   out.set_raid_level(RaidLevelOf(pool.layout));
+  const auto name = [&](const std::string& disk) {
+    const auto link = links.find(disk);
+    return link == links.end() ? disk : link->second;
+  };
   for (const auto& group : pool.layout) {
+    auto* vdev = out.add_vdevs();
+    vdev->set_vdev_class(std::string(ToString(group.vdev_class)));
+    vdev->set_kind(group.kind);
     for (const auto& disk : group.disks) {
-      const auto link = links.find(disk);
-      out.add_disks(link == links.end() ? disk : link->second);
+      if (group.vdev_class == VdevClass::kData) out.add_disks(name(disk));
+      auto* member = vdev->add_members();
+      member->set_disk(name(disk));
+      const auto state = pool.members.find(disk);
+      if (state == pool.members.end()) continue;
+      member->set_state(state->second.state);
+      member->set_read_errors(state->second.read_errors);
+      member->set_write_errors(state->second.write_errors);
+      member->set_checksum_errors(state->second.checksum_errors);
+      if (!state->second.replaces.empty()) member->set_replaces(name(state->second.replaces));
     }
   }
   out.set_size_bytes(pool.size_bytes);

@@ -17,6 +17,21 @@ TEST(ZfsConvert, APoolsDisksAreToldByTheNamesThatStay) {
   EXPECT_THAT(proto.disks(), ElementsAre("/dev/disk/by-id/nvme-A", "/dev/nvme1n1"));
 }
 
+TEST(ZfsConvert, APoolsVdevsAreToldWithTheStateOfTheirDisks) {
+  PoolState pool{.name = "fast"};
+  pool.layout = {{"disk", {"/dev/nvme0n1"}}, {"disk", {"/dev/nvme1n1"}, VdevClass::kLog}};
+  pool.members["/dev/nvme0n1"] = {
+      .state = "ONLINE", .checksum_errors = 3, .replaces = "/dev/nvme2n1", .name = {}, .vdev_name = {}};
+  const v1::Pool proto = ToProto(pool, {{"/dev/nvme2n1", "/dev/disk/by-id/nvme-C"}}, true);
+  EXPECT_THAT(proto.disks(), ElementsAre("/dev/nvme0n1"));
+  ASSERT_EQ(proto.vdevs_size(), 2);
+  EXPECT_EQ(proto.vdevs(1).vdev_class(), "log");
+  const auto& member = proto.vdevs(0).members(0);
+  EXPECT_EQ(member.state(), "ONLINE");
+  EXPECT_EQ(member.checksum_errors(), 3u);
+  EXPECT_EQ(member.replaces(), "/dev/disk/by-id/nvme-C");
+}
+
 TEST(ZfsConvert, OwnersAreToldByNameWhereTheyHaveOne) {
   DatasetState dataset{.name = "fast/a", .type = "filesystem"};
   dataset.root = DirectoryState{1000, 1001, 02770};
@@ -48,12 +63,25 @@ TEST(ZfsConvert, ASpecComesBackAsItWasSent) {
                     .recursive_owner = true,
                     .files = {{"conf/app.conf", "port = 1\n", "app", "staff", "0640"}, {.path = "empty"}}},
                    {.name = "fast/v", .presence = Presence::kAbsent, .volume_size_bytes = 1 << 20}};
+  spec.pools = {{"fast",
+                 "mirror",
+                 {"/dev/disk/by-id/a", "/dev/disk/by-id/b"},
+                 {{"ashift", "12"}},
+                 "zfs.pools[0]",
+                 {{VdevClass::kSpecial, "mirror", {"/dev/disk/by-id/c", "/dev/disk/by-id/d"}}}},
+                {.name = "old", .presence = Presence::kAbsent}};
   spec.snapshots = {{"fast/a@before", Presence::kAbsent}};
   spec.kept = {{"fast/.phoenix/kept/r/a", KeptFate::kRestore, "fast/b"},
                {"fast/.phoenix/kept/r/c", KeptFate::kDiscard, ""}};
   const auto back = ToSpec(ToProto(spec));
   ASSERT_TRUE(back.ok()) << back.status();
   EXPECT_EQ(*back, spec);
+}
+
+TEST(ZfsConvert, AnUnknownVdevClassIsRefused) {
+  v1::ZfsSpec proto;
+  proto.add_pools()->add_vdevs()->set_vdev_class("slog");
+  EXPECT_EQ(ToSpec(proto).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST(ZfsConvert, WhatIsKeptTellsWhatItWasAndWhatItTakes) {

@@ -4,6 +4,7 @@
 #include <iterator>
 #include <set>
 
+#include "services/zfs/domain/zfs_growth.h"
 #include "services/zfs/domain/zfs_names.h"
 #include "services/zfs/domain/zfs_planning.h"
 #include "services/zfs/domain/zfs_property.h"
@@ -23,9 +24,7 @@ class Checker {
     if (!pools_.insert(pool.name).second)
       Add(place("name"), fmt::format("pool {} is declared twice", pool.name));
     std::set<std::string> seen;
-    for (size_t i = 0; i < pool.disks.size(); ++i) {
-      const std::string& disk = pool.disks[i];
-      const std::string field = fmt::format("disks[{}]", i);
+    for (const auto& [field, disk] : DeclaredDisks(pool)) {
       if (!disk.starts_with("/dev/disk/by-") || disk.find("/../") != std::string::npos ||
           disk.find('\n') != std::string::npos) {
         Add(place(field), fmt::format("disk '{}' is not a stable path below /dev/disk/by-id", disk));
@@ -39,6 +38,13 @@ class Checker {
       if (const auto layout = LayoutOf(pool.raid_level, pool.disks); !layout.ok()) {
         Add(place("raid_level"), Message(layout.status()));
       }
+    } else if (!pool.vdevs.empty()) {
+      Add(place("vdevs"), "vdevs come beside the pool's own disks: declare those, too");
+    }
+    for (size_t i = 0; i < pool.vdevs.size(); ++i) {
+      const VdevSpec& vdev = pool.vdevs[i];
+      const auto layout = LayoutOf(vdev.vdev_class, vdev.raid_level, vdev.disks);
+      if (!layout.ok()) Add(place(fmt::format("vdevs[{}].raid_level", i)), Message(layout.status()));
     }
     for (const auto& [name, value] : pool.properties) PoolProperty(place("properties." + name), name, value);
   }

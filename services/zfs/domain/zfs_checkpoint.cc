@@ -19,16 +19,13 @@ struct Touched {
   std::string operator()(const SetPropertiesStep& step) const { return step.name; }
   std::string operator()(const MountStep& step) const { return step.name; }
   std::string operator()(const SetMountRootStep& step) const { return step.name; }
-  std::string operator()(const ChangeContentStep&) const { return ""; }
   std::string operator()(const DeleteDatasetStep& step) const { return step.name; }
-  std::string operator()(const CreatePoolStep&) const { return ""; }
-  std::string operator()(const CreateDatasetStep&) const { return ""; }
-  std::string operator()(const MakeDirectoryStep&) const { return ""; }
-  std::string operator()(const SetArcLimitStep&) const { return ""; }
-  std::string operator()(const CreateSnapshotStep&) const { return ""; }
-  std::string operator()(const DeleteSnapshotStep&) const { return ""; }
-  std::string operator()(const RestoreKeptStep&) const { return ""; }
-  std::string operator()(const DiscardKeptStep&) const { return ""; }
+  // What a pool's steps and those of new things do cannot be taken back by a snapshot; what changes content
+  // takes its own.
+  template <class Step>
+  std::string operator()(const Step&) const {
+    return "";
+  }
 };
 
 // Where a step mounts a dataset; "" where it mounts none.

@@ -4,6 +4,8 @@
 #include <cctype>
 #include <cstdlib>
 #include <map>
+#include <tuple>
+#include <utility>
 
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
@@ -74,7 +76,80 @@ absl::StatusOr<std::string> DraidOf(const std::string& level, size_t disks) {
   return fmt::format("draid{}:{}d:{}c:{}s", parity, data, disks, spares);
 }
 
+constexpr std::pair<VdevClass, std::string_view> kClasses[] = {
+    {VdevClass::kData, "data"}, {VdevClass::kSpecial, "special"}, {VdevClass::kDedup, "dedup"},
+    {VdevClass::kLog, "log"},   {VdevClass::kCache, "cache"},     {VdevClass::kSpare, "spare"}};
+
+// How many disks may be lost.
+size_t RedundancyOf(const VdevGroup& group) {
+  if (group.kind == "mirror") return group.disks.size() - 1;
+  for (const std::string_view kind : {"raidz", "draid"}) {
+    if (group.kind.starts_with(kind)) return static_cast<size_t>(group.kind[kind.size()] - '0');
+  }
+  return 0;
+}
+
+std::string Described(const VdevGroup& group) {
+  if (group.kind == "disk") return "a single disk";
+  if (group.kind == "mirror") return fmt::format("a {}-way mirror", group.disks.size());
+  return fmt::format("a {} of {} disks", group.kind, group.disks.size());
+}
+
 }  // namespace
+
+std::string_view ToString(VdevClass vdev_class) {
+  for (const auto& [one, name] : kClasses) {
+    if (one == vdev_class) return name;
+  }
+  return "";
+}
+
+std::optional<VdevClass> VdevClassOf(std::string_view name) {
+  for (const auto& [vdev_class, one] : kClasses) {
+    if (one == name) return vdev_class;
+  }
+  return std::nullopt;
+}
+
+absl::StatusOr<std::vector<VdevGroup>> LayoutOf(VdevClass vdev_class, std::string_view raid_level,
+                                                const std::vector<std::string>& disks) {
+  PHX_ASSIGN_OR_RETURN(auto layout, LayoutOf(raid_level.empty() ? "stripe" : raid_level, disks));
+  const bool disks_only = vdev_class == VdevClass::kCache || vdev_class == VdevClass::kSpare;
+  for (VdevGroup& group : layout) {
+    if (disks_only && group.kind != "disk")
+      return InvalidArgument("{} vdevs are plain disks: leave the raid level out", ToString(vdev_class));
+    if (vdev_class != VdevClass::kData && group.kind != "disk" && group.kind != "mirror")
+      return InvalidArgument("{} vdevs are disks or mirrors, no {}", ToString(vdev_class), group.kind);
+    group.vdev_class = vdev_class;
+  }
+  return layout;
+}
+
+std::string ExplainMismatch(const std::vector<VdevGroup>& layout) {
+  const VdevGroup* first = nullptr;
+  for (const VdevGroup& group : layout) {
+    if (group.vdev_class != VdevClass::kData && group.vdev_class != VdevClass::kSpecial &&
+        group.vdev_class != VdevClass::kDedup)
+      continue;
+    if (first == nullptr) first = &group;
+    // A mirror beside a raidz is taken where both may lose as many disks; of one kind all are alike.
+    const bool same = group.kind == first->kind
+                          ? group.disks.size() == first->disks.size() || group.kind == "disk"
+                          : RedundancyOf(group) == RedundancyOf(*first) &&
+                                (group.kind == "mirror" || first->kind == "mirror");
+    if (same) continue;
+    return fmt::format("{} ({}) beside {} ({}) makes a pool that is only as safe as the weaker of them",
+                       Described(group), ToString(group.vdev_class), Described(*first),
+                       ToString(first->vdev_class));
+  }
+  return "";
+}
+
+std::vector<std::string> DisksOf(const std::vector<VdevGroup>& layout) {
+  std::vector<std::string> disks;
+  for (const auto& group : layout) disks.insert(disks.end(), group.disks.begin(), group.disks.end());
+  return disks;
+}
 
 absl::StatusOr<std::vector<VdevGroup>> LayoutOf(std::string_view raid_level,
                                                 const std::vector<std::string>& disks) {
@@ -120,20 +195,27 @@ absl::StatusOr<std::vector<VdevGroup>> LayoutOf(std::string_view raid_level,
 }
 
 std::string RaidLevelOf(const std::vector<VdevGroup>& layout) {
-  if (layout.empty()) return "";
+  const VdevGroup* first = nullptr;
+  size_t count = 0;
   for (const auto& group : layout) {
-    if (group.kind != layout[0].kind) return "mixed";
+    if (group.vdev_class != VdevClass::kData) continue;
+    if (first == nullptr) first = &group;
+    if (group.kind != first->kind) return "mixed";
+    ++count;
   }
-  if (layout[0].kind == "disk") return layout.size() == 1 ? "single" : "stripe";
-  if (layout[0].kind == "mirror") return layout.size() == 1 ? "mirror" : "raid10";
-  return layout[0].kind;
+  if (first == nullptr) return "";
+  if (first->kind == "disk") return count == 1 ? "single" : "stripe";
+  if (first->kind == "mirror") return count == 1 ? "mirror" : "raid10";
+  return first->kind;
 }
 
 std::string ToText(const std::vector<VdevGroup>& layout) {
   std::string text;
   for (const auto& group : layout) {
-    text += fmt::format("{}{}{}", text.empty() ? "" : ", ", group.kind == "disk" ? "" : group.kind + " of ",
-                        Join(group.disks));
+    text += fmt::format(
+        "{}{}{}{}", text.empty() ? "" : ", ",
+        group.vdev_class == VdevClass::kData ? "" : fmt::format("{} ", ToString(group.vdev_class)),
+        group.kind == "disk" ? "" : group.kind + " of ", Join(group.disks));
   }
   return text;
 }
@@ -146,8 +228,9 @@ std::string ExplainDifference(const std::vector<VdevGroup>& wanted, const std::v
       if (!group.kind.starts_with("draid") || group.kind.find(':') != std::string::npos) continue;
       if (auto kind = DraidOf(group.kind, group.disks.size()); kind.ok()) group.kind = *std::move(kind);
     }
-    std::sort(layout.begin(), layout.end(),
-              [](const VdevGroup& a, const VdevGroup& b) { return a.disks < b.disks; });
+    std::sort(layout.begin(), layout.end(), [](const VdevGroup& a, const VdevGroup& b) {
+      return std::tie(a.vdev_class, a.disks) < std::tie(b.vdev_class, b.disks);
+    });
     return layout;
   };
   if (canonical(wanted) == canonical(seen)) return "";

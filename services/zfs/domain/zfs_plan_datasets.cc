@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <cstdlib>
+#include <map>
 
 #include "services/zfs/domain/zfs_names.h"
 #include "services/zfs/domain/zfs_planning.h"
@@ -9,6 +11,10 @@ namespace {
 
 std::string Shown(const std::string& value, const std::string& source) {
   return source.empty() || source == "-" ? value : fmt::format("{} ({})", value, source);
+}
+
+uint64_t BytesOf(std::string_view property, std::string_view value) {
+  return std::strtoull(CanonicalValue(property, value).value_or("0").c_str(), nullptr, 10);
 }
 
 class DatasetPlanner {
@@ -22,6 +28,7 @@ class DatasetPlanner {
   void Plan() {
     if (planning_.failed_pools.count(PoolOf(spec_.name)) != 0) return;
     if (planning_.failed_datasets.count(spec_.name) != 0) return;
+    if (planning_.imported_pools.count(PoolOf(spec_.name)) != 0) return;
     if (spec_.presence == Presence::kAbsent) {
       if (seen_ != nullptr) Delete();
       return;
@@ -142,6 +149,7 @@ class DatasetPlanner {
       // An equal value that comes from elsewhere would move with it: what is declared is set here. The mount
       // point alone may be inherited, since setting it would only remount.
       if (same && (before.local() || name == "mountpoint")) continue;
+      CheckLimit(name, value);
       step.properties[name] = value;
       planned.differences.push_back({name, Shown(before.value, before.source), Shown(value, "local")});
     }
@@ -158,6 +166,20 @@ class DatasetPlanner {
     planned.step = std::move(step);
     planning_.plan.steps.push_back(std::move(planned));
     return moves && !mountpoint_.empty();
+  }
+
+  // ZFS takes a quota below what is in use, and then every write fails.
+  void CheckLimit(const std::string& name, const std::string& value) {
+    if (name != "quota" && name != "refquota") return;
+    const uint64_t limit = BytesOf(name, value);
+    const auto used = seen_->properties.find(name == "quota" ? "used" : "referenced");
+    if (limit == 0 || used == seen_->properties.end()) return;
+    const uint64_t in_use = std::strtoull(used->second.value.c_str(), nullptr, 10);
+    if (in_use <= limit) return;
+    planning_.Refuse(At("properties." + name),
+                     "{} of {} is to be {} bytes, and {} bytes are in use{}: nobody could write any more",
+                     name, spec_.name, limit, in_use,
+                     name == "quota" ? ", snapshots and what lies below it included" : "");
   }
 
   // The keys of a changed mount point: of the dataset and of those below that follow it.
@@ -249,6 +271,33 @@ class DatasetPlanner {
   const std::string mountpoint_;
 };
 
+// Quotas that add up to more than the pool holds promise what it cannot keep.
+void NoteOvercommitted(Planning& planning) {
+  std::map<std::string, uint64_t> promised;
+  for (const auto& dataset : planning.spec.datasets) {
+    const auto quota = dataset.properties.find("quota");
+    if (dataset.presence != Presence::kPresent || quota == dataset.properties.end()) continue;
+    const bool within_another = std::any_of(
+        planning.spec.datasets.begin(), planning.spec.datasets.end(), [&](const DatasetSpec& other) {
+          return other.name != dataset.name && IsBelow(dataset.name, other.name) &&
+                 other.properties.count("quota") != 0;
+        });
+    if (!within_another) promised[PoolOf(dataset.name)] += BytesOf("quota", quota->second);
+  }
+  for (const auto& [pool, bytes] : promised) {
+    const auto root = planning.seen.datasets.find(pool);
+    if (root == planning.seen.datasets.end() || root->second.properties.count("available") == 0) continue;
+    const uint64_t holds = std::strtoull(root->second.Value("used").c_str(), nullptr, 10) +
+                           std::strtoull(root->second.Value("available").c_str(), nullptr, 10);
+    if (bytes <= holds) continue;
+    planning.plan.notes.push_back(
+        {false, pool,
+         fmt::format("the quotas declared in pool {} add up to {} bytes, and it holds {}: "
+                     "not all of them can be used up",
+                     pool, bytes, holds)});
+  }
+}
+
 bool IsProvided(const std::vector<PlannedStep>& steps, std::string_view path) {
   for (const auto& step : steps) {
     for (const auto& key : step.provides) {
@@ -325,6 +374,7 @@ void PlanDatasets(Planning& planning) {
   });
   for (const DatasetSpec* dataset : datasets) DatasetPlanner(planning, *dataset).Plan();
   AddMissingDirectories(planning);
+  NoteOvercommitted(planning);
   // A path that a step of this plan changes is not there yet, even where a directory of that name is.
   for (auto& step : planning.plan.steps) {
     for (auto& need : step.needs) {

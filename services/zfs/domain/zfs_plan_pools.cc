@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "services/zfs/domain/zfs_growth.h"
 #include "services/zfs/domain/zfs_names.h"
 #include "services/zfs/domain/zfs_planning.h"
 #include "services/zfs/domain/zfs_property.h"
@@ -14,8 +15,12 @@ class PoolPlanner {
   void Plan() {
     const auto found = planning_.seen.pools.find(pool_.name);
     const size_t before = planning_.violations.size();
-    if (found != planning_.seen.pools.end()) {
+    if (pool_.presence == Presence::kAbsent) {
+      if (found != planning_.seen.pools.end()) Destroy(found->second);
+    } else if (found != planning_.seen.pools.end()) {
       Compare(found->second);
+    } else if (const ExportedPool* exported = FindExported()) {
+      Import(*exported);
     } else {
       Create();
     }
@@ -25,16 +30,29 @@ class PoolPlanner {
  private:
   std::string At(std::string_view field) const { return Place(pool_.origin, "pool", pool_.name, field); }
 
-  // The kernel's disk behind a declared path; reports one that is not there.
-  std::string DeviceOf(size_t index) {
-    const std::string& path = pool_.disks[index];
+  const DiskState* Find(const std::string& path) const {
     const auto disk = planning_.seen.disks.find(path);
-    if (disk != planning_.seen.disks.end()) return disk->second.device_path;
-    planning_.Refuse(At(fmt::format("disks[{}]", index)), "disk {} is not present on this node", path);
-    return "";
+    return disk == planning_.seen.disks.end() ? nullptr : &disk->second;
   }
 
-  // An existing pool is never skipped and never made again: what differs is said.
+  // Reports declared disks that are not there, and those that are one disk under two names.
+  bool HasAllDisks() {
+    const size_t before = planning_.violations.size();
+    std::map<std::string, std::string> devices;
+    for (const auto& [field, path] : DeclaredDisks(pool_)) {
+      const DiskState* disk = Find(path);
+      if (disk == nullptr) {
+        planning_.Refuse(At(field), "disk {} is not present on this node", path);
+        continue;
+      }
+      const auto [first, fresh] = devices.emplace(disk->device_path, path);
+      if (!fresh)
+        planning_.Refuse(At(field), "{} is the same disk as {} ({})", path, first->second, disk->device_path);
+    }
+    return planning_.violations.size() == before;
+  }
+
+  // An existing pool is never skipped and never made again: what differs is said, or is a step of its own.
   void Compare(const PoolState& seen) {
     if (seen.health == "SUSPENDED" || seen.health == "UNAVAIL") {
       planning_.Refuse(At("name"), "pool {} is {}: nothing can be changed in it until its disks are back",
@@ -42,13 +60,7 @@ class PoolPlanner {
       return;
     }
     if (seen.health != "ONLINE") planning_.Warn(pool_.name, "pool {} is {}", pool_.name, seen.health);
-    for (const auto& [name, value] : pool_.properties) {
-      const auto now = seen.properties.find(name);
-      if (now == seen.properties.end() || now->second.value == value) continue;
-      planning_.Warn(pool_.name,
-                     "pool property {} is {}, declared is {}; properties of existing pools are not changed",
-                     name, now->second.value, value);
-    }
+    CompareProperties(seen);
     if (pool_.disks.empty()) {
       if (!pool_.raid_level.empty()) {
         const auto level = RaidLevelOf(seen.layout);
@@ -59,39 +71,260 @@ class PoolPlanner {
       }
       return;
     }
-    auto wanted = LayoutOf(pool_.raid_level, pool_.disks);
+    const auto wanted = DeclaredLayout(pool_);
     if (!wanted.ok()) return;  // told by CheckSpec
-    bool complete = true;
-    for (size_t i = 0; i < pool_.disks.size(); ++i) complete = !DeviceOf(i).empty() && complete;
-    if (!complete) return;
-    for (auto& group : *wanted) {
-      for (auto& disk : group.disks) disk = planning_.seen.disks.find(disk)->second.device_path;
+    if (!HasAllDisks()) return;
+    // Both sides by the names that are declared.
+    std::map<std::string, std::string> declared;
+    for (const auto& [field, path] : DeclaredDisks(pool_)) declared[Find(path)->device_path] = path;
+    std::vector<VdevGroup> there = seen.layout;
+    for (auto& vdev : there) {
+      for (auto& disk : vdev.disks) {
+        if (const auto name = declared.find(disk); name != declared.end()) disk = name->second;
+      }
     }
-    if (const std::string why = ExplainDifference(*wanted, seen.layout); !why.empty()) {
+    const LayoutChanges changes = ChangesTo(*wanted, there);
+    for (const VdevGroup& vdev : changes.undeclared) {
+      planning_.plan.notes.push_back(
+          {false, pool_.name,
+           fmt::format("pool {} also has {}, which is not declared and stays", pool_.name, ToText({vdev}))});
+    }
+    if (!changes.problem.empty()) {
       planning_.Refuse(
           At("disks"),
-          "pool {} exists and is not what is declared: {}. Phoenix neither skips this nor makes the pool "
-          "again; declare what is there, or change the pool by hand",
-          pool_.name, why);
+          "pool {} exists and is not what is declared: it is a {} ({}), declared is a {} ({}): {}. Phoenix "
+          "neither "
+          "skips this nor makes the pool again; declare what is there, or change the pool by hand",
+          pool_.name, RaidLevelOf(there), ToText(there), RaidLevelOf(*wanted), ToText(*wanted),
+          changes.problem);
+      return;
+    }
+    for (const LayoutChange& change : changes.changes) Grow(seen, *wanted, change);
+    NoteReplacements(seen, declared);
+  }
+
+  // Native pool properties are set back as they were, but for those that only vdevs still to come go by.
+  void CompareProperties(const PoolState& seen) {
+    SetPoolPropertiesStep step{.name = pool_.name, .guid = seen.guid, .properties = {}};
+    PlannedStep planned{
+        .id = "pool-properties:" + pool_.name, .resource = pool_.name, .action = "set pool properties"};
+    for (const auto& [name, value] : pool_.properties) {
+      const auto now = seen.properties.find(name);
+      if (now == seen.properties.end() || now->second.value == value) continue;
+      if (name == "ashift" || name == "compatibility" || name.starts_with("feature@")) {
+        planning_.Warn(pool_.name, "pool property {} is {}, declared is {}; {}", name, now->second.value,
+                       value,
+                       name == "ashift" ? "the vdevs that are there keep their sector size"
+                                        : "what a pool's disks can be read with is not changed");
+        continue;
+      }
+      step.properties[name] = value;
+      planned.differences.push_back({"pool " + name, now->second.value, value});
+    }
+    if (step.properties.empty()) return;
+    planned.undo = "the values of before are set again";
+    planned.needs.push_back({"pool:" + pool_.name, true});
+    planned.provides.push_back("pool-properties:" + pool_.name);
+    planned.step = std::move(step);
+    planning_.plan.steps.push_back(std::move(planned));
+  }
+
+  // A replacement that goes on is no difference.
+  void NoteReplacements(const PoolState& seen, const std::map<std::string, std::string>& declared) {
+    for (const auto& [disk, member] : seen.members) {
+      if (member.replaces.empty()) continue;
+      const auto name = declared.find(disk);
+      planning_.plan.notes.push_back(
+          {false, pool_.name,
+           fmt::format("{} is taking the place of {} in pool {}; `zpool status {}` tells how far it is",
+                       name == declared.end() ? disk : name->second, member.replaces, pool_.name,
+                       pool_.name)});
     }
   }
 
-  void Create() {
+  void Grow(const PoolState& seen, const std::vector<VdevGroup>& wanted, const LayoutChange& change) {
+    const bool adds = change.kind == LayoutChange::Kind::kAddVdev;
+    const std::vector<std::string> disks = adds ? change.vdev.disks : std::vector<std::string>{change.disk};
+    wiped_.clear();
+    for (const auto& [field, path] : DeclaredDisks(pool_)) {
+      if (std::find(disks.begin(), disks.end(), path) != disks.end()) CheckDisk(At(field), *Find(path));
+    }
+    if (adds) {
+      CheckSizes({change.vdev});
+      CheckRedundancy(wanted);
+      // What is added can be lost with the rest: not onto a pool that is losing disks already.
+      if (seen.health != "ONLINE") {
+        planning_.Refuse(At("vdevs"), "pool {} is {}; it gets no further vdevs until it is ONLINE again",
+                         pool_.name, seen.health);
+      }
+    } else if (const DiskState* existing = Find(change.existing);
+               existing != nullptr && Find(change.disk)->size_bytes + kLikeSize < existing->size_bytes) {
+      planning_.Refuse(At("disks"),
+                       "disk {} ({} bytes) is smaller than {} ({} bytes), beside which it is to come",
+                       change.disk, Find(change.disk)->size_bytes, change.existing, existing->size_bytes);
+    }
+    PlannedStep planned{.id = fmt::format("vdev:{}/{}", pool_.name, LastOf(disks.front())),
+                        .resource = pool_.name};
+    planned.differences.push_back({"layout", ToText(seen.layout), Describe(change)});
+    planned.needs.push_back({"pool:" + pool_.name, true});
+    planned.provides.push_back(planned.id);
+    planned.reversal = Reversal::kConfig;
+    const bool wipe = !wiped_.empty();
+    switch (change.kind) {
+      case LayoutChange::Kind::kAddVdev:
+        planned.action = "add vdev";
+        planned.step = AddVdevStep{pool_.name, seen.guid, change.vdev, wipe};
+        if (change.vdev.vdev_class == VdevClass::kLog || change.vdev.vdev_class == VdevClass::kCache ||
+            change.vdev.vdev_class == VdevClass::kSpare) {
+          planned.undo = "zpool remove; its disks are cleared, so that they are blank to every probe again";
+        } else {
+          planned.reversal = Reversal::kPointOfNoReturn;
+          planned.undo = "none: what is written to the pool from now on lies on it, too";
+          planned.remainder = fmt::format("pool {} keeps {}", pool_.name, ToText({change.vdev}));
+        }
+        break;
+      case LayoutChange::Kind::kAttachDisk:
+        planned.action = "attach disk";
+        planned.step = AttachDiskStep{pool_.name, seen.guid, change.existing, change.disk, wipe};
+        planned.undo = "zpool detach; the disk is cleared, so that it is blank to every probe again";
+        break;
+      case LayoutChange::Kind::kReplaceDisk:
+        planned.action = "replace disk";
+        planned.step = ReplaceDiskStep{pool_.name, seen.guid, change.existing, change.disk, wipe};
+        planned.reversal = Reversal::kLossy;
+        planned.undo = "zpool detach of the new disk, while its copy is not complete";
+        planned.remainder = fmt::format("once the copy is complete, {} stays in the place of {}", change.disk,
+                                        change.existing);
+        break;
+    }
+    if (wipe) Wiping(planned);
+    planning_.plan.steps.push_back(std::move(planned));
+  }
+
+  static std::string Describe(const LayoutChange& change) {
+    switch (change.kind) {
+      case LayoutChange::Kind::kAddVdev:
+        return "+ " + ToText({change.vdev});
+      case LayoutChange::Kind::kAttachDisk:
+        return fmt::format("{} mirrored to {}", change.existing, change.disk);
+      case LayoutChange::Kind::kReplaceDisk:
+        break;
+    }
+    return fmt::format("{} in the place of {}", change.disk, change.existing);
+  }
+
+  const ExportedPool* FindExported() const {
     for (const auto& exported : planning_.seen.exported) {
-      if (exported.name != pool_.name) continue;
-      planning_.Refuse(At("name"),
-                       "a pool {} (GUID {}) is there but exported; import it with `zpool import {}`, or name "
-                       "another pool",
-                       pool_.name, exported.guid, pool_.name);
+      if (exported.name == pool_.name) return &exported;
+    }
+    return nullptr;
+  }
+
+  void Import(const ExportedPool& exported) {
+    const auto same = [&](const ExportedPool& other) { return other.name == pool_.name; };
+    if (std::count_if(planning_.seen.exported.begin(), planning_.seen.exported.end(), same) != 1) {
+      planning_.Refuse(
+          At("name"),
+          "several exported pools are named {}; import the right one by its number, as `zpool import` "
+          "shows it",
+          pool_.name);
       return;
     }
+    if (exported.in_use_elsewhere) {
+      planning_.Refuse(
+          At("name"),
+          "pool {} (GUID {}) is exported to nobody: another system had it last. Once you are sure that "
+          "no other system uses it: zpool import -f {}",
+          pool_.name, exported.guid, exported.guid);
+      return;
+    }
+    if (exported.state != "ONLINE") {
+      planning_.Refuse(At("name"),
+                       "the exported pool {} (GUID {}) is {}; it is not imported until its disks are back",
+                       pool_.name, exported.guid, exported.state);
+      return;
+    }
+    if (!pool_.disks.empty() && (!HasAllDisks() || !IsMadeOfDeclared(exported))) return;
+    PlannedStep planned{.id = "import:" + pool_.name, .resource = pool_.name, .action = "import pool"};
+    planned.differences.push_back({"pool", fmt::format("exported (GUID {})", exported.guid), "imported"});
+    planned.undo = "zpool export";
+    planned.provides = {"pool:" + pool_.name, "dataset:" + pool_.name};
+    // What is in it shows when it is there; what is declared is taken for being there.
+    for (const auto& dataset : planning_.spec.datasets) {
+      if (PoolOf(dataset.name) != pool_.name || dataset.presence != Presence::kPresent) continue;
+      if (dataset.name != pool_.name) planned.provides.push_back("dataset:" + dataset.name);
+      const std::string path = planning_.mounts.Of(dataset.name);
+      if (!path.empty()) planned.provides.push_back("path:" + path);
+    }
+    planned.step = ImportPoolStep{pool_.name, exported.guid};
+    planning_.plan.steps.push_back(std::move(planned));
+    planning_.Warn(pool_.name,
+                   "what is in pool {} can be compared only once it is imported: set up again after this run",
+                   pool_.name);
+    planning_.imported_pools.insert(pool_.name);
+  }
+
+  bool IsMadeOfDeclared(const ExportedPool& exported) {
+    const auto disks = DeclaredDisks(pool_);
+    bool same = disks.size() == exported.members.size();
+    for (const auto& [field, path] : disks) {
+      const DiskState* disk = Find(path);
+      same = same && std::any_of(disk->findings.begin(), disk->findings.end(),
+                                 [&](const Finding& finding) { return finding.pool_guid == exported.guid; });
+    }
+    if (!same) {
+      planning_.Refuse(
+          At("disks"),
+          "an exported pool {} (GUID {}) is there, made of {}; declared are other disks. Name another "
+          "pool, or declare what is there",
+          pool_.name, exported.guid, fmt::join(exported.members, " "));
+    }
+    return same;
+  }
+
+  void Destroy(const PoolState& seen) {
+    if (!planning_.Created("pool", pool_.name, seen.guid)) {
+      planning_.Refuse(At("state"), "pool {} was not created by Phoenix, so Phoenix does not remove it",
+                       pool_.name);
+      return;
+    }
+    PlannedStep planned{.id = "destroy:" + pool_.name, .resource = pool_.name, .action = "destroy pool"};
+    for (const auto& [name, dataset] : planning_.seen.datasets) {
+      if (PoolOf(name) != pool_.name) continue;
+      if (planning_.HoldsRecord(name)) planning_.RefuseRecord(At("state"));
+      if (IsAside(name, "kept")) {
+        planning_.Refuse(At("state"),
+                         "pool {} holds what undo kept: {}. `phoenix kept list` shows what can be done",
+                         pool_.name, name);
+      }
+      planned.removes.push_back("dataset:" + name);
+      if (!dataset.mounted_at.empty()) planned.removes.push_back("path:" + dataset.mounted_at);
+      if (name == pool_.name || IsAside(name, "trash") || IsContainer(name)) continue;
+      const auto declared = std::find_if(planning_.spec.datasets.begin(), planning_.spec.datasets.end(),
+                                         [&](const DatasetSpec& other) { return other.name == name; });
+      if (declared == planning_.spec.datasets.end() || declared->presence != Presence::kAbsent)
+        planning_.Refuse(At("state"), "pool {} holds {}, which is not wanted gone", pool_.name, name);
+    }
+    planned.differences.push_back({"pool", "there", "destroyed"});
+    planned.undo = "zpool import -D: its disks keep their labels until they are used for something else";
+    planned.needs.push_back({"pool:" + pool_.name, true});
+    planned.removes.push_back("pool:" + pool_.name);
+    planned.step = DestroyPoolStep{pool_.name, seen.guid};
+    planning_.plan.steps.push_back(std::move(planned));
+  }
+
+  void Create() {
     if (pool_.disks.empty()) {
       planning_.Refuse(At("disks"), "pool {} is not there, and no disks are declared to make it of",
                        pool_.name);
       return;
     }
-    CheckDisks();
-    const auto layout = LayoutOf(pool_.raid_level, pool_.disks);
+    const auto layout = DeclaredLayout(pool_);
+    if (HasAllDisks()) {
+      for (const auto& [field, path] : DeclaredDisks(pool_)) CheckDisk(At(field), *Find(path));
+      if (layout.ok()) CheckSizes(*layout);
+    }
+    if (layout.ok()) CheckRedundancy(*layout);
     // The step is planned even where a disk is refused, so that what lies in the pool is checked in the same
     // answer.
     if (layout.ok()) AddStep(*layout);
@@ -99,20 +332,26 @@ class PoolPlanner {
     planning_.coming_datasets.insert(pool_.name);
   }
 
-  void CheckDisks() {
-    std::map<std::string, size_t> devices;
-    for (size_t i = 0; i < pool_.disks.size(); ++i) {
-      const std::string device = DeviceOf(i);
-      if (device.empty()) continue;
-      const std::string field = At(fmt::format("disks[{}]", i));
-      const auto [first, fresh] = devices.emplace(device, i);
-      if (!fresh) {
-        planning_.Refuse(field, "{} is the same disk as {} ({})", pool_.disks[i], pool_.disks[first->second],
-                         device);
-        continue;
-      }
-      CheckDisk(field, planning_.seen.disks.find(pool_.disks[i])->second);
+  // zpool takes disks of different sizes into one vdev only by force: the difference would be lost.
+  void CheckSizes(const std::vector<VdevGroup>& layout) {
+    for (const VdevGroup& vdev : layout) {
+      const auto smaller = [&](const std::string& a, const std::string& b) {
+        return Find(a)->size_bytes < Find(b)->size_bytes;
+      };
+      const auto [least, most] = std::minmax_element(vdev.disks.begin(), vdev.disks.end(), smaller);
+      const uint64_t low = Find(*least)->size_bytes, high = Find(*most)->size_bytes;
+      if (high - low <= kLikeSize) continue;
+      planning_.Refuse(
+          At("disks"),
+          "disks of different sizes in one {}: {} has {} bytes, {} has {}; zpool refuses that, since the "
+          "difference would be lost",
+          vdev.kind, *least, low, *most, high);
     }
+  }
+
+  void CheckRedundancy(const std::vector<VdevGroup>& layout) {
+    if (const std::string why = ExplainMismatch(layout); !why.empty())
+      planning_.Violate(At("vdevs"), "{}; zpool refuses that, too", why);
   }
 
   void CheckDisk(const std::string& field, const DiskState& disk) {
@@ -130,13 +369,28 @@ class PoolPlanner {
     for (const auto& finding : disk.findings) {
       found += fmt::format("{}{}: {}", found.empty() ? "" : "; ", finding.where, finding.what);
     }
-    if (planning_.spec.mode == Mode::kForceDestructive) {
-      wiped_ += fmt::format("{}{} ({})", wiped_.empty() ? "" : ", ", disk.path, found);
+    const auto& named = planning_.spec.wipe;
+    if (planning_.spec.mode == Mode::kInteractive ||
+        (planning_.spec.mode == Mode::kForceDestructive &&
+         std::find(named.begin(), named.end(), disk.path) != named.end())) {
+      wiped_.emplace_back(disk.path, found);
       return;
     }
-    planning_.Refuse(
-        field, "disk {} is not blank, and {} mode wipes nothing. Found: {}", disk.path,
-        planning_.spec.mode == Mode::kSafe ? "safe" : "interactive (approvals are not available yet)", found);
+    planning_.Refuse(field, "disk {} is not blank, and {}. Found: {}", disk.path,
+                     planning_.spec.mode == Mode::kSafe ? "safe mode wipes nothing"
+                                                        : "it is not among the disks that may be wiped",
+                     found);
+  }
+
+  void Wiping(PlannedStep& planned) const {
+    planned.reversal = Reversal::kPointOfNoReturn;
+    planned.undo += "; what the disks held before cannot come back";
+    std::string names;
+    for (const auto& [disk, found] : wiped_) {
+      planned.differences.push_back({"wipe " + disk, found, "blank"});
+      names += (names.empty() ? "" : ", ") + disk;
+    }
+    planned.remainder += fmt::format("{}disks empty: {}", planned.remainder.empty() ? "" : "; ", names);
   }
 
   void AddStep(const std::vector<VdevGroup>& layout) {
@@ -170,10 +424,8 @@ class PoolPlanner {
         "zpool destroy, if it is still the very pool and holds nothing of others; its labels and partition "
         "tables are cleared, so that the disks are blank to every probe again";
     if (step.wipe) {
-      planned.reversal = Reversal::kPointOfNoReturn;
-      planned.differences.push_back({"wiped", wiped_, "gone"});
-      planned.undo = "zpool destroy; what the disks held before cannot come back";
-      planned.remainder = fmt::format("disks empty: {}", wiped_);
+      planned.undo = "zpool destroy";
+      Wiping(planned);
     }
     planned.provides = {"pool:" + pool_.name, "dataset:" + pool_.name};
     if (!step.mountpoint.empty()) planned.provides.push_back("path:" + step.mountpoint);
@@ -183,7 +435,7 @@ class PoolPlanner {
 
   Planning& planning_;
   const PoolSpec& pool_;
-  std::string wiped_;
+  std::vector<std::pair<std::string, std::string>> wiped_;  // disk, and what it holds
   std::vector<Need> mount_needs_;
 };
 

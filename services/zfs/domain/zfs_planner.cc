@@ -5,6 +5,7 @@
 
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
+#include "services/zfs/domain/zfs_growth.h"
 #include "services/zfs/domain/zfs_kept.h"
 #include "services/zfs/domain/zfs_names.h"
 #include "services/zfs/domain/zfs_planning.h"
@@ -89,17 +90,22 @@ std::string Fingerprint(const ZfsSpec& spec, const ZfsState& seen) {
     const auto found = seen.pools.find(pool.name);
     if (found == seen.pools.end()) {
       text += fmt::format("pool {} absent\n", pool.name);
-      for (const auto& path : pool.disks) {
-        const auto disk = seen.disks.find(path);
-        if (disk == seen.disks.end()) continue;
-        text += fmt::format("disk {} {} {} {}", path, disk->second.serial, disk->second.size_bytes,
-                            disk->second.member_of);
-        for (const auto& finding : disk->second.findings)
-          text += fmt::format(" [{} {}]", finding.where, finding.what);
-        text += '\n';
-      }
     } else {
       text += fmt::format("pool {} {} {}\n", pool.name, found->second.guid, ToText(found->second.layout));
+    }
+    for (const auto& [field, path] : DeclaredDisks(pool)) {
+      const auto disk = seen.disks.find(path);
+      if (disk == seen.disks.end() || disk->second.member_of == pool.name) continue;
+      text += fmt::format("disk {} {} {} {}", path, disk->second.serial, disk->second.size_bytes,
+                          disk->second.member_of);
+      for (const auto& finding : disk->second.findings)
+        text += fmt::format(" [{} {}]", finding.where, finding.what);
+      text += '\n';
+    }
+    for (const auto& [name, value] : pool.properties) {
+      if (found != seen.pools.end() && found->second.properties.count(name) != 0)
+        text += fmt::format("pool {} {}={}\n", pool.name, name,
+                            found->second.properties.find(name)->second.value);
     }
   }
   for (const auto& dataset : spec.datasets) {
@@ -390,7 +396,7 @@ ObserveRequest FirstLook(const ZfsSpec& spec) {
                          .arc = spec.arc_max_bytes.has_value()};
   for (const auto& pool : spec.pools) {
     request.wanted_pools.push_back(pool.name);
-    request.disks.insert(request.disks.end(), pool.disks.begin(), pool.disks.end());
+    for (auto& [field, path] : DeclaredDisks(pool)) request.disks.push_back(std::move(path));
   }
   std::set<std::string> users, groups;
   for (const auto& dataset : spec.datasets) {

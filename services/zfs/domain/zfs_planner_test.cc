@@ -10,6 +10,7 @@ namespace phoenix::zfs {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -180,9 +181,16 @@ TEST(Trap5, OnlyForceDestructivePlansAWipe) {
   ZfsState seen = Seen();
   seen.disks[kC].findings = {{"/dev/sdc", "ext4 (wipefs)", "", 0, false}};
   ZfsSpec spec = Pool("single", {kC});
-  spec.mode = Mode::kInteractive;
-  EXPECT_EQ(Refusals(spec, seen).size(), 1u);
+  EXPECT_THAT(Refusals(spec, seen), ElementsAre(HasSubstr("safe mode wipes nothing")));
   spec.mode = Mode::kForceDestructive;
+  spec.wipe = {kD};
+  EXPECT_THAT(Refusals(spec, seen), ElementsAre(HasSubstr("not among the disks that may be wiped")));
+  // What an interactive plan shows is what a person is asked for.
+  spec.mode = Mode::kInteractive;
+  EXPECT_THAT(Planned(spec, seen).steps[0].differences,
+              Contains(Difference{std::string("wipe ") + kC, "/dev/sdc: ext4 (wipefs)", "blank"}));
+  spec.mode = Mode::kForceDestructive;
+  spec.wipe = {kC};
   const ZfsPlan plan = Planned(spec, seen);
   ASSERT_EQ(plan.steps.size(), 1u);
   EXPECT_EQ(plan.steps[0].reversal, Reversal::kPointOfNoReturn);
@@ -197,6 +205,7 @@ TEST(PlanPools, WhatIsInUseIsRefusedInEveryMode) {
   for (const Mode mode : {Mode::kSafe, Mode::kInteractive, Mode::kForceDestructive}) {
     ZfsSpec spec = Pool("single", {kC});
     spec.mode = mode;
+    spec.wipe = {kA, kC};
     EXPECT_THAT(Refusals(spec, seen), ElementsAre(HasSubstr("mounted at /home")));
     spec = Pool("single", {kA});
     spec.mode = mode;
@@ -246,18 +255,13 @@ TEST(PlanPools, AMountPointElsewhereNeedsItsDirectory) {
   EXPECT_EQ(plan.steps[1].id, "directory:/srv");
 }
 
-TEST(Trap2, AnExportedPoolOfThatNameIsRefused) {
-  ZfsState seen = Seen();
-  seen.exported = {{"fast", 99, "ONLINE", {"sdz"}}};
-  EXPECT_THAT(Refusals(Pool("single", {kC}), seen), ElementsAre(HasSubstr("zpool import fast")));
-}
-
 // Trap 13: what exists is compared, neither skipped nor made again.
 TEST(Trap13, AnotherLayoutIsExplained) {
   EXPECT_THAT(Refusals(Pool("stripe", {kA, kB}, "tank")),
-              ElementsAre(AllOf(HasSubstr("it is a mirror (mirror of /dev/sda /dev/sdb)"),
+              ElementsAre(AllOf(HasSubstr(fmt::format("it is a mirror (mirror of {} {})", kA, kB)),
                                 HasSubstr("declared is a stripe"))));
-  EXPECT_THAT(Refusals(Pool("mirror", {kA, kC}, "tank")), ElementsAre(HasSubstr("/dev/sdc")));
+  EXPECT_THAT(Refusals(Pool("mirror", {kC, kD}, "tank")),
+              ElementsAre(HasSubstr("nothing is taken out of a pool")));
   EXPECT_THAT(Planned(Pool("mirror", {kB, kA}, "tank")).steps, IsEmpty());
   EXPECT_THAT(Planned(Pool("mirror", {}, "tank")).steps, IsEmpty());
   EXPECT_THAT(Refusals(Pool("mirror", {}, "gone")), ElementsAre(HasSubstr("no disks are declared")));
@@ -290,6 +294,35 @@ TEST(PlanDatasets, SetsOnlyWhatDiffersInValueOrSource) {
   EXPECT_THAT(plan.steps[0].differences,
               ElementsAre(Difference{"compression", "lz4 (inherited from tank)", "lz4 (local)"}));
   EXPECT_EQ(plan.steps[0].reversal, Reversal::kConfig);
+}
+
+TEST(PlanDatasets, AQuotaBelowWhatIsInUseIsRefused) {
+  ZfsState seen = Seen();
+  seen.datasets["tank/data"].properties["used"] = {"2000000000", "-", "-"};
+  seen.datasets["tank/data"].properties["referenced"] = {"500000000", "-", "-"};
+  seen.datasets["tank/data"].properties["refquota"] = {"0", "default", "-"};
+  EXPECT_THAT(Refusals(One({.name = "tank/data", .properties = {{"quota", "1G"}}}), seen),
+              ElementsAre(AllOf(HasSubstr("zfs.datasets[0].properties.quota"),
+                                HasSubstr("2000000000 bytes are in use"))));
+  EXPECT_EQ(Planned(One({.name = "tank/data", .properties = {{"quota", "2G"}, {"refquota", "1G"}}}), seen)
+                .steps.size(),
+            1u);
+  EXPECT_EQ(Planned(One({.name = "tank/data", .properties = {{"quota", "none"}}}), seen).steps.size(), 1u);
+  EXPECT_THAT(Refusals(One({.name = "tank/data", .properties = {{"refquota", "100M"}}}), seen),
+              ElementsAre(HasSubstr("500000000 bytes are in use:")));
+}
+
+TEST(PlanDatasets, QuotasPastThePoolAreTold) {
+  ZfsState seen = Seen();
+  seen.datasets["tank"].properties["used"] = {"1000000000", "-", "-"};
+  seen.datasets["tank"].properties["available"] = {"9000000000", "-", "-"};
+  ZfsSpec spec = One({.name = "tank/data", .properties = {{"quota", "6G"}}});
+  spec.datasets.push_back({.name = "tank/data/child", .properties = {{"quota", "5G"}}});
+  EXPECT_THAT(Planned(spec, seen).notes, IsEmpty()) << "what is within another quota does not count twice";
+  spec.datasets.push_back({.name = "tank/more", .properties = {{"quota", "5G"}}});
+  ASSERT_EQ(Planned(spec, seen).notes.size(), 1u);
+  EXPECT_THAT(Planned(spec, seen).notes[0].text,
+              HasSubstr("add up to 11811160064 bytes, and it holds 10000000000"));
 }
 
 TEST(PlanDatasets, CreateOnlyPropertiesAreExplained) {

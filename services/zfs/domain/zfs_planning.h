@@ -41,6 +41,8 @@ struct Planning {
   bool spec_is_wrong = false;
   // Pools and datasets that will be there once the steps so far are done.
   std::set<std::string, std::less<>> coming_pools, coming_datasets;
+  // Pools that come with all that is in them, which nobody can see yet.
+  std::set<std::string, std::less<>> imported_pools;
   // What is wanted but in error: what depends on it is not reported again.
   std::set<std::string, std::less<>> failed_pools, failed_datasets;
 

@@ -8,15 +8,26 @@
 #include <string>
 #include <vector>
 
+#include "services/zfs/domain/zfs_layout.h"
+
 namespace phoenix::zfs {
 
 enum class Presence { kPresent, kAbsent };
 
-// What may be done to disks that hold something.
+// What may be done to disks that hold something: nothing; a plan shows what would be wiped; those that `wipe`
+// names are wiped.
 enum class Mode { kSafe, kInteractive, kForceDestructive };
 
 // Native property names and values.
 using PropertyMap = std::map<std::string, std::string, std::less<>>;
+
+// Vdevs besides those that a pool's own `raid_level` and `disks` make.
+struct VdevSpec {
+  VdevClass vdev_class = VdevClass::kData;
+  std::string raid_level;  // "" for plain disks
+  std::vector<std::string> disks;
+  friend bool operator==(const VdevSpec&, const VdevSpec&) = default;
+};
 
 struct PoolSpec {
   std::string name;
@@ -24,6 +35,8 @@ struct PoolSpec {
   std::vector<std::string> disks;  // paths below /dev/disk/; empty: the pool must exist already
   PropertyMap properties;          // pool properties
   std::string origin;              // the place in the configuration, for errors
+  std::vector<VdevSpec> vdevs;     // only where `disks` is not empty
+  Presence presence = Presence::kPresent;
   friend bool operator==(const PoolSpec&, const PoolSpec&) = default;
 };
 
@@ -80,6 +93,7 @@ struct ZfsSpec {
   std::vector<SnapshotSpec> snapshots;
   std::vector<KeptSpec> kept;
   Mode mode = Mode::kSafe;
+  std::vector<std::string> wipe;  // disks, as pools name them
   // What is not named is not reported as orphaned.
   bool partial = false;
   friend bool operator==(const ZfsSpec&, const ZfsSpec&) = default;

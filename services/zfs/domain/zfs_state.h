@@ -70,6 +70,17 @@ struct SnapshotState {
   int64_t committed_seconds = 0;
 };
 
+// A disk of a pool.
+struct MemberState {
+  std::string state;  // "ONLINE", "FAULTED", "UNAVAIL", "AVAIL" and "INUSE" of a spare …
+  uint64_t read_errors = 0, write_errors = 0, checksum_errors = 0;
+  // The member whose place it is taking; "" for none.
+  std::string replaces;
+  // What zpool takes for it, and for the top-level vdev that it belongs to, in commands; where asked for.
+  std::string name, vdev_name;
+  friend bool operator==(const MemberState&, const MemberState&) = default;
+};
+
 struct PoolState {
   std::string name;
   uint64_t guid = 0;
@@ -77,11 +88,12 @@ struct PoolState {
   uint64_t size_bytes = 0;
   uint64_t free_bytes = 0;
   PropertyStates properties;
-  // Data vdevs; members as kernel paths of whole disks ("/dev/nvme0n1"), or as ZFS names them where the disk
-  // is missing.
+  // All vdevs; members as kernel paths of whole disks ("/dev/nvme0n1"), or as ZFS names them where the disk
+  // is missing. A disk that takes another's place counts, that one not; a spare counts as a spare only, even
+  // while it stands in for a member.
   std::vector<VdevGroup> layout;
-  // Disks of logs, caches, spares and special vdevs, the same way.
-  std::vector<std::string> other_disks;
+  // Each member and each disk whose place is being taken, by the same names.
+  std::map<std::string, MemberState, std::less<>> members;
 };
 
 // Something a probe found on a disk.
@@ -91,7 +103,8 @@ struct Finding {
   // For a label of a ZFS pool: its name and GUID.
   std::string pool;
   uint64_t pool_guid = 0;
-  // True for a partition table or partition as `zpool create` writes it.
+  // True for a partition table or partition as `zpool create` writes it, and for the label of a cache or
+  // spare.
   bool zfs_partition = false;
   friend bool operator==(const Finding&, const Finding&) = default;
 };
@@ -113,6 +126,8 @@ struct ExportedPool {
   std::string name;
   uint64_t guid = 0;
   std::string state;
+  // Another system had it last and did not export it.
+  bool in_use_elsewhere = false;
   // Members as `zpool import` names them.
   std::vector<std::string> members;
 };
@@ -169,8 +184,9 @@ struct ObserveRequest {
   std::vector<std::string> users, groups;  // names
   // Paths below the mount roots of datasets that are looked at, too.
   std::map<std::string, std::vector<std::string>, std::less<>> files;
-  bool owners = false;  // the names of the datasets' owners and groups
-  bool links = false;   // the links of all disks, with `pools` or `disks`
+  bool owners = false;      // the names of the datasets' owners and groups
+  bool links = false;       // the links of all disks, with `pools` or `disks`
+  bool vdev_names = false;  // with `pools`: what zpool takes for their members
   bool arc = false;
   bool mount_points = false;
 };

@@ -32,6 +32,52 @@ struct CreatePoolStep {
   friend bool operator==(const CreatePoolStep&, const CreatePoolStep&) = default;
 };
 
+// A pool that is exported comes back, under the name that it has.
+struct ImportPoolStep {
+  std::string name;
+  uint64_t guid = 0;
+  friend bool operator==(const ImportPoolStep&, const ImportPoolStep&) = default;
+};
+
+// A pool goes, with everything in it that Phoenix made. Its disks keep their labels, so that it can be
+// imported again.
+struct DestroyPoolStep {
+  std::string name;
+  uint64_t guid = 0;
+  friend bool operator==(const DestroyPoolStep&, const DestroyPoolStep&) = default;
+};
+
+struct SetPoolPropertiesStep {
+  std::string name;
+  uint64_t guid = 0;
+  PropertyMap properties;
+  friend bool operator==(const SetPoolPropertiesStep&, const SetPoolPropertiesStep&) = default;
+};
+
+struct AddVdevStep {
+  std::string pool;
+  uint64_t guid = 0;  // of the pool
+  VdevGroup vdev;
+  bool wipe = false;  // its disks hold something that is to go
+  friend bool operator==(const AddVdevStep&, const AddVdevStep&) = default;
+};
+
+struct AttachDiskStep {
+  std::string pool;
+  uint64_t guid = 0;
+  std::string existing, disk;  // paths as they are declared; `existing` may be one that ZFS alone knows
+  bool wipe = false;
+  friend bool operator==(const AttachDiskStep&, const AttachDiskStep&) = default;
+};
+
+struct ReplaceDiskStep {
+  std::string pool;
+  uint64_t guid = 0;
+  std::string existing, disk;  // the same
+  bool wipe = false;
+  friend bool operator==(const ReplaceDiskStep&, const ReplaceDiskStep&) = default;
+};
+
 struct CreateDatasetStep {
   std::string name;
   uint64_t volume_size_bytes = 0;
@@ -117,8 +163,9 @@ struct DiscardKeptStep {
 };
 
 using ZfsStep =
-    std::variant<CreatePoolStep, CreateDatasetStep, SetPropertiesStep, MountStep, SetMountRootStep,
-                 ChangeContentStep, MakeDirectoryStep, SetArcLimitStep, CreateSnapshotStep,
+    std::variant<CreatePoolStep, ImportPoolStep, DestroyPoolStep, SetPoolPropertiesStep, AddVdevStep,
+                 AttachDiskStep, ReplaceDiskStep, CreateDatasetStep, SetPropertiesStep, MountStep,
+                 SetMountRootStep, ChangeContentStep, MakeDirectoryStep, SetArcLimitStep, CreateSnapshotStep,
                  DeleteSnapshotStep, DeleteDatasetStep, RestoreKeptStep, DiscardKeptStep>;
 
 }  // namespace phoenix::zfs

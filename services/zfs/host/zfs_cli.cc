@@ -109,7 +109,7 @@ absl::StatusOr<ZfsState> ZfsCli::Observe(const ObserveRequest& request) {
   const bool pools = request.pools || !request.disks.empty();
   const bool datasets = request.all_datasets || !request.datasets.empty();
   std::vector<Command> commands;
-  std::optional<size_t> pool_list, pool_status, devices_list, dataset_list, snapshot_list;
+  std::optional<size_t> pool_list, pool_status, pool_guids, devices_list, dataset_list, snapshot_list;
   const auto add = [&](Command command) {
     commands.push_back(std::move(command));
     return commands.size() - 1;
@@ -117,6 +117,7 @@ absl::StatusOr<ZfsState> ZfsCli::Observe(const ObserveRequest& request) {
   if (pools) {
     pool_list = add(ListPoolProperties());
     pool_status = add(ShowPoolStatus());
+    if (request.vdev_names) pool_guids = add(ShowVdevGuids());
     devices_list = add(ListBlockDevices());
   }
   const std::vector<std::string> named = request.all_datasets ? std::vector<std::string>() : request.datasets;
@@ -131,16 +132,22 @@ absl::StatusOr<ZfsState> ZfsCli::Observe(const ObserveRequest& request) {
     PHX_ASSIGN_OR_RETURN(const std::string list, listing(*pool_list));
     PHX_ASSIGN_OR_RETURN(state.pools, ParsePools(list));
     PHX_ASSIGN_OR_RETURN(const std::string status, listing(*pool_status));
-    PHX_ASSIGN_OR_RETURN(auto layouts, ParseStatus(status));
+    std::string guids;
+    if (pool_guids) {
+      PHX_ASSIGN_OR_RETURN(guids, listing(*pool_guids));
+    }
+    PHX_ASSIGN_OR_RETURN(auto layouts, ParseStatus(status, guids));
     PHX_ASSIGN_OR_RETURN(const std::string blocks, listing(*devices_list));
     PHX_ASSIGN_OR_RETURN(devices, ParseBlockDevices(blocks));
     for (auto& [name, pool] : state.pools) {
-      pool.layout = layouts[name].data;
+      pool.layout = layouts[name].vdevs;
       for (auto& group : pool.layout) {
         for (auto& member : group.disks) member = DiskOfMember(devices, member);
       }
-      for (const auto& member : layouts[name].others)
-        pool.other_disks.push_back(DiskOfMember(devices, member));
+      for (auto& [disk, member] : layouts[name].members) {
+        if (!member.replaces.empty()) member.replaces = DiskOfMember(devices, member.replaces);
+        pool.members[DiskOfMember(devices, disk)] = std::move(member);
+      }
     }
   }
   if (datasets) {
@@ -259,11 +266,7 @@ absl::Status ZfsCli::AddDisks(const ObserveRequest& request, const std::vector<B
     DiskState disk{
         .path = path, .device_path = *device, .serial = parts[0]->serial, .size_bytes = parts[0]->size_bytes};
     for (const auto& [name, pool] : state.pools) {
-      const auto member = [&](const std::string& of) { return of == disk.device_path || of == path; };
-      for (const auto& group : pool.layout) {
-        if (std::any_of(group.disks.begin(), group.disks.end(), member)) disk.member_of = name;
-      }
-      if (std::any_of(pool.other_disks.begin(), pool.other_disks.end(), member)) disk.member_of = name;
+      if (pool.members.count(disk.device_path) != 0 || pool.members.count(path) != 0) disk.member_of = name;
     }
     disk.in_use = UseOf(parts);
     if (!disk.in_use.empty()) {

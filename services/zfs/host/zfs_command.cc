@@ -32,22 +32,67 @@ void AddProperties(std::vector<std::string>& args, const char* flag, const Prope
   }
 }
 
+// zpool takes each of log, cache and spare once, and after "mirror" every disk up to the next keyword: plain
+// disks come first in their class.
+void AddVdevs(std::vector<std::string>& args, const std::vector<VdevGroup>& layout) {
+  for (const VdevClass vdev_class : {VdevClass::kData, VdevClass::kSpecial, VdevClass::kDedup,
+                                     VdevClass::kLog, VdevClass::kCache, VdevClass::kSpare}) {
+    bool begun = vdev_class == VdevClass::kData;
+    for (const bool plain : {true, false}) {
+      for (const auto& group : layout) {
+        if (group.vdev_class != vdev_class || (group.kind == "disk") != plain) continue;
+        if (!begun) args.emplace_back(ToString(vdev_class));
+        begun = true;
+        if (!plain) args.push_back(group.kind);
+        args.insert(args.end(), group.disks.begin(), group.disks.end());
+      }
+    }
+  }
+}
+
 std::vector<Command> Build(const CreatePool& change) {
   std::vector<std::string> args = {"create"};
   if (change.force) args.push_back("-f");
   AddProperties(args, "-o", change.properties);
   AddProperties(args, "-O", change.root_properties);
   args.push_back(change.name);
-  for (const auto& group : change.layout) {
-    if (group.kind != "disk") args.push_back(group.kind);
-    args.insert(args.end(), group.disks.begin(), group.disks.end());
-  }
+  AddVdevs(args, change.layout);
   return {Zpool(std::move(args))};
 }
 // udev looks at disks that were closed; what is done with them next must not meet it there.
 Command Settle() { return Tool("/usr/bin/udevadm", {"settle", "--timeout=30"}); }
 
 std::vector<Command> Build(const DestroyPool& change) { return {Zpool({"destroy", change.name}), Settle()}; }
+std::vector<Command> Build(const ImportPool& change) {
+  std::vector<std::string> args = {"import"};
+  if (change.destroyed) args.insert(args.end(), {"-D", "-f", "-N"});
+  args.push_back(std::to_string(change.guid));
+  return {Zpool(std::move(args))};
+}
+std::vector<Command> Build(const ExportPool& change) { return {Zpool({"export", change.name}), Settle()}; }
+std::vector<Command> Build(const SetPoolProperties& change) {
+  std::vector<Command> commands;
+  for (const auto& [name, value] : change.properties)
+    commands.push_back(Zpool({"set", name + "=" + value, change.name}));
+  return commands;
+}
+std::vector<Command> Build(const AddVdev& change) {
+  std::vector<std::string> args = {"add", change.pool};
+  AddVdevs(args, {change.vdev});
+  return {Zpool(std::move(args))};
+}
+std::vector<Command> Build(const RemoveVdev& change) {
+  return {Zpool({"remove", change.pool, change.vdev}), Settle()};
+}
+std::vector<Command> Build(const AttachDisk& change) {
+  return {Zpool({"attach", change.pool, change.member, change.disk})};
+}
+std::vector<Command> Build(const DetachDisk& change) {
+  return {Zpool({"detach", change.pool, change.member}), Settle()};
+}
+std::vector<Command> Build(const ReplaceDisk& change) {
+  return {Zpool({"replace", change.pool, change.member, change.disk})};
+}
 std::vector<Command> Build(const ClearDisk& change) {
   std::vector<Command> commands;
   for (const auto& device : change.labelled) commands.push_back(Zpool({"labelclear", "-f", device}));
@@ -144,6 +189,14 @@ struct Name {
 std::string First(const std::vector<std::string>& names) { return names.empty() ? "" : names.front(); }
 Name NameOf(const CreatePool& change) { return {"pool_create", change.name}; }
 Name NameOf(const DestroyPool& change) { return {"pool_destroy", change.name}; }
+Name NameOf(const ImportPool& change) { return {"pool_import", change.name}; }
+Name NameOf(const ExportPool& change) { return {"pool_export", change.name}; }
+Name NameOf(const SetPoolProperties& change) { return {"pool_set", change.name}; }
+Name NameOf(const AddVdev& change) { return {"vdev_add", First(change.vdev.disks)}; }
+Name NameOf(const RemoveVdev& change) { return {"vdev_remove", change.vdev}; }
+Name NameOf(const AttachDisk& change) { return {"disk_attach", change.disk}; }
+Name NameOf(const DetachDisk& change) { return {"disk_detach", change.member}; }
+Name NameOf(const ReplaceDisk& change) { return {"disk_replace", change.disk}; }
 Name NameOf(const ClearDisk& change) { return {"disk_clear", change.device}; }
 Name NameOf(const CreateDataset& change) { return {"create", change.name}; }
 Name NameOf(const DestroyDataset& change) { return {"destroy", change.name}; }
@@ -256,7 +309,9 @@ std::string ObjectOf(const ZfsChange& change) {
 
 Command ListPoolProperties() { return Zpool({"get", "-Hp", "-o", "name,property,value,source", "all"}); }
 
-Command ShowPoolStatus() { return Zpool({"status", "-L", "-P"}); }
+Command ShowPoolStatus() { return Zpool({"status", "-L", "-P", "-p"}); }
+
+Command ShowVdevGuids() { return Zpool({"status", "-g"}); }
 
 Command ListProperties(const std::vector<std::string>& datasets, bool recursive) {
   std::vector<std::string> args = {

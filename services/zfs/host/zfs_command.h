@@ -22,6 +22,8 @@ std::string ObjectOf(const ZfsChange& change);
 // Reads.
 Command ListPoolProperties();
 Command ShowPoolStatus();
+// The same tree with GUIDs for names.
+Command ShowVdevGuids();
 Command ListProperties(const std::vector<std::string>& datasets, bool recursive);
 Command ListSnapshots(const std::vector<std::string>& datasets);
 // Of snapshots that are there.

@@ -110,7 +110,10 @@ std::vector<Finding> Findings(const std::vector<const BlockDevice*>& devices, co
                           "", 0, IsZfsPartition(*device, probes)});
     }
     const auto label = probes.labels.find(device->path);
-    if (label != probes.labels.end()) {
+    if (label != probes.labels.end() && label->second.pool.empty()) {
+      // Caches and spares name no pool, and hold nothing that is nowhere else.
+      findings.push_back({device->path, "label of a cache or spare of a ZFS pool (zdb)", "", 0, true});
+    } else if (label != probes.labels.end()) {
       findings.push_back(
           {device->path,
            fmt::format("label of the {}ZFS pool {} (zdb)", StateOf(label->second), label->second.pool),

@@ -31,6 +31,41 @@ struct CreatePool {
 struct DestroyPool {
   std::string name;
 };
+// By GUID, under the name that it has; its datasets are mounted. `destroyed`: one that was destroyed, while
+// its disks hold its labels; its datasets are not mounted.
+struct ImportPool {
+  std::string name;
+  uint64_t guid = 0;
+  bool destroyed = false;
+};
+// Fails where the pool is busy.
+struct ExportPool {
+  std::string name;
+};
+// One after the other.
+struct SetPoolProperties {
+  std::string name;
+  PropertyMap properties;
+};
+// Members and vdevs are named as MemberState does, new disks by their paths.
+struct AddVdev {
+  std::string pool;
+  VdevGroup vdev;
+};
+// Of logs, caches and spares.
+struct RemoveVdev {
+  std::string pool, vdev;
+};
+struct AttachDisk {
+  std::string pool, member, disk;
+};
+struct DetachDisk {
+  std::string pool, member;
+};
+// Comes back when the copying has begun.
+struct ReplaceDisk {
+  std::string pool, member, disk;
+};
 // Takes the labels and the partition tables away: afterwards the disk is blank to every probe. For disks of
 // pools that are destroyed.
 struct ClearDisk {
@@ -160,7 +195,8 @@ struct RemoveDirectory {
 };
 
 using ZfsChange =
-    std::variant<CreatePool, DestroyPool, ClearDisk, CreateDataset, DestroyDataset, SetProperties,
+    std::variant<CreatePool, DestroyPool, ImportPool, ExportPool, SetPoolProperties, AddVdev, RemoveVdev,
+                 AttachDisk, DetachDisk, ReplaceDisk, ClearDisk, CreateDataset, DestroyDataset, SetProperties,
                  InheritProperty, RenameDataset, MountDataset, UnmountDataset, SetMountRoot, SyncPool,
                  CreateSnapshot, CreateSnapshots, HoldSnapshots, ReleaseSnapshots, DestroySnapshot,
                  CloneSnapshot, RollbackDataset, SetTreeOwner, DeliverFiles, ProveDelivered, RenameSnapshot,

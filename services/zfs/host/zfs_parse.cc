@@ -124,9 +124,9 @@ bool IsDistributedSpare(const std::string& name) {
   return name.starts_with("draid") && std::count(name.begin(), name.end(), '-') == 2;
 }
 
-bool IsTemporaryVdev(const std::string& name) {
-  return name.starts_with("replacing-") || name.starts_with("spare-");
-}
+// A vdev that stands for a moment where a member is: its first child is that member.
+bool IsReplacing(const std::string& name) { return name.starts_with("replacing-"); }
+bool IsTemporaryVdev(const std::string& name) { return IsReplacing(name) || name.starts_with("spare-"); }
 
 // A missing disk shows as its GUID, and where it was.
 std::string MemberName(const TreeLine& line) {
@@ -136,53 +136,138 @@ std::string MemberName(const TreeLine& line) {
   return line.name;
 }
 
-class StatusParser {
- public:
-  absl::Status Line(const std::string& line) {
+// The headings in a pool's tree.
+VdevClass ClassOfHeading(const std::string& name) {
+  if (name == "logs") return VdevClass::kLog;
+  if (name == "spares") return VdevClass::kSpare;
+  return VdevClassOf(name).value_or(VdevClass::kData);
+}
+
+// The trees of `zpool status`, by pool, without the line of names.
+absl::StatusOr<std::map<std::string, std::vector<TreeLine>, std::less<>>> TreesOf(std::string_view text) {
+  std::map<std::string, std::vector<TreeLine>, std::less<>> trees;
+  std::string pool;
+  bool in_config = false;
+  for (const auto& line : Lines(text)) {
     const std::string trimmed = Trim(line);
     if (line.find("pool: ") != std::string::npos && line[0] != '\t') {
-      pool_ = trimmed.substr(trimmed.find(' ') + 1);
-      pools[pool_];
-      in_config_ = false;
+      pool = trimmed.substr(trimmed.find(' ') + 1);
+      trees[pool];
+      in_config = false;
     } else if (trimmed == "config:") {
-      in_config_ = true;
+      in_config = true;
     } else if (trimmed.starts_with("errors:")) {
-      in_config_ = false;
-    } else if (in_config_) {
-      const auto parsed = ParseTreeLine(line);
-      if (parsed && parsed->name != "NAME") return Vdev(*parsed);
+      in_config = false;
+    } else if (in_config) {
+      auto parsed = ParseTreeLine(line);
+      if (!parsed || parsed->name == "NAME") continue;
+      if (pool.empty()) return Internal("zpool status shows a vdev before any pool");
+      trees[pool].push_back(*std::move(parsed));
     }
-    return absl::OkStatus();
   }
-  std::map<std::string, PoolLayout, std::less<>> pools;
+  return trees;
+}
+
+// Reads one pool's tree; `names`, where it is not empty, is the same tree with GUIDs for names.
+class TreeParser {
+ public:
+  TreeParser(const std::vector<TreeLine>& lines, const std::vector<TreeLine>& names)
+      : lines_(lines), names_(names) {}
+
+  absl::StatusOr<PoolLayout> Parse() {
+    if (!names_.empty() && names_.size() != lines_.size()) return OtherTree();
+    for (at_ = 0; at_ < lines_.size();) {
+      const TreeLine& line = lines_[at_];
+      if (!names_.empty() && names_[at_].depth != line.depth) return OtherTree();
+      if (line.depth == 0) {
+        // The pool itself, then "logs", "cache", "spares", "special", "dedup".
+        vdev_class_ = at_ == 0 ? VdevClass::kData : ClassOfHeading(line.name);
+        ++at_;
+      } else if (line.depth > 1 && layout_.vdevs.empty()) {
+        return Internal("zpool status shows {} before any vdev", line.name);
+      } else {
+        Vdev();
+      }
+    }
+    return std::move(layout_);
+  }
 
  private:
-  absl::Status Vdev(const TreeLine& line) {
-    if (pool_.empty()) return Internal("zpool status shows a vdev before any pool");
-    PoolLayout& layout = pools[pool_];
-    if (line.depth == 0) {
-      // The pool itself, then "logs", "cache", "spares", "special", "dedup".
-      data_ = line.name == pool_ && !line.state.empty();
-      return absl::OkStatus();
+  static absl::Status OtherTree() { return Unavailable("the pool's vdevs changed while they were read"); }
+
+  std::string NameAt(size_t at) const { return names_.empty() ? "" : names_[at].name; }
+
+  // The top-level vdev at `at_`, with its members.
+  void Vdev() {
+    const TreeLine& line = lines_[at_];
+    if (IsDistributedSpare(line.name)) {
+      ++at_;
+      return;
     }
-    if (!data_) {
-      if (line.name.starts_with('/')) layout.others.push_back(MemberName(line));
-      return absl::OkStatus();
+    const std::string kind = KindOfVdev(line.name);
+    top_ = NameAt(at_);
+    layout_.vdevs.push_back({kind.empty() ? "disk" : kind, {}, vdev_class_});
+    if (kind.empty()) {
+      Member(line.depth);
+      return;
     }
-    if (line.depth == 1) {
-      const std::string kind = KindOfVdev(line.name);
-      layout.data.push_back(kind.empty() ? VdevGroup{"disk", {MemberName(line)}} : VdevGroup{kind, {}});
-      return absl::OkStatus();
-    }
-    if (layout.data.empty()) return Internal("zpool status shows a member before any vdev of {}", pool_);
-    if (!IsTemporaryVdev(line.name) && !IsDistributedSpare(line.name))
-      layout.data.back().disks.push_back(MemberName(line));
-    return absl::OkStatus();
+    ++at_;
+    while (at_ < lines_.size() && lines_[at_].depth > line.depth) Member(lines_[at_].depth);
   }
 
-  std::string pool_;
-  bool in_config_ = false;
-  bool data_ = false;
+  // The member at `at_`, or what stands in its place for now.
+  void Member(size_t depth) {
+    const TreeLine& line = lines_[at_];
+    std::vector<std::string>& disks = layout_.vdevs.back().disks;
+    if (!IsTemporaryVdev(line.name)) {
+      if (!IsDistributedSpare(line.name)) disks.push_back(Disk());
+      ++at_;
+      return;
+    }
+    const bool replacing = IsReplacing(line.name);
+    std::string first, last;
+    for (++at_; at_ < lines_.size() && lines_[at_].depth > depth;) {
+      // A spare may stand in for the old disk of a replacement.
+      if (IsTemporaryVdev(lines_[at_].name)) {
+        ++at_;
+        continue;
+      }
+      if (IsDistributedSpare(lines_[at_].name) || (!replacing && !first.empty())) {
+        ++at_;
+        continue;
+      }
+      last = Disk();
+      if (first.empty()) first = last;
+      ++at_;
+    }
+    if (replacing && last != first) layout_.members[last].replaces = first;
+    if (const std::string member = replacing ? last : first; !member.empty()) disks.push_back(member);
+  }
+
+  // Notes the disk at `at_` and answers its name.
+  std::string Disk() {
+    const TreeLine& line = lines_[at_];
+    std::string disk = MemberName(line);
+    const auto count = [&](size_t column) {
+      return line.rest.size() > column ? Number(line.rest[column]) : 0;
+    };
+    // A spare that is in use stands twice, and the list of spares comes last.
+    MemberState& member = layout_.members[disk];
+    member.state = line.state;
+    member.read_errors = std::max(member.read_errors, count(0));
+    member.write_errors = std::max(member.write_errors, count(1));
+    member.checksum_errors = std::max(member.checksum_errors, count(2));
+    member.name = NameAt(at_);
+    member.vdev_name = top_;
+    return disk;
+  }
+
+  const std::vector<TreeLine>& lines_;
+  const std::vector<TreeLine>& names_;
+  size_t at_ = 0;
+  VdevClass vdev_class_ = VdevClass::kData;
+  std::string top_;
+  PoolLayout layout_;
 };
 
 }  // namespace
@@ -272,10 +357,15 @@ absl::StatusOr<std::map<std::string, PoolState, std::less<>>> ParsePools(std::st
   return pools;
 }
 
-absl::StatusOr<std::map<std::string, PoolLayout, std::less<>>> ParseStatus(std::string_view text) {
-  StatusParser parser;
-  for (const auto& line : Lines(text)) PHX_RETURN_IF_ERROR(parser.Line(line));
-  return std::move(parser.pools);
+absl::StatusOr<std::map<std::string, PoolLayout, std::less<>>> ParseStatus(std::string_view text,
+                                                                           std::string_view guids) {
+  PHX_ASSIGN_OR_RETURN(const auto trees, TreesOf(text));
+  PHX_ASSIGN_OR_RETURN(auto names, TreesOf(guids));
+  std::map<std::string, PoolLayout, std::less<>> pools;
+  for (const auto& [pool, lines] : trees) {
+    PHX_ASSIGN_OR_RETURN(pools[pool], TreeParser(lines, names[pool]).Parse());
+  }
+  return pools;
 }
 
 absl::StatusOr<std::vector<ExportedPool>> ParseImport(std::string_view text) {
@@ -292,6 +382,8 @@ absl::StatusOr<std::vector<ExportedPool>> ParseImport(std::string_view text) {
       pools.back().guid = Number(trimmed.substr(4));
     } else if (trimmed.starts_with("state: ")) {
       pools.back().state = trimmed.substr(7);
+    } else if (trimmed.find("last accessed by another system") != std::string::npos) {
+      pools.back().in_use_elsewhere = true;
     } else if (trimmed == "config:") {
       in_config = true;
     } else if (in_config) {

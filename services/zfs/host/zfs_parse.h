@@ -25,13 +25,15 @@ absl::StatusOr<std::map<std::string, std::vector<std::string>, std::less<>>> Par
 // `zpool get -Hp -o name,property,value,source all`; layouts are not in it.
 absl::StatusOr<std::map<std::string, PoolState, std::less<>>> ParsePools(std::string_view text);
 
-// The vdevs of `zpool status -L -P`, as it names them.
+// The vdevs of `zpool status -L -P`, as it names them; PoolState tells what counts.
 struct PoolLayout {
-  std::vector<VdevGroup> data;
-  // Members of logs, caches, spares, special and dedup vdevs.
-  std::vector<std::string> others;
+  std::vector<VdevGroup> vdevs;
+  std::map<std::string, MemberState, std::less<>> members;
 };
-absl::StatusOr<std::map<std::string, PoolLayout, std::less<>>> ParseStatus(std::string_view text);
+// `guids`: `zpool status -g` of the same moment, for the members' names; "" for none. UNAVAILABLE where that
+// is another tree.
+absl::StatusOr<std::map<std::string, PoolLayout, std::less<>>> ParseStatus(std::string_view text,
+                                                                           std::string_view guids = {});
 // `zpool import` without a pool.
 absl::StatusOr<std::vector<ExportedPool>> ParseImport(std::string_view text);
 

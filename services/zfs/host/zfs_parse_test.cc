@@ -49,7 +49,7 @@ TEST(Transcripts, OfARealMachine) {
   EXPECT_EQ(datasets->at("tst/v").properties.at("refreservation"), (PropertyState{"18874368", "local", "-"}));
   const auto pools = ParseStatus(Transcript("zpool-status-2.3.2-lab.txt"));
   ASSERT_TRUE(pools.ok()) << pools.status();
-  EXPECT_THAT(pools->at("tst").data, ElementsAre(VdevGroup{"mirror", {"/dev/nvme2n1p1", "/dev/nvme1n1p1"}}));
+  EXPECT_THAT(pools->at("tst").vdevs, ElementsAre(VdevGroup{"mirror", {"/dev/nvme2n1p1", "/dev/nvme1n1p1"}}));
   const auto exported = ParseImport(Transcript("zpool-import-2.3.2-lab.txt"));
   ASSERT_TRUE(exported.ok()) << exported.status();
   EXPECT_EQ(exported->at(0).guid, 8713471464251529256u);
@@ -110,23 +110,98 @@ TEST(ParsePools, ReadsProperties) {
 TEST(ParseStatus, ReadsSingleAndDegradedMirror) {
   const auto pools = ParseStatus(Transcript("zpool-status-2.3.txt"));
   ASSERT_TRUE(pools.ok()) << pools.status();
-  EXPECT_THAT(pools->at("fastData").data, ElementsAre(VdevGroup{"disk", {"/dev/nvme2n1p1"}}));
-  EXPECT_THAT(
-      pools->at("quickOS").data,
-      ElementsAre(VdevGroup{"mirror", {"/dev/nvme0n1p1", "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_S1B-part1"}}));
+  EXPECT_THAT(pools->at("fastData").vdevs, ElementsAre(VdevGroup{"disk", {"/dev/nvme2n1p1"}}));
+  constexpr char kMissing[] = "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_S1B-part1";
+  EXPECT_THAT(pools->at("quickOS").vdevs, ElementsAre(VdevGroup{"mirror", {"/dev/nvme0n1p1", kMissing}}));
+  EXPECT_EQ(pools->at("quickOS").members.at(kMissing).state, "UNAVAIL");
 }
 
-TEST(ParseStatus, TellsDataFromLogsCachesAndSpares) {
+TEST(ParseStatus, TellsClassesAndWhatStandsInForAMember) {
   const auto pools = ParseStatus(Transcript("zpool-status-2.1.txt"));
   ASSERT_TRUE(pools.ok()) << pools.status();
-  EXPECT_THAT(pools->at("tank").data,
-              ElementsAre(VdevGroup{"mirror", {"/dev/sda1", "/dev/sdb1", "/dev/sdk1"}},
-                          VdevGroup{"mirror", {"/dev/sdc1", "/dev/sdd1"}}));
-  EXPECT_THAT(pools->at("tank").others, ElementsAre("/dev/nvme0n1p1", "/dev/nvme1n1p1", "/dev/nvme2n1p2",
-                                                    "/dev/nvme3n1p1", "/dev/sdj1"));
-  EXPECT_THAT(pools->at("wide").data, ElementsAre(VdevGroup{"draid2:4d:8c:1s", {"/dev/sde1", "/dev/sdf1"}},
-                                                  VdevGroup{"raidz2", {"/dev/sdg1"}}));
+  const PoolLayout& tank = pools->at("tank");
+  EXPECT_THAT(tank.vdevs,
+              ElementsAre(VdevGroup{"mirror", {"/dev/sda1", "/dev/sdk1"}},
+                          VdevGroup{"mirror", {"/dev/sdc1", "/dev/sdd1"}},
+                          VdevGroup{"mirror", {"/dev/nvme0n1p1", "/dev/nvme1n1p1"}, VdevClass::kSpecial},
+                          VdevGroup{"disk", {"/dev/nvme2n1p2"}, VdevClass::kLog},
+                          VdevGroup{"disk", {"/dev/nvme3n1p1"}, VdevClass::kCache},
+                          VdevGroup{"disk", {"/dev/sdj1"}, VdevClass::kSpare}));
+  EXPECT_EQ(tank.members.at("/dev/sdk1").replaces, "/dev/sdb1");
+  EXPECT_EQ(tank.members.at("/dev/sdb1").replaces, "") << "it is seen, although its place is taken";
+  EXPECT_EQ(tank.members.at("/dev/sdj1").state, "AVAIL");
+  EXPECT_THAT(pools->at("wide").vdevs, ElementsAre(VdevGroup{"draid2:4d:8c:1s", {"/dev/sde1", "/dev/sdf1"}},
+                                                   VdevGroup{"raidz2", {"/dev/sdg1"}}));
   EXPECT_TRUE(ParseStatus("")->empty());
+}
+
+// As 2.3.2 shows a dRAID of three disks with a distributed spare, which is no disk.
+TEST(ParseStatus, TakesNoDistributedSpareForADisk) {
+  const auto pools = ParseStatus(
+      "  pool: a\n state: ONLINE\nconfig:\n\n"
+      "\tNAME                 STATE     READ WRITE CKSUM\n"
+      "\ta                    ONLINE       0     0     0\n"
+      "\t  draid1:1d:3c:1s-0  ONLINE       0     0     0\n"
+      "\t    /dev/sda1        ONLINE       0     0     0\n"
+      "\t    /dev/sdb1        ONLINE       0     0     0\n"
+      "\t    /dev/sdc1        ONLINE       0     0     0\n"
+      "\tspares\n"
+      "\t  draid1-0-0         AVAIL   \n"
+      "\nerrors: No known data errors\n");
+  ASSERT_TRUE(pools.ok()) << pools.status();
+  EXPECT_THAT(pools->at("a").vdevs,
+              ElementsAre(VdevGroup{"draid1:1d:3c:1s", {"/dev/sda1", "/dev/sdb1", "/dev/sdc1"}}));
+  EXPECT_EQ(pools->at("a").members.size(), 3u);
+}
+
+// A spare that stands in for a member is no member, nor does a single disk lose its name while it is
+// replaced.
+TEST(ParseStatus, ReadsSparesInUseAndSingleDisksBeingReplaced) {
+  constexpr char kStatus[] =
+      "  pool: a\n state: DEGRADED\nconfig:\n\n"
+      "\tNAME                STATE     READ WRITE CKSUM\n"
+      "\ta                   DEGRADED     0     0     0\n"
+      "\t  mirror-0          DEGRADED     0     0     0\n"
+      "\t    /dev/sda1       ONLINE       0     0     3\n"
+      "\t    spare-1         DEGRADED     0     0     0\n"
+      "\t      /dev/sdb1     FAULTED      7    12     0  too many errors\n"
+      "\t      /dev/sdc1     ONLINE       0     0     0\n"
+      "\t  replacing-1       ONLINE       0     0     0\n"
+      "\t    /dev/sdd1       ONLINE       0     0     0\n"
+      "\t    /dev/sde1       ONLINE       0     0     0  (resilvering)\n"
+      "\tspares\n"
+      "\t  /dev/sdc1         INUSE     currently in use\n"
+      "\nerrors: No known data errors\n";
+  constexpr char kGuids[] =
+      "  pool: a\n state: DEGRADED\nconfig:\n\n"
+      "\tNAME      STATE     READ WRITE CKSUM\n"
+      "\ta         DEGRADED     0     0     0\n"
+      "\t  100     DEGRADED     0     0     0\n"
+      "\t    1     ONLINE       0     0     3\n"
+      "\t    200   DEGRADED     0     0     0\n"
+      "\t      2   FAULTED      7    12     0  too many errors\n"
+      "\t      3   ONLINE       0     0     0\n"
+      "\t  300     ONLINE       0     0     0\n"
+      "\t    4     ONLINE       0     0     0\n"
+      "\t    5     ONLINE       0     0     0  (resilvering)\n"
+      "\tspares\n"
+      "\t  3       INUSE     currently in use\n"
+      "\nerrors: No known data errors\n";
+  const auto pools = ParseStatus(kStatus, kGuids);
+  ASSERT_TRUE(pools.ok()) << pools.status();
+  const PoolLayout& pool = pools->at("a");
+  EXPECT_THAT(pool.vdevs,
+              ElementsAre(VdevGroup{"mirror", {"/dev/sda1", "/dev/sdb1"}}, VdevGroup{"disk", {"/dev/sde1"}},
+                          VdevGroup{"disk", {"/dev/sdc1"}, VdevClass::kSpare}));
+  EXPECT_EQ(pool.members.at("/dev/sdb1"), (MemberState{"FAULTED", 7, 12, 0, "", "2", "100"}));
+  EXPECT_EQ(pool.members.at("/dev/sda1").checksum_errors, 3u);
+  EXPECT_EQ(pool.members.at("/dev/sdc1").state, "INUSE");
+  EXPECT_EQ(pool.members.at("/dev/sde1"), (MemberState{"ONLINE", 0, 0, 0, "/dev/sdd1", "5", "300"}));
+  EXPECT_EQ(pool.members.size(), 5u);
+  // Read while somebody changed the pool.
+  std::string other = kGuids;
+  other.erase(other.find("\t    1"), std::string("\t    1     ONLINE       0     0     3\n").size());
+  EXPECT_TRUE(absl::IsUnavailable(ParseStatus(kStatus, other).status()));
 }
 
 TEST(ParseImport, ReadsExportedPools) {
@@ -136,6 +211,8 @@ TEST(ParseImport, ReadsExportedPools) {
   EXPECT_EQ((*pools)[0].name, "oldData");
   EXPECT_EQ((*pools)[0].guid, 6103927654321098765u);
   EXPECT_THAT((*pools)[0].members, ElementsAre("nvme-QEMU_NVMe_Ctrl_S2A", "sdb"));
+  EXPECT_TRUE((*pools)[0].in_use_elsewhere);
+  EXPECT_FALSE((*pools)[1].in_use_elsewhere);
   EXPECT_EQ((*pools)[1].state, "UNAVAIL");
   EXPECT_TRUE(ParseImport("no pools available to import\n")->empty());
 }
@@ -289,6 +366,12 @@ TEST(Findings, ATableWithOthersPartitionsIsNotResidue) {
   probes.signatures = {{"/dev/sdx", "gpt"}};
   EXPECT_TRUE(Findings({&disk, &zfs}, probes)[0].zfs_partition);
   EXPECT_FALSE(Findings({&disk, &zfs, &other}, probes)[0].zfs_partition);
+  // The label of a cache names no pool: what is left of one that was removed is not for others to keep.
+  probes.labels["/dev/sdx1"] = {"", 0, 4};
+  const auto cache = Findings({&disk, &zfs}, probes);
+  EXPECT_TRUE(std::any_of(cache.begin(), cache.end(), [](const Finding& finding) {
+    return finding.what.starts_with("label of a cache or spare") && finding.zfs_partition;
+  }));
 }
 
 TEST(BestLinks, NameADiskByModelAndSerialWhereTheyCan) {

@@ -89,7 +89,8 @@ class Observer {
     PHX_ASSIGN_OR_RETURN(const auto pools, world_.List("zfs.pool"));
     for (const auto& [name, value] : pools) {
       if (value.value("exported", false)) {
-        ExportedPool exported{name, value["guid"].get<uint64_t>(), "ONLINE", {}};
+        ExportedPool exported{.name = name, .guid = value["guid"].get<uint64_t>(), .state = "ONLINE"};
+        exported.in_use_elsewhere = value.value("elsewhere", false);
         for (const auto& group : value["layout"]) {
           for (const auto& disk : group["disks"]) exported.members.push_back(disk.get<std::string>());
         }
@@ -98,13 +99,24 @@ class Observer {
       }
       PoolState pool{.name = name, .guid = value["guid"].get<uint64_t>(), .health = value["health"]};
       for (const auto& group : value["layout"]) {
-        VdevGroup seen{group["kind"], {}};
+        VdevGroup seen{group["kind"], {}, *VdevClassOf(group.value("class", "data"))};
         for (const auto& path : group["disks"]) {
           const json& disk = by_path[path.get<std::string>()];
           seen.disks.push_back(disk["device"]);
-          pool.size_bytes += disk["size"].get<uint64_t>();
+          if (seen.vdev_class == VdevClass::kData) pool.size_bytes += disk["size"].get<uint64_t>();
+          MemberState& member = pool.members[disk["device"]];
+          member.state = seen.vdev_class == VdevClass::kSpare ? "AVAIL" : "ONLINE";
+          if (request_.vdev_names) {
+            member.name = path;
+            member.vdev_name = group["disks"][0];
+          }
         }
         pool.layout.push_back(std::move(seen));
+      }
+      const json replacing = value.value("replacing", json::object());
+      for (const auto& [fresh, old] : replacing.items()) {
+        pool.members[by_path[old]["device"]].state = "ONLINE";
+        pool.members[by_path[fresh]["device"]].replaces = by_path[old]["device"];
       }
       pool.free_bytes = pool.size_bytes - value.value("allocated", uint64_t{0});
       for (const auto& [property, set] : value["properties"].items()) {
@@ -310,7 +322,7 @@ absl::Status PutOnDisk(kit::Machine& machine, const std::string& disk, const Fin
   });
 }
 
-absl::Status ExportPool(kit::Machine& machine, const std::string& pool) {
+absl::Status ExportFromOutside(kit::Machine& machine, const std::string& pool) {
   return machine.Change([&](kit::World& world) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(auto value, world.Get("zfs.pool", pool));
     if (!value) return NotFound("no pool {}", pool);

@@ -43,6 +43,6 @@ absl::Status SeedDisks(kit::Machine& machine);
 // partition.
 absl::Status PutOnDisk(kit::Machine& machine, const std::string& disk, const Finding& finding);
 // Exports a pool.
-absl::Status ExportPool(kit::Machine& machine, const std::string& pool);
+absl::Status ExportFromOutside(kit::Machine& machine, const std::string& pool);
 
 }  // namespace phoenix::zfs

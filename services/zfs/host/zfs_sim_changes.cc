@@ -32,45 +32,12 @@ json NewDataset(const std::string& type, int64_t guid) {
   return dataset;
 }
 
-std::string Partition(const std::string& device, int number) {
-  return std::isdigit(static_cast<unsigned char>(device.back())) != 0 ? fmt::format("{}p{}", device, number)
-                                                                      : fmt::format("{}{}", device, number);
-}
-
-json FindingJson(const std::string& where, const std::string& what, bool zfs) {
-  return {{"where", where}, {"what", what}, {"pool", ""}, {"pool_guid", 0}, {"zfs_partition", zfs}};
-}
-
-// The vdev as zpool shows it once it is made. Counts are checked by the same rules.
-absl::StatusOr<std::string> KindOf(const VdevGroup& group) {
-  if (group.kind == "disk") return group.kind;
-  const auto layout = LayoutOf(group.kind, group.disks);
-  if (!layout.ok()) return InvalidArgument("invalid vdev specification: {}", Message(layout.status()));
-  return layout->front().kind;
-}
-
 }  // namespace
 
 absl::Status SimZfs::Do(const CreatePool& change) {
   PHX_ASSIGN_OR_RETURN(const auto existing, world_.Get(kPool, change.name));
   if (existing) return AlreadyExists("cannot create '{}': pool already exists", change.name);
-  std::vector<std::pair<std::string, json>> disks;
-  std::vector<std::string> kinds;
-  for (const auto& group : change.layout) {
-    PHX_ASSIGN_OR_RETURN(kinds.emplace_back(), KindOf(group));
-    for (const auto& path : group.disks) {
-      PHX_ASSIGN_OR_RETURN(auto disk, world_.Get("disk", path));
-      if (!disk) return NotFound("cannot resolve path '{}'", path);
-      if (!disk->value("pool", "").empty()) {
-        return FailedPrecondition("{} is part of active pool '{}'", path, disk->value("pool", ""));
-      }
-      if (!change.force && !(*disk)["holds"].empty()) {
-        return FailedPrecondition(
-            "invalid vdev specification: use '-f' to override: {} contains a filesystem", path);
-      }
-      disks.emplace_back(path, *std::move(disk));
-    }
-  }
+  PHX_ASSIGN_OR_RETURN(const json layout, CheckVdevs(change.layout, change.force));
   json dataset = NewDataset("filesystem", 0);
   std::string mountpoint = "/" + change.name;
   for (const auto& [property, value] : change.root_properties) {
@@ -84,21 +51,9 @@ absl::Status SimZfs::Do(const CreatePool& change) {
   }
   PHX_ASSIGN_OR_RETURN(const int64_t guid, world_.NextNumber());
   PHX_ASSIGN_OR_RETURN(dataset["guid"], world_.NextNumber());
-  json pool = {
-      {"guid", guid}, {"health", "ONLINE"}, {"layout", json::array()}, {"properties", change.properties}};
-  for (const auto& group : change.layout)
-    pool["layout"].push_back({{"kind", kinds[pool["layout"].size()]}, {"disks", group.disks}});
-  for (auto& [path, disk] : disks) {
-    const std::string device = disk["device"];
-    json label =
-        FindingJson(Partition(device, 1), fmt::format("ZFS label of pool {} (zdb)", change.name), true);
-    label["pool"] = change.name;
-    label["pool_guid"] = guid;
-    disk["holds"] = json::array({FindingJson(device, "gpt partition table (wipefs)", true), label,
-                                 FindingJson(Partition(device, 9), "partition 'zfs reserved'", true)});
-    disk["pool"] = change.name;
-    PHX_RETURN_IF_ERROR(world_.Put("disk", path, disk));
-  }
+  const json pool = {
+      {"guid", guid}, {"health", "ONLINE"}, {"layout", layout}, {"properties", change.properties}};
+  for (const auto& path : DisksOf(change.layout)) PHX_RETURN_IF_ERROR(LabelDisk(path, change.name, guid));
   PHX_RETURN_IF_ERROR(world_.Put(kPool, change.name, pool));
   PHX_RETURN_IF_ERROR(Put(change.name, dataset));
   return MountIfWanted(change.name);
@@ -109,7 +64,8 @@ absl::Status SimZfs::Do(const DestroyPool& change) {
   if (!pool) return NotFound("cannot open '{}': no such pool", change.name);
   PHX_ASSIGN_OR_RETURN(auto names, Below(change.name));
   std::reverse(names.begin(), names.end());
-  std::vector<std::string> mounted;
+  // Until a disk of it is used again or cleared, it can be imported again.
+  json gone = {{"pool", *pool}, {"datasets", json::object()}, {"snapshots", json::object()}};
   for (const auto& name : names) {
     PHX_ASSIGN_OR_RETURN(const json dataset, Dataset(name));
     const std::string path = dataset["mounted"];
@@ -117,11 +73,17 @@ absl::Status SimZfs::Do(const DestroyPool& change) {
     PHX_RETURN_IF_ERROR(Unmount(name));
     PHX_RETURN_IF_ERROR(RemoveMountDirectory(name, path));
   }
-  for (const auto& name : names) PHX_RETURN_IF_ERROR(Delete(name));
+  for (const auto& name : names) {
+    PHX_ASSIGN_OR_RETURN(gone["datasets"][name], Dataset(name));
+    PHX_RETURN_IF_ERROR(Delete(name));
+  }
   PHX_ASSIGN_OR_RETURN(const auto snapshots, world_.List(kSnapshot));
   for (const auto& [name, value] : snapshots) {
-    if (PoolOf(name) == change.name) PHX_RETURN_IF_ERROR(world_.Delete(kSnapshot, name));
+    if (PoolOf(name) != change.name) continue;
+    gone["snapshots"][name] = value;
+    PHX_RETURN_IF_ERROR(world_.Delete(kSnapshot, name));
   }
+  PHX_RETURN_IF_ERROR(world_.Put("zfs.destroyed", change.name, gone));
   PHX_ASSIGN_OR_RETURN(const auto disks, world_.List("disk"));
   for (auto [path, disk] : disks) {
     if (disk.value("pool", "") != change.name) continue;
@@ -137,6 +99,11 @@ absl::Status SimZfs::Do(const ClearDisk& change) {
     if (disk["device"] != change.device) continue;
     if (!disk.value("pool", "").empty() || !disk.value("in_use", "").empty()) {
       return FailedPrecondition("{}: Device or resource busy", change.device);
+    }
+    for (const auto& finding : disk["holds"]) {
+      const std::string pool = finding.value("pool", "");
+      PHX_ASSIGN_OR_RETURN(const auto gone, world_.Get("zfs.destroyed", pool));
+      if (gone) PHX_RETURN_IF_ERROR(world_.Delete("zfs.destroyed", pool));
     }
     disk["holds"] = json::array();
     return world_.Put("disk", path, disk);

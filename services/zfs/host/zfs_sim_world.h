@@ -49,6 +49,14 @@ class SimZfs {
  private:
   absl::Status Do(const CreatePool& change);
   absl::Status Do(const DestroyPool& change);
+  absl::Status Do(const ImportPool& change);
+  absl::Status Do(const ExportPool& change);
+  absl::Status Do(const SetPoolProperties& change);
+  absl::Status Do(const AddVdev& change);
+  absl::Status Do(const RemoveVdev& change);
+  absl::Status Do(const AttachDisk& change);
+  absl::Status Do(const DetachDisk& change);
+  absl::Status Do(const ReplaceDisk& change);
   absl::Status Do(const ClearDisk& change);
   absl::Status Do(const CreateDataset& change);
   absl::Status Do(const DestroyDataset& change);
@@ -74,6 +82,16 @@ class SimZfs {
   absl::Status Do(const PutFile& change);
   absl::Status Do(const MakeDirectory& change);
   absl::Status Do(const RemoveDirectory& change);
+
+  // The vdevs as zpool shows them once they are made; refused as zpool does what cannot be made.
+  absl::StatusOr<nlohmann::json> CheckVdevs(const std::vector<VdevGroup>& layout, bool force);
+  absl::StatusOr<nlohmann::json> CheckDisk(const std::string& path, bool force);
+  // What zpool leaves on a disk that it takes.
+  absl::Status LabelDisk(const std::string& path, const std::string& pool, int64_t guid);
+  // A disk that leaves its pool; its labels stay where `labelled`.
+  absl::Status LeavePool(const std::string& path, bool labelled);
+  // An imported pool.
+  absl::StatusOr<nlohmann::json> ImportedPool(const std::string& name);
 
   struct Effective {
     std::string value, source;

@@ -409,13 +409,14 @@ TEST(Trap1, SafeModeNamesWhatItFoundAndTouchesNothing) {
 TEST(Trap2, AnExportedPoolIsNotDestroyed) {
   TestMachine machine;
   TestMachine::Must(machine.host().Change(CreatePool{"old", {{"disk", {kDiskC}}}, {}, {}}, nullptr));
-  TestMachine::Must(ExportPool(machine.machine(), "old"));
+  TestMachine::Must(ExportFromOutside(machine.machine(), "old"));
   EXPECT_THAT(machine.Refusal(TestMachine::Seed()),
               ::testing::AllOf(HasSubstr("zfs.pools[1].disks[0]"), HasSubstr("ZFS label of pool old")));
   ZfsSpec same = TestMachine::Seed();
   same.pools[1].name = "old";
   same.datasets.resize(4);
-  EXPECT_THAT(machine.Refusal(same), HasSubstr("zpool import old"));
+  machine.Edit("zfs.pool", "old", [](nlohmann::json& pool) { pool["elsewhere"] = true; });
+  EXPECT_THAT(machine.Refusal(same), HasSubstr("another system had it last"));
 }
 
 // A wipe is a point of no return: undo leaves empty disks, as the plan said.
@@ -425,6 +426,7 @@ TEST(ZfsDomain, AForcedWipeLeavesEmptyDisksAfterUndo) {
   TestMachine::Must(PutOnDisk(machine.machine(), kDiskC, {"", "ext4 (wipefs)", "", 0, false}));
   ZfsSpec spec = TestMachine::Seed();
   spec.mode = Mode::kForceDestructive;
+  spec.wipe = {kDiskC};
   StepDriver driver(machine.domain());
   TestMachine::Must(driver.Prepare(machine.Input(spec), kRun));
   EXPECT_EQ(driver.order().barrier, 6u) << "the pool on blank disks, its datasets and the ARC come first";

@@ -4,6 +4,7 @@
 #include "base/status/status_macros.h"
 #include "services/zfs/domain/zfs_names.h"
 #include "services/zfs/domain/zfs_property.h"
+#include "services/zfs/worker/zfs_disk_work.h"
 #include "services/zfs/worker/zfs_work.h"
 
 namespace phoenix::zfs {
@@ -11,77 +12,19 @@ namespace {
 
 using nlohmann::json;
 
-std::vector<std::string> DisksOf(const CreatePoolStep& step) {
-  std::vector<std::string> disks;
-  for (const auto& group : step.layout) disks.insert(disks.end(), group.disks.begin(), group.disks.end());
-  return disks;
-}
-
 ObserveRequest LookAt(const CreatePoolStep& step) {
   ObserveRequest request;
   request.pools = true;
   request.wanted_pools = {step.name};
   request.datasets = {step.name};
-  request.disks = DisksOf(step);
+  request.disks = DisksOf(step.layout);
   return request;
-}
-
-json HoldsOf(const DiskState& disk) {
-  json holds = json::array();
-  for (const auto& finding : disk.findings) holds.push_back(finding.where + ": " + finding.what);
-  return holds;
-}
-
-// What an interrupted create or destroy of this very pool leaves, and nothing else. The disks were proven
-// blank before, and nobody else's tool names the pool on them.
-bool IsOurResidue(const DiskState& disk, const std::string& pool) {
-  return std::all_of(disk.findings.begin(), disk.findings.end(), [&](const Finding& finding) {
-    return finding.pool.empty() ? finding.zfs_partition : finding.pool == pool;
-  });
-}
-
-ClearDisk Clearing(const DiskState& disk) {
-  ClearDisk clear{disk.device_path, disk.size_bytes, {}};
-  for (const auto& finding : disk.findings) {
-    const auto& labelled = clear.labelled;
-    if (!finding.pool.empty() &&
-        std::find(labelled.begin(), labelled.end(), finding.where) == labelled.end()) {
-      clear.labelled.push_back(finding.where);
-    }
-  }
-  return clear;
 }
 
 PropertyMap MarkedProperties(const CreatePoolStep& step, const std::string& run_id) {
   PropertyMap properties = step.root_properties;
   properties.emplace(kRunMark, run_id);
   return properties;
-}
-
-// Whether the disks are as they were captured. `dirty`: the disks on which only our residue is.
-absl::StatusOr<kit::ProbeResult> ProbeDisks(const Work& work, const CreatePoolStep& step,
-                                            const ZfsState& seen, std::vector<const DiskState*>* dirty) {
-  kit::ProbeResult result{kit::Probe::kNotDone, ""};
-  for (const auto& path : DisksOf(step)) {
-    const auto disk = seen.disks.find(path);
-    if (disk == seen.disks.end())
-      return kit::ProbeResult{kit::Probe::kForeign, fmt::format("disk {} is gone", path)};
-    if (!disk->second.member_of.empty()) {
-      return kit::ProbeResult{kit::Probe::kForeign,
-                              fmt::format("disk {} is a member of pool {}", path, disk->second.member_of)};
-    }
-    const json holds = HoldsOf(disk->second);
-    const json before = work.captured.contains("disks") && work.captured["disks"].contains(path)
-                            ? work.captured["disks"][path]["holds"]
-                            : json::array();
-    if (holds.empty() || holds == before) continue;
-    if (!IsOurResidue(disk->second, step.name)) {
-      return kit::ProbeResult{kit::Probe::kForeign, fmt::format("disk {} now holds {}", path, holds.dump())};
-    }
-    result = {kit::Probe::kPartial, fmt::format("disk {} holds {}", path, holds.dump())};
-    if (dirty != nullptr) dirty->push_back(&disk->second);
-  }
-  return result;
 }
 
 absl::StatusOr<std::string> WhyPoolMustStay(const Work& work, const CreatePoolStep& step) {
@@ -110,17 +53,10 @@ absl::StatusOr<std::string> WhyPoolMustStay(const Work& work, const CreatePoolSt
 
 absl::StatusOr<json> Capture(const Work& work, const CreatePoolStep& step) {
   PHX_ASSIGN_OR_RETURN(const ZfsState seen, work.host.Observe(LookAt(step)));
-  json captured = {{"pool", 0}, {"disks", json::object()}};
+  json captured = {{"pool", 0}};
   if (const auto pool = seen.pools.find(step.name); pool != seen.pools.end())
     captured["pool"] = pool->second.guid;
-  for (const auto& path : DisksOf(step)) {
-    const auto disk = seen.disks.find(path);
-    if (disk == seen.disks.end()) return FailedPrecondition("disk {} is not present", path);
-    captured["disks"][path] = {{"device", disk->second.device_path},
-                               {"serial", disk->second.serial},
-                               {"size", disk->second.size_bytes},
-                               {"holds", HoldsOf(disk->second)}};
-  }
+  PHX_ASSIGN_OR_RETURN(captured["disks"], CaptureDisks(seen, DisksOf(step.layout)));
   PHX_ASSIGN_OR_RETURN(captured["directory"], CaptureDirectory(work, step.mountpoint));
   return captured;
 }
@@ -134,16 +70,9 @@ absl::Status Do(const Work& work, const CreatePoolStep& step) {
   const auto root = seen.datasets.find(step.name);
   if (seen.pools.count(step.name) == 0) {
     std::vector<const DiskState*> dirty;
-    PHX_ASSIGN_OR_RETURN(const auto probe, ProbeDisks(work, step, seen, &dirty));
+    PHX_ASSIGN_OR_RETURN(const auto probe, ProbeDisks(work, step.name, DisksOf(step.layout), seen, &dirty));
     if (probe.probe == kit::Probe::kForeign) return ForeignChange("pool " + step.name, probe.found);
-    if (step.wipe) {
-      dirty.clear();
-      for (const auto& [path, disk] : seen.disks) {
-        if (!disk.in_use.empty()) return FailedPrecondition("disk {} is in use: {}", path, disk.in_use);
-        if (!disk.findings.empty()) dirty.push_back(&disk);
-      }
-    }
-    for (const DiskState* disk : dirty) PHX_RETURN_IF_ERROR(work.Change(Clearing(*disk)));
+    PHX_RETURN_IF_ERROR(ClearForUse(work, seen, step.wipe, std::move(dirty)));
     for (const auto& change : ChangesOf(step, work.run_id)) PHX_RETURN_IF_ERROR(work.Change(change));
   } else if (root == seen.datasets.end() || root->second.LocalValue(kRunMark) != work.run_id) {
     return ForeignChange("pool " + step.name, "it is there, and this run did not make it");
@@ -165,7 +94,7 @@ absl::StatusOr<kit::ProbeResult> Probe(const Work& work, const CreatePoolStep& s
   }
   const auto pool = seen.pools.find(step.name);
   if (pool == seen.pools.end()) {
-    PHX_ASSIGN_OR_RETURN(auto disks, ProbeDisks(work, step, seen, nullptr));
+    PHX_ASSIGN_OR_RETURN(auto disks, ProbeDisks(work, step.name, DisksOf(step.layout), seen, nullptr));
     if (disks.probe != kit::Probe::kNotDone) return disks;
     return ProbeDirectory(work, step.mountpoint);
   }
@@ -222,7 +151,7 @@ absl::Status Undo(const Work& work, const CreatePoolStep& step) {
       return Internal("pool {} is still there after zpool destroy", step.name);
   }
   std::vector<const DiskState*> dirty;
-  PHX_ASSIGN_OR_RETURN(const auto probe, ProbeDisks(work, step, seen, &dirty));
+  PHX_ASSIGN_OR_RETURN(const auto probe, ProbeDisks(work, step.name, DisksOf(step.layout), seen, &dirty));
   if (probe.probe == kit::Probe::kForeign) return ForeignChange("pool " + step.name, probe.found);
   for (const DiskState* disk : dirty) PHX_RETURN_IF_ERROR(work.Change(Clearing(*disk)));
   return RestoreDirectory(work, step.mountpoint, work.captured.value("directory", json()));
@@ -242,11 +171,7 @@ absl::StatusOr<kit::LedgerChange> LedgerOf(const Work& work, const CreatePoolSte
 
 std::vector<ZfsChange> UndoChanges(const Work& work, const CreatePoolStep& step) {
   std::vector<ZfsChange> changes = {DestroyPool{step.name}};
-  if (!work.captured.contains("disks")) return changes;
-  for (const auto& [path, disk] : work.captured["disks"].items()) {
-    changes.push_back(
-        ClearDisk{disk.value("device", path), disk.value("size", uint64_t{0}), {path + "-part1"}});
-  }
+  for (auto& clear : ClearingCaptured(work)) changes.push_back(std::move(clear));
   return changes;
 }
 

@@ -9,9 +9,20 @@ namespace {
 
 using nlohmann::json;
 
+json VdevJson(const VdevGroup& vdev) {
+  return {{"kind", vdev.kind}, {"disks", vdev.disks}, {"class", ToString(vdev.vdev_class)}};
+}
+// Journals of before vdevs had classes have data vdevs only.
+VdevGroup VdevOf(const json& value) {
+  const std::string name = value.value("class", "data");
+  const auto vdev_class = VdevClassOf(name);
+  if (!vdev_class) throw json::other_error::create(501, "unknown vdev class " + name, &value);
+  return {value.at("kind"), value.at("disks").get<std::vector<std::string>>(), *vdev_class};
+}
+
 json LayoutJson(const std::vector<VdevGroup>& layout) {
   json groups = json::array();
-  for (const auto& group : layout) groups.push_back({{"kind", group.kind}, {"disks", group.disks}});
+  for (const auto& group : layout) groups.push_back(VdevJson(group));
   return groups;
 }
 
@@ -29,6 +40,33 @@ json Write(const CreatePoolStep& step) {
           {"mountpoint", step.mountpoint},
           {"root", RootJson(step.root)},
           {"wipe", step.wipe}};
+}
+json Write(const ImportPoolStep& step) {
+  return {{"step", "import_pool"}, {"name", step.name}, {"guid", step.guid}};
+}
+json Write(const DestroyPoolStep& step) {
+  return {{"step", "destroy_pool"}, {"name", step.name}, {"guid", step.guid}};
+}
+json Write(const SetPoolPropertiesStep& step) {
+  return {{"step", "set_pool_properties"},
+          {"name", step.name},
+          {"guid", step.guid},
+          {"properties", step.properties}};
+}
+json Write(const AddVdevStep& step) {
+  return {{"step", "add_vdev"},
+          {"pool", step.pool},
+          {"guid", step.guid},
+          {"vdev", VdevJson(step.vdev)},
+          {"wipe", step.wipe}};
+}
+json Write(const AttachDiskStep& step) {
+  return {{"step", "attach_disk"},     {"pool", step.pool}, {"guid", step.guid},
+          {"existing", step.existing}, {"disk", step.disk}, {"wipe", step.wipe}};
+}
+json Write(const ReplaceDiskStep& step) {
+  return {{"step", "replace_disk"},    {"pool", step.pool}, {"guid", step.guid},
+          {"existing", step.existing}, {"disk", step.disk}, {"wipe", step.wipe}};
 }
 json Write(const CreateDatasetStep& step) {
   return {{"step", "create_dataset"},
@@ -99,9 +137,25 @@ ZfsStep Read(const json& value) {
                         .root = RootOf(value.at("root")),
                         .wipe = value.at("wipe")};
     for (const auto& group : value.at("layout")) {
-      step.layout.push_back({group.at("kind"), group.at("disks").get<std::vector<std::string>>()});
+      step.layout.push_back(VdevOf(group));
     }
     return step;
+  }
+  if (kind == "import_pool") return ImportPoolStep{value.at("name"), value.at("guid")};
+  if (kind == "destroy_pool") return DestroyPoolStep{value.at("name"), value.at("guid")};
+  if (kind == "set_pool_properties") {
+    return SetPoolPropertiesStep{value.at("name"), value.at("guid"),
+                                 value.at("properties").get<PropertyMap>()};
+  }
+  if (kind == "add_vdev")
+    return AddVdevStep{value.at("pool"), value.at("guid"), VdevOf(value.at("vdev")), value.at("wipe")};
+  if (kind == "attach_disk") {
+    return AttachDiskStep{value.at("pool"), value.at("guid"), value.at("existing"), value.at("disk"),
+                          value.at("wipe")};
+  }
+  if (kind == "replace_disk") {
+    return ReplaceDiskStep{value.at("pool"), value.at("guid"), value.at("existing"), value.at("disk"),
+                           value.at("wipe")};
   }
   if (kind == "create_dataset") {
     return CreateDatasetStep{

@@ -89,6 +89,19 @@ class TestMachine {
       return world.WriteFile(path, {false, {"others' data", 1000, 1000, 0644}});
     }));
   }
+  // One more blank disk.
+  std::string AddDisk(const std::string& serial, uint64_t terabytes = 2) {
+    const std::string path = "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_" + serial;
+    Must(machine_->Change([&](kit::World& world) {
+      return world.Put("disk", path,
+                       {{"serial", serial},
+                        {"size", terabytes * 1'000'000'000'000},
+                        {"device", "/dev/disk-" + serial + "n1"},
+                        {"holds", nlohmann::json::array()},
+                        {"pool", ""}});
+    }));
+    return path;
+  }
   // Changes one object of the world, as somebody else would.
   void Edit(const std::string& kind, const std::string& name,
             const std::function<void(nlohmann::json&)>& edit) {

@@ -45,6 +45,12 @@ struct Work {
   std::vector<ZfsChange> ChangesOf(const Step& step, const std::string& run_id);  \
   std::vector<ZfsChange> UndoChanges(const Work& work, const Step& step);
 PHX_DECLARE_WORK(CreatePoolStep)
+PHX_DECLARE_WORK(ImportPoolStep)
+PHX_DECLARE_WORK(DestroyPoolStep)
+PHX_DECLARE_WORK(SetPoolPropertiesStep)
+PHX_DECLARE_WORK(AddVdevStep)
+PHX_DECLARE_WORK(AttachDiskStep)
+PHX_DECLARE_WORK(ReplaceDiskStep)
 PHX_DECLARE_WORK(CreateDatasetStep)
 PHX_DECLARE_WORK(SetPropertiesStep)
 PHX_DECLARE_WORK(MountStep)

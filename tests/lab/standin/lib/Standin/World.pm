@@ -8,6 +8,7 @@ use warnings;
 
 use Cwd ();
 use Fcntl qw(O_CREAT O_EXCL O_WRONLY);
+use IO::Handle ();
 use POSIX ();
 
 our $NOTICE = 'This is a lab stand-in for the Proxmox VE tool of the same name, '
@@ -86,7 +87,9 @@ sub slurp {
     return $text // '';
 }
 
-# Replaces a file the way the genuine tools do: temporary file, then rename.
+# Replaces a file the way the genuine tools do: temporary file, then rename. pmxcfs keeps its files in a database
+# that a power cut leaves whole, and this folder lies on ext4, which without fsync may show zeroes under the new
+# name afterwards.
 sub replace {
     my ($path, $text, $mode) = @_;
     my $temporary = "$path.tmp.$$";
@@ -101,6 +104,7 @@ sub replace {
             die "unable to write '$temporary' - $!\n" if !defined $now;
             $done += $now;
         }
+        $out->sync or die "syncing file '$temporary' failed - $!\n";
         close($out) or die "closing file '$temporary' failed - $!\n";
         chmod($mode, at($temporary));
         rename(at($temporary), at($path))

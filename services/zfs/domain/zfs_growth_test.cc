@@ -1,0 +1,302 @@
+#include "services/zfs/domain/zfs_growth.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/status/errors.h"
+#include "services/zfs/domain/zfs_planner.h"
+
+namespace phoenix::zfs {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
+using Kind = LayoutChange::Kind;
+
+VdevGroup Mirror(std::vector<std::string> disks, VdevClass of = VdevClass::kData) {
+  return {"mirror", std::move(disks), of};
+}
+VdevGroup One(const std::string& disk, VdevClass of = VdevClass::kData) { return {"disk", {disk}, of}; }
+
+TEST(LayoutOf, TakesWhatZpoolTakesInAClass) {
+  EXPECT_EQ(*LayoutOf(VdevClass::kLog, "mirror", {"a", "b"}),
+            std::vector{Mirror({"a", "b"}, VdevClass::kLog)});
+  EXPECT_EQ(LayoutOf(VdevClass::kSpare, "", {"a", "b"})->size(), 2u);
+  EXPECT_FALSE(LayoutOf(VdevClass::kCache, "mirror", {"a", "b"}).ok());
+  EXPECT_FALSE(LayoutOf(VdevClass::kSpecial, "raidz1", {"a", "b", "c"}).ok());
+  EXPECT_FALSE(LayoutOf(VdevClass::kLog, "mirror", {"a"}).ok());
+  EXPECT_TRUE(LayoutOf(VdevClass::kData, "raidz1", {"a", "b", "c"}).ok());
+}
+
+TEST(ExplainMismatch, IsWhatZpoolRefusesWithoutForce) {
+  EXPECT_EQ(ExplainMismatch({Mirror({"a", "b"}), Mirror({"c", "d"}), One("l", VdevClass::kLog)}), "");
+  EXPECT_THAT(ExplainMismatch({Mirror({"a", "b"}), Mirror({"c", "d", "e"})}), HasSubstr("3-way mirror"));
+  EXPECT_THAT(ExplainMismatch({Mirror({"a", "b"}), One("c", VdevClass::kSpecial)}),
+              HasSubstr("a single disk (special)"));
+  // As many disks may be lost of a two-way mirror as of a raidz1, not as of a raidz2.
+  EXPECT_EQ(ExplainMismatch({{"raidz1", {"a", "b", "c"}}, Mirror({"s", "t"}, VdevClass::kSpecial)}), "");
+  EXPECT_NE(ExplainMismatch({{"raidz2", {"a", "b", "c", "d"}}, Mirror({"s", "t"}, VdevClass::kSpecial)}), "");
+  EXPECT_NE(ExplainMismatch({{"raidz1", {"a", "b", "c"}}, {"raidz1", {"d", "e", "f", "g"}}}), "");
+}
+
+TEST(ChangesTo, NothingWhereOnlyTheOrderDiffers) {
+  const auto same = ChangesTo({Mirror({"b", "a"}), One("l", VdevClass::kLog)},
+                              {One("l", VdevClass::kLog), Mirror({"a", "b"})});
+  EXPECT_THAT(same.changes, IsEmpty());
+  EXPECT_EQ(same.problem, "");
+}
+
+TEST(ChangesTo, GrowsMirrorsAndMakesSinglesMirrors) {
+  EXPECT_THAT(ChangesTo({Mirror({"a", "b", "c"})}, {Mirror({"a", "b"})}).changes,
+              ElementsAre(LayoutChange{Kind::kAttachDisk, {}, "a", "c"}));
+  EXPECT_THAT(ChangesTo({Mirror({"a", "b"})}, {One("a")}).changes,
+              ElementsAre(LayoutChange{Kind::kAttachDisk, {}, "a", "b"}));
+}
+
+TEST(ChangesTo, ReplacesOneDiskOfAVdevAtATime) {
+  const VdevGroup before{"raidz1", {"a", "b", "c"}}, after{"raidz1", {"a", "x", "c"}};
+  EXPECT_THAT(ChangesTo({after}, {before}).changes,
+              ElementsAre(LayoutChange{Kind::kReplaceDisk, {}, "b", "x"}));
+  EXPECT_THAT(ChangesTo({One("x")}, {One("a")}).changes,
+              ElementsAre(LayoutChange{Kind::kReplaceDisk, {}, "a", "x"}));
+  EXPECT_THAT(ChangesTo({{"raidz1", {"a", "x", "y"}}}, {before}).problem,
+              HasSubstr("one is replaced at a time"));
+  // Of two singles it cannot be told which one goes.
+  EXPECT_THAT(ChangesTo({One("x"), One("y")}, {One("a"), One("b")}).problem,
+              HasSubstr("nothing is taken out"));
+}
+
+TEST(ChangesTo, AddsVdevsAndTakesNoneAway) {
+  const VdevGroup log = Mirror({"l", "m"}, VdevClass::kLog);
+  EXPECT_THAT(ChangesTo({Mirror({"a", "b"}), Mirror({"c", "d"}), log}, {Mirror({"a", "b"})}).changes,
+              ElementsAre(LayoutChange{Kind::kAddVdev, Mirror({"c", "d"}), "", ""},
+                          LayoutChange{Kind::kAddVdev, log, "", ""}));
+  EXPECT_THAT(ChangesTo({Mirror({"a", "b"})}, {Mirror({"a", "b"}), Mirror({"c", "d"})}).problem,
+              HasSubstr("mirror of c d besides"));
+  EXPECT_THAT(ChangesTo({Mirror({"a", "b"})}, {Mirror({"a", "b", "c"})}).problem, HasSubstr("other disks"));
+  EXPECT_THAT(ChangesTo({Mirror({"a", "b"}), One("c", VdevClass::kCache)},
+                        {Mirror({"a", "b"}), One("c", VdevClass::kLog)})
+                  .problem,
+              HasSubstr("cache c is there as log c"));
+}
+
+// A cache that somebody added by hand is neither taken away nor in the way.
+TEST(ChangesTo, LeavesClassesThatAreNotDeclared) {
+  const auto changes = ChangesTo({Mirror({"a", "b"})}, {Mirror({"a", "b"}), One("c", VdevClass::kCache)});
+  EXPECT_EQ(changes.problem, "");
+  EXPECT_THAT(changes.undeclared, ElementsAre(One("c", VdevClass::kCache)));
+}
+
+// The planner over all this.
+
+constexpr char kById[] = "/dev/disk/by-id/";
+std::string Path(char disk) { return fmt::format("{}nvme-{}", kById, disk); }
+std::string Device(char disk) { return fmt::format("/dev/sd{}", disk); }
+
+class GrowingPool : public ::testing::Test {
+ protected:
+  GrowingPool() {
+    for (const char disk : std::string("abcdefg"))
+      seen_.disks[Path(disk)] = {.path = Path(disk),
+                                 .device_path = Device(disk),
+                                 .serial = {},
+                                 .size_bytes = uint64_t{1} << 40,
+                                 .member_of = {},
+                                 .in_use = {},
+                                 .findings = {}};
+    PoolState tank{.name = "tank", .guid = 7, .health = "ONLINE"};
+    tank.layout = {Mirror({Device('a'), Device('b')})};
+    tank.properties = {{"autotrim", {"off", "default", "-"}},
+                       {"ashift", {"12", "local", "-"}},
+                       {"comment", {"-", "default", "-"}}};
+    for (const char disk : {'a', 'b'}) {
+      tank.members[Device(disk)].state = "ONLINE";
+      seen_.disks[Path(disk)].member_of = "tank";
+    }
+    seen_.pools["tank"] = tank;
+    DatasetState root{.name = "tank", .type = "filesystem", .guid = 1};
+    root.properties = {{"mountpoint", {"/tank", "default", "-"}}, {"canmount", {"on", "default", "-"}}};
+    root.mounted_at = "/tank";
+    seen_.datasets["tank"] = root;
+    spec_.pools = {{"tank", "mirror", {Path('a'), Path('b')}, {}, "zfs.pools[0]", {}}};
+    owned_.created["pool:tank"] = "7";
+  }
+  PoolSpec& pool() { return spec_.pools[0]; }
+  ZfsPlan Planned() {
+    const auto plan = MakePlan(spec_, seen_, owned_);
+    EXPECT_TRUE(plan.ok()) << plan.status();
+    return plan.ok() ? *plan : ZfsPlan{};
+  }
+  std::vector<std::string> Refusals() {
+    std::vector<std::string> texts;
+    for (const auto& violation : ViolationsOf(MakePlan(spec_, seen_, owned_).status()))
+      texts.push_back(violation.field + ": " + violation.description);
+    return texts;
+  }
+  ZfsState seen_;
+  ZfsSpec spec_;
+  Ownership owned_;
+};
+
+TEST_F(GrowingPool, ALogIsTakenOutAgainAndADataVdevNever) {
+  pool().vdevs = {{VdevClass::kLog, "", {Path('c')}}, {VdevClass::kData, "mirror", {Path('d'), Path('e')}}};
+  const ZfsPlan plan = Planned();
+  ASSERT_EQ(plan.steps.size(), 2u);
+  EXPECT_EQ(plan.steps[0].id, "vdev:tank/nvme-c");
+  EXPECT_EQ(plan.steps[0].reversal, Reversal::kConfig);
+  EXPECT_EQ(std::get<AddVdevStep>(plan.steps[0].step),
+            (AddVdevStep{"tank", 7, One(Path('c'), VdevClass::kLog), false}));
+  EXPECT_EQ(plan.steps[1].reversal, Reversal::kPointOfNoReturn);
+  EXPECT_THAT(plan.steps[1].remainder, HasSubstr("pool tank keeps mirror of"));
+  EXPECT_THAT(plan.steps[1].needs, ElementsAre(Need{"pool:tank", true}));
+}
+
+TEST_F(GrowingPool, AnAttachedDiskIsGivenBackAndAReplacedOneIsNot) {
+  pool().disks = {Path('a'), Path('b'), Path('c')};
+  ASSERT_EQ(Planned().steps.size(), 1u);
+  EXPECT_EQ(std::get<AttachDiskStep>(Planned().steps[0].step),
+            (AttachDiskStep{"tank", 7, Path('a'), Path('c'), false}));
+  EXPECT_EQ(Planned().steps[0].reversal, Reversal::kConfig);
+  pool().disks = {Path('a'), Path('c')};
+  ASSERT_EQ(Planned().steps.size(), 1u);
+  EXPECT_EQ(std::get<ReplaceDiskStep>(Planned().steps[0].step),
+            (ReplaceDiskStep{"tank", 7, Device('b'), Path('c'), false}));
+  EXPECT_EQ(Planned().steps[0].reversal, Reversal::kLossy);
+  EXPECT_THAT(Planned().steps[0].remainder, HasSubstr("stays in the place of"));
+}
+
+// While the copy goes on, the old disk is still seen: that is no difference.
+TEST_F(GrowingPool, AReplacementThatGoesOnIsNoDifference) {
+  PoolState& tank = seen_.pools["tank"];
+  tank.layout = {Mirror({Device('a'), Device('c')})};
+  tank.members[Device('c')] = {.state = "ONLINE", .replaces = Device('b'), .name = {}, .vdev_name = {}};
+  seen_.disks[Path('c')].member_of = "tank";
+  pool().disks = {Path('a'), Path('c')};
+  const ZfsPlan plan = Planned();
+  EXPECT_THAT(plan.steps, IsEmpty());
+  ASSERT_EQ(plan.notes.size(), 1u);
+  EXPECT_THAT(plan.notes[0].text, HasSubstr("taking the place of /dev/sdb"));
+}
+
+TEST_F(GrowingPool, DisksThatAreNotBlankOrTooSmallAreRefused) {
+  pool().vdevs = {{VdevClass::kCache, "", {Path('c')}}};
+  seen_.disks[Path('c')].findings = {{"/dev/sdc", "ext4 file system (wipefs)"}};
+  EXPECT_THAT(Refusals(),
+              ElementsAre(AllOf(HasSubstr("zfs.pools[0].vdevs[0].disks[0]"), HasSubstr("is not blank"))));
+  spec_.mode = Mode::kForceDestructive;
+  EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("not among the disks that may be wiped")));
+  spec_.wipe = {Path('c')};
+  EXPECT_EQ(Planned().steps[0].reversal, Reversal::kPointOfNoReturn);
+  EXPECT_TRUE(std::get<AddVdevStep>(Planned().steps[0].step).wipe);
+  pool().vdevs = {};
+  pool().disks = {Path('a'), Path('b'), Path('d')};
+  seen_.disks[Path('d')].size_bytes = uint64_t{1} << 39;
+  EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("is smaller than")));
+}
+
+TEST_F(GrowingPool, RedundancyAndSizesThatZpoolRefusesAreRefusedBeforeTheRun) {
+  pool().vdevs = {{VdevClass::kSpecial, "", {Path('c')}}};
+  EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("zfs.pools[0].vdevs: a single disk (special)")));
+  pool().vdevs = {{VdevClass::kData, "mirror", {Path('c'), Path('d')}}};
+  seen_.disks[Path('d')].size_bytes = uint64_t{1} << 41;
+  EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("disks of different sizes in one mirror")));
+  // What rounding leaves between two disks of a kind is no difference.
+  seen_.disks[Path('d')].size_bytes = (uint64_t{1} << 40) + (1 << 20);
+  EXPECT_EQ(Planned().steps.size(), 1u);
+}
+
+TEST_F(GrowingPool, ADegradedPoolGetsDisksButNoVdevs) {
+  seen_.pools["tank"].health = "DEGRADED";
+  pool().vdevs = {{VdevClass::kData, "mirror", {Path('c'), Path('d')}}};
+  EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("no further vdevs until it is ONLINE")));
+  pool().vdevs = {};
+  pool().disks = {Path('a'), Path('c')};
+  EXPECT_EQ(Planned().steps.size(), 1u);
+}
+
+TEST_F(GrowingPool, PropertiesAreSetButForWhatDisksAreMadeWith) {
+  pool().properties = {{"autotrim", "on"}, {"ashift", "13"}};
+  const ZfsPlan plan = Planned();
+  ASSERT_EQ(plan.steps.size(), 1u);
+  EXPECT_EQ(std::get<SetPoolPropertiesStep>(plan.steps[0].step),
+            (SetPoolPropertiesStep{"tank", 7, {{"autotrim", "on"}}}));
+  EXPECT_THAT(plan.steps[0].differences, ElementsAre(Difference{"pool autotrim", "off", "on"}));
+  ASSERT_EQ(plan.notes.size(), 1u);
+  EXPECT_THAT(plan.notes[0].text, HasSubstr("keep their sector size"));
+}
+
+class ExportedPoolTest : public GrowingPool {
+ protected:
+  ExportedPoolTest() {
+    seen_.pools.clear();
+    seen_.datasets.clear();
+    seen_.exported = {{.name = "tank", .guid = 7, .state = "ONLINE", .members = {"nvme-a", "nvme-b"}}};
+    for (const char disk : {'a', 'b'}) {
+      seen_.disks[Path(disk)].member_of = "";
+      seen_.disks[Path(disk)].findings = {
+          {Device(disk) + "1", "ZFS label of pool tank (zdb)", "tank", 7, true}};
+    }
+    spec_.datasets = {{.name = "tank/data"}};
+  }
+};
+
+TEST_F(ExportedPoolTest, IsImportedAndWhatIsInItIsNotMadeAgain) {
+  const ZfsPlan plan = Planned();
+  ASSERT_EQ(plan.steps.size(), 1u);
+  EXPECT_EQ(std::get<ImportPoolStep>(plan.steps[0].step), (ImportPoolStep{"tank", 7}));
+  EXPECT_THAT(plan.steps[0].provides,
+              UnorderedElementsAre("pool:tank", "dataset:tank", "dataset:tank/data", "path:/tank/data"));
+  ASSERT_EQ(plan.notes.size(), 1u);
+  EXPECT_THAT(plan.notes[0].text, HasSubstr("set up again after this run"));
+}
+
+TEST_F(ExportedPoolTest, OfOtherDisksOrOfAnotherSystemIsRefused) {
+  seen_.exported[0].in_use_elsewhere = true;
+  EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("zpool import -f 7")));
+  seen_.exported[0].in_use_elsewhere = false;
+  seen_.exported[0].state = "DEGRADED";
+  EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("is DEGRADED")));
+  seen_.exported[0].state = "ONLINE";
+  pool().disks = {Path('a'), Path('c')};
+  EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("declared are other disks")));
+  seen_.exported.push_back(seen_.exported[0]);
+  EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("several exported pools")));
+}
+
+class AbsentPool : public GrowingPool {
+ protected:
+  AbsentPool() { pool().presence = Presence::kAbsent; }
+};
+
+TEST_F(AbsentPool, IsDestroyedOnlyWhereItIsOursAndNothingInItIsToStay) {
+  const ZfsPlan plan = Planned();
+  ASSERT_EQ(plan.steps.size(), 1u);
+  EXPECT_EQ(plan.steps[0].id, "destroy:tank");
+  EXPECT_THAT(plan.steps[0].removes, UnorderedElementsAre("pool:tank", "dataset:tank", "path:/tank"));
+  DatasetState& data = seen_.datasets["tank/data"] = seen_.datasets["tank"];
+  data.name = "tank/data";
+  data.guid = 9;
+  EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("holds tank/data, which is not wanted gone")));
+  owned_.created["dataset:tank/data"] = "9";
+  spec_.datasets = {{.name = "tank/data", .presence = Presence::kAbsent}};
+  EXPECT_EQ(Planned().steps.size(), 2u);
+  owned_.created.erase("pool:tank");
+  EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("was not created by Phoenix")));
+}
+
+TEST_F(AbsentPool, ThatHoldsTheRecordStays) {
+  owned_.record_directory = "/tank/phoenix";
+  EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("without it no run can be undone")));
+}
+
+TEST_F(AbsentPool, ThatIsNotThereIsNoStep) {
+  seen_.pools.clear();
+  seen_.datasets.clear();
+  EXPECT_THAT(Planned().steps, IsEmpty());
+}
+
+}  // namespace
+}  // namespace phoenix::zfs
