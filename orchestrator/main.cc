@@ -15,6 +15,7 @@
 #include "orchestrator/api/orchestrator_service.h"
 #include "orchestrator/config/fleet.h"
 #include "orchestrator/config/loader.h"
+#include "orchestrator/config/lxc_section.h"
 #include "orchestrator/config/secrets.h"
 #include "orchestrator/config/specs.h"
 #include "orchestrator/config/vm_delivery.h"
@@ -49,7 +50,7 @@ std::string HostName() {
   return host.substr(0, host.find('.'));
 }
 
-// Those of the disks that are meant for the node. The configuration must permit what the caller asks for.
+// The disks as the node knows its own. The configuration must permit what the caller asks for.
 absl::StatusOr<std::vector<std::string>> WipeOn(const std::string& node, const std::vector<std::string>& wipe,
                                                 const config::Config& config) {
   if (!wipe.empty() && !config.allow_destructive_operations) {
@@ -59,15 +60,10 @@ absl::StatusOr<std::vector<std::string>> WipeOn(const std::string& node, const s
                            node),
         {"WIPE_NOT_PERMITTED", {{"node", node}}});
   }
+  // What is meant for another node names no disk of this one, and its mode is the run's all the same.
   std::vector<std::string> here;
-  for (const auto& disk : wipe) {
-    const auto colon = disk.starts_with("/") ? std::string::npos : disk.find(":/");
-    if (colon == std::string::npos) {
-      here.push_back(disk);
-    } else if (disk.substr(0, colon) == node) {
-      here.push_back(disk.substr(colon + 1));
-    }
-  }
+  for (const auto& disk : wipe)
+    here.push_back(disk.starts_with(node + ":/") ? disk.substr(node.size() + 1) : disk);
   return here;
 }
 
@@ -77,6 +73,14 @@ absl::StatusOr<engine::NodeSpecs> MakeSpecs(const run::Request& request, const r
   std::vector<std::string> nodes;
   for (const run::NodeAddress& one : request.nodes) nodes.push_back(one.name);
   config::AddVms(request.vms, request.feature_scripts, node.name, nodes, loaded);
+  config::LxcResult lxc;
+  if (!request.lxc.empty()) lxc = config::LoadLxc(request.lxc);
+  const std::vector<config::Container> containers =
+      config::WithSharedVolumes(std::move(lxc.containers), loaded.config, loaded.findings);
+  loaded.findings.errors.insert(loaded.findings.errors.end(), lxc.findings.errors.begin(),
+                                lxc.findings.errors.end());
+  loaded.findings.lints.insert(loaded.findings.lints.end(), lxc.findings.lints.begin(),
+                               lxc.findings.lints.end());
   if (!loaded.ok()) {
     std::vector<FieldViolation> violations;
     for (const auto& error : loaded.findings.errors) {
@@ -90,7 +94,7 @@ absl::StatusOr<engine::NodeSpecs> MakeSpecs(const run::Request& request, const r
   for (const auto& [name, secret] : secrets) names.insert(name);
   const std::set<std::string> prune(request.prune.begin(), request.prune.end());
   PHX_ASSIGN_OR_RETURN(const auto wipe, WipeOn(node.name, request.wipe, loaded.config));
-  for (auto& spec : config::SpecsOf(loaded.config, names, prune, wipe)) {
+  for (auto& spec : config::SpecsOf(loaded.config, names, prune, containers, wipe)) {
     result.specs.push_back({spec.participant, spec.type, std::move(spec.content)});
   }
   for (const auto& lint : loaded.findings.lints)

@@ -82,6 +82,9 @@ absl::StatusOr<orchestrator::v1::Declaration> ReadDeclaration(const DeclarationF
                          ReadFeatureScripts(files.config, declaration.config(), declaration.vms()));
     for (const auto& [name, content] : scripts) (*declaration.mutable_feature_scripts())[name] = content;
   }
+  if (!files.lxc.empty()) {
+    PHX_ASSIGN_OR_RETURN(*declaration.mutable_lxc(), ReadText(files.lxc));
+  }
   if (files.secrets.empty()) return declaration;
   struct stat status{};
   if (::stat(files.secrets.c_str(), &status) != 0) return ErrnoStatus(errno, files.secrets);

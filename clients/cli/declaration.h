@@ -15,6 +15,7 @@ struct DeclarationFiles {
   std::string secrets;
   std::string fleet;
   std::string vms;
+  std::string lxc;
 };
 
 absl::StatusOr<std::string> ReadText(const std::string& path);

@@ -62,6 +62,7 @@ absl::StatusOr<OrchestratorService::Declared> OrchestratorService::RequestOf(
   request.config = declaration.config();
   request.vms = declaration.vms();
   for (const auto& [name, content] : declaration.feature_scripts()) request.feature_scripts[name] = content;
+  request.lxc = declaration.lxc();
   PHX_ASSIGN_OR_RETURN(Fleet fleet, fleet_of_(declaration.fleet()));
   request.nodes = std::move(fleet.nodes);
   declared.fleet_notes = std::move(fleet.notes);

@@ -102,6 +102,19 @@ struct NfsExport {
   Origin origin;
 };
 
+// Snapshots of the dataset that Windows clients see as previous versions of files and folders.
+struct PreviousVersions {
+  std::string format;       // of the snapshots' names, as strftime(3) takes it
+  bool local_time = false;  // the names are in the node's time zone, not in UTC
+};
+
+// How a share keeps the access control lists that clients set.
+enum class ShareAcl {
+  kUnsaid,   // as the share's parameters and Samba's defaults have it
+  kPosix,    // as POSIX ACLs of the file system
+  kWindows,  // as they are, beside the POSIX ones
+};
+
 struct SambaShare {
   std::string name;
   std::string path;                      // absolute, normalised
@@ -112,6 +125,8 @@ struct SambaShare {
   bool guest_ok = false;
   // The other smb.conf(5) parameters of the share by their main name ("create mask").
   std::map<std::string, std::string> options;
+  std::optional<PreviousVersions> previous_versions;
+  ShareAcl acl = ShareAcl::kUnsaid;
   std::string dataset;  // the declared dataset that provides the path, or empty
   Origin origin;
 };
@@ -129,7 +144,10 @@ struct SambaUser {
 
 struct Samba {
   std::string workgroup = "WORKGROUP";
-  std::string user;  // `samba.user`, or empty
+  std::string min_protocol = "SMB2";  // never older: SMB1 has no place here
+  std::string signing;                // "auto" or "mandatory"; empty: as it is
+  bool netbios = false;               // names and sessions of NetBIOS, for clients that need them
+  std::string user;                   // `samba.user`, or empty
   std::vector<SambaUser> users;
   std::vector<SambaShare> shares;
 };

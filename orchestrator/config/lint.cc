@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "orchestrator/config/samba_features.h"
 #include "orchestrator/config/sections.h"
 
 namespace phoenix::config {
@@ -89,6 +90,25 @@ void LintPath(const std::string& what, const std::string& path, const std::strin
                        fmt::format("no declared dataset provides the path of this {}{}", what, hint), path);
 }
 
+// A client of the outer export that reaches the inner one through it, by other rules than the inner one's
+// own.
+void LintNested(const NfsExport& inner, const NfsExport& outer, Findings& findings) {
+  const bool below = inner.path != outer.path && IsAtOrBelow(inner.path, outer.path);
+  const bool same = !inner.dataset.empty() && inner.dataset == outer.dataset;
+  const bool crosses = Has(outer.options, "crossmnt");
+  if (inner.absent || outer.absent || !below || (!same && !crosses)) return;
+  const bool writes = Has(outer.options, "rw") && !Has(inner.options, "rw");
+  const auto stranger = std::find_if(outer.clients.begin(), outer.clients.end(),
+                                     [&](const std::string& client) { return !Has(inner.clients, client); });
+  if (!writes && stranger == outer.clients.end()) return;
+  findings.Lint("nested-exports", inner.origin,
+                fmt::format("{} lies below the export {} at {}{}: {} {} it there, whatever is said here",
+                            inner.path, outer.path, outer.origin.ToString(),
+                            same ? ", in the same file system" : ", which has crossmnt",
+                            stranger == outer.clients.end() ? "its clients" : *stranger,
+                            writes ? "may write to" : "may reach"));
+}
+
 void LintExports(const Cursor& root, const Config& config) {
   Findings& findings = root.findings();
   for (const NfsExport& entry : config.exports) {
@@ -101,6 +121,7 @@ void LintExports(const Cursor& root, const Config& config) {
                       entry.path, Quoted(share.name), share.origin.ToString()));
     }
     for (const NfsExport& parent : config.exports) {
+      LintNested(entry, parent, findings);
       const bool below = parent.path != entry.path && IsAtOrBelow(entry.path, parent.path);
       if (!below || (!Has(parent.options, "no_root_squash") && !Has(entry.options, "no_root_squash")))
         continue;
@@ -151,6 +172,7 @@ void LintTogether(const Cursor& root, const Config& config) {
   LintPools(config, root.findings());
   LintStorages(config, root.findings());
   LintExports(root, config);
+  LintShareFeatures(config, root.findings());
   LintSpace(config, root.findings());
 }
 

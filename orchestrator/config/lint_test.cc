@@ -208,5 +208,30 @@ TEST(Lint, TurningRollbackOffHasNoEffect) {
   EXPECT_THAT(Load(R"({"behavior": {"rollback_on_failure": true}})").findings.lints, IsEmpty());
 }
 
+TEST(Lints, AnExportThatIsReachedThroughAnotherOneByOtherRules) {
+  const auto lints = [](const std::string& outer, const std::string& inner) {
+    const auto result = Load(fmt::format(R"({{"zfs": {{"pools": [{{"name": "tank"}}], "datasets": [
+        {{"name": "tank/a"}}, {{"name": "tank/a/own"}}]}}, "nfs": {{"exports": [{{"path": "/tank/a", {}}}, {{{}}}]}}}})",
+                                         outer, inner));
+    EXPECT_TRUE(result.ok()) << Render(result.findings.errors);
+    std::vector<std::string> texts;
+    for (const Finding& lint : result.findings.lints) {
+      if (lint.rule == "nested-exports") texts.push_back(lint.message);
+    }
+    return texts;
+  };
+  const std::string rw = R"("clients": "10.0.0.0/24", "options": "rw,no_root_squash")";
+  EXPECT_THAT(lints(rw, R"("path": "/tank/a/sub", "clients": "10.0.0.0/24", "options": "ro")"),
+              ElementsAre(HasSubstr("in the same file system: its clients may write to it")));
+  EXPECT_THAT(lints(rw, R"("path": "/tank/a/sub", "clients": "10.9.0.1", "options": "rw")"),
+              ElementsAre(HasSubstr("10.0.0.0/24 may reach it there")));
+  EXPECT_THAT(lints(rw, R"("path": "/tank/a/sub", )" + rw), IsEmpty());
+  // Another file system is another one, unless the outer export crosses into it.
+  EXPECT_THAT(lints(rw, R"("path": "/tank/a/own", "clients": "10.0.0.0/24", "options": "ro")"), IsEmpty());
+  EXPECT_THAT(lints(R"("clients": "10.0.0.0/24", "options": "rw,crossmnt")",
+                    R"("path": "/tank/a/own", "clients": "10.0.0.0/24", "options": "ro")"),
+              ElementsAre(HasSubstr("which has crossmnt")));
+}
+
 }  // namespace
 }  // namespace phoenix::config

@@ -147,7 +147,10 @@ TEST(Load, SectionsOfAWrongTypeAreTold) {
 }
 
 // Taken for configurations they would be plans of nothing.
-TEST(Load, AFleetOrSecretsFileIsNoConfiguration) {
+TEST(Load, AFleetSecretsOrContainerFileIsNoConfiguration) {
+  const auto containers = Load(R"({"lxc_configs": {"950": {}}})");
+  ASSERT_THAT(Labels(containers.findings.errors), ElementsAre("other-file@$"));
+  EXPECT_THAT(containers.findings.errors[0].Text(), HasSubstr("--lxc FILE"));
   for (const char* fleet : {R"({"nodes": [{"name": "a", "address": "b"}]})",
                             R"({"$schema": "x", "nodes": [{"name": "a", "address": "b", "more": {}}]})"}) {
     const auto result = Load(fleet);

@@ -1,4 +1,4 @@
-// A fleet, secrets or VM file where a configuration is wanted: taken for one, a fleet would be an empty
+// A fleet, secrets, VM or container file where a configuration is wanted: taken for one, it would be an empty
 // configuration with nothing to do, and passwords would travel where a configuration does.
 #include <algorithm>
 #include <array>
@@ -55,19 +55,25 @@ bool IsSecrets(const Cursor& root) {
 }  // namespace
 
 bool IsConfiguration(const Cursor& root) {
-  if (IsVms(root)) {
-    root.findings().Error("other-file", root.origin(), "this is a VM file, no configuration", {},
-                          "a configuration here; the VMs with --vms FILE");
+  const auto refuse = [&root](const char* found, const char* allowed) {
+    root.findings().Error("other-file", root.origin(), found, {}, allowed);
     return false;
+  };
+  if (IsFleet(root)) {
+    return refuse("this is a fleet file, no configuration",
+                  "a configuration here; the fleet with --fleet FILE");
   }
-  const bool fleet = IsFleet(root);
-  if (!fleet && !IsSecrets(root)) return true;
-  root.findings().Error(
-      "other-file", root.origin(),
-      fleet ? "this is a fleet file, no configuration" : "this is a secrets file, no configuration", {},
-      fleet ? "a configuration here; the fleet with --fleet FILE"
-            : "a configuration here; the secrets with --secrets FILE");
-  return false;
+  if (IsSecrets(root)) {
+    return refuse("this is a secrets file, no configuration",
+                  "a configuration here; the secrets with --secrets FILE");
+  }
+  if (root.Key("lxc_configs").present() && !HasSection(root)) {
+    return refuse("this is a file of containers, no configuration",
+                  "a configuration here; the containers with --lxc FILE");
+  }
+  if (IsVms(root))
+    return refuse("this is a VM file, no configuration", "a configuration here; the VMs with --vms FILE");
+  return true;
 }
 
 }  // namespace phoenix::config

@@ -3,7 +3,36 @@
 
 namespace phoenix::config {
 
-Spec ProxmoxSpecOf(const Config& config, const std::set<std::string>& prune) {
+namespace {
+
+void Fill(const Container& container, proxmox::v1::ContainerSpec& out) {
+  out.set_id(container.id);
+  out.set_origin(container.origin.ToString());
+  for (const ContainerVolume& volume : container.volumes) {
+    auto* to = out.add_volumes();
+    to->set_name(volume.name);
+    to->set_storage(volume.storage);
+    to->set_size_gib(volume.size_gib);
+    to->set_path(volume.path);
+    if (volume.backup.has_value()) to->set_backup(*volume.backup);
+    to->set_read_only(volume.read_only);
+    to->set_origin(volume.origin.ToString());
+  }
+  for (const ContainerBind& bind : container.binds) {
+    auto* to = out.add_binds();
+    to->set_host_path(bind.host_path);
+    to->set_path(bind.path);
+    if (bind.owner_uid.has_value()) to->set_owner_uid(*bind.owner_uid);
+    if (bind.owner_gid.has_value()) to->set_owner_gid(*bind.owner_gid);
+    to->set_read_only(bind.read_only);
+    to->set_origin(bind.origin.ToString());
+  }
+}
+
+}  // namespace
+
+Spec ProxmoxSpecOf(const Config& config, const std::vector<Container>& containers,
+                   const std::set<std::string>& prune) {
   proxmox::v1::ProxmoxSpec spec;
   spec.set_prune_storages(prune.contains("storages"));
   for (const ProxmoxStorage& storage : config.storages) {
@@ -42,6 +71,7 @@ Spec ProxmoxSpecOf(const Config& config, const std::set<std::string>& prune) {
     out->set_presence(vm.absent ? proxmox::v1::PRESENCE_ABSENT : proxmox::v1::PRESENCE_PRESENT);
     out->set_origin(vm.origin.ToString());
   }
+  for (const Container& container : containers) Fill(container, *spec.add_containers());
   return {"proxmox", "phoenix.proxmox.v1.ProxmoxSpec", spec.SerializeAsString()};
 }
 

@@ -7,6 +7,7 @@
 
 #include "orchestrator/config/names.h"
 #include "orchestrator/config/nfs_grammar.h"
+#include "orchestrator/config/samba_features.h"
 #include "orchestrator/config/samba_options.h"
 #include "orchestrator/config/sections.h"
 
@@ -126,7 +127,9 @@ void ReadOptions(const Cursor& cursor, const Config& config, SambaShare& share) 
   ReadSetting(cursor.Key("read_only"), "read only", read_only);
   ReadSetting(cursor.Key("guest_ok"), "guest ok", guest_ok);
   std::vector<Text> valid_users;
-  for (const SambaOption& option : ReadSambaOptions(cursor.Key("options"))) {
+  const std::vector<SambaOption> options = ReadSambaOptions(cursor.Key("options"));
+  ReadShareFeatures(cursor, options, share);
+  for (const SambaOption& option : options) {
     if (TakeTyped(option, browsable, read_only, guest_ok, valid_users, findings)) continue;
     const auto [given, is_new] = share.options.emplace(option.name, option.value);
     if (is_new || given->second == option.value) continue;
@@ -177,7 +180,7 @@ bool ReadShareName(const Cursor& cursor, const Config& config, SambaShare& share
 void ReadShare(const Cursor& cursor, Config& config) {
   if (!cursor.RequireObject()) return;
   cursor.ExpectKeys({"name", "path", "valid_users", "options", "browsable", "browseable", "read_only",
-                     "guest_ok", "state"});
+                     "guest_ok", "previous_versions", "acl", "state"});
   SambaShare share;
   share.origin = cursor.origin();
   const auto absent = ReadAbsent(cursor);
@@ -256,8 +259,14 @@ void ReadSamba(const Cursor& root, Config& config) {
   ReadWorkgroup(root.Key("network").Key("workgroup"), config);
   const Cursor samba = root.Key("samba");
   if (!samba.present() || !samba.RequireObject()) return;
-  samba.ExpectKeys({"user", "users", "workgroup", "shares"});
+  samba.ExpectKeys({"user", "users", "workgroup", "min_protocol", "signing", "netbios", "shares"});
   ReadWorkgroup(samba.Key("workgroup"), config);
+  ReadWord(samba.Key("min_protocol"), "this is no protocol that shares are served with",
+           {"SMB2", "SMB2_02", "SMB2_10", "SMB3", "SMB3_00", "SMB3_02", "SMB3_11"},
+           config.samba.min_protocol);
+  // "disabled" is the same as "auto" for every protocol from SMB2 on.
+  ReadWord(samba.Key("signing"), "this is no rule for signing", {"auto", "mandatory"}, config.samba.signing);
+  config.samba.netbios = samba.Key("netbios").Bool().value_or(false);
   const Cursor user = samba.Key("user");
   if (const auto text = user.String(); text.has_value() && !text->empty()) {
     if (const auto problem = SambaAccountProblem(*text)) {

@@ -4,6 +4,21 @@
 #include "phoenix/samba/v1/samba.pb.h"
 
 namespace phoenix::config {
+namespace {
+
+samba::v1::ShareAcl AclOf(ShareAcl acl) {
+  switch (acl) {
+    case ShareAcl::kPosix:
+      return samba::v1::SHARE_ACL_POSIX;
+    case ShareAcl::kWindows:
+      return samba::v1::SHARE_ACL_WINDOWS;
+    case ShareAcl::kUnsaid:
+      break;
+  }
+  return samba::v1::SHARE_ACL_UNSPECIFIED;
+}
+
+}  // namespace
 
 Spec SambaSpecOf(const Config& config, const std::set<std::string>& secret_names,
                  const std::set<std::string>& prune) {
@@ -19,6 +34,11 @@ Spec SambaSpecOf(const Config& config, const std::set<std::string>& secret_names
     out->set_read_only(share.read_only);
     out->set_guest_ok(share.guest_ok);
     for (const auto& [name, value] : share.options) (*out->mutable_options())[name] = value;
+    if (share.previous_versions.has_value()) {
+      out->mutable_previous_versions()->set_format(share.previous_versions->format);
+      out->mutable_previous_versions()->set_local_time(share.previous_versions->local_time);
+    }
+    out->set_acl(AclOf(share.acl));
     out->set_presence(share.absent ? samba::v1::PRESENCE_ABSENT : samba::v1::PRESENCE_PRESENT);
     out->set_origin(share.origin.ToString());
   }
@@ -34,8 +54,11 @@ Spec SambaSpecOf(const Config& config, const std::set<std::string>& secret_names
   const bool shares = std::any_of(config.samba.shares.begin(), config.samba.shares.end(),
                                   [](const SambaShare& share) { return !share.absent; });
   if (shares) {
-    (*spec.mutable_globals())["workgroup"] = config.samba.workgroup;
-    (*spec.mutable_globals())["server min protocol"] = "SMB2";
+    auto& globals = *spec.mutable_globals();
+    globals["workgroup"] = config.samba.workgroup;
+    globals["server min protocol"] = config.samba.min_protocol;
+    globals["disable netbios"] = config.samba.netbios ? "No" : "Yes";
+    if (!config.samba.signing.empty()) globals["server signing"] = config.samba.signing;
     if (!config.default_subnet.empty()) spec.add_clients(config.default_subnet);
   }
   return {"samba", "phoenix.samba.v1.SambaSpec", spec.SerializeAsString()};

@@ -3,9 +3,10 @@
 namespace phoenix::config {
 
 std::vector<Spec> SpecsOf(const Config& config, const std::set<std::string>& secret_names,
-                          const std::set<std::string>& prune, const std::vector<std::string>& wipe) {
+                          const std::set<std::string>& prune, const std::vector<Container>& containers,
+                          const std::vector<std::string>& wipe) {
   return {ZfsSpecOf(config, wipe), NfsSpecOf(config, prune), SambaSpecOf(config, secret_names, prune),
-          ProxmoxSpecOf(config, prune)};
+          ProxmoxSpecOf(config, containers, prune)};
 }
 
 }  // namespace phoenix::config

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "orchestrator/config/config.h"
+#include "orchestrator/config/lxc_section.h"
 
 namespace phoenix::config {
 
@@ -23,12 +24,16 @@ Spec NfsSpecOf(const Config& config, const std::set<std::string>& prune);
 // `secret_names`: which passwords the secrets hold.
 Spec SambaSpecOf(const Config& config, const std::set<std::string>& secret_names,
                  const std::set<std::string>& prune);
-Spec ProxmoxSpecOf(const Config& config, const std::set<std::string>& prune);
+// `containers`: with those of shared_volumes.
+Spec ProxmoxSpecOf(const Config& config, const std::vector<Container>& containers,
+                   const std::set<std::string>& prune);
 
 // Every domain's spec for one node. A domain that the configuration does not speak of gets an empty spec, so
 // that its orphans are still shown. `prune`: whose orphans go ("exports", "shares", "rules", "storages").
 // `wipe`: as ZfsSpecOf.
 std::vector<Spec> SpecsOf(const Config& config, const std::set<std::string>& secret_names,
-                          const std::set<std::string>& prune = {}, const std::vector<std::string>& wipe = {});
+                          const std::set<std::string>& prune = {},
+                          const std::vector<Container>& containers = {},
+                          const std::vector<std::string>& wipe = {});
 
 }  // namespace phoenix::config

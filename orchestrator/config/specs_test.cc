@@ -6,6 +6,8 @@
 #include <string>
 
 #include "orchestrator/config/loader.h"
+#include "phoenix/proxmox/v1/proxmox.pb.h"
+#include "phoenix/samba/v1/samba.pb.h"
 #include "phoenix/zfs/v1/zfs.pb.h"
 
 namespace phoenix::config {
@@ -57,6 +59,66 @@ TEST(ZfsSpec, VdevsAndPropertiesOfAPoolReachTheService) {
   EXPECT_EQ(spec.datasets(0).properties().at("compression"), "lz4");
   EXPECT_EQ(spec.datasets(0).properties().at("atime"), "off");
   EXPECT_EQ(spec.pools(1).presence(), zfs::v1::PRESENCE_ABSENT);
+}
+
+samba::v1::SambaSpec SambaOf(const std::string& members) {
+  const auto loaded = Load(R"({"samba": {"user": "u", )" + members + "}}");
+  EXPECT_TRUE(loaded.ok()) << Render(loaded.findings.errors);
+  samba::v1::SambaSpec spec;
+  EXPECT_TRUE(spec.ParseFromString(SambaSpecOf(loaded.config, {}, {}).content));
+  return spec;
+}
+
+TEST(SambaSpec, SettingsOfTheServerGoWithTheFirstShare) {
+  using Globals = std::map<std::string, std::string>;
+  const auto globals = [](const samba::v1::SambaSpec& spec) {
+    return Globals(spec.globals().begin(), spec.globals().end());
+  };
+  const std::string shares = R"("shares": [{"path": "/srv/x"}])";
+  EXPECT_EQ(
+      globals(SambaOf(shares)),
+      (Globals{{"workgroup", "WORKGROUP"}, {"server min protocol", "SMB2"}, {"disable netbios", "Yes"}}));
+  EXPECT_EQ(globals(SambaOf(R"("min_protocol": "SMB3", "signing": "mandatory", "netbios": true, )" + shares)),
+            (Globals{{"workgroup", "WORKGROUP"},
+                     {"server min protocol", "SMB3"},
+                     {"disable netbios", "No"},
+                     {"server signing", "mandatory"}}));
+  EXPECT_EQ(globals(SambaOf(R"("netbios": true)")), Globals());
+}
+
+TEST(SambaSpec, FeaturesOfSharesAreHandedOn) {
+  const auto spec = SambaOf(R"("shares": [{"path": "/srv/x", "acl": "windows", "previous_versions":
+                               {"format": "%F", "local_time": true}}, {"path": "/srv/y", "acl": "posix"}])");
+  EXPECT_EQ(spec.shares(0).acl(), samba::v1::SHARE_ACL_WINDOWS);
+  EXPECT_EQ(spec.shares(0).previous_versions().format(), "%F");
+  EXPECT_TRUE(spec.shares(0).previous_versions().local_time());
+  EXPECT_EQ(spec.shares(1).acl(), samba::v1::SHARE_ACL_POSIX);
+  EXPECT_FALSE(spec.shares(1).has_previous_versions());
+}
+
+TEST(ProxmoxSpec, ContainersAreAskedForWithTheirPlaces) {
+  auto loaded = Load(R"({"shared_volumes": {"ssl": {"host_path": "/srv/ssl", "mounts": {"950": "/ssl"}}}})");
+  auto lxc = LoadLxc(R"({"lxc_configs": {"950": {
+    "zfs_volumes": [{"name": "data", "pool": "st", "size_gb": 8, "mount_point": "/data", "backup": false}],
+    "mount_points": [{"host_path": "/srv/a", "container_path": "/a", "owner_uid": 1000}]}}})");
+  const auto containers = WithSharedVolumes(lxc.containers, loaded.config, loaded.findings);
+  ASSERT_TRUE(loaded.ok() && lxc.ok());
+  proxmox::v1::ProxmoxSpec spec;
+  ASSERT_TRUE(spec.ParseFromString(ProxmoxSpecOf(loaded.config, containers, {}).content));
+  ASSERT_EQ(spec.containers_size(), 1);
+  const auto& container = spec.containers(0);
+  EXPECT_EQ(container.id(), 950u);
+  ASSERT_EQ(container.volumes_size(), 1);
+  EXPECT_EQ(container.volumes(0).storage(), "st");
+  EXPECT_EQ(container.volumes(0).size_gib(), 8u);
+  EXPECT_TRUE(container.volumes(0).has_backup());
+  EXPECT_FALSE(container.volumes(0).backup());
+  EXPECT_THAT(container.volumes(0).origin(), ::testing::StartsWith("$.lxc_configs"));
+  ASSERT_EQ(container.binds_size(), 2);
+  EXPECT_EQ(container.binds(0).owner_uid(), 1000u);
+  EXPECT_FALSE(container.binds(0).has_owner_gid());
+  EXPECT_EQ(container.binds(1).host_path(), "/srv/ssl");
+  EXPECT_THAT(container.binds(1).origin(), ::testing::StartsWith("$.shared_volumes"));
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <set>
 #include <utility>
 #include <vector>
@@ -325,8 +326,8 @@ std::vector<std::pair<std::string, std::string>> SplitItems(const Cursor& text) 
 namespace {
 
 // Hands every item of the cursor to `add(name, given, origin)`.
-template <class Add>
-void ForEachItem(const Cursor& properties, const Add& add) {
+using AddItem = std::function<void(std::string_view name, std::string_view given, const Origin& origin)>;
+void ForEachItem(const Cursor& properties, const AddItem& add) {
   if (properties.is_string()) {
     for (const auto& [name, given] : SplitItems(properties)) add(name, given, properties.origin());
     return;

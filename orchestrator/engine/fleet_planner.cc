@@ -150,6 +150,18 @@ absl::Status Once(const std::vector<absl::Status>& errors) {
   return violations.empty() ? once : WithViolations(once, violations);
 }
 
+// What every node says that lacks a thing is said once, and not at all where another one has it.
+void DropNeedlessNotes(std::vector<Planning>& plannings) {
+  std::set<std::string> provided, said;
+  for (const Planning& planning : plannings)
+    provided.insert(planning.provided_now.begin(), planning.provided_now.end());
+  for (Planning& planning : plannings) {
+    std::erase_if(planning.planned.notes, [&](const kit::Note& note) {
+      return note.unless_provided && (provided.contains(note.resource) || !said.insert(note.resource).second);
+    });
+  }
+}
+
 // The second round: what others disturb or remove. True when anything is to be planned again.
 std::vector<Planning*> SpreadKeys(std::vector<Planning>& plannings) {
   std::vector<Planning*> again;
@@ -206,6 +218,7 @@ absl::StatusOr<run::FleetPlan> FleetPlanner::MakePlan(const run::Request& reques
     PlanAll(channels_, secrets, again);
     PHX_RETURN_IF_ERROR(Combine(plannings));
   }
+  DropNeedlessNotes(plannings);
   std::vector<run::PlannedParticipant> participants;
   std::vector<std::pair<std::string, std::string>> provided_now;
   for (Planning& planning : plannings) {

@@ -298,6 +298,40 @@ TEST_F(FleetPlannerTest, ALintOfTheConfigurationIsToldOnceForTheWholeFleet) {
   EXPECT_EQ(plan->notes, notes_);
 }
 
+// A container is on one node of a fleet, and every other one would say that it is missing.
+TEST_F(FleetPlannerTest, WhatIsMissingEverywhereIsToldOnceAndWhatANodeHasIsNot) {
+  for (const std::string node : {"a", "b", "c"}) {
+    channels_.planners[node + "/zfs"] = [node](const pb::PlanRequest&, pb::PlanResponse& response) {
+      for (const char* key : {"container:950", "container:951"}) {
+        if (node == "b" && std::string_view(key) == "container:950") {
+          response.add_provided_now(key);
+          continue;
+        }
+        auto* note = response.add_notes();
+        note->set_resource(key);
+        note->set_unless_provided(true);
+      }
+      response.add_notes()->set_resource("container:950");
+      return absl::OkStatus();
+    };
+  }
+  const auto plan = MakePlan({"a", "b", "c"});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  std::vector<std::string> missing;
+  size_t others = 0;
+  for (const auto& participant : plan->participants) {
+    for (const kit::Note& note : participant.notes) {
+      if (note.unless_provided) {
+        missing.push_back(note.resource);
+      } else {
+        ++others;
+      }
+    }
+  }
+  EXPECT_THAT(missing, ElementsAre("container:951"));
+  EXPECT_EQ(others, 3u);
+}
+
 TEST_F(FleetPlannerTest, ANodeThatObeysAnotherAuthorityIsRefusedOnceWithItsNameAndTheWayOut) {
   const auto obeying = [](const std::string& authority) -> Planner {
     return [authority](const pb::PlanRequest&, pb::PlanResponse& response) {

@@ -36,7 +36,8 @@ struct NodeAddress {
 struct Request {
   std::string title;
   std::string config;                                  // JSON as the user wrote it
-  std::string vms;                                     // the same of the VMs, or empty
+  std::string lxc;                                     // the containers likewise; "" for none
+  std::string vms;                                     // the VMs likewise; "" for none
   std::map<std::string, std::string> feature_scripts;  // by file name
   std::vector<NodeAddress> nodes;
   std::string expected_plan_digest;

@@ -81,6 +81,7 @@ json RequestJson(const run::Request& request) {
           {"config", request.config},
           {"vms", ToHex(request.vms)},
           {"feature_scripts", scripts},
+          {"lxc", request.lxc},
           {"nodes", nodes},
           {"expected_plan_digest", request.expected_plan_digest},
           {"request_id", request.request_id},
@@ -119,6 +120,7 @@ run::Request RequestFrom(const json& j) {
   // Not in logs that older versions wrote.
   request.allow = j.value("allow", std::vector<std::string>());
   request.no_install = j.value("no_install", false);
+  request.lxc = j.value("lxc", "");
   request.prune = j.value("prune", std::vector<std::string>());
   request.vms = FromHex(j.value("vms", ""));
   const json scripts = j.value("feature_scripts", json::object());

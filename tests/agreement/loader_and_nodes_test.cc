@@ -278,6 +278,43 @@ TEST(Agreement, WhatTheLoaderTakesNoNodeRefuses) {
   for (const Place& place : kPlaces) EXPECT_GT(taken[place.name], 0) << place.name;
 }
 
+TEST(Agreement, PreviousVersionsAndAclsAreJudgedTheSame) {
+  const Texts options = {"comment=x",
+                         "vfs objects=fruit, Streams_Xattr",
+                         "vfs objects=ACL_xattr",
+                         "vfs objects=acl_tdb",
+                         "vfs object=snapper",
+                         "vfs objects=shadow_copy recycle",
+                         "inherit acls=no",
+                         "map acl inherit=off",
+                         "nt acl support=0",
+                         "shadow:format=%F",
+                         "shadow:sort=desc",
+                         "shadow:basedir=/srv",
+                         "Shadow:LocalTime=yes"};
+  const Texts formats = {
+      "%F", "%Y%m%d", "%y-%j",   "%Y-%m", "%M%Y%d", "%b%d%Y", "",       "%",
+      "%s", "%F_%T%", "@GMT-%F", "a b%F", "%F/%T",  "daily",  "%e%m%Y", std::string(199, 'x') + "%F"};
+  int taken = 0, refused = 0;
+  const auto both = [&](const std::string& members) {
+    const config::LoadResult loaded = config::Load(
+        fmt::format(R"({{"samba": {{"user": "heads", "shares": [{{"path": "/srv/a", {}}}]}}}})", members));
+    const bool there = loaded.ok() && RefusedByNodes(loaded.config).empty();
+    EXPECT_EQ(loaded.ok(), there) << members;
+    ++(loaded.ok() ? taken : refused);
+  };
+  for (const std::string& format : formats)
+    both(fmt::format(R"("previous_versions": {{"format": "{}"}})", format));
+  for (const std::string& option : options) {
+    for (const char* acl : {"", "posix", "windows"}) {
+      for (const char* versions : {"false", "true"})
+        both(fmt::format(R"("options": "{}", "acl": "{}", "previous_versions": {})", option, acl, versions));
+    }
+  }
+  EXPECT_GT(taken, 20);
+  EXPECT_GT(refused, 20);
+}
+
 TEST(Agreement, SizesAreTheSame) {
   std::mt19937 random(1);
   const Texts parts = {"0", "1", "7", "512", "999999", ".", "5", "B", "K", "k", "M",

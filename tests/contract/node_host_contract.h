@@ -46,7 +46,7 @@ class NodeHostContract : public ::testing::Test {
     EXPECT_TRUE(firewall.ok()) << firewall.status();
     return firewall.value_or(FirewallState());
   }
-  const UfwRule* Written(const FirewallState& state, const FirewallRule& rule) {
+  const SeenRule* Written(const FirewallState& state, const FirewallRule& rule) {
     return FindRule(state.rules, rule);
   }
 
@@ -195,9 +195,10 @@ TYPED_TEST_P(NodeHostContract, ARuleIsWrittenDownAndInForceUntilItIsDeleted) {
   if (before.ufw_ipv6) rules.push_back({"2001:db8::/64", "2049", "tcp"});
   for (const FirewallRule& rule : rules) {
     EXPECT_EQ(*Normalized(rule), rule) << KeyOf(rule);
-    ASSERT_TRUE(host.AllowRule(rule, "phoenix contract", this->observer_).ok()) << KeyOf(rule);
+    ASSERT_TRUE(host.AllowRule(Firewall::kUfw, rule, "phoenix contract", this->observer_).ok())
+        << KeyOf(rule);
     const FirewallState state = this->Firewall();
-    const UfwRule* written = FindRule(state.rules, rule);
+    const SeenRule* written = FindRule(state.rules, rule);
     ASSERT_NE(written, nullptr) << KeyOf(rule);
     EXPECT_EQ(written->action, "allow");
     EXPECT_EQ(written->comment, "phoenix contract");
@@ -205,9 +206,9 @@ TYPED_TEST_P(NodeHostContract, ARuleIsWrittenDownAndInForceUntilItIsDeleted) {
   }
   for (const FirewallRule& rule : rules) {
     // Another comment is another person's rule.
-    ASSERT_TRUE(host.DeleteRule(rule, "phoenix another", this->observer_).ok());
+    ASSERT_TRUE(host.DeleteRule(Firewall::kUfw, rule, "phoenix another", this->observer_).ok());
     EXPECT_NE(FindRule(this->Firewall().rules, rule), nullptr) << KeyOf(rule);
-    ASSERT_TRUE(host.DeleteRule(rule, "phoenix contract", this->observer_).ok());
+    ASSERT_TRUE(host.DeleteRule(Firewall::kUfw, rule, "phoenix contract", this->observer_).ok());
     const FirewallState state = this->Firewall();
     EXPECT_EQ(FindRule(state.rules, rule), nullptr) << KeyOf(rule);
     EXPECT_EQ(FindRule(state.live, rule), nullptr) << KeyOf(rule);
@@ -223,12 +224,12 @@ TYPED_TEST_P(NodeHostContract, AllowingOverwritesARuleForTheSamePackets) {
   NodeHost& host = this->host();
   const FirewallState before = this->Firewall();
   const FirewallRule rule{"192.0.2.0/24", "2049", "tcp"};
-  ASSERT_TRUE(host.AllowRule(rule, "by hand", this->observer_).ok());
-  ASSERT_TRUE(host.AllowRule(rule, "phoenix contract", this->observer_).ok());
+  ASSERT_TRUE(host.AllowRule(Firewall::kUfw, rule, "by hand", this->observer_).ok());
+  ASSERT_TRUE(host.AllowRule(Firewall::kUfw, rule, "phoenix contract", this->observer_).ok());
   const FirewallState state = this->Firewall();
   EXPECT_EQ(state.rules.size(), before.rules.size() + 1);
   EXPECT_EQ(FindRule(state.rules, rule)->comment, "phoenix contract");
-  ASSERT_TRUE(host.DeleteRule(rule, "phoenix contract", this->observer_).ok());
+  ASSERT_TRUE(host.DeleteRule(Firewall::kUfw, rule, "phoenix contract", this->observer_).ok());
   EXPECT_EQ(this->Firewall().rules, before.rules);
 }
 

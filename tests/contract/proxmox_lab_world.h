@@ -8,6 +8,7 @@
 
 #include "base/host/posix_command_runner.h"
 #include "base/host/posix_files.h"
+#include "base/status/errors.h"
 #include "services/proxmox/host/proxmox_cli.h"
 #include "services/proxmox/host/proxmox_command.h"
 #include "tests/support/lab_setting.h"
@@ -45,7 +46,15 @@ class LabContractWorld {
     EXPECT_TRUE(files_.Replace(VmFolder() + std::to_string(vmid) + ".conf", {text, 0, 33, 0640}).ok());
   }
 
+  void Snapshot(const std::string& dataset, const std::string& name) {
+    const auto result = runner_.Run({.program = "/usr/sbin/zfs", .args = {"snapshot", dataset + "@" + name}});
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_EQ(result->exit_code, 0) << result->err;
+  }
+
  private:
+  static constexpr uint32_t kContainer = 999950;
+
   std::string VmFolder() { return "/etc/pve/nodes/" + node() + "/qemu-server/"; }
   void CleanUp() {
     const auto vms = files_.List(VmFolder());
@@ -57,6 +66,14 @@ class LabContractWorld {
     }
     const auto config = host_.ReadStorages();
     ASSERT_TRUE(config.ok()) << config.status();
+    if (config->entries.count("phxct-ct") != 0) {
+      // Volumes are listed as a container's only while it is there, and in any content.
+      const auto volumes = host_.containers().Volumes("phxct-ct", kContainer);
+      EXPECT_TRUE(volumes.ok()) << volumes.status();
+      for (const auto& [volume, size] : *volumes)
+        EXPECT_TRUE(host_.containers().Free(volume, nullptr).ok()) << volume;
+    }
+    EXPECT_TRUE(files_.Remove(fmt::format("/etc/pve/nodes/{}/lxc/{}.conf", node(), kContainer)).ok());
     for (const auto& [id, entry] : config->entries) {
       if (id.rfind("phxct", 0) == 0) {
         EXPECT_TRUE(host_.Remove(id, nullptr).ok()) << id;

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "services/proxmox/host/proxmox_sim.h"
+#include "tests/contract/container_host_contract.h"
 #include "tests/contract/proxmox_host_contract.h"
 
 namespace phoenix::proxmox {
@@ -40,6 +41,13 @@ class SimContractWorld {
                     })
                     .ok());
   }
+  void Snapshot(const std::string& dataset, const std::string& name) {
+    EXPECT_TRUE(machine_
+                    ->Change([&](kit::World& world) {
+                      return world.Put("zfs.snapshot", dataset + "@" + name, nlohmann::json::object());
+                    })
+                    .ok());
+  }
 
  private:
   static std::string MakeDirectory() {
@@ -54,6 +62,7 @@ class SimContractWorld {
 };
 
 INSTANTIATE_TYPED_TEST_SUITE_P(Sim, ProxmoxHostContract, SimContractWorld);
+INSTANTIATE_TYPED_TEST_SUITE_P(Sim, ContainerHostContract, SimContractWorld);
 
 }  // namespace
 }  // namespace phoenix::proxmox

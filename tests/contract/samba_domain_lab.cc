@@ -72,7 +72,8 @@ class SambaDomainLab : public ::testing::Test {
   absl::Status Prepare(const std::string& run, const std::string& password) {
     kit::PlanInput input;
     input.spec_type = kSpecType;
-    input.secrets = secrets_ = {{"samba/users/phxtest", Secret(password)}};
+    input.secrets = secrets_ = {{"samba/users/phxtest", Secret(password)},
+                                {"samba/users/phxother", Secret("another horse")}};
     input.node_key = Secret("test node key");
     return driver_->Prepare(input, run);
   }
@@ -193,6 +194,57 @@ TEST_F(SambaDomainLab, WhatIsWantedGoneComesBackOnUndo) {
   ASSERT_TRUE(undone.ok()) << undone;
   EXPECT_EQ(Fingerprint(), before);
   driver_->ledger() = ledger;
+}
+
+// Folders where ZFS would show its snapshots. What is below the mount point is found there by Samba itself;
+// here the mount point has to be said.
+TEST_F(SambaDomainLab, PreviousVersionsOfAFileAreListedAndRead) {
+  for (const char* name : {"GMT-2026.01.02-03.04.05", "GMT-2026.02.03-04.05.06", "phoenix-run-x"}) {
+    const std::string snapshot = directory_ + "/.zfs/snapshot/" + name;
+    std::filesystem::create_directories(snapshot + "/data");
+    ASSERT_TRUE(files_.Replace(snapshot + "/data/letter", {std::string("old of ") + name, 0, 0, 0644}).ok());
+  }
+  ASSERT_TRUE(files_.Replace(directory_ + "/data/letter", {"new", 0, 0, 0644}).ok());
+  ShareSpec& share = spec_.shares[0];
+  share.previous_versions = PreviousVersions{"GMT-%Y.%m.%d-%H.%M.%S", false};
+  share.acl = ShareAcl::kWindows;
+  share.options = {{"vfs objects", "streams_xattr"}, {"shadow:mountpoint", directory_}};
+  const auto done = Run(kRun, "correct horse");
+  ASSERT_TRUE(done.ok()) << done;
+  const auto report = domain_->Verify({driver_->plan().steps, &secrets_});
+  ASSERT_TRUE(report.ok()) << report.status();
+  Command command;
+  command.program = "/usr/bin/smbclient";
+  command.args = {"//127.0.0.1/phxtest-data", "-U", "phxtest%correct horse", "-c",
+                  "allinfo letter; get @GMT-2026.01.02-03.04.05/letter " + directory_ + "/got"};
+  const auto result = runner_.Run(command);
+  ASSERT_TRUE(result.ok() && result->exit_code == 0) << result->out << result->err;
+  const size_t newest = result->out.find("@GMT-2026.02.03-04.05.06"),
+               oldest = result->out.find("@GMT-2026.01.02");
+  EXPECT_LT(newest, oldest) << result->out;
+  EXPECT_NE(oldest, std::string::npos) << result->out;
+  EXPECT_EQ(result->out.find("phoenix-run"), std::string::npos);
+  EXPECT_EQ((*files_.Read(directory_ + "/got"))->content, "old of GMT-2026.01.02-03.04.05");
+  ASSERT_TRUE(Prepare(kSecondRun, "correct horse").ok());
+  EXPECT_TRUE(driver_->plan().steps.empty()) << driver_->plan().steps.front().id;
+  share = ShareSpec{share.name, share.path, share.valid_users};
+}
+
+TEST_F(SambaDomainLab, AUserWhomNoShareNamesLogsInNowhere) {
+  spec_.users.push_back({"phxother", "samba/users/phxother", false, ""});
+  const auto done = Run(kRun, "correct horse");
+  ASSERT_TRUE(done.ok()) << done;
+  const auto report = domain_->Verify({driver_->plan().steps, &secrets_});
+  ASSERT_TRUE(report.ok()) << report.status();
+  ASSERT_EQ(report->probes.size(), 4u);
+  EXPECT_EQ(report->probes[0], "share phxtest-data: phxtest logged in and wrote, read and deleted a file");
+  EXPECT_EQ(report->probes[1], "share phxtest-data: phxother, none of its valid users, was refused");
+  // His password is right: where the share names him, he is let in.
+  spec_.shares[0].valid_users.emplace_back("phxother");
+  ASSERT_TRUE(Run(kSecondRun, "correct horse").ok());
+  const auto login = host_->TryLogin({"phxtest-data", "phxother", ""}, Secret("another horse"));
+  EXPECT_TRUE(login.ok()) << login;
+  EXPECT_TRUE(std::filesystem::is_empty(directory_ + "/data"));
 }
 
 TEST_F(SambaDomainLab, AMisspelledParameterNeverGoesLive) {

@@ -15,6 +15,7 @@
 
 #include "services/samba/domain/nt_hash.h"
 #include "services/samba/domain/samba_planner.h"
+#include "services/samba/domain/share_features.h"
 #include "services/samba/domain/smb_conf.h"
 #include "services/samba/host/samba_host.h"
 
@@ -217,6 +218,69 @@ TYPED_TEST_P(SambaHostContract, CheckingShowsWhatSambaWouldReadAndChangesNothing
   EXPECT_EQ(after->dump, before->dump);
 }
 
+TYPED_TEST_P(SambaHostContract, OfTheWordsForOneValueTestparmPrintsOne) {
+  OwnFile own;
+  own.globals = {
+      {"server signing", "mandatory"}, {"server min protocol", "SMB2_10"}, {"disable netbios", "yes"}};
+  const auto checked = this->host().CheckConfig(Render(own));
+  ASSERT_TRUE(checked.ok()) << checked.status();
+  EXPECT_EQ(checked->dump.globals.at("server signing"), "required");
+  EXPECT_EQ(checked->dump.globals.at("server min protocol"), "SMB2");
+  EXPECT_EQ(checked->dump.globals.at("disable netbios"), "Yes");
+  own.globals = {{"server signing", "auto"}, {"server min protocol", "SMB3_11"}, {"disable netbios", "no"}};
+  const auto other = this->host().CheckConfig(Render(own));
+  ASSERT_TRUE(other.ok()) << other.status();
+  EXPECT_EQ(other->dump.globals.at("server signing"), "if_required");
+  EXPECT_EQ(other->dump.globals.at("server min protocol"), "SMB3");
+  EXPECT_EQ(other->dump.globals.at("disable netbios"), "No");
+}
+
+TYPED_TEST_P(SambaHostContract, ParametersOfModulesAreReadAsTheyStand) {
+  ShareSpec share;
+  share.name = "phxtest-data";
+  share.path = "/";
+  share.valid_users = {kTestUser};
+  share.options = {{"vfs objects", "fruit, streams_xattr"}};
+  share.previous_versions = PreviousVersions{"autosnap_%Y-%m-%d_%H:%M:%S_daily", false};
+  share.acl = ShareAcl::kPosix;
+  std::vector<FieldViolation> violations;
+  AddFeatures(share, violations);
+  ASSERT_TRUE(violations.empty());
+  OwnFile own;
+  own.Put(SectionOf(share));
+  const auto checked = this->host().CheckConfig(Render(own));
+  ASSERT_TRUE(checked.ok() && checked->problems.empty()) << checked.status();
+  const Section& seen = checked->dump.shares.at("phxtest-data");
+  EXPECT_EQ(seen.parameters.at("shadow:format"), "autosnap_%Y-%m-%d_%H:%M:%S_daily");
+  EXPECT_EQ(seen.parameters.at("vfs objects"), "fruit streams_xattr shadow_copy2");
+  EXPECT_EQ(Difference(SectionOf(share).parameters, seen.parameters, checked->dump.globals), "");
+}
+
+TYPED_TEST_P(SambaHostContract, AMissingModuleClosesTheShareAndTestparmSaysNothing) {
+  const std::string path = this->world_.MakeShareDirectory();
+  this->AddUser("correct horse");
+  Section section = this->ShareAt(path, /*read_only=*/false);
+  section.parameters["vfs objects"] = "phxtest_no_such_module";
+  OwnFile own;
+  own.Put(section);
+  const auto checked = this->host().CheckConfig(Render(own));
+  ASSERT_TRUE(checked.ok()) << checked.status();
+  EXPECT_TRUE(checked->loads && checked->problems.empty());
+  this->GoLive(section);
+  const auto status = this->host().TryLogin({"phxtest-data", kTestUser, ""}, Secret("correct horse"));
+  EXPECT_TRUE(absl::IsNotFound(status)) << status;
+}
+
+TYPED_TEST_P(SambaHostContract, AUserWhomTheShareDoesNotNameIsRefused) {
+  const std::string path = this->world_.MakeShareDirectory();
+  this->AddUser("correct horse");
+  Section section = this->ShareAt(path, /*read_only=*/false);
+  section.parameters["valid users"] = "root";
+  this->GoLive(section);
+  const auto status = this->host().TryLogin({"phxtest-data", kTestUser, ""}, Secret("correct horse"));
+  EXPECT_TRUE(absl::IsPermissionDenied(status)) << status;
+}
+
 TYPED_TEST_P(SambaHostContract, AMisspelledParameterIsAProblemAlthoughItLoads) {
   OwnFile own;
   own.Put({"phxtest-data", {{"path", "/"}, {"brwsable", "no"}}});
@@ -249,6 +313,15 @@ TYPED_TEST_P(SambaHostContract, WhatFollowsTheIncludeLineIsGlobalAgain) {
   EXPECT_EQ(config->dump.globals.at("workgroup"), "PHXAFTER");
   Parameters share = config->dump.shares.at("phxtest-data").parameters;
   EXPECT_EQ(share["comment"], "");
+}
+
+TYPED_TEST_P(SambaHostContract, TellsTheFileSystemOfAPath) {
+  const std::string path = this->world_.MakeShareDirectory();
+  const auto mount = this->host().MountOf(path);
+  ASSERT_TRUE(mount.ok()) << mount.status();
+  EXPECT_FALSE(mount->file_system.empty());
+  EXPECT_TRUE(path.starts_with(mount->mount_point)) << mount->mount_point;
+  EXPECT_EQ(*this->host().MountOf(path + "/below"), *mount);
 }
 
 TYPED_TEST_P(SambaHostContract, AUserLogsInAndWritesAndLeavesNothing) {
@@ -304,6 +377,9 @@ REGISTER_TYPED_TEST_SUITE_P(SambaHostContract, TellsItsVersion, AnAccountComesWi
                             PassdbKeepsTheHashOfWhatWasSet, AnExportedEntryComesBackOverAnother,
                             AnExportedEntryComesBackWhereThereIsNone,
                             CheckingShowsWhatSambaWouldReadAndChangesNothing,
+                            OfTheWordsForOneValueTestparmPrintsOne, ParametersOfModulesAreReadAsTheyStand,
+                            AMissingModuleClosesTheShareAndTestparmSaysNothing,
+                            AUserWhomTheShareDoesNotNameIsRefused, TellsTheFileSystemOfAPath,
                             AMisspelledParameterIsAProblemAlthoughItLoads, ABadBooleanDoesNotLoad,
                             WhatFollowsTheIncludeLineIsGlobalAgain, AUserLogsInAndWritesAndLeavesNothing,
                             AWrongPasswordIsRefused, AReadOnlyShareIsListedButNotWritten,

@@ -11,8 +11,9 @@ Four kinds of case, of each all or every N-th from the K-th on (0/0: none of the
     pair    a service is ended, and the orchestrator at the same moment
     lost    the daemon is ended right before the write is durable; what it wrote and did not sync is lost, as in a power cut
 
-Four journeys: a run that succeeds; one whose last Samba step fails, so that undo is cut as well; the rollback of a committed
-run; and a rollback whose last step fails, so that it is undone. The writes are counted first; a count that is never reached
+Six journeys: a run that succeeds; one whose last Samba step fails, so that undo is cut as well; the rollback of a committed
+run; a rollback whose last step fails, so that it is undone; and volumes of containers that come and grow, in a run that succeeds
+and in one whose Samba step fails. The writes are counted first; a count that is never reached
 afterwards fails."""
 import argparse
 import collections
@@ -130,7 +131,38 @@ class RollbackUndone(Rollback):
     name, end, faults, fault_count = "rollback-undone", "ROLLED_BACK", (LAST_STEP_BACK,), 9
 
 
-JOURNEYS = {journey.name: journey for journey in (Journey, Undone, Rollback, RollbackUndone)}
+class Containers(Journey):
+    """A container gets volumes and a directory, the volume of another one grows; beside a dataset that is exported and shared."""
+    name = "containers"
+    text = "arch: amd64\nhostname: web\nmemory: 512\nunprivileged: 1\n"
+
+    def apply(self, fleet, config, containers):
+        path = fleet.path("lxc.json")
+        Path(path).write_text(json.dumps({"lxc_configs": containers}))
+        return fleet.phoenix("setup", "-f", str(config), "--secrets", fleet.path("secrets.json"), "--lxc", path)
+
+    def volume(self, name, size):
+        return {"name": name, "pool": "quickOS-lxc-disks", "size_gb": size, "mount_point": "/" + name}
+
+    def prepare(self, fleet):
+        for container in (950, 951):
+            fleet.write_container(NODE, container, self.text)
+        done = self.apply(fleet, CONFIG, {"951": {"zfs_volumes": [self.volume("data", 8)]}})
+        if done.returncode:
+            raise Failure("the first volume was not made:\n" + done.stdout + done.stderr)
+
+    def act(self, fleet):
+        return self.apply(fleet, one_share_more(fleet), {
+            "950": {"zfs_volumes": [self.volume("data", 8), self.volume("more", 4)],
+                    "mount_points": [{"host_path": "/fastData/shared-media", "container_path": "/media"}]},
+            "951": {"zfs_volumes": [self.volume("data", 20)]}})
+
+
+class ContainersUndone(Containers):
+    name, end, faults = "containers-undone", "ROLLED_BACK", ("samba.set-share:media",)
+
+
+JOURNEYS = {journey.name: journey for journey in (Journey, Undone, Rollback, RollbackUndone, Containers, ContainersUndone)}
 
 
 def runs_of(fleet):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from lab import Lab  # noqa: E402
+from node import DEFAULT_DISKS  # noqa: E402
 from remote import CommandFailed  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,10 +40,10 @@ def make_payload(build, directory, extra=()):
 class PhoenixLab:
     """Lab nodes with Phoenix installed and running."""
 
-    def __init__(self, directory, build, nodes=2, image="full"):
+    def __init__(self, directory, build, nodes=2, image="full", disks=DEFAULT_DISKS):
         self.folder = tempfile.TemporaryDirectory()
         payload = make_payload(build, self.folder.name)
-        self.lab = Lab(directory, nodes=nodes, image=image, payload=payload)
+        self.lab = Lab(directory, nodes=nodes, image=image, payload=payload, disks=disks)
         self.nodes = self.lab.nodes
         try:
             self._make_certificates()

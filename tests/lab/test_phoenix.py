@@ -2,6 +2,7 @@
 """The main job on real hypervisors: plan, set up, again, break and roll back the seed's storage on two nodes.
 
 One lab for all tests, which build on each other in the order of their numbers."""
+import json
 import os
 import re
 import sys
@@ -20,6 +21,25 @@ PASSWORD = "correct horse battery"
 # configuration; and that what cannot be asked without them can be asked now.
 REMAINDER = (r"^[+~-] (package|unit|group|gshadow|file|testparm) |^\+ ufw Status: = inactive$"
              r"|^- (export|etab|testparm|ufw|ufw-rule|iptables|ip6tables) = not there$")
+
+
+# The storage that the seed's configuration is for: storage id, dataset, type and content in Proxmox VE, shared via; record
+# size, sync, compression and quota in ZFS.
+SEED_TABLE = [
+    ("quickOS-vm-disks", "quickOS/vm-disks", "zfspool", "images", (), "131072", "standard", "lz4", "858993459200"),
+    ("quickOS-lxc-disks", "quickOS/lxc-disks", "zfspool", "rootdir", (), "16384", "standard", "lz4", "644245094400"),
+    ("quickOS-shared-prod-data", "quickOS/shared-prod-data", "zfspool", "images,rootdir", ("NFS", "Samba"), "131072",
+     "standard", "lz4", "429496729600"),
+    ("quickOS-shared-prod-data-sync", "quickOS/shared-prod-data-sync", "zfspool", "images,rootdir", ("NFS", "Samba"), "16384",
+     "always", "lz4", "107374182400"),
+    ("fastData-shared-test-data", "fastData/shared-test-data", "zfspool", "images,rootdir", ("Samba",), "131072", "standard",
+     "lz4", "536870912000"),
+    ("fastData-shared-test-data-sync", "fastData/shared-test-data-sync", "zfspool", "images,rootdir", (), "16384", "always",
+     "lz4", "107374182400"),
+    ("fastData-shared-backups", "fastData/shared-backups", "dir", "backup", (), "1048576", "standard", "zstd", "2199023255552"),
+    ("fastData-shared-bulk-data", "fastData/shared-bulk-data", "zfspool", "images,rootdir", ("NFS", "Samba"), "1048576",
+     "standard", "lz4", "1539316278886"),
+]
 
 
 class Fleet(unittest.TestCase):
@@ -68,23 +88,29 @@ class TwoNodes(Fleet):
         done = self.lab.phoenix("setup")
         self.assertIn("COMMITTED", done.stdout)
         for node in ("hv1", "hv2"):
-            self.assertIn("mirror-0", self.shell(node, "zpool status quickOS"))
-            # The seed's table, row by row: record size, sync, compression, quota.
-            for row in ("quickOS/vm-disks 131072 standard lz4 858993459200",
-                        "quickOS/lxc-disks 16384 standard lz4 644245094400",
-                        "quickOS/shared-prod-data 131072 standard lz4 429496729600",
-                        "quickOS/shared-prod-data-sync 16384 always lz4 107374182400",
-                        "fastData/shared-test-data-sync 16384 always lz4 107374182400",
-                        "fastData/shared-backups 1048576 standard zstd 2199023255552"):
-                dataset = row.split()[0]
+            self.assert_seed_table(node)
+
+    def assert_seed_table(self, node):
+        """Every row and every column of SEED_TABLE, and nothing besides."""
+        self.assertIn("mirror-0", self.shell(node, "zpool status quickOS"))
+        self.assertNotRegex(self.shell(node, "zpool status fastData"), r"mirror|raidz|draid")
+        storages = {}
+        for section in re.split(r"\n\s*\n", self.shell(node, "cat /etc/pve/storage.cfg").strip()):
+            head, *lines = section.splitlines()
+            kind, name = head.split(": ")
+            storages[name] = {"type": kind, **dict((*line.split(None, 1), "1")[:2] for line in lines)}
+        exported = {line.split()[0] for line in self.shell(node, "exportfs -s").splitlines()}
+        shared = set(re.findall(r"^\s*path = (\S+)", self.shell(node, "testparm -s 2>/dev/null"), re.MULTILINE))
+        for name, dataset, kind, content, by, *properties in SEED_TABLE:
+            with self.subTest(node=node, row=name):
                 found = self.shell(node, f"zfs get -Hp -o value recordsize,sync,compression,quota {dataset}").split()
-                self.assertEqual([dataset] + found, row.split())
-            storages = self.shell(node, "cat /etc/pve/storage.cfg")
-            for storage in ("zfspool: quickOS-vm-disks", "zfspool: quickOS-lxc-disks", "zfspool: quickOS-shared-prod-data",
-                            "zfspool: quickOS-shared-prod-data-sync", "zfspool: fastData-shared-test-data",
-                            "zfspool: fastData-shared-test-data-sync", "dir: fastData-shared-backups",
-                            "zfspool: fastData-shared-bulk-data"):
-                self.assertIn(storage + "\n", storages)
+                self.assertEqual(found, properties)
+                entry = storages.pop(name)
+                self.assertEqual((entry["type"], set(entry["content"].split(","))), (kind, set(content.split(","))))
+                self.assertEqual(entry.get("pool") or entry["path"].lstrip("/"), dataset)
+        self.assertEqual(set(storages) - {"local"}, set())
+        for protocol, paths in (("NFS", exported), ("Samba", shared)):
+            self.assertEqual(paths, {"/" + row[1] for row in SEED_TABLE if protocol in row[4]}, (node, protocol))
 
     def test_4_a_real_client_mounts_and_writes(self):
         self.assertIn("/quickOS/shared-prod-data ", self.shell("hv2", "showmount -e 10.77.0.1"))
@@ -102,6 +128,17 @@ class TwoNodes(Fleet):
         refused = self.lab["hv2"].run("smbclient //10.77.0.1/shared-prod-data -U 'heads%wrong' -c ls", check=False)
         self.assertNotEqual(refused.returncode, 0)
         self.shell("hv1", "rm /quickOS/shared-prod-data/smb")
+
+    def test_4_locks_of_nfs3_are_given(self):
+        self.assertEqual(self.shell("hv1", "systemctl is-active rpcbind.socket rpc-statd nfs-server").split(), ["active"] * 3)
+        self.shell("hv2", """
+            systemctl start rpc-statd
+            mount -t nfs -o vers=3 10.77.0.1:/quickOS/shared-prod-data /mnt
+            touch /mnt/lock
+            timeout 120 flock -n /mnt/lock -c true
+            rm /mnt/lock
+            umount /mnt
+        """)
 
     def test_5_a_second_setup_has_0_steps_and_touches_nothing(self):
         before = self.lab.fingerprints()
@@ -123,6 +160,67 @@ class TwoNodes(Fleet):
         self.assertIn("orphan", str(plan["notes"]))
         self.assertIn(gone[0]["path"], self.shell("hv1", "exportfs -s"))
         self.lab.write_config()
+
+    def test_7_previous_versions_are_seen_by_a_client_and_a_user_not_listed_by_nobody(self):
+        word = "another " + PASSWORD
+        snapshot = "GMT-2026.01.02-03.04.05"
+
+        def seed_with(state):
+            def change(config):
+                config["samba"]["users"] = [{"name": "stranger", "state": state}]
+                share = {"name": "letters", "path": "quickOS/shared-prod-data/letters", "previous_versions": True, "state": state}
+                config["samba"]["shares"].append(share)
+                if state == "absent":
+                    return
+                dataset, = [one for one in config["zfs"]["datasets"] if one["name"] == "shared-prod-data"]
+                dataset["properties"] += ",acltype=posix,xattr=sa"
+                config["samba"]["shares"][0].update(previous_versions=True, acl="windows")
+            return change
+
+        self.lab.write("/root/secrets.json", json.dumps({"samba": {"users": {"heads": word, "stranger": word}}}))
+        # A share may be a folder of its dataset: Samba finds the dataset's mount point.
+        self.lab.lab.each(lambda node: node.run(
+            "mkdir -m 2770 /quickOS/shared-prod-data/letters && chgrp heads /quickOS/shared-prod-data/letters"))
+        self.shell("hv1", f"""
+            cd /quickOS/shared-prod-data/letters
+            echo first > a; chown heads a
+            zfs snapshot quickOS/shared-prod-data@{snapshot}
+            zfs snapshot quickOS/shared-prod-data@of-another-name
+            echo second > a
+        """)
+        self.lab.write_config(seed_with("present"))
+        steps = {step["step"]["id"] for step in self.lab.plan()["steps"]}
+        self.assertLessEqual({"package:samba-vfs-modules", "share:letters", "user:stranger"}, steps)
+        self.assertIn("COMMITTED", self.lab.phoenix("setup").stdout)
+        self.assertIn("Plan: 0 steps", self.lab.phoenix("setup").stdout)
+
+        client = "cd /tmp; smbclient //10.77.0.1/%s -A /tmp/login -c '%s'"
+        self.shell("hv2", f"printf 'username = heads\npassword = {word}\n' > /tmp/login; chmod 600 /tmp/login")
+        for share, file in (("letters", "a"), ("shared-prod-data", "letters/a")):
+            told = self.shell("hv2", client % (share, "allinfo " + file))
+            self.assertIn("@" + snapshot, told)
+            self.assertEqual(told.count("@GMT-"), 1, told)
+            self.shell("hv2", client % (share, f"get @{snapshot}/{file} old; get {file} new"))
+            self.assertEqual(self.shell("hv2", "cat /tmp/old /tmp/new"), "first\nsecond\n")
+        # An ACL that a client sets is there when it is read again.
+        self.shell("hv2", "cd /tmp; smbcacls //10.77.0.1/shared-prod-data letters/a -A /tmp/login -a ACL:stranger:ALLOWED/0x0/READ")
+        self.assertIn("stranger:ALLOWED", self.shell("hv2", "smbcacls //10.77.0.1/shared-prod-data letters/a -A /tmp/login"))
+
+        # Who is no valid user has an account that works, and is let in nowhere.
+        refused = self.lab["hv2"].run(f"smbclient //10.77.0.1/letters -U 'stranger%{word}' -c ls", check=False)
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("NT_STATUS_ACCESS_DENIED", refused.stdout + refused.stderr)
+        listed = self.lab["hv2"].run(f"smbclient -L //10.77.0.1 -U 'stranger%{word}'", check=False)
+        self.assertEqual(listed.returncode, 0, listed.stdout + listed.stderr)
+
+        # As it was before, for the tests that follow.
+        self.lab.write_config(seed_with("absent"))
+        self.lab.phoenix("setup")
+        self.shell("hv1", f"zfs destroy quickOS/shared-prod-data@{snapshot},of-another-name")
+        self.lab.lab.each(lambda node: node.run("rm -r /quickOS/shared-prod-data/letters"))
+        self.lab.write_password(word)
+        self.lab.write_config()
+        self.assertIn("Plan: 0 steps", self.lab.phoenix("setup").stdout)
 
 
     # What every test tier runs of tests/lab/test_adversity.py: PHOENIX_SLICE, which follows from the commit, says which cases.

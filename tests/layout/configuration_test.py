@@ -19,8 +19,9 @@ except ImportError:
         raise
     os.execv("/usr/bin/python3", ["/usr/bin/python3", *sys.argv])
 
-from configuration_variants import (BAD, BAD_FLEETS, BAD_SECRETS, BAD_VMS, BEYOND_SCHEMA, DELIVERIES, DOUBTFUL, DOUBTFUL_VMS,
-                                    FLEETS_BEYOND_SCHEMA, GOOD, GOOD_FLEETS, GOOD_SECRETS, GOOD_VMS, SCRIPTS, VMS_BEYOND_SCHEMA)
+from configuration_variants import (BAD, BAD_FLEETS, BAD_LXC, BAD_SECRETS, BAD_VMS, BEYOND_SCHEMA, DELIVERIES, DOUBTFUL, DOUBTFUL_VMS,
+                                    FLEETS_BEYOND_SCHEMA, GOOD, GOOD_FLEETS, GOOD_LXC, GOOD_SECRETS, GOOD_VMS, SCRIPTS,
+                                    VMS_BEYOND_SCHEMA)
 from tree import ROOT, path_of, read
 
 BUILD = os.environ.get("PHOENIX_BUILD", os.path.join(ROOT, "build", "asan"))
@@ -28,8 +29,9 @@ PHOENIX = os.path.join(BUILD, "clients/phoenix")
 SOURCES = "orchestrator/config"
 DOCUMENT = "docs/configuration.md"
 EXAMPLES = {"phoenix_hypervisor_config": "phoenix_hypervisor_config.json", "phoenix_fleet": "phoenix_fleet.example.json",
-            "phoenix_secrets": "phoenix_secrets.example.json", "phoenix_vm_configs": "phoenix_vm_configs.example.json"}
-CONFIG, FLEET, SECRETS, VMS = EXAMPLES
+            "phoenix_secrets": "phoenix_secrets.example.json", "phoenix_lxc_configs": "phoenix_lxc_configs.example.json",
+            "phoenix_vm_configs": "phoenix_vm_configs.example.json"}
+CONFIG, FLEET, SECRETS, LXC, VMS = EXAMPLES
 BROKEN = "orchestrator/config/testdata/broken.json"
 
 # Keywords of JSON Schema by what they hold; a misspelled one would be ignored.
@@ -217,7 +219,7 @@ def validated(documents):
 
 
 def validated_as(kind, document):
-    """What `phoenix validate --fleet` or `--secrets` says of a document: (errors, lints) as lists of (rule, path), all that is printed."""
+    """What `phoenix validate --fleet`, `--secrets` or `--lxc` says of a document: (errors, lints) as lists of (rule, path), all that is printed."""
     with tempfile.TemporaryDirectory() as directory:
         name = os.path.join(directory, "file.json")
         with open(name, "w", encoding="utf-8") as out:
@@ -288,6 +290,7 @@ class SchemaTest(unittest.TestCase):
         self.check(FLEET, GOOD_FLEETS + [document for _, document in pairs(FLEETS_BEYOND_SCHEMA)], BAD_FLEETS)
         self.check(SECRETS, GOOD_SECRETS, BAD_SECRETS)
         self.check(VMS, GOOD_VMS + [document for cases in (VMS_BEYOND_SCHEMA, DOUBTFUL_VMS) for _, document in pairs(cases)], BAD_VMS)
+        self.check(LXC, GOOD_LXC, BAD_LXC)
 
 
 class DocumentTest(unittest.TestCase):
@@ -376,13 +379,22 @@ class BuiltTest(unittest.TestCase):
                 self.assertIn(rule, [name for name, _ in found[kind]], document)
                 self.assertEqual(bool(found[0]), kind == 0, document)
 
+    def test_container_files(self):
+        for document in GOOD_LXC:
+            errors, lints, _ = validated_as("lxc", document)
+            self.assertEqual(errors + [lint for lint in lints if lint[0] == "unknown-key"], [], document)
+        for document in BAD_LXC:
+            errors, lints, _ = validated_as("lxc", document)
+            self.assertTrue(errors or ("unknown-key" in [rule for rule, _ in lints]), document)
+
     def test_every_rule_is_met(self):
         errors, lints = documented_rules(read(DOCUMENT))
-        of_other_files = {"duplicate-address", "overlapping-ports", "invalid-secret", "invalid-vmid", "unknown-node", "missing-script", "ambiguous-script",
-                          "invalid-script"}
+        of_other_files = {"duplicate-address", "overlapping-ports", "invalid-owner", "invalid-secret", "invalid-vmid", "unknown-node",
+                          "missing-script", "ambiguous-script", "invalid-script"}
         self.assertEqual(set(errors) - set(BAD) - set(BEYOND_SCHEMA), of_other_files)
         # Only a plan knows that it was given no VMs.
-        self.assertEqual(set(lints) - set(DOUBTFUL), {"unknown-key", "no-vms", "volume-not-exported", *DOUBTFUL_VMS})
+        self.assertEqual(set(lints) - set(DOUBTFUL), {"destroyed-with-container", "never-removed", "unknown-key", "no-vms", "volume-not-exported",
+                                                      *DOUBTFUL_VMS})
 
     def test_the_documents_examples_have_neither_errors_nor_lints(self):
         self.assertEqual(validated(re.findall(r"^```json\n(.*?)^```", read(DOCUMENT), re.MULTILINE | re.DOTALL)), [([], [])] * 2)

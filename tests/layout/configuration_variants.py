@@ -97,6 +97,13 @@ GOOD = [
     share(options={"comment": "Büro"}), share(options="comment=Büro"), share(valid_users=["heads", "@root"]),
     share(options={"writable": False, "max connections": 5, "create mask": "0660"}),
     share(browsable="no", browseable=False, guest_ok=None),
+    share(previous_versions=False), share(previous_versions=None, acl=None), share(acl=""),
+    {"samba": {"user": "u", "min_protocol": "SMB3_00", "signing": "auto", "netbios": "no"}},
+    {"samba": {"user": "u", "min_protocol": None, "signing": "", "netbios": None}},
+    *(two({"name": "tank/a", "properties": "acltype=posix,xattr=sa"},
+          samba={"user": "heads", "shares": [{"path": "tank/a/below", "acl": acl, "previous_versions": versions, "options": "vfs objects=recycle"}]})
+      for acl, versions in (("posix", True), ("windows", "yes"), ("posix", {}), ("windows", {"format": "autosnap_%F_%T_daily"}),
+                            ("windows", {"format": "a.%y:%b-%d", "local_time": True}), ("posix", {"format": None, "local_time": "no"}))),
     {"samba": {"shares": [{"path": "/x", "valid_users": ["bob"]}, {"path": "/y", "options": "valid users=bob"}]}},
     {"network": {"nfs_server": "nas.example.org", "interfaces": {"address": "dhcp!"}, "workgroup": ""}},
     {"network": {"interfaces": {"address": "10.0.0.13/24"}}}, {"nodes": ["a"], "zfs": {}}, volume(mounts={"953": "/etc/nginx/ssl"}),
@@ -185,6 +192,10 @@ BAD = {
     ],
     "unsupported-export-option": [export(options=["security_label"]), export(options="ro,xprtsec=tls"), export(options="reexport=auto-fsidnum")],
     "other-file": [{"samba": {"users": {"heads": "hunter2"}}}, {"samba": {"heads": "hunter2"}}],
+    "invalid-samba-setting": [share(acl="nfsv4"), share(acl="Posix"), {"samba": {"user": "u", "min_protocol": "NT1"}}, {"samba": {"user": "u", "min_protocol": "smb2"}},
+                              {"samba": {"user": "u", "signing": "disabled"}}],
+    "invalid-snapshot-format": [share(previous_versions={"format": given}) for given in (
+        "daily", "", "%H:%M", "%Y-%m", "@GMT-%F", "%F %T", "%F%Q", "%F%", "%s")],
     "refused-samba-option": [share(options="root preexec=/bin/sh"), share(options={"include": "/tmp/x"})],
     "invalid-samba-option": [share(options="browseable=maybe"), share(options="="), share(options={"": "x"}), share(options={"a=b": "x"}),
                              share(options={"comment": "a\nb"})],
@@ -200,14 +211,16 @@ BEYOND_SCHEMA = {
     "duplicate-path": [delivered({"path": "a", "content": ""}, {"path": "a/b", "content": ""})],
     "duplicate-mountpoint": [two({"name": "tank/a", "mountpoint": "/m"}, {"name": "tank/b", "mountpoint": "/m"})],
     "duplicate-export": [{"nfs": {"exports": [NEIGHBOUR, NEIGHBOUR]}}],
+    "duplicate-mount-point": [{"shared_volumes": {name: {"host_path": "/srv/" + name, "mounts": {"950": "/x"}} for name in "ab"}}],
     "duplicate-disk": [pool(raid_level="mirror", disks=["/dev/disk/by-id/a", "/dev/disk/by-id//a"])],
     "contradicting-clients": [{"nfs": {"exports": [
         {"path": "/a", "clients": "10.0.0.0/24", "options": "ro"}, {"path": "/a", "clients": "10.0.0.7", "options": "rw"}]}}],
     "invalid-client": [{"network": {"default_subnet": "nas"}, **share()}],
-    "other-file": [fleet(), {"samba/users/heads": "hunter2"}],
+    "other-file": [fleet(), {"samba/users/heads": "hunter2"}, {"lxc_configs": {}}],
     "contradicting-mountpoint": [dataset(mountpoint="/a", properties="mountpoint=/b")],
     "contradicting-options": [export(options=["rw", "ro"]), share(read_only=True, options="writable=yes"),
-                              export(options="anonuid=1,anonuid=2"), share(options="create mask=0660 create mode=0600")],
+                              export(options="anonuid=1,anonuid=2"), share(options="create mask=0660 create mode=0600"),
+                              share(acl="posix", options="vfs objects=acl_xattr"), share(previous_versions=True, options={"shadow:format": "%F"})],
     "storage-without-place": [dataset(mountpoint="none", proxmox_storage_type="dir", proxmox_content_type="iso")],
     "unknown-dataset": [{"zfs": {"dataset_storage_types": [{"dataset": "tank/b", "storage_type": "dir:iso"}]}}],
     "ambiguous-storage-id": [two({"name": "tank/a-b"}, {"name": "tank/a_b"}, proxmox_storage_ids={"tank_a_b": "store"})],
@@ -261,6 +274,10 @@ DOUBTFUL = {
     "squashed-root-cannot-write": [export(options="rw")],
     "guest-and-valid-users": [share(guest_ok=True)],
     "unknown-samba-option": [share(options="brwoseable=yes")],
+    "acl-not-kept": [share(acl="posix"), share(acl="windows")],
+    "nested-exports": [two({"name": "tank/a"}, nfs={"exports": [{"path": "tank/a", "clients": "10.0.0.0/24", "options": "rw"},
+                                                                {"path": "tank/a/b", "clients": "10.0.0.0/24", "options": "ro"}]})],
+    "no-previous-versions": [{"samba": {"user": "u", "shares": [{"path": "/srv/x", "previous_versions": True}]}}],
     "rollback-always-on": [{"behavior": {"rollback_on_failure": False}}],
     "plaintext-password": [{"portainer_api": {"admin_password": "x"}}],
 }
@@ -331,3 +348,23 @@ DELIVERIES = {
     "invalid-script": [(features(), vm(features=["program"]))],
     "volume-not-exported": [(features(), vm(volumes=[{"type": "nfs", "path": "/tank/data"}]))],
 }
+
+
+def lxc(volume=None, bind=None, **container):
+    members = {"zfs_volumes": [{"name": "data", "pool": "st", "size_gb": 1, "mount_point": "/data", **(volume or {})}],
+               "mount_points": [{"host_path": "/srv/a", "container_path": "/a", **(bind or {})}], **container}
+    return {"lxc_configs": {"950": members}}
+
+
+GOOD_LXC = [
+    {"lxc_configs": {}}, {"lxc_configs": {"100": {}, "999999999": {"memory_mb": 1}}, "other": 1},
+    lxc({"backup": True, "read_only": "no", "persistent": "TRUE"}, {"owner_uid": 0, "owner_gid": "1000", "read_only": True}),
+    lxc({"size_gb": "50"}), lxc({"size_gb": "50 GiB"}), lxc({"pool": "local"}), lxc(volumes=[], net="x"), lxc(bind={"host_path": "/a b"}),
+]
+BAD_LXC = [
+    {}, {"lxc_configs": []}, {"lxc_configs": {"99": {}}}, {"lxc_configs": {"0101": {}}}, {"lxc_configs": {"x": {}}},
+    lxc({"name": "a/b"}), lxc({"pool": "-x"}), lxc({"size_gb": 0}), lxc({"size_gb": 1.5}), lxc({"size_gb": "many"}),
+    lxc({"mount_point": "/"}), lxc({"mount_point": "data"}), lxc({"mount_point": "/a,b"}), lxc({"mount_point": "/a/../b"}),
+    lxc({"backup": 2}), lxc({"invented": 1}), lxc(bind={"host_path": "/dev/sda"}), lxc(bind={"host_path": "a"}),
+    lxc(bind={"owner_uid": -1}), lxc(bind={"owner_uid": "root"}), lxc(bind={"invented": 1}), lxc(zfs_volumes={}),
+]

@@ -11,13 +11,13 @@ from tree import ROOT, path_of, read
 DOMAINS = ("zfs", "nfs", "samba", "proxmox")
 DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/configuration.md", "docs/promises.md", "docs/undo.md")
 # Where the kinds of steps are told, for each room that does steps.
-VARIANTS = {"zfs": ("services/zfs/domain/zfs_step.h", "ZfsStep"),
-            "samba": ("services/samba/domain/samba_step.h", "SambaStep"),
-            "node": ("services/node/domain/node_planner.h", "NodeStep")}
-ENUMS = {"nfs": ("services/nfs/worker/nfs_json.h", "Kind"),
-         "proxmox": ("services/proxmox/domain/proxmox_planner.h", "StorageAction")}
-# Further enumerations of steps, beside the one of their room.
-FURTHER = (("proxmox", "services/proxmox/domain/vm_planner.h", "VmAction"),)
+VARIANTS = {"zfs": [("services/zfs/domain/zfs_step.h", "ZfsStep")],
+            "samba": [("services/samba/domain/samba_step.h", "SambaStep")],
+            "node": [("services/node/domain/node_planner.h", "NodeStep")]}
+ENUMS = {"nfs": [("services/nfs/worker/nfs_json.h", "Kind")],
+         "proxmox": [("services/proxmox/domain/proxmox_planner.h", "StorageAction"),
+                     ("services/proxmox/domain/container_planner.h", "ContainerAction"),
+                     ("services/proxmox/domain/vm_planner.h", "VmAction")]}
 CLASSES = ("EXACT", "CONFIG", "LOSSY", "POINT_OF_NO_RETURN")
 
 CC_TEST = re.compile(r"^(?:TEST|TEST_F|TEST_P|TYPED_TEST|TYPED_TEST_P)\(\s*(\w+)\s*,\s*(\w+)\s*\)", re.MULTILINE)
@@ -85,12 +85,9 @@ def step_kinds():
     """Every kind of step in the code, as undo.md writes it."""
     kinds = set()
     for read_kinds, rooms in ((variants, VARIANTS), (enumerators, ENUMS)):
-        for room, (file, name) in rooms.items():
-            kinds |= {"%s::%s" % (room, kind) for kind in read_kinds(read(file), name)}
-    for room, file, name in FURTHER:
-        found = enumerators(read(file), name)
-        assert found, "%s has no %s" % (file, name)
-        kinds |= {"%s::%s" % (room, kind) for kind in found}
+        for room, places in rooms.items():
+            for file, name in places:
+                kinds |= {"%s::%s" % (room, kind) for kind in read_kinds(read(file), name)}
     return kinds
 
 

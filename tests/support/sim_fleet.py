@@ -136,6 +136,30 @@ class SimFleet:
         with self._machine(node) as database:
             database.execute("DELETE FROM faults")
 
+    def put_file(self, node, path, text, mode=0o644, gid=0):
+        """As somebody else would write it; folders above are made."""
+        content, parts = text.encode(), path.split("/")
+        with self._machine(node) as database:
+            for end in range(2, len(parts)):
+                database.execute("INSERT OR IGNORE INTO files VALUES(?, 1, x'', 0, 0, ?, x'', 0, 0, ?)",
+                                 ("/".join(parts[:end]), 0o755, 0o755))
+            database.execute("INSERT OR REPLACE INTO files VALUES(?, 0, ?, 0, ?, ?, ?, 0, ?, ?)",
+                             (path, content, gid, mode, content, gid, mode))
+
+    def remove_file(self, node, path):
+        with self._machine(node) as database:
+            database.execute("DELETE FROM files WHERE path = ?", (path,))
+
+    def write_container(self, node, container, text):
+        self.put_file(node, "/etc/pve/nodes/%s/lxc/%d.conf" % (node, container), text, 0o640, 33)
+
+    def container(self, node, container):
+        """The text of its configuration."""
+        with self._machine(node) as database:
+            row = database.execute("SELECT content FROM files WHERE path = ?",
+                                   ("/etc/pve/nodes/%s/lxc/%d.conf" % (node, container),)).fetchone()
+        return row[0].decode() if isinstance(row[0], bytes) else row[0]
+
     def dump(self, node):
         """The whole simulated world of a node as text, without faults and counters: equal texts, equal worlds."""
         with self._machine(node) as database:

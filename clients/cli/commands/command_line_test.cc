@@ -361,6 +361,15 @@ TEST_F(CommandLineTest, ScriptsOfFeaturesTravelAsFarAsVmsNeedThem) {
   EXPECT_THAT(errors_, HasSubstr("scripts/docker is no file"));
 }
 
+TEST_F(CommandLineTest, ContainersGoAsTheUserWroteThem) {
+  const std::string text = "{ \"lxc_configs\": {} }\n";
+  ASSERT_EQ(MakePlan({"--lxc", Write("lxc.json", text)}), 0) << errors_;
+  EXPECT_EQ(orchestrator_.planned.back().declaration().lxc(), text);
+  ASSERT_EQ(MakePlan({}), 0) << errors_;
+  EXPECT_EQ(orchestrator_.planned.back().declaration().lxc(), "");
+  EXPECT_EQ(MakePlan({"--lxc", directory_ + "/none.json"}), 1);
+}
+
 TEST_F(CommandLineTest, ABrokenSecretsFileIsRefusedWithoutShowingIt) {
   const std::string secrets = Write("secrets.json", R"({"samba": {"users": {"heads": "hun\nter2"}}})");
   EXPECT_EQ(MakePlan({"--secrets", secrets, "--server", "unix:" + kit::SocketOf(directory_, "orchestrator")}),

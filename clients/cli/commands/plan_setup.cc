@@ -207,6 +207,7 @@ void AddFiles(CLI::App& command, Flags& flags) {
   command.add_option("-f,--file", flags.files.config, "The configuration, phoenix_hypervisor_config.json")
       ->required();
   command.add_option("--secrets", flags.files.secrets, "File of secrets, mode 0600");
+  command.add_option("--lxc", flags.files.lxc, "Containers, phoenix_lxc_configs.json");
   command.add_option("--fleet", flags.files.fleet, "The fleet; without it, this very node");
   command.add_option(
       "--vms", flags.files.vms,

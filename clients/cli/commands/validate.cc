@@ -12,6 +12,7 @@
 #include "clients/cli/declaration.h"
 #include "orchestrator/config/fleet.h"
 #include "orchestrator/config/loader.h"
+#include "orchestrator/config/lxc_section.h"
 #include "orchestrator/config/secrets.h"
 #include "orchestrator/config/vm_delivery.h"
 #include "orchestrator/config/vm_section.h"
@@ -24,6 +25,7 @@ struct ValidateFlags {
   std::string fleet;
   std::string secrets;
   std::string vms;
+  std::string lxc;
   bool strict = false;
 };
 
@@ -32,11 +34,21 @@ nlohmann::json ToJson(const config::Finding& finding) {
           {"message", finding.message}, {"found", finding.found},     {"allowed", finding.allowed}};
 }
 
+// What is found in a configuration and, where there are containers, in the two files together.
+config::Findings Check(const std::string& text, const config::Overrides& overrides,
+                       const std::vector<config::Container>& containers) {
+  config::LoadResult loaded = config::Load(text, overrides);
+  (void)config::WithSharedVolumes(containers, loaded.config, loaded.findings);
+  loaded.findings.SortByPlace();
+  return std::move(loaded.findings);
+}
+
 // What is wrong or doubtful for one node only, through what the fleet has otherwise for it.
 // `everywhere`: what is so without the overrides.
 config::Findings CheckOverrides(const std::string& text, const config::FleetNode& node,
+                                const std::vector<config::Container>& containers,
                                 const config::Findings& everywhere) {
-  config::Findings findings = config::Load(text, config::OverridesOf(node.name, node.overrides)).findings;
+  config::Findings findings = Check(text, config::OverridesOf(node.name, node.overrides), containers);
   const auto known = [](const std::vector<config::Finding>& all) {
     return [&all](const config::Finding& finding) {
       return std::any_of(all.begin(), all.end(), [&](const config::Finding& other) {
@@ -132,8 +144,10 @@ class Report {
 };
 
 int Validate(const Session& session, const ValidateFlags& flags) {
-  if (flags.files.empty() && flags.fleet.empty() && flags.secrets.empty() && flags.vms.empty()) {
-    return Fail(session, InvalidArgument("name a configuration, --fleet FILE, --secrets FILE or --vms FILE"));
+  if (flags.files.empty() && flags.fleet.empty() && flags.secrets.empty() && flags.vms.empty() &&
+      flags.lxc.empty()) {
+    return Fail(session, InvalidArgument(
+                             "name a configuration, --fleet FILE, --secrets FILE, --vms FILE or --lxc FILE"));
   }
   Report report(session);
   config::FleetResult fleet;
@@ -142,15 +156,21 @@ int Validate(const Session& session, const ValidateFlags& flags) {
     if (!text.ok()) return Fail(session, text.status());
     fleet = config::LoadFleet(*text);
   }
+  config::LxcResult lxc;
+  if (!flags.lxc.empty()) {
+    const auto text = ReadText(flags.lxc);
+    if (!text.ok()) return Fail(session, text.status());
+    lxc = config::LoadLxc(*text);
+  }
   for (const std::string& file : flags.files) {
     const auto text = ReadText(file);
     if (!text.ok()) return Fail(session, text.status());
-    const config::Findings everywhere = config::Load(*text).findings;
+    const config::Findings everywhere = Check(*text, {}, lxc.containers);
     report.Add(file, "configuration", everywhere);
     for (const config::FleetNode& node : fleet.nodes) {
       if (node.overrides.empty()) continue;
       report.Add(fmt::format("{} for {}", file, node.name), "configuration",
-                 CheckOverrides(*text, node, everywhere));
+                 CheckOverrides(*text, node, lxc.containers, everywhere));
     }
   }
   if (!flags.fleet.empty()) report.Add(flags.fleet, "fleet", fleet.findings);
@@ -164,6 +184,7 @@ int Validate(const Session& session, const ValidateFlags& flags) {
     if (!findings.ok()) return Fail(session, findings.status());
     report.Add(flags.vms, "vms", *findings);
   }
+  if (!flags.lxc.empty()) report.Add(flags.lxc, "lxc", lxc.findings);
   return report.Finish(flags.strict);
 }
 
@@ -171,13 +192,14 @@ int Validate(const Session& session, const ValidateFlags& flags) {
 
 void AddValidate(CLI::App& app, Session& session, int& exit_code) {
   auto flags = std::make_shared<ValidateFlags>();
-  auto* command =
-      app.add_subcommand("validate", "Check configurations, a fleet, VMs and secrets; needs no daemon");
+  auto* command = app.add_subcommand(
+      "validate", "Check configurations, a fleet, secrets, VMs and containers; needs no daemon");
   command->add_option("FILE", flags->files, "Configuration files");
   command->add_option("--fleet", flags->fleet, "Fleet file");
   command->add_option("--secrets", flags->secrets, "Secrets file");
   command->add_option("--vms", flags->vms,
                       "VM file; beside one configuration, what that makes of it is checked, too");
+  command->add_option("--lxc", flags->lxc, "Containers, phoenix_lxc_configs.json");
   command->add_flag("--strict", flags->strict, "Warnings fail too");
   command->callback([&session, &exit_code, flags] { exit_code = Validate(session, *flags); });
 }

@@ -53,6 +53,8 @@ struct Note {
   bool warning = false;
   std::string resource;
   std::string text;
+  // Said once, and only where no node of the fleet has the key `resource` now (Plan::provided_now).
+  bool unless_provided = false;
   friend bool operator==(const Note&, const Note&) = default;
 };
 

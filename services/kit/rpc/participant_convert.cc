@@ -66,10 +66,12 @@ void ToProto(const Note& note, pb::Note& out) {
   out.set_severity(note.warning ? pb::Note::SEVERITY_WARNING : pb::Note::SEVERITY_INFO);
   out.set_resource(note.resource);
   out.set_text(note.text);
+  out.set_unless_provided(note.unless_provided);
 }
 
 Note FromProto(const pb::Note& note) {
-  return {note.severity() == pb::Note::SEVERITY_WARNING, note.resource(), note.text()};
+  return {note.severity() == pb::Note::SEVERITY_WARNING, note.resource(), note.text(),
+          note.unless_provided()};
 }
 
 void ToProto(const PlanAnswer& answer, pb::PlanResponse& out) {

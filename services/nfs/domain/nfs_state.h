@@ -23,6 +23,19 @@ struct PathState {
   friend bool operator==(const PathState&, const PathState&) = default;
 };
 
+// What nfs.conf says of NFSv3. A port is 0 where its program takes any, another one at every start.
+struct VersionThree {
+  bool served = true;
+  int mountd_port = 0;
+  // Of locks: statd, and the kernel's lockd, whose ports statd sets when it starts.
+  int statd_port = 0;
+  int lockd_tcp_port = 0;
+  int lockd_udp_port = 0;
+  friend bool operator==(const VersionThree&, const VersionThree&) = default;
+
+  bool LocksPinned() const { return statd_port != 0 && lockd_tcp_port != 0 && lockd_udp_port != 0; }
+};
+
 struct NfsState {
   // /etc/exports.d is there.
   bool directory = false;
@@ -41,8 +54,7 @@ struct NfsState {
   std::map<std::string, PathState> paths;
   // Addresses of the NFSv4 clients that the server knows now. Moves by itself: for people only.
   std::vector<std::string> connected;
-  // rpc.mountd's port in nfs.conf; 0 where it takes any.
-  int mountd_port = 0;
+  VersionThree v3;
   // Where nfs.conf has every exported path begin; empty for /.
   std::string root_directory;
 };

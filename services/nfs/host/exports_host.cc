@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 
 #include "base/status/errors.h"
@@ -30,6 +31,21 @@ std::vector<LiveExport> LostIn(const std::vector<LiveExport>& before, const std:
     if (one.path != path && !there) lost.push_back(one);
   }
   return lost;
+}
+
+// A port of nfs.conf; 0 for none that is one.
+int PortOf(const std::string& text) {
+  int number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const bool whole = error == std::errc() && end == text.data() + text.size();
+  return whole && number > 0 && number <= 65535 ? number : 0;
+}
+
+// As nfs-utils reads a switch; what it does not know changes nothing.
+bool SaysNo(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text == "0" || text == "f" || text == "false" || text == "n" || text == "no" || text == "off";
 }
 
 bool IsIn(const std::vector<LiveExport>& live, const LiveExport& one) {
@@ -117,12 +133,15 @@ absl::Status ExportsHost::ReadServerConf(NfsState& state) {
     const auto conf = files_.Read(name);
     if (!conf.ok()) return Annotate(conf.status(), "read " + name);
     if (!*conf) continue;
-    if (const auto port = ServerConfValue((*conf)->content, "mountd", "port")) {
-      int number = 0;
-      const auto [end, error] = std::from_chars(port->data(), port->data() + port->size(), number);
-      state.mountd_port =
-          error == std::errc() && end == port->data() + port->size() && number <= 65535 ? number : 0;
-    }
+    const auto port = [&](std::string_view section, std::string_view name, int& into) {
+      if (const auto value = ServerConfValue((*conf)->content, section, name)) into = PortOf(*value);
+    };
+    port("mountd", "port", state.v3.mountd_port);
+    port("statd", "port", state.v3.statd_port);
+    port("lockd", "port", state.v3.lockd_tcp_port);
+    port("lockd", "udp-port", state.v3.lockd_udp_port);
+    if (const auto served = ServerConfValue((*conf)->content, "nfsd", "vers3"))
+      state.v3.served = !SaysNo(*served);
     if (const auto root = ServerConfValue((*conf)->content, "exports", "rootdir"))
       state.root_directory = *root;
   }

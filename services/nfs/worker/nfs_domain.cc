@@ -1,5 +1,6 @@
 #include "services/nfs/worker/nfs_domain.h"
 
+#include <absl/strings/match.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
@@ -178,10 +179,17 @@ absl::StatusOr<kit::Plan> NfsDomain::MakePlan(const kit::PlanInput& input) {
   });
   if (serves) {
     wants.packages = {kServerPackage};
-    wants.units = {kServerUnit};
-    wants.rules = RulesFor(planned.clients, state.mountd_port);
+    if (state.v3.served) wants.units = {kPortmapperUnit, kLockUnit};
+    wants.units.emplace_back(kServerUnit);
+    wants.rules = RulesFor(planned.clients, state.v3);
   }
-  PHX_ASSIGN_OR_RETURN(node::NodePlan node, node_.MakePlan(wants, input.ledger));
+  auto planned_node = node_.MakePlan(wants, input.ledger);
+  for (const char* unit : {kPortmapperUnit, kLockUnit}) {
+    if (absl::StrContains(planned_node.status().message(), fmt::format("{} is masked", unit)))
+      return Annotate(planned_node.status(),
+                      "NFSv3 is served (vers3=n in [nfsd] of /etc/nfs.conf ends that)");
+  }
+  PHX_ASSIGN_OR_RETURN(node::NodePlan node, std::move(planned_node));
   std::set<std::string> there(node.provided_now.begin(), node.provided_now.end());
   if (serves && there.count(kit::Key("unit", kServerUnit)) == 0) {
     PHX_ASSIGN_OR_RETURN(planned, PlanExports(spec, state, owned, /*server_runs=*/false));
@@ -196,6 +204,14 @@ absl::StatusOr<kit::Plan> NfsDomain::MakePlan(const kit::PlanInput& input) {
     plan.steps.push_back(RenderSetExport(set, there, !planned.put_live.empty()));
   }
   plan.notes = std::move(node.notes);
+  const bool opens = std::any_of(plan.steps.begin(), plan.steps.end(),
+                                 [](const kit::Step& step) { return kit::KindOf(step.id) == "rule"; });
+  if (opens && state.v3.served && state.v3.mountd_port != 0 && !state.v3.LocksPinned()) {
+    plan.notes.push_back(
+        {true, "firewall",
+         "nfs: clients of NFSv3 can mount through the firewall, but get no locks: pin [statd] port, [lockd] "
+         "port and [lockd] udp-port in /etc/nfs.conf as [mountd] port is, and restart rpc-statd"});
+  }
   for (PlanNote& note : planned.notes) plan.notes.push_back({note.warning, note.path, std::move(note.text)});
   for (const auto& [path, entry] : state.own) {
     const std::string key = kit::Key("path", path);

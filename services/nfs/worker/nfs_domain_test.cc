@@ -25,9 +25,10 @@ TEST_F(NfsDomainTest, TheSeedOnABareNode) {
   StepDriver driver(*domain_, {"path:/quickOS", "path:/fastData"});
   ASSERT_TRUE(driver.Prepare({}, kRun).ok());
   EXPECT_THAT(Ids(driver),
-              ElementsAre("package:nfs-kernel-server", "unit:nfs-server.service",
-                          "file:/etc/exports.d/phoenix.exports", "export:/fastData/shared-bulk-data",
-                          "export:/quickOS/shared-prod-data", "export:/quickOS/shared-prod-data-sync"));
+              ElementsAre("package:nfs-kernel-server", "unit:rpcbind.socket", "unit:rpc-statd.service",
+                          "unit:nfs-server.service", "file:/etc/exports.d/phoenix.exports",
+                          "export:/fastData/shared-bulk-data", "export:/quickOS/shared-prod-data",
+                          "export:/quickOS/shared-prod-data-sync"));
   MountSeed();
   const absl::Status applied = driver.Apply();
   ASSERT_TRUE(applied.ok()) << applied;
@@ -65,6 +66,53 @@ TEST_F(NfsDomainTest, FirewallRulesAreForTheDeclaredClientsOnly) {
   EXPECT_THAT(Ids(driver), ::testing::IsSupersetOf({"rule:10.0.0.0/24:2049/tcp", "rule:10.0.0.0/24:111/tcp",
                                                     "rule:10.0.0.0/24:111/udp", "rule:10.0.0.0/24:32767/tcp",
                                                     "rule:10.0.0.0/24:32767/udp"}));
+  const auto warns = [&] {
+    return std::any_of(driver.plan().notes.begin(), driver.plan().notes.end(), [](const kit::Note& note) {
+      return note.warning && note.text.find("get no locks") != std::string::npos;
+    });
+  };
+  EXPECT_TRUE(warns());
+  Write("/etc/nfs.conf", "[mountd]\nport=32767\n[statd]\nport=32765\n[lockd]\nport=32803\nudp-port=32769\n");
+  ASSERT_TRUE(driver.Prepare({}, kRun).ok());
+  EXPECT_FALSE(warns());
+  EXPECT_THAT(Ids(driver),
+              ::testing::IsSupersetOf({"rule:10.0.0.0/24:32765/tcp", "rule:10.0.0.0/24:32803/tcp",
+                                       "rule:10.0.0.0/24:32769/udp"}));
+}
+
+// NFSv3 gets its locks by statd, which may be down while the server runs.
+TEST_F(NfsDomainTest, WhereNfs3IsServedStatdRuns) {
+  Ready();
+  WantSeed();
+  MountSeed();
+  ASSERT_TRUE(node_->Stop("rpc-statd.service", nullptr).ok());
+  const std::string before = Dump();
+  StepDriver driver(*domain_);
+  ASSERT_TRUE(driver.Prepare({}, kRun).ok());
+  EXPECT_THAT(Ids(driver), ::testing::Contains("unit:rpc-statd.service"));
+  ASSERT_TRUE(driver.Apply().ok());
+  EXPECT_TRUE(node_->Units({"rpc-statd.service"})->at("rpc-statd.service").active);
+  ASSERT_TRUE(driver.Undo().ok());
+  EXPECT_EQ(Dump(), before);
+  Write("/etc/nfs.conf", "[nfsd]\nvers3 = N\n[mountd]\nport=32767\n");
+  ASSERT_TRUE(driver.Prepare({}, kRun).ok());
+  EXPECT_THAT(Ids(driver), ::testing::Not(::testing::Contains("unit:rpc-statd.service")));
+  EXPECT_THAT(Ids(driver), ::testing::Not(::testing::Contains("rule:10.0.0.0/24:111/tcp")));
+}
+
+TEST_F(NfsDomainTest, APortmapperThatMustNotRunIsToldWithTheWayOut) {
+  Ready();
+  spec_.exports = {Wanted("/quickOS/shared-prod-data")};
+  MountSeed();
+  Put("unit", "rpcbind.socket",
+      {{"package", "rpcbind"}, {"enablement", "enabled"}, {"active", false}, {"masked", true}});
+  StepDriver driver(*domain_);
+  const absl::Status refused = driver.Prepare({}, kRun);
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
+  EXPECT_THAT(std::string(refused.message()),
+              AllOf(HasSubstr("rpcbind.socket is masked"), HasSubstr("vers3=n")));
+  Write("/etc/nfs.conf", "[nfsd]\nvers3=n\n");
+  EXPECT_TRUE(driver.Prepare({}, kRun).ok());
 }
 
 // On a bare node undo leaves what the plan named: the package. Of exports nothing is left.

@@ -16,6 +16,8 @@
 namespace phoenix::nfs {
 namespace {
 
+constexpr int kPortmapperPort = 111;
+
 std::vector<kit::FieldDiff> DiffsOf(const SetExport& set) {
   // By client: what it gets before and after.
   std::map<std::string, std::pair<std::string, std::string>> clients;
@@ -110,7 +112,7 @@ kit::Step RenderSetExport(const SetExport& set, const std::set<std::string>& the
   return step;
 }
 
-std::vector<node::FirewallRule> RulesFor(const std::vector<std::string>& clients, int mountd_port) {
+std::vector<node::FirewallRule> RulesFor(const std::vector<std::string>& clients, const VersionThree& v3) {
   std::vector<node::FirewallRule> rules;
   const auto loopback = ParseClient("127.0.0.0/8");
   for (const std::string& client : clients) {
@@ -118,19 +120,26 @@ std::vector<node::FirewallRule> RulesFor(const std::vector<std::string>& clients
     const bool local = client == "::1" || (parsed.ok() && parsed->prefix >= 8 && Overlap(*parsed, *loopback));
     if (local) continue;
     rules.push_back({client, "2049", "tcp"});
-    if (mountd_port == 0) continue;
+    if (!v3.served || v3.mountd_port == 0) continue;
+    const auto open = [&](int port, const char* protocol) {
+      if (port != 0) rules.push_back({client, fmt::format("{}", port), protocol});
+    };
     for (const char* protocol : {"tcp", "udp"}) {
-      rules.push_back({client, "111", protocol});
-      rules.push_back({client, fmt::format("{}", mountd_port), protocol});
+      open(kPortmapperPort, protocol);
+      open(v3.mountd_port, protocol);
+      open(v3.statd_port, protocol);
     }
+    open(v3.lockd_tcp_port, "tcp");
+    open(v3.lockd_udp_port, "udp");
   }
   return rules;
 }
 
 std::string Fingerprint(const NfsState& state, const std::string& node_text) {
-  std::string text =
-      fmt::format("nfs state 1\ndirectory {} file {} problem {}\nmountd {} root {}\n", state.directory,
-                  state.own_file, state.own_problem, state.mountd_port, state.root_directory);
+  std::string text = fmt::format("nfs state 2\ndirectory {} file {} problem {}\nv3 {} {} {} {} {} root {}\n",
+                                 state.directory, state.own_file, state.own_problem, state.v3.served,
+                                 state.v3.mountd_port, state.v3.statd_port, state.v3.lockd_tcp_port,
+                                 state.v3.lockd_udp_port, state.root_directory);
   for (const auto& [path, entry] : state.own) text += "own " + RenderLine(entry) + "\n";
   for (const auto& foreign : state.foreign) {
     text += fmt::format("foreign {} {} {}({}){}\n", foreign.file, QuotePath(foreign.path), foreign.client,

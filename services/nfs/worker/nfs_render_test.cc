@@ -50,10 +50,25 @@ TEST(RenderSetExport, ShowsWhatEachClientGets) {
   EXPECT_EQ(step.undo, "put back: \"/tank/a\\040b\" 10.0.0.0/24(rw,sync) @g(ro)");
 }
 
+VersionThree Pinned(int mountd, int statd = 0, int lockd_tcp = 0, int lockd_udp = 0) {
+  return {true, mountd, statd, lockd_tcp, lockd_udp};
+}
+
 TEST(RulesFor, LoopbackNeedsNoneAndMountdIsLetInOnlyWhereItsPortIsPinned) {
-  EXPECT_THAT(RulesFor({"127.0.0.1", "127.0.0.0/8", "::1"}, 32767), IsEmpty());
-  EXPECT_THAT(RulesFor({"0.0.0.0/0"}, 0), ElementsAre(node::FirewallRule{"0.0.0.0/0", "2049", "tcp"}));
-  EXPECT_THAT(RulesFor({"fd00::/8"}, 5), ::testing::SizeIs(5));
+  EXPECT_THAT(RulesFor({"127.0.0.1", "127.0.0.0/8", "::1"}, Pinned(32767)), IsEmpty());
+  EXPECT_THAT(RulesFor({"0.0.0.0/0"}, {}), ElementsAre(node::FirewallRule{"0.0.0.0/0", "2049", "tcp"}));
+  EXPECT_THAT(RulesFor({"fd00::/8"}, Pinned(5)), ::testing::SizeIs(5));
+}
+
+TEST(RulesFor, LocksOfNfs3NeedThePortsOfStatdAndLockd) {
+  std::vector<std::string> ports;
+  for (const auto& rule : RulesFor({"10.0.0.5"}, Pinned(32767, 32765, 32803, 32769)))
+    ports.push_back(rule.port + "/" + rule.protocol);
+  EXPECT_THAT(ports, ElementsAre("2049/tcp", "111/tcp", "32767/tcp", "32765/tcp", "111/udp", "32767/udp",
+                                 "32765/udp", "32803/tcp", "32769/udp"));
+  VersionThree off = Pinned(32767, 32765, 32803, 32769);
+  off.served = false;
+  EXPECT_THAT(RulesFor({"10.0.0.5"}, off), ::testing::SizeIs(1));
 }
 
 }  // namespace

@@ -130,19 +130,19 @@ std::string KeyOf(const FirewallRule& normalized) {
   return fmt::format("rule:{}:{}/{}", normalized.client, normalized.port, normalized.protocol);
 }
 
-bool SamePackets(const UfwRule& there, const FirewallRule& normalized) {
+bool SamePackets(const SeenRule& there, const FirewallRule& normalized) {
   return there.plain && there.direction == "in" && there.protocol == normalized.protocol &&
          there.port == normalized.port && there.client == normalized.client;
 }
 
-const UfwRule* FindRule(const std::vector<UfwRule>& rules, const FirewallRule& normalized) {
-  for (const UfwRule& rule : rules) {
+const SeenRule* FindRule(const std::vector<SeenRule>& rules, const FirewallRule& normalized) {
+  for (const SeenRule& rule : rules) {
     if (SamePackets(rule, normalized)) return &rule;
   }
   return nullptr;
 }
 
-bool Hinders(const UfwRule& there, const FirewallRule& normalized) {
+bool Hinders(const SeenRule& there, const FirewallRule& normalized) {
   if (there.action.rfind("allow", 0) == 0 || there.direction.rfind("in", 0) != 0) return false;
   if (there.protocol != "any" && there.protocol != normalized.protocol) return false;
   const auto theirs = ParseNetwork(there.client), ours = ParseNetwork(normalized.client);
@@ -156,11 +156,6 @@ bool Hinders(const UfwRule& there, const FirewallRule& normalized) {
     }
   }
   return false;
-}
-
-std::string PveLine(const FirewallRule& normalized) {
-  return fmt::format("IN ACCEPT -source {} -p {} -dport {}", normalized.client, normalized.protocol,
-                     normalized.port);
 }
 
 }  // namespace phoenix::node

@@ -31,13 +31,10 @@ std::string KeyOf(const FirewallRule& normalized);
 
 // Same packets and nothing else, whatever the action: ufw keeps at most one such rule, and adding ours would
 // overwrite it.
-bool SamePackets(const UfwRule& there, const FirewallRule& normalized);
+bool SamePackets(const SeenRule& there, const FirewallRule& normalized);
 // The first such rule, or nullptr.
-const UfwRule* FindRule(const std::vector<UfwRule>& rules, const FirewallRule& normalized);
+const SeenRule* FindRule(const std::vector<SeenRule>& rules, const FirewallRule& normalized);
 // True where `there`, which does not allow, decides about some of our packets before our rule does.
-bool Hinders(const UfwRule& there, const FirewallRule& normalized);
-
-// "IN ACCEPT -source 10.0.0.0/24 -p tcp -dport 2049": a line of Proxmox' own firewall.
-std::string PveLine(const FirewallRule& normalized);
+bool Hinders(const SeenRule& there, const FirewallRule& normalized);
 
 }  // namespace phoenix::node

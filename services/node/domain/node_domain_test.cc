@@ -65,8 +65,8 @@ TEST(Normalized, RefusesWhatUfwWouldReadDifferently) {
   }
 }
 
-UfwRule Written(std::string action, std::string protocol, std::string port, std::string client) {
-  UfwRule rule;
+SeenRule Written(std::string action, std::string protocol, std::string port, std::string client) {
+  SeenRule rule;
   rule.action = std::move(action);
   rule.protocol = std::move(protocol);
   rule.port = std::move(port);
@@ -85,7 +85,7 @@ TEST(Hinders, FindsEarlierRulesThatKeepOurClientsOut) {
   EXPECT_FALSE(Hinders(Written("deny", "tcp", "22", "10.0.0.66"), ours));
   EXPECT_FALSE(Hinders(Written("deny", "tcp", "2049", "10.0.1.0/24"), ours));
   EXPECT_FALSE(Hinders(Written("deny", "tcp", "2049", "::/0"), ours));
-  UfwRule out = Written("deny", "tcp", "2049", "0.0.0.0/0");
+  SeenRule out = Written("deny", "tcp", "2049", "0.0.0.0/0");
   out.direction = "out";
   EXPECT_FALSE(Hinders(out, ours));
 }
@@ -261,15 +261,55 @@ TEST_F(NodePlannerTest, SaysThatNoFirewallIsActiveAndPlansNoRule) {
   EXPECT_THAT(plan->notes[0].text, HasSubstr("10.0.0.0/24:445/tcp"));
 }
 
-TEST_F(NodePlannerTest, PrintsTheRulesThatProxmoxsFirewallNeeds) {
-  state_.firewall = {};
-  state_.firewall.pve_installed = state_.firewall.pve_enabled = true;
-  const auto plan = Plan();
+class PveFirewallTest : public NodePlannerTest {
+ protected:
+  PveFirewallTest() {
+    state_.firewall = {};
+    state_.firewall.pve_installed = state_.firewall.pve_enabled = true;
+  }
+};
+
+TEST_F(PveFirewallTest, TakesTheRulesWhereItIsTheNodesFirewall) {
+  auto plan = Plan();
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_THAT(plan->steps,
+              ElementsAre(NodeStep(RuleStep{{"10.0.0.0/24", "445", "tcp"}, "", Firewall::kPve})));
+  EXPECT_THAT(plan->notes, IsEmpty());
+  // As somebody has it already. Whether it is in force is for Proxmox VE to see to.
+  state_.firewall.rules = {Written("allow", "tcp", "445", "10.0.0.0/24")};
+  plan = Plan();
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_THAT(plan->steps, IsEmpty());
-  ASSERT_THAT(plan->notes, SizeIs(1));
-  EXPECT_TRUE(plan->notes[0].warning);
-  EXPECT_THAT(plan->notes[0].text, HasSubstr("IN ACCEPT -source 10.0.0.0/24 -p tcp -dport 445"));
+  EXPECT_THAT(plan->notes, IsEmpty());
+}
+
+TEST_F(PveFirewallTest, SaysWhoDecidesBeforeWhom) {
+  // A new rule comes first.
+  state_.firewall.rules = {Written("deny", "any", "any", "10.0.0.66")};
+  EXPECT_THAT(Plan()->notes.at(0).text,
+              HasSubstr("comes before pve-firewall's rule \"deny any from 10.0.0.66"));
+  // One that is there may come too late.
+  state_.firewall.rules.push_back(Written("allow", "tcp", "445", "10.0.0.0/24"));
+  EXPECT_THAT(Plan()->notes.at(0).text, HasSubstr("comes before ours and may keep 10.0.0.0/24 out"));
+  state_.firewall.rules = {Written("deny", "tcp", "445", "10.0.0.0/24")};
+  EXPECT_THAT(Refusal(), HasSubstr("pve-firewall has the rule \"deny proto tcp from 10.0.0.0/24"));
+}
+
+TEST_F(PveFirewallTest, PrunesOnlyARuleThatUndoCanPutBackWhereItWas) {
+  our_rules_ = {"rule:10.0.0.0/24:445/tcp"};
+  wants_.rules.clear();
+  wants_.prune_rules = true;
+  state_.firewall.rules = {Written("allow", "tcp", "445", "10.0.0.0/24"),
+                           Written("deny", "any", "any", "10.0.0.66")};
+  state_.firewall.rules[0].comment = "phoenix former";
+  EXPECT_THAT(
+      Plan()->steps,
+      ElementsAre(NodeStep(RuleStep{{"10.0.0.0/24", "445", "tcp"}, "phoenix former", Firewall::kPve})));
+  // Undo would put it in front of that one.
+  std::swap(state_.firewall.rules[0], state_.firewall.rules[1]);
+  EXPECT_THAT(Plan()->steps, IsEmpty());
+  EXPECT_THAT(Plan()->notes.at(0).text,
+              HasSubstr("not pruned: pve-firewall's rule \"deny any from 10.0.0.66\""));
 }
 
 // F3: which of two firewalls sees a packet first depends on which started first.

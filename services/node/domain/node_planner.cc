@@ -109,7 +109,7 @@ class Planning {
     const FirewallState& firewall = state_.firewall;
     Say("ufw {}", firewall.ufw_active ? "active" : "inactive");
     Say("pve-firewall {}", firewall.pve_enabled ? "enabled" : "disabled");
-    if (firewall.ufw_active) PlanOrphans(rules, our_rules);
+    if (firewall.InCharge() != Firewall::kNone) PlanOrphans(rules, our_rules);
     if (rules.empty()) return absl::OkStatus();
     if (firewall.ufw_active != firewall.ufw_enabled) {
       problems_.push_back(
@@ -119,16 +119,8 @@ class Planning {
       problems_.push_back(
           "ufw and pve-firewall are both active on this node, and which one sees a packet first depends "
           "on which started first: switch one off");
-    } else if (firewall.ufw_active) {
+    } else if (firewall.InCharge() != Firewall::kNone) {
       for (const FirewallRule& rule : rules) PlanRule(rule);
-    } else if (firewall.pve_enabled) {
-      std::vector<std::string> lines;
-      for (const FirewallRule& rule : rules) lines.push_back(PveLine(rule));
-      Note(true,
-           fmt::format(
-               "pve-firewall is enabled and not changed by us; these rules are needed in the [RULES] of "
-               "the node's host.fw:\n{}",
-               Join(lines, "\n")));
     } else {
       std::vector<std::string> keys;
       for (const FirewallRule& rule : rules) keys.push_back(KeyOf(rule).substr(5));
@@ -156,36 +148,49 @@ class Planning {
 
   void PlanRule(const FirewallRule& rule) {
     const FirewallState& firewall = state_.firewall;
-    const UfwRule* there = FindRule(firewall.rules, rule);
+    const bool ufw = firewall.InCharge() == Firewall::kUfw;
+    const std::string_view name = ufw ? "ufw" : "pve-firewall";
+    const SeenRule* there = FindRule(firewall.rules, rule);
     Say("{} {}", KeyOf(rule), there == nullptr ? "absent" : there->action);
-    for (const UfwRule& other : firewall.rules) {
-      if (&other == there) break;
-      if (Hinders(other, rule)) {
-        Note(true,
-             fmt::format("ufw's rule \"{} {} from {} to port {}\" comes before ours and may keep {} out",
-                         other.action, other.protocol, other.client, other.port.empty() ? "?" : other.port,
-                         rule.client));
-      }
-    }
+    NoteHindering(rule, there);
     if (there != nullptr && there->action.rfind("allow", 0) != 0) {
-      problems_.push_back(
-          fmt::format("ufw has the rule \"{} proto {} from {} to any port {}\", and ours would overwrite it: "
-                      "delete it first",
-                      there->action, rule.protocol, rule.client, rule.port));
+      problems_.push_back(fmt::format(
+          "{} has the rule \"{} proto {} from {} to any port {}\", and ours would {} it: "
+          "delete it first",
+          name, there->action, rule.protocol, rule.client, rule.port, ufw ? "overwrite" : "overrule"));
       return;
     }
-    if (IsIpv6(rule) && !firewall.ufw_ipv6) {
+    if (ufw && IsIpv6(rule) && !firewall.ufw_ipv6) {
       problems_.push_back(fmt::format(
           "client {} is an IPv6 one, and ufw is set to IPV6=no in /etc/default/ufw", rule.client));
       return;
     }
     if (there == nullptr) {
-      plan_.steps.emplace_back(RuleStep{rule});
+      plan_.steps.emplace_back(RuleStep{rule, "", firewall.InCharge()});
       return;
     }
-    if (FindRule(firewall.live, rule) == nullptr) {
+    if (ufw && FindRule(firewall.live, rule) == nullptr) {
       Note(true, fmt::format("ufw's rule for {} is written down but not in force: run \"ufw reload\"",
                              KeyOf(rule)));
+    }
+  }
+
+  // ufw puts a new rule last, Proxmox VE first. What stands before a rule decides before it.
+  void NoteHindering(const FirewallRule& rule, const SeenRule* there) {
+    const FirewallState& firewall = state_.firewall;
+    const bool last = firewall.InCharge() == Firewall::kUfw;
+    for (const SeenRule& other : firewall.rules) {
+      if (&other == there) break;
+      if (!Hinders(other, rule)) continue;
+      const std::string words = fmt::format("rule \"{} {} from {} to port {}\"", other.action, other.protocol,
+                                            other.client, other.port.empty() ? "?" : other.port);
+      if (last || there != nullptr) {
+        Note(true, fmt::format("{}'s {} comes before ours and may keep {} out", last ? "ufw" : "pve-firewall",
+                               words, rule.client));
+      } else {
+        Note(true, fmt::format("ours for {} comes before pve-firewall's {}, which shuts it out as yet",
+                               rule.client, words));
+      }
     }
   }
 
@@ -193,7 +198,7 @@ class Planning {
     if (wants_.partial) return;
     std::set<std::string> wanted;
     for (const FirewallRule& rule : rules) wanted.insert(KeyOf(rule));
-    for (const UfwRule& there : state_.firewall.rules) {
+    for (const SeenRule& there : state_.firewall.rules) {
       const std::string key = KeyOf(FirewallRule{there.client, there.port, there.protocol});
       if (!there.plain || our_rules.count(key) == 0 || wanted.count(key) > 0) continue;
       if (Prune(there)) continue;
@@ -206,22 +211,28 @@ class Planning {
   }
 
   // Plans that a rule of ours goes; false where it is only to be told.
-  bool Prune(const UfwRule& there) {
+  bool Prune(const SeenRule& there) {
     // What somebody gave another comment or action is not ours any more.
     if (!wants_.prune_rules || there.action != "allow" || !there.comment.starts_with(kRuleMark)) return false;
     const FirewallRule rule{there.client, there.port, there.protocol};
     const auto& rules = state_.firewall.rules;
-    const auto after = std::find_if(rules.begin() + (&there - rules.data()) + 1, rules.end(),
-                                    [&](const UfwRule& other) { return Hinders(other, rule); });
-    if (after != rules.end()) {
+    const bool ufw = state_.firewall.InCharge() == Firewall::kUfw;
+    // Undo puts it where a new one goes: what would decide before it then, and does not now, is in the way.
+    const auto position = rules.begin() + (&there - rules.data());
+    const auto begin = ufw ? position + 1 : rules.begin(), end = ufw ? rules.end() : position;
+    const auto other = std::find_if(begin, end, [&](const SeenRule& one) { return Hinders(one, rule); });
+    if (other != end) {
       Note(true,
-           fmt::format("not pruned: ufw's rule \"{} {} from {}\" comes after it, and undo could put it "
-                       "back behind that one only; delete it by hand: ufw delete allow proto {} from {} "
-                       "to any port {}",
-                       after->action, after->protocol, after->client, rule.protocol, rule.client, rule.port));
+           fmt::format("not pruned: {} rule \"{} {} from {}\" comes {} it, and undo could put it back {} "
+                       "that one only; delete it by hand: {}",
+                       ufw ? "ufw's" : "pve-firewall's", other->action, other->protocol, other->client,
+                       ufw ? "after" : "before", ufw ? "behind" : "in front of",
+                       ufw ? fmt::format("ufw delete allow proto {} from {} to any port {}", rule.protocol,
+                                         rule.client, rule.port)
+                           : "in the node's firewall"));
       return false;
     }
-    plan_.steps.emplace_back(RuleStep{rule, there.comment});
+    plan_.steps.emplace_back(RuleStep{rule, there.comment, state_.firewall.InCharge()});
     return true;
   }
 

@@ -35,7 +35,8 @@ struct UnitStep {
 struct RuleStep {
   FirewallRule rule;  // normalized
   // The comment of a rule of ours that goes; empty for one that comes, with the comment of its run.
-  std::string goes;
+  std::string goes = {};
+  Firewall firewall = Firewall::kUfw;  // whose rule it is
   friend bool operator==(const RuleStep&, const RuleStep&) = default;
 };
 

@@ -48,8 +48,12 @@ struct UnitState {
   }
 };
 
-// A rule of ufw's user.rules, or as the kernel has it.
-struct UfwRule {
+// Who decides which packets come in: the one firewall that is active. Both active is refused.
+enum class Firewall { kNone, kUfw, kPve };
+
+// A rule of ufw's user.rules, one of the node's in Proxmox VE's firewall in the same words, or as the kernel
+// has it.
+struct SeenRule {
   std::string action;     // "allow", "deny", "reject", "limit"
   std::string protocol;   // "tcp", "udp", "any"
   std::string port;       // destination; "any"; "" for an application's
@@ -58,7 +62,7 @@ struct UfwRule {
   // True where destination address and source port are "any", so that the fields above say all.
   bool plain = true;
   std::string comment;
-  friend bool operator==(const UfwRule&, const UfwRule&) = default;
+  friend bool operator==(const SeenRule&, const SeenRule&) = default;
 };
 
 struct FirewallState {
@@ -68,8 +72,13 @@ struct FirewallState {
   bool ufw_ipv6 = true;      // ufw is set to manage IPv6 too
   bool pve_installed = false;
   bool pve_enabled = false;
-  std::vector<UfwRule> rules;  // as written down, in order
-  std::vector<UfwRule> live;   // allowing ones of ufw's that the kernel has; without comments
+  std::vector<SeenRule> rules;  // of the firewall in charge, as written down, in order
+  std::vector<SeenRule> live;   // allowing ones of ufw's that the kernel has; without comments
+
+  Firewall InCharge() const {
+    if (ufw_active) return Firewall::kUfw;
+    return pve_enabled ? Firewall::kPve : Firewall::kNone;
+  }
 };
 
 }  // namespace phoenix::node

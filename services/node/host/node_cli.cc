@@ -47,9 +47,9 @@ absl::StatusOr<bool> DpkgIsUnfinished(CommandRunner& runner, const Files& files)
 }
 
 // Rules as written down; read again where ufw is just writing them.
-absl::StatusOr<std::vector<UfwRule>> WrittenRules(const Files& files, const std::string& path,
-                                                  std::chrono::milliseconds pause) {
-  absl::StatusOr<std::vector<UfwRule>> rules;
+absl::StatusOr<std::vector<SeenRule>> WrittenRules(const Files& files, const std::string& path,
+                                                   std::chrono::milliseconds pause) {
+  absl::StatusOr<std::vector<SeenRule>> rules;
   for (int attempt = 0; attempt < 5; ++attempt) {
     if (attempt > 0) std::this_thread::sleep_for(pause);
     PHX_ASSIGN_OR_RETURN(const std::string content, ContentOf(files, path));
@@ -219,7 +219,14 @@ absl::StatusOr<FirewallState> NodeCli::Firewall() {
     PHX_ASSIGN_OR_RETURN(const std::string host, ContentOf(files_, "/etc/pve/local/host.fw"));
     firewall.pve_enabled = PveFirewallEnabled(cluster, host);
   }
-  if (!firewall.ufw_installed) return firewall;
+  if (firewall.ufw_installed) PHX_RETURN_IF_ERROR(ReadUfw(firewall));
+  if (firewall.InCharge() != node::Firewall::kPve) return firewall;
+  PHX_ASSIGN_OR_RETURN(const auto rules, PveRules());
+  for (const PveRule& one : rules) firewall.rules.push_back(one.rule);
+  return firewall;
+}
+
+absl::Status NodeCli::ReadUfw(FirewallState& firewall) {
   PHX_ASSIGN_OR_RETURN(const std::string conf, ContentOf(files_, "/etc/ufw/ufw.conf"));
   PHX_ASSIGN_OR_RETURN(const std::string defaults, ContentOf(files_, "/etc/default/ufw"));
   PHX_ASSIGN_OR_RETURN(const std::string status, Output(runner_, UfwStatus()));
@@ -236,17 +243,51 @@ absl::StatusOr<FirewallState> NodeCli::Firewall() {
     auto live = ParseLiveRules(saved, ipv6);
     std::move(live.begin(), live.end(), std::back_inserter(firewall.live));
   }
-  return firewall;
+  return absl::OkStatus();
 }
 
-absl::Status NodeCli::AllowRule(const FirewallRule& rule, const std::string& comment,
+absl::StatusOr<std::string> NodeCli::PveNode() {
+  PHX_ASSIGN_OR_RETURN(const std::string name, ContentOf(files_, "/proc/sys/kernel/hostname"));
+  const std::string node = name.substr(0, name.find_first_of(".\n"));
+  if (node.empty()) return Internal("this node has no name");
+  return node;
+}
+
+absl::StatusOr<std::vector<PveRule>> NodeCli::PveRules() {
+  PHX_ASSIGN_OR_RETURN(const std::string node, PveNode());
+  PHX_ASSIGN_OR_RETURN(const std::string out, Output(runner_, PveRulesCommand(node)));
+  return ParsePveRules(out);
+}
+
+absl::Status NodeCli::AllowRule(node::Firewall firewall, const FirewallRule& rule, const std::string& comment,
                                 const ChildObserver& observer) {
-  return Run(runner_, UfwAllow(rule, comment), observer);
+  if (firewall != node::Firewall::kPve) return Run(runner_, UfwAllow(rule, comment), observer);
+  PHX_ASSIGN_OR_RETURN(const std::string node, PveNode());
+  return Run(runner_, PveAllow(node, rule, comment), observer);
 }
 
-absl::Status NodeCli::DeleteRule(const FirewallRule& rule, const std::string& comment,
-                                 const ChildObserver& observer) {
+absl::Status NodeCli::DeleteRule(node::Firewall firewall, const FirewallRule& rule,
+                                 const std::string& comment, const ChildObserver& observer) {
+  if (firewall == node::Firewall::kPve) return DeletePveRule(rule, comment, observer);
   return Run(runner_, UfwDelete(rule, comment), observer);
+}
+
+absl::Status NodeCli::DeletePveRule(const FirewallRule& rule, const std::string& comment,
+                                    const ChildObserver& observer) {
+  constexpr int kTries = 3;  // somebody else, another participant too, may be changing rules
+  PHX_ASSIGN_OR_RETURN(const std::string node, PveNode());
+  absl::Status status;
+  for (int tried = 0; tried < kTries; ++tried) {
+    PHX_ASSIGN_OR_RETURN(const auto rules, PveRules());
+    const auto ours = std::find_if(rules.begin(), rules.end(), [&](const PveRule& one) {
+      return SamePackets(one.rule, rule) && one.rule.action == "allow" && one.rule.comment == comment;
+    });
+    if (ours == rules.end()) return absl::OkStatus();
+    // By its place: the digest says that it is still the one that was read there.
+    status = Run(runner_, PveDelete(node, ours->position, ours->digest), observer);
+    if (status.ok()) break;
+  }
+  return status;
 }
 
 }  // namespace phoenix::node

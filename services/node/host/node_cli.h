@@ -1,4 +1,4 @@
-// The real node: dpkg, apt, systemd, ufw.
+// The real node: dpkg, apt, systemd, ufw, Proxmox VE's firewall.
 #pragma once
 
 #include <chrono>
@@ -10,6 +10,7 @@
 #include "base/host/command.h"
 #include "base/host/files.h"
 #include "services/node/host/node_host.h"
+#include "services/node/host/node_parse.h"
 
 namespace phoenix::node {
 
@@ -42,12 +43,18 @@ class NodeCli final : public NodeHost {
   absl::Status Start(const std::string& unit, const ChildObserver& observer) override;
   absl::Status Stop(const std::string& unit, const ChildObserver& observer) override;
   absl::StatusOr<FirewallState> Firewall() override;
-  absl::Status AllowRule(const FirewallRule& rule, const std::string& comment,
+  absl::Status AllowRule(node::Firewall firewall, const FirewallRule& rule, const std::string& comment,
                          const ChildObserver& observer) override;
-  absl::Status DeleteRule(const FirewallRule& rule, const std::string& comment,
+  absl::Status DeleteRule(node::Firewall firewall, const FirewallRule& rule, const std::string& comment,
                           const ChildObserver& observer) override;
 
  private:
+  absl::Status ReadUfw(FirewallState& firewall);
+  // The name under which Proxmox VE knows this node: another one would take another lock.
+  absl::StatusOr<std::string> PveNode();
+  absl::StatusOr<std::vector<PveRule>> PveRules();
+  absl::Status DeletePveRule(const FirewallRule& rule, const std::string& comment,
+                             const ChildObserver& observer);
   absl::StatusOr<InstallProgress> Progress(const std::string& package, const std::string& run_id);
 
   CommandRunner& runner_;

@@ -12,6 +12,7 @@ constexpr char kAptGet[] = "/usr/bin/apt-get";
 constexpr char kDpkgQuery[] = "/usr/bin/dpkg-query";
 constexpr char kSystemctl[] = "/usr/bin/systemctl";
 constexpr char kUfw[] = "/usr/sbin/ufw";
+constexpr char kPvesh[] = "/usr/bin/pvesh";
 
 // Maintainer scripts start services through these two and nothing else. In the unit's own mount namespace
 // they do nothing and succeed, which is what they do themselves where a policy forbids them to start
@@ -47,6 +48,15 @@ Command Ufw(std::vector<std::string> args) {
   command.kill_at_limit = false;
   return command;
 }
+
+// Waits ten seconds for its lock, and as long for a cluster without quorum.
+Command Pvesh(std::vector<std::string> args) {
+  Command command{kPvesh, std::move(args)};
+  command.limit = std::chrono::minutes(2);
+  return command;
+}
+
+std::string PveRulesPath(const std::string& node) { return fmt::format("/nodes/{}/firewall/rules", node); }
 
 std::vector<std::string> RuleArgs(const FirewallRule& rule, const std::string& comment) {
   return {"allow", "proto", rule.protocol, "from",    rule.client, "to",
@@ -154,6 +164,23 @@ Command UfwDelete(const FirewallRule& rule, const std::string& comment) {
   std::vector<std::string> args = RuleArgs(rule, comment);
   args.insert(args.begin(), "delete");
   return Ufw(std::move(args));
+}
+
+Command PveRulesCommand(const std::string& node) {
+  return Pvesh({"get", PveRulesPath(node), "--output-format", "json"});
+}
+
+Command PveAllow(const std::string& node, const FirewallRule& rule, const std::string& comment) {
+  std::vector<std::string> args = {"create",  PveRulesPath(node), "--type",    "in",      "--action",
+                                   "ACCEPT",  "--enable",         "1",         "--proto", rule.protocol,
+                                   "--dport", rule.port,          "--comment", comment};
+  // One for both families.
+  if (rule.client != "0.0.0.0/0") args.insert(args.end(), {"--source", rule.client});
+  return Pvesh(std::move(args));
+}
+
+Command PveDelete(const std::string& node, int position, const std::string& digest) {
+  return Pvesh({"delete", fmt::format("{}/{}", PveRulesPath(node), position), "--digest", digest});
 }
 
 }  // namespace phoenix::node

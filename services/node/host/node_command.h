@@ -24,6 +24,7 @@ Command ShowInstallUnit(const std::string& unit);
 Command ReadInstallLog(const std::string& unit);
 Command UfwStatus();
 Command SaveIptables(bool ipv6);
+Command PveRulesCommand(const std::string& node);
 
 // --- changing
 // Starts the unit that installs, and does not wait for it. `finish_first`: packages are half installed, and
@@ -37,5 +38,9 @@ Command StopUnit(const std::string& unit);
 Command UfwAllow(const FirewallRule& rule, const std::string& comment);
 // ufw deletes nothing where a comment is given and the rule has another one.
 Command UfwDelete(const FirewallRule& rule, const std::string& comment);
+// Proxmox VE puts it in front of all others; everybody is no source at all.
+Command PveAllow(const std::string& node, const FirewallRule& rule, const std::string& comment);
+// Refused where the rules are not those of this digest any more.
+Command PveDelete(const std::string& node, int position, const std::string& digest);
 
 }  // namespace phoenix::node

@@ -57,12 +57,14 @@ class NodeHost {
 
   // --- firewall
   virtual absl::StatusOr<FirewallState> Firewall() = 0;
-  // Must not be called while an identical rule is there: it would get our comment.
-  virtual absl::Status AllowRule(const FirewallRule& rule, const std::string& comment,
-                                 const ChildObserver& observer) = 0;
+  // Must not be called while an identical rule is there: ufw would give it our comment, Proxmox VE would have
+  // two. ufw puts the rule last, and in force at once; Proxmox VE puts it first, and has it in force within
+  // ten seconds.
+  virtual absl::Status AllowRule(node::Firewall firewall, const FirewallRule& rule,
+                                 const std::string& comment, const ChildObserver& observer) = 0;
   // Deletes the rule only where it carries this very comment.
-  virtual absl::Status DeleteRule(const FirewallRule& rule, const std::string& comment,
-                                  const ChildObserver& observer) = 0;
+  virtual absl::Status DeleteRule(node::Firewall firewall, const FirewallRule& rule,
+                                  const std::string& comment, const ChildObserver& observer) = 0;
 };
 
 }  // namespace phoenix::node

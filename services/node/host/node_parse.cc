@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cctype>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
 
 #include "base/status/errors.h"
+#include "services/node/domain/firewall_rule.h"
 
 namespace phoenix::node {
 namespace {
@@ -82,8 +84,8 @@ bool IsAnywhere(std::string_view address) {
   return address == "0.0.0.0/0" || address == "::/0" || address == "any";
 }
 
-std::optional<UfwRule> ParseTuple(std::string_view tuple) {
-  UfwRule rule;
+std::optional<SeenRule> ParseTuple(std::string_view tuple) {
+  SeenRule rule;
   if (const size_t comment = tuple.find(" comment="); comment != std::string_view::npos) {
     rule.comment = FromHex(Trim(tuple.substr(comment + 9)));
     tuple = tuple.substr(0, comment);
@@ -232,13 +234,13 @@ std::optional<std::string> ShellValue(std::string_view text, std::string_view na
   return value;
 }
 
-absl::StatusOr<std::vector<UfwRule>> ParseUserRules(std::string_view text) {
+absl::StatusOr<std::vector<SeenRule>> ParseUserRules(std::string_view text) {
   const auto lines = Lines(text);
   const auto last = std::find_if(lines.rbegin(), lines.rend(), [](auto line) { return !Trim(line).empty(); });
   if (last == lines.rend() || Trim(*last) != "COMMIT") {
     return Unavailable("ufw's rules are cut short: somebody is writing them, or did not finish");
   }
-  std::vector<UfwRule> rules;
+  std::vector<SeenRule> rules;
   for (const std::string_view line : lines) {
     static constexpr std::string_view kTuple = "### tuple ###";
     if (!StartsWith(line, kTuple)) continue;
@@ -249,13 +251,13 @@ absl::StatusOr<std::vector<UfwRule>> ParseUserRules(std::string_view text) {
   return rules;
 }
 
-std::vector<UfwRule> ParseLiveRules(std::string_view text, bool ipv6) {
+std::vector<SeenRule> ParseLiveRules(std::string_view text, bool ipv6) {
   const std::string_view chain = ipv6 ? "ufw6-user-input" : "ufw-user-input";
-  std::vector<UfwRule> rules;
+  std::vector<SeenRule> rules;
   for (const std::string_view line : Lines(text)) {
     const auto words = Words(line);
     if (words.size() < 4 || words[0] != "-A" || words[1] != chain) continue;
-    UfwRule rule;
+    SeenRule rule;
     rule.direction = "in";
     rule.client = ipv6 ? "::/0" : "0.0.0.0/0";
     rule.protocol = rule.port = "any";
@@ -277,6 +279,53 @@ std::vector<UfwRule> ParseLiveRules(std::string_view text, bool ipv6) {
     const std::string_view full = ipv6 ? "/128" : "/32";
     if (EndsWith(rule.client, full)) rule.client.resize(rule.client.size() - full.size());
     if (rule.action == "allow") rules.push_back(std::move(rule));
+  }
+  return rules;
+}
+
+absl::StatusOr<std::vector<PveRule>> ParsePveRules(std::string_view json) {
+  using Json = nlohmann::json;
+  const Json list = Json::parse(json, nullptr, /*allow_exceptions=*/false);
+  if (!list.is_array()) return Internal("pvesh printed no list of firewall rules");
+  // Numbers come as numbers or as strings.
+  const auto text = [](const Json& rule, const char* name) -> std::string {
+    const auto found = rule.find(name);
+    if (found == rule.end() || found->is_null()) return {};
+    return found->is_string() ? found->get<std::string>() : found->dump();
+  };
+  std::vector<PveRule> rules;
+  int position = -1;
+  for (const Json& given : list) {
+    ++position;
+    if (!given.is_object()) return Internal("pvesh printed a firewall rule that is no object");
+    const std::string type = text(given, "type"), action = text(given, "action");
+    if (text(given, "enable") == "0" || type == "group") continue;
+    PveRule one{position, text(given, "digest"), {}};
+    SeenRule& rule = one.rule;
+    rule.action = action == "ACCEPT" ? "allow" : action == "DROP" ? "deny" : "reject";
+    rule.direction = type;
+    if (const std::string iface = text(given, "iface"); !iface.empty()) rule.direction += "_" + iface;
+    const auto or_any = [&](const char* name) {
+      const std::string value = text(given, name);
+      return value.empty() ? std::string("any") : value;
+    };
+    rule.protocol = or_any("proto");
+    rule.port = or_any("dport");
+    rule.client = or_any("source");
+    rule.comment = text(given, "comment");
+    rule.plain = text(given, "macro").empty() && text(given, "dest").empty() &&
+                 text(given, "sport").empty() && text(given, "icmp-type").empty();
+    // A macro has ports of its own.
+    if (!text(given, "macro").empty()) rule.port.clear();
+    // As we would write it, so that the same packets are found again. Everybody is no source; of a rule that
+    // shuts out it is told apart from all of IPv4.
+    const bool everybody = rule.client == "any" && rule.action == "allow";
+    const auto normal = Normalized({everybody ? "0.0.0.0/0" : rule.client, rule.port, rule.protocol});
+    if (normal.ok()) {
+      rule.client = normal->client;
+      rule.port = normal->port;
+    }
+    rules.push_back(std::move(one));
   }
   return rules;
 }

@@ -36,9 +36,19 @@ bool UfwStatusActive(std::string_view text);
 std::optional<std::string> ShellValue(std::string_view text, std::string_view name);
 // The rules of user.rules or user6.rules. UNAVAILABLE where the file is cut short: ufw writes it in place, so
 // a reader can meet half of it.
-absl::StatusOr<std::vector<UfwRule>> ParseUserRules(std::string_view text);
+absl::StatusOr<std::vector<SeenRule>> ParseUserRules(std::string_view text);
 // Allowing rules of ufw's own input chain in the output of iptables-save or ip6tables-save.
-std::vector<UfwRule> ParseLiveRules(std::string_view text, bool ipv6);
+std::vector<SeenRule> ParseLiveRules(std::string_view text, bool ipv6);
+
+// A rule of the node's in Proxmox VE's firewall: where it stands, and the digest of all of them.
+struct PveRule {
+  int position = 0;
+  std::string digest;
+  SeenRule rule;
+};
+// What `pvesh get /nodes/NODE/firewall/rules` prints, in order. Rules that are switched off are left out, and
+// so are security groups, of which nothing is known here.
+absl::StatusOr<std::vector<PveRule>> ParsePveRules(std::string_view json);
 
 // True where the data centre's file switches the firewall on and the node's does not switch it off.
 bool PveFirewallEnabled(std::string_view cluster_fw, std::string_view host_fw);

@@ -136,12 +136,12 @@ TEST(ParseUserRules, ReadsWhatUfwWrites) {
   const auto rules = ParseUserRules(Transcript("ufw-0.36.2-user.rules"));
   ASSERT_TRUE(rules.ok()) << rules.status();
   ASSERT_EQ(rules->size(), 9U);
-  EXPECT_EQ((*rules)[0], (UfwRule{"allow", "tcp", "22", "0.0.0.0/0", "in", true, ""}));
-  EXPECT_EQ((*rules)[1], (UfwRule{"allow", "tcp", "2049", "10.77.0.0/24", "in", true,
-                                  "phoenix 5d2b6e54-0000-4000-8000-000000000001"}));
-  EXPECT_EQ((*rules)[2], (UfwRule{"allow", "udp", "137,138", "10.77.0.0/24", "in", true, "phoenix x"}));
+  EXPECT_EQ((*rules)[0], (SeenRule{"allow", "tcp", "22", "0.0.0.0/0", "in", true, ""}));
+  EXPECT_EQ((*rules)[1], (SeenRule{"allow", "tcp", "2049", "10.77.0.0/24", "in", true,
+                                   "phoenix 5d2b6e54-0000-4000-8000-000000000001"}));
+  EXPECT_EQ((*rules)[2], (SeenRule{"allow", "udp", "137,138", "10.77.0.0/24", "in", true, "phoenix x"}));
   EXPECT_EQ((*rules)[3].client, "10.77.0.9");
-  EXPECT_EQ((*rules)[4], (UfwRule{"deny", "any", "any", "10.77.0.66", "in", true, ""}));
+  EXPECT_EQ((*rules)[4], (SeenRule{"deny", "any", "any", "10.77.0.66", "in", true, ""}));
   EXPECT_EQ((*rules)[5].port, "6000:6007");
   EXPECT_EQ((*rules)[6].direction, "in_eth0");
   // An application's rule is not the plain one for the same port.
@@ -189,7 +189,7 @@ TEST(ParseLiveRules, EveryPlainAllowingRuleOfTheFileIsFoundInTheKernelsTable) {
         ParseLiveRules(Transcript(ipv6 ? "ip6tables-save-1.8.9.txt" : "iptables-save-1.8.9.txt"), ipv6);
     ASSERT_TRUE(written.ok());
     int compared = 0;
-    for (const UfwRule& rule : *written) {
+    for (const SeenRule& rule : *written) {
       if (rule.action != "allow" || !rule.plain || rule.direction != "in") continue;
       EXPECT_NE(FindRule(live, {rule.client, rule.port, rule.protocol}), nullptr)
           << rule.client << " " << rule.port << "/" << rule.protocol;
@@ -222,6 +222,34 @@ TEST(PveFirewall, IsEnabledByTheDataCentreUnlessTheNodeSaysNo) {
   EXPECT_FALSE(PveFirewallEnabled("[OPTIONS]\nenable: 0\n", ""));
   EXPECT_FALSE(PveFirewallEnabled("[ALIASES]\nenable: 1\n", ""));
   EXPECT_FALSE(PveFirewallEnabled("[OPTIONS]\n# enable: 1\n", ""));
+}
+
+// As the API answers, numbers now as numbers, now as strings.
+TEST(ParsePveRules, ReadsWhatTellsPacketsApart) {
+  const auto rules = ParsePveRules(R"([
+    {"pos": 0, "type": "in", "action": "ACCEPT", "enable": 1, "source": "10.0.0.7/24", "proto": "tcp",
+     "dport": "2049", "comment": "phoenix run", "digest": "d1"},
+    {"pos": "1", "type": "in", "action": "DROP", "enable": "0", "digest": "d1"},
+    {"pos": 2, "type": "group", "action": "web", "enable": 1, "digest": "d1"},
+    {"pos": 3, "type": "in", "action": "ACCEPT", "macro": "SSH", "enable": 1, "digest": "d1"},
+    {"pos": 4, "type": "in", "action": "ACCEPT", "enable": 1, "proto": "udp", "dport": "138,137", "log": "nolog"},
+    {"pos": 5, "type": "in", "action": "REJECT", "enable": 1, "source": "+blocked"},
+    {"pos": 6, "type": "out", "action": "DROP", "enable": 1, "iface": "vmbr0", "dest": "192.0.2.1"}])");
+  ASSERT_TRUE(rules.ok()) << rules.status();
+  ASSERT_EQ(rules->size(), 5u);
+  EXPECT_EQ((*rules)[0].rule, (SeenRule{"allow", "tcp", "2049", "10.0.0.0/24", "in", true, "phoenix run"}));
+  EXPECT_EQ((*rules)[0].digest, "d1");
+  // A macro's ports are not written in the rule.
+  EXPECT_EQ((*rules)[1].position, 3);
+  EXPECT_FALSE((*rules)[1].rule.plain);
+  EXPECT_EQ((*rules)[2].rule, (SeenRule{"allow", "udp", "137,138", "0.0.0.0/0", "in", true, ""}));
+  EXPECT_EQ((*rules)[2].position, 4);
+  // What it shuts out is not known here: better a warning too many.
+  EXPECT_TRUE(Hinders((*rules)[3].rule, {"10.0.0.0/24", "2049", "tcp"}));
+  EXPECT_EQ((*rules)[4].rule.direction, "out_vmbr0");
+  EXPECT_FALSE(Hinders((*rules)[4].rule, {"10.0.0.0/24", "2049", "tcp"}));
+  EXPECT_TRUE(ParsePveRules("[]")->empty());
+  EXPECT_FALSE(ParsePveRules("no quorum!").ok());
 }
 
 }  // namespace

@@ -131,8 +131,8 @@ absl::StatusOr<std::string> Content(World& world, std::string_view path) {
   return file && !file->directory ? file->state.content : std::string();
 }
 
-UfwRule ToRule(const Json& value) {
-  UfwRule rule;
+SeenRule ToRule(const Json& value) {
+  SeenRule rule;
   rule.action = value.value("action", "");
   rule.protocol = value.value("protocol", "");
   rule.port = value.value("port", "");
@@ -140,6 +140,39 @@ UfwRule ToRule(const Json& value) {
   rule.direction = "in";
   rule.comment = value.value("comment", "");
   return rule;
+}
+
+// The node's rules in Proxmox VE's firewall, in their order.
+absl::StatusOr<Json> PveRulesOf(World& world) {
+  PHX_ASSIGN_OR_RETURN(const auto kept, world.Get("pve.firewall", "rules"));
+  return kept ? kept->value("rules", Json::array()) : Json::array();
+}
+
+// Without a rule the file is gone, as Proxmox VE leaves it.
+absl::Status PutPveRules(World& world, const Json& rules) {
+  if (rules.empty()) return world.Delete("pve.firewall", "rules");
+  return world.Put("pve.firewall", "rules", {{"rules", rules}});
+}
+
+absl::Status AllowInPve(World& world, const FirewallRule& rule, const std::string& comment) {
+  PHX_ASSIGN_OR_RETURN(Json rules, PveRulesOf(world));
+  rules.insert(rules.begin(), Json{{"action", "allow"},
+                                   {"client", rule.client},
+                                   {"port", rule.port},
+                                   {"protocol", rule.protocol},
+                                   {"comment", comment}});
+  return PutPveRules(world, rules);
+}
+
+absl::Status DeleteInPve(World& world, const FirewallRule& rule, const std::string& comment) {
+  PHX_ASSIGN_OR_RETURN(Json rules, PveRulesOf(world));
+  for (auto one = rules.begin(); one != rules.end(); ++one) {
+    const SeenRule seen = ToRule(*one);
+    if (!SamePackets(seen, rule) || seen.action != "allow" || seen.comment != comment) continue;
+    rules.erase(one);
+    return PutPveRules(world, rules);
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -352,6 +385,11 @@ absl::StatusOr<FirewallState> NodeSim::Firewall() {
     PHX_ASSIGN_OR_RETURN(const std::string cluster, Content(world, "/etc/pve/firewall/cluster.fw"));
     PHX_ASSIGN_OR_RETURN(const std::string host, Content(world, "/etc/pve/local/host.fw"));
     firewall.pve_enabled = firewall.pve_installed && PveFirewallEnabled(cluster, host);
+    if (firewall.InCharge() == node::Firewall::kPve) {
+      PHX_ASSIGN_OR_RETURN(const Json rules, PveRulesOf(world));
+      for (const Json& rule : rules) firewall.rules.push_back(ToRule(rule));
+      return absl::OkStatus();
+    }
     PHX_ASSIGN_OR_RETURN(auto written, world.List("ufw.rule"));
     std::sort(written.begin(), written.end(), [](const auto& a, const auto& b) {
       return a.second.value("order", 0) < b.second.value("order", 0);
@@ -364,10 +402,11 @@ absl::StatusOr<FirewallState> NodeSim::Firewall() {
   return firewall;
 }
 
-absl::Status NodeSim::AllowRule(const FirewallRule& rule, const std::string& comment,
+absl::Status NodeSim::AllowRule(node::Firewall firewall, const FirewallRule& rule, const std::string& comment,
                                 const ChildObserver& observer) {
   return Mutate(
       "node.allow", rule.client, observer, [&](World& world, const std::string& effect) -> absl::Status {
+        if (firewall == node::Firewall::kPve) return AllowInPve(world, rule, comment);
         // What tells the same packets apart is overwritten, as ufw does.
         PHX_RETURN_IF_ERROR(WriteRule(world, rule, "allow", comment));
         PHX_ASSIGN_OR_RETURN(const bool active, UfwActive(world));
@@ -378,10 +417,11 @@ absl::Status NodeSim::AllowRule(const FirewallRule& rule, const std::string& com
       });
 }
 
-absl::Status NodeSim::DeleteRule(const FirewallRule& rule, const std::string& comment,
-                                 const ChildObserver& observer) {
+absl::Status NodeSim::DeleteRule(node::Firewall firewall, const FirewallRule& rule,
+                                 const std::string& comment, const ChildObserver& observer) {
   return Mutate("node.delete", rule.client, observer,
                 [&](World& world, const std::string& effect) -> absl::Status {
+                  if (firewall == node::Firewall::kPve) return DeleteInPve(world, rule, comment);
                   PHX_ASSIGN_OR_RETURN(const auto there, world.Get("ufw.rule", RuleName(rule)));
                   // "Could not delete non-existent rule", with success.
                   if (!there || there->value("comment", "") != comment) return absl::OkStatus();

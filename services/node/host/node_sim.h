@@ -1,8 +1,9 @@
 // The simulated node over the machine that its daemons share. Kinds it owns: "package", "package.record",
-// "unit", "ufw", "ufw.rule", "ufw.live", "install". Faults: "node.install[:PACKAGE]", "node.enable[:UNIT]",
-// "node.disable", "node.start", "node.stop", "node.allow[:CLIENT]", "node.delete". Beside the machine's
-// effects there is "half": of an installation, interrupted; of a start, what the unit pulls up runs and it
-// does not; of a rule, ufw's file has it and the kernel has not (of a deletion, the other way round).
+// "unit", "ufw", "ufw.rule", "ufw.live", "pve.firewall", "install". Faults: "node.install[:PACKAGE]",
+// "node.enable[:UNIT]", "node.disable", "node.start", "node.stop", "node.allow[:CLIENT]", "node.delete".
+// Beside the machine's effects there is "half": of an installation, interrupted; of a start, what the unit
+// pulls up runs and it does not; of a rule, ufw's file has it and the kernel has not (of a deletion, the
+// other way round).
 #pragma once
 
 #include <functional>
@@ -44,9 +45,9 @@ class NodeSim final : public NodeHost {
   absl::Status Start(const std::string& unit, const ChildObserver& observer) override;
   absl::Status Stop(const std::string& unit, const ChildObserver& observer) override;
   absl::StatusOr<FirewallState> Firewall() override;
-  absl::Status AllowRule(const FirewallRule& rule, const std::string& comment,
+  absl::Status AllowRule(node::Firewall firewall, const FirewallRule& rule, const std::string& comment,
                          const ChildObserver& observer) override;
-  absl::Status DeleteRule(const FirewallRule& rule, const std::string& comment,
+  absl::Status DeleteRule(node::Firewall firewall, const FirewallRule& rule, const std::string& comment,
                           const ChildObserver& observer) override;
 
  private:

@@ -15,6 +15,9 @@ using Json = nlohmann::json;
 // The member that tells our payloads from those of the domain around us.
 constexpr char kKind[] = "node_step";
 
+// Whose rule it is, in a payload; without the member, one of ufw's.
+constexpr char kUfw[] = "ufw", kPve[] = "pve-firewall";
+
 kit::Step RenderStep(const PackageStep& package) {
   kit::Step step;
   step.id = kit::Key("package", package.package);
@@ -81,16 +84,25 @@ kit::Step RenderStep(const RuleStep& rule) {
     step.undo = "delete the rule that carries our comment";
     step.provides = {step.id};
   }
-  step.commands = {fmt::format("ufw {}allow proto {} from {} to any port {} comment '{}'",
-                               goes ? "delete " : "", wanted.protocol, wanted.client, wanted.port,
-                               goes ? rule.goes : "phoenix RUN")};
-  step.payload = Json{
-      {kKind, "rule"},
-      {"client", wanted.client},
-      {"port", wanted.port},
-      {"protocol", wanted.protocol},
-      {"goes",
-       rule.goes}}.dump();
+  const std::string comment = goes ? rule.goes : "phoenix RUN";
+  const bool pve = rule.firewall == Firewall::kPve;
+  if (pve && goes) {
+    step.commands = {"pvesh delete /nodes/NODE/firewall/rules/POSITION --digest DIGEST"};
+  } else if (pve) {
+    step.commands = {
+        fmt::format("pvesh create /nodes/NODE/firewall/rules --type in --action ACCEPT --enable 1 "
+                    "{}--proto {} --dport {} --comment '{}'",
+                    wanted.client == "0.0.0.0/0" ? "" : fmt::format("--source {} ", wanted.client),
+                    wanted.protocol, wanted.port, comment)};
+  } else {
+    step.commands = {fmt::format("ufw {}allow proto {} from {} to any port {} comment '{}'",
+                                 goes ? "delete " : "", wanted.protocol, wanted.client, wanted.port,
+                                 comment)};
+  }
+  step.payload = Json{{kKind, "rule"},       {"client", wanted.client},
+                      {"port", wanted.port}, {"protocol", wanted.protocol},
+                      {"goes", rule.goes},   {"firewall", pve ? kPve : kUfw}}
+                     .dump();
   return step;
 }
 
@@ -113,7 +125,8 @@ absl::StatusOr<NodeStep> ParsePayload(const std::string& payload) {
     return NodeStep(step);
   }
   if (kind == "rule") {
-    return NodeStep(RuleStep{{text("client"), text("port"), text("protocol")}, text("goes")});
+    const Firewall firewall = text("firewall") == kPve ? Firewall::kPve : Firewall::kUfw;
+    return NodeStep(RuleStep{{text("client"), text("port"), text("protocol")}, text("goes"), firewall});
   }
   return Internal("unknown step of the node's: {}", kind);
 }

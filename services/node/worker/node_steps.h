@@ -17,7 +17,7 @@
 
 namespace phoenix::node {
 
-// The comment that marks a run's rules in ufw.
+// The comment that marks a run's rules.
 std::string RuleComment(const std::string& run_id);
 
 struct NodePlan {
@@ -37,9 +37,9 @@ struct NodePlan {
 //   unit:NAME      EXACT, requires package:… where a package step of this plan brings it; enables and starts;
 //   undo puts
 //                  enablement and activity back
-//   firewall rule  EXACT, key rule:CLIENT:PORT/PROTO; tagged with the run; only while ufw is active
-// Notes instead of steps: ufw inactive; pve-firewall enabled (prints the rules needed). Both active: an
-// error.
+//   firewall rule  EXACT, key rule:CLIENT:PORT/PROTO; tagged with the run; in ufw, or in Proxmox VE's
+//   firewall, whichever is active
+// A note instead of steps: neither is. Both active: an error.
 class NodeSteps {
  public:
   explicit NodeSteps(NodeHost& host) : host_(host) {}

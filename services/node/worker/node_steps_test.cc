@@ -11,6 +11,7 @@
 
 #include "services/kit/plan/keys.h"
 #include "services/node/host/node_sim.h"
+#include "services/node/worker/only_node.h"
 #include "tests/support/step_driver.h"
 
 namespace phoenix::node {
@@ -21,56 +22,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 constexpr char kRun[] = "5d2b6e54-0000-4000-8000-000000000001";
-
-// The smallest domain: nothing of its own, only what it needs of the node.
-class OnlyNode final : public kit::Domain {
- public:
-  OnlyNode(NodeHost& host, NodeWants wants) : steps_(host), wants_(std::move(wants)) {}
-
-  kit::DomainDescription Describe() override { return {"only-node", {}, {}}; }
-  absl::StatusOr<std::vector<kit::ObservedField>> Observe(const std::vector<std::string>&) override {
-    return std::vector<kit::ObservedField>();
-  }
-  absl::StatusOr<kit::Plan> MakePlan(const kit::PlanInput& input) override {
-    PHX_ASSIGN_OR_RETURN(NodePlan node, steps_.MakePlan(wants_, input.ledger));
-    kit::Plan plan;
-    plan.steps = std::move(node.steps);
-    plan.notes = std::move(node.notes);
-    plan.provided_now = std::move(node.provided_now);
-    plan.base_fingerprint = std::move(node.fingerprint_text);
-    return plan;
-  }
-  absl::StatusOr<std::string> Capture(const kit::Step& step, const std::string& run_id) override {
-    EXPECT_TRUE(NodeSteps::Owns(step));
-    return steps_.Capture(step, run_id);
-  }
-  absl::Status Do(const kit::Step& step, const kit::StepContext& context) override {
-    return steps_.Do(step, context);
-  }
-  absl::StatusOr<kit::ProbeResult> ProbeStep(const kit::Step& step,
-                                             const kit::StepContext& context) override {
-    return steps_.ProbeStep(step, context);
-  }
-  absl::Status Undo(const kit::Step& step, const kit::StepContext& context) override {
-    return steps_.Undo(step, context);
-  }
-  std::vector<std::string> RemainingCommands(const kit::Step& step,
-                                             const kit::StepContext& context) override {
-    return steps_.RemainingCommands(step, context);
-  }
-  absl::StatusOr<kit::LedgerChange> LedgerOf(const kit::Step& step,
-                                             const kit::StepContext& context) override {
-    return steps_.LedgerOf(step, context);
-  }
-  absl::StatusOr<kit::VerifyReport> Verify(const kit::VerifyInput&) override { return kit::VerifyReport(); }
-  absl::Status Close(const std::string&, bool) override { return absl::OkStatus(); }
-
-  NodeWants& wants() { return wants_; }
-
- private:
-  NodeSteps steps_;
-  NodeWants wants_;
-};
 
 class NodeStepsTest : public ::testing::Test {
  protected:
@@ -374,7 +325,7 @@ TEST_F(NodeStepsTest, ARuleWrittenDownByUsButNotInForceIsCompletedByDoingItAgain
   testing::StepDriver driver(domain);
   ASSERT_TRUE(driver.Prepare({}, kRun).ok());
   ASSERT_TRUE(machine_->PlanFault("node.allow", "half").ok());
-  ASSERT_TRUE(host_->AllowRule(wants.rules[0], RuleComment(kRun), nullptr).ok());
+  ASSERT_TRUE(host_->AllowRule(Firewall::kUfw, wants.rules[0], RuleComment(kRun), nullptr).ok());
   ASSERT_TRUE(driver.Apply().ok());
   EXPECT_NE(FindRule((*host_->Firewall()).live, wants.rules[0]), nullptr);
 }
@@ -397,7 +348,7 @@ class PrunedRuleTest : public NodeStepsTest {
  protected:
   void Prepare(const std::string& comment) {
     SeedStopped();
-    ASSERT_TRUE(host_->AllowRule(rule_, comment, nullptr).ok());
+    ASSERT_TRUE(host_->AllowRule(Firewall::kUfw, rule_, comment, nullptr).ok());
     before_ = Dump();
     NodeWants wants;
     wants.prune_rules = true;
@@ -430,7 +381,7 @@ TEST_F(PrunedRuleTest, StaysWhereSomebodyElseMadeItHisOwn) {
 TEST_F(NodeStepsTest, AnIdenticalRuleIsAdoptedAndKeepsItsComment) {
   SeedStopped();
   const FirewallRule rule{"10.0.0.0/24", "2049", "tcp"};
-  ASSERT_TRUE(host_->AllowRule(rule, "by hand", nullptr).ok());
+  ASSERT_TRUE(host_->AllowRule(Firewall::kUfw, rule, "by hand", nullptr).ok());
   NodeWants wants;
   // As a person may write it.
   wants.rules = {{"10.0.0.17/24", "2049", "tcp"}};
@@ -449,7 +400,7 @@ TEST_F(NodeStepsTest, ARuleThatSomebodyElseChangedSinceStaysAsItIs) {
   testing::StepDriver driver(domain);
   ASSERT_TRUE(driver.Prepare({}, kRun).ok());
   ASSERT_TRUE(driver.Apply().ok());
-  ASSERT_TRUE(host_->AllowRule(wants.rules[0], "mine now", nullptr).ok());
+  ASSERT_TRUE(host_->AllowRule(Firewall::kUfw, wants.rules[0], "mine now", nullptr).ok());
   EXPECT_THAT(Message(driver.Undo()), HasSubstr("changed by somebody else and stays"));
   EXPECT_EQ(FindRule((*host_->Firewall()).rules, wants.rules[0])->comment, "mine now");
 }
@@ -461,7 +412,7 @@ TEST_F(NodeStepsTest, ARuleAddedByHandBetweenPrepareAndDoIsAForeignChange) {
   OnlyNode domain(*host_, wants);
   testing::StepDriver driver(domain);
   ASSERT_TRUE(driver.Prepare({}, kRun).ok());
-  ASSERT_TRUE(host_->AllowRule(wants.rules[0], "by hand", nullptr).ok());
+  ASSERT_TRUE(host_->AllowRule(Firewall::kUfw, wants.rules[0], "by hand", nullptr).ok());
   EXPECT_EQ(driver.Apply().code(), absl::StatusCode::kAborted);
   EXPECT_EQ(FindRule((*host_->Firewall()).rules, wants.rules[0])->comment, "by hand");
 }

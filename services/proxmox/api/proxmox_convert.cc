@@ -12,6 +12,58 @@ namespace {
 constexpr std::string_view kPrefix = "storages/";
 constexpr size_t kEtagLength = 16;
 
+ContainerSpec FromProto(const v1::ContainerSpec& proto) {
+  ContainerSpec container;
+  container.id = proto.id();
+  container.origin = proto.origin();
+  for (const v1::ContainerVolume& from : proto.volumes()) {
+    ContainerVolumeSpec volume;
+    volume.name = from.name();
+    volume.storage = from.storage();
+    volume.size_gib = from.size_gib();
+    volume.path = from.path();
+    if (from.has_backup()) volume.backup = from.backup();
+    volume.read_only = from.read_only();
+    volume.origin = from.origin();
+    container.volumes.push_back(std::move(volume));
+  }
+  for (const v1::ContainerBind& from : proto.binds()) {
+    ContainerBindSpec bind;
+    bind.host_path = from.host_path();
+    bind.path = from.path();
+    if (from.has_owner_uid()) bind.owner_uid = from.owner_uid();
+    if (from.has_owner_gid()) bind.owner_gid = from.owner_gid();
+    bind.read_only = from.read_only();
+    bind.origin = from.origin();
+    container.binds.push_back(std::move(bind));
+  }
+  return container;
+}
+
+void ToProto(const ContainerSpec& container, v1::ContainerSpec& proto) {
+  proto.set_id(container.id);
+  proto.set_origin(container.origin);
+  for (const ContainerVolumeSpec& volume : container.volumes) {
+    v1::ContainerVolume& to = *proto.add_volumes();
+    to.set_name(volume.name);
+    to.set_storage(volume.storage);
+    to.set_size_gib(volume.size_gib);
+    to.set_path(volume.path);
+    if (volume.backup) to.set_backup(*volume.backup);
+    to.set_read_only(volume.read_only);
+    to.set_origin(volume.origin);
+  }
+  for (const ContainerBindSpec& bind : container.binds) {
+    v1::ContainerBind& to = *proto.add_binds();
+    to.set_host_path(bind.host_path);
+    to.set_path(bind.path);
+    if (bind.owner_uid) to.set_owner_uid(*bind.owner_uid);
+    if (bind.owner_gid) to.set_owner_gid(*bind.owner_gid);
+    to.set_read_only(bind.read_only);
+    to.set_origin(bind.origin);
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<ProxmoxSpec> ParseSpec(std::string_view type, std::string_view bytes) {
@@ -59,6 +111,8 @@ absl::StatusOr<ProxmoxSpec> ToSpec(const v1::ProxmoxSpec& proto) {
     spec.vms.push_back({vm.vmid(), vm.cloud_init(), vm.volume(), vm.storage(),
                         vm.presence() == v1::PRESENCE_ABSENT, vm.origin()});
   }
+  for (const v1::ContainerSpec& container : proto.containers())
+    spec.containers.push_back(FromProto(container));
   return spec;
 }
 
@@ -84,6 +138,7 @@ v1::ProxmoxSpec ToProto(const ProxmoxSpec& spec) {
     wanted.set_presence(vm.absent ? v1::PRESENCE_ABSENT : v1::PRESENCE_PRESENT);
     wanted.set_origin(vm.origin);
   }
+  for (const ContainerSpec& container : spec.containers) ToProto(container, *proto.add_containers());
   return proto;
 }
 

@@ -68,7 +68,7 @@ class Planner {
       return std::move(plan_);
     }
     if (!state_.config.broken.empty()) {
-      if (!spec_.storages.empty()) return Broken();
+      if (!spec_.storages.empty() || !spec_.containers.empty()) return Broken();
       plan_.notes.push_back({true, "file:/etc/pve/storage.cfg", Message(Broken())});
     }
     for (const StorageSpec& storage : spec_.storages) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "services/proxmox/domain/container_spec.h"
 #include "services/proxmox/domain/vm_spec.h"
 
 namespace phoenix::proxmox {
@@ -31,6 +32,7 @@ struct ProxmoxSpec {
   bool partial = false;
   // Entries that we created and that are not named any more go.
   bool prune_storages = false;
+  std::vector<ContainerSpec> containers;
   // VMs of which those on this node take cloud-init data of their own.
   std::vector<VmSpec> vms;
   friend bool operator==(const ProxmoxSpec&, const ProxmoxSpec&) = default;

@@ -4,6 +4,7 @@
 
 #include "base/host/command.h"
 #include "base/host/files.h"
+#include "services/proxmox/host/container_cli.h"
 #include "services/proxmox/host/proxmox_host.h"
 #include "services/proxmox/host/proxmox_reading.h"
 #include "services/proxmox/host/vm_cli.h"
@@ -25,6 +26,7 @@ class ProxmoxCli final : public ProxmoxHost {
   absl::StatusOr<bool> IsMounted(const std::string& path) override;
   absl::Status Unmount(const std::string& path, const ChildObserver& on_child) override;
   VmHost& vms() override { return vms_; }
+  ContainerHost& containers() override { return containers_; }
   Files& files() override { return files_; }
   std::map<std::string, std::string> Versions() override;
 
@@ -35,6 +37,7 @@ class ProxmoxCli final : public ProxmoxHost {
   Files& files_;
   const ProxmoxReading reading_;
   VmCli vms_;
+  ContainerCli containers_;
 };
 
 }  // namespace phoenix::proxmox

@@ -138,5 +138,62 @@ TEST_F(ProxmoxCliTest, VersionsComeFromTheInstalledPackages) {
   EXPECT_EQ(host_.Versions().at("pve-manager"), "8.4.1");
 }
 
+TEST_F(ProxmoxCliTest, ContainersAreReadFromTheFilesOfTheirNodes) {
+  Write("/etc/pve/nodes/pve1/lxc/101.conf", "mp0: vm:subvol-101-disk-1,mp=/data,size=8G\n");
+  Write("/etc/pve/nodes/pve1/lxc/1012.conf", "mp0: vm:subvol-1012-disk-1,mp=/data,size=8G\n");
+  Write("/etc/pve/nodes/pve2/lxc/102.conf", "");
+  Write("/etc/pve/nodes/pve2/qemu-server/103.conf", "");
+  const auto places = host_.containers().Read({101, 102, 103});
+  ASSERT_TRUE(places.ok()) << places.status();
+  ASSERT_EQ(places->here.size(), 1u);
+  EXPECT_EQ(places->here.at(101).mounts.at(0).source, "vm:subvol-101-disk-1");
+  EXPECT_THAT(places->elsewhere, ElementsAre(std::pair<const uint32_t, std::string>(102, "pve2")));
+  EXPECT_TRUE(runner_.commands.empty());
+}
+
+TEST_F(ProxmoxCliTest, AContainerRunsWhereItsMonitorListens) {
+  for (const char* id : {"101", "1012"}) Write(std::string("/etc/pve/nodes/pve1/lxc/") + id + ".conf", "");
+  Write("/proc/1/net/unix",
+        "Num       RefCount Protocol Flags    Type St Inode Path\n"
+        "ffff8b1e: 00000002 00000000 00010000 0001 01 33261 @/var/lib/lxc/1012/command\n"
+        "ffff8b1f: 00000002 00000000 00010000 0001 01 33262 /run/x\n");
+  EXPECT_THAT(host_.containers().Read({101, 1012})->running, ElementsAre(1012u));
+}
+
+TEST_F(ProxmoxCliTest, VolumesAreReadAsPvesmListsThem) {
+  runner_.answer = {0,
+                    "Volid                  Format  Type             Size VMID\n"
+                    "vm:subvol-101-disk-0   subvol  rootdir    8589934592 101\n"
+                    "vm:subvol-101-disk-1   subvol  rootdir             0 101\n",
+                    ""};
+  const auto volumes = host_.containers().Volumes("vm", 101);
+  ASSERT_TRUE(volumes.ok()) << volumes.status();
+  EXPECT_EQ(volumes->at("vm:subvol-101-disk-0"), uint64_t{8} << 30);
+  EXPECT_EQ(volumes->size(), 2u);
+  runner_.answer = {0, "vm:subvol-101-disk-0 subvol rootdir many 101\n", ""};
+  EXPECT_FALSE(host_.containers().Volumes("vm", 101).ok());
+}
+
+TEST_F(ProxmoxCliTest, AVolumeIsEmptyWhereNothingLiesInItAndNothingStandsOnIt) {
+  const std::string name = "quickOS/vm-disks";
+  std::filesystem::create_directories(root_ + "/quickOS/vm-disks");
+  runner_.answer = {0, name + "\n", ""};
+  EXPECT_TRUE(host_.containers().Look(name)->IsEmpty());
+  runner_.answer.out += name + "@before\n" + name + "/below\n";
+  EXPECT_THAT(host_.containers().Look(name)->others, ElementsAre(name + "@before", name + "/below"));
+  runner_.answer.out = name + "\n";
+  Write("/quickOS/vm-disks/file", "x");
+  EXPECT_FALSE(host_.containers().Look(name)->IsEmpty());
+  // What is not mounted may hold anything.
+  runner_.answer.out = "quickOS/other\n";
+  EXPECT_FALSE(host_.containers().Look("quickOS/other")->IsEmpty());
+}
+
+TEST_F(ProxmoxCliTest, WithPmxcfsDownNoContainerIsTakenForMissing) {
+  Write("/proc/1/mounts", "/dev/sda1 / ext4 rw 0 0\n");
+  EXPECT_EQ(host_.containers().Read({101}).status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_TRUE(host_.containers().Read({}).ok());
+}
+
 }  // namespace
 }  // namespace phoenix::proxmox

@@ -16,6 +16,7 @@
 #include "services/proxmox/domain/proxmox_spec.h"
 #include "services/proxmox/domain/proxmox_state.h"
 #include "services/proxmox/domain/storage_entry.h"
+#include "services/proxmox/host/container_host.h"
 #include "services/proxmox/host/vm_host.h"
 
 namespace phoenix::proxmox {
@@ -101,6 +102,7 @@ class ProxmoxHost {
 
   // VMs, as far as their cloud-init data go.
   virtual VmHost& vms() = 0;
+  virtual ContainerHost& containers() = 0;
   // The machine's files, for the folders that entries leave behind.
   virtual Files& files() = 0;
   // Versions of the tools, for people; empty where they are not installed.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "base/status/errors.h"
@@ -150,6 +151,30 @@ bool JobUses(std::string_view jobs_config, std::string_view id) {
     if (fields.size() == 2 && fields[0] == "storage" && fields[1] == id) return true;
   }
   return false;
+}
+
+bool IsRunning(std::string_view sockets, uint32_t container) {
+  const std::string socket = fmt::format("@/var/lib/lxc/{}/command", container);
+  for (const auto line : Lines(sockets)) {
+    const auto fields = Fields(line);
+    if (!fields.empty() && fields.back() == socket) return true;
+  }
+  return false;
+}
+
+absl::StatusOr<std::map<std::string, uint64_t>> ParseVolumes(std::string_view out) {
+  std::map<std::string, uint64_t> volumes;
+  for (const auto line : Lines(out)) {
+    const auto fields = Fields(line);
+    if (fields.empty() || fields[0] == "Volid") continue;
+    uint64_t size = 0;
+    const std::string text = fields.size() < 4 ? std::string() : fields[3];
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), size);
+    if (text.empty() || error != std::errc() || end != text.data() + text.size())
+      return Internal("pvesm list said a line that cannot be read: {}", line);
+    volumes[fields[0]] = size;
+  }
+  return volumes;
 }
 
 std::string ParsePackageVersion(std::string_view dpkg_status, std::string_view package) {

@@ -47,6 +47,13 @@ bool GuestUses(std::string_view guest_config, std::string_view id);
 // True when a backup job in jobs.cfg writes to the storage.
 bool JobUses(std::string_view jobs_config, std::string_view id);
 
+// True where the table of sockets (/proc/net/unix) has the one of the container's monitor; Proxmox VE looks
+// at the same.
+bool IsRunning(std::string_view sockets, uint32_t container);
+
+// Standard output of `pvesm list STORAGE`: sizes in bytes by volume id.
+absl::StatusOr<std::map<std::string, uint64_t>> ParseVolumes(std::string_view out);
+
 // Version of a package in dpkg's status file, "" when not installed.
 std::string ParsePackageVersion(std::string_view dpkg_status, std::string_view package);
 

@@ -6,6 +6,7 @@
 
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
+#include "services/proxmox/host/container_config_parse.h"
 #include "services/proxmox/host/proxmox_parse.h"
 
 namespace phoenix::proxmox {
@@ -125,9 +126,42 @@ absl::StatusOr<std::vector<std::string>> ProxmoxReading::UsersOf(const std::stri
   return users;
 }
 
+absl::StatusOr<ContainerPlaces> ProxmoxReading::ReadContainers(const std::set<uint32_t>& ids) const {
+  ContainerPlaces places;
+  if (ids.empty()) return places;
+  PHX_ASSIGN_OR_RETURN(const auto mounts, mounts_());
+  PHX_RETURN_IF_ERROR(CheckMounted(mounts));
+  PHX_ASSIGN_OR_RETURN(const std::string self, NodeName());
+  PHX_ASSIGN_OR_RETURN(const auto nodes, files_.List("/etc/pve/nodes"));
+  // The first process's table, since a sandboxed daemon has one of its own.
+  PHX_ASSIGN_OR_RETURN(const std::string sockets, ReadOr("/proc/1/net/unix", ""));
+  for (const uint32_t id : ids) {
+    for (const std::string& node : nodes) {
+      PHX_ASSIGN_OR_RETURN(const auto file,
+                           files_.Read(fmt::format("/etc/pve/nodes/{}/lxc/{}.conf", node, id)));
+      if (!file) continue;
+      if (node == self) {
+        places.here[id] = ParseContainerConfig(file->content);
+        if (IsRunning(sockets, id)) places.running.insert(id);
+      } else {
+        places.elsewhere[id] = node;
+      }
+    }
+  }
+  return places;
+}
+
 absl::StatusOr<bool> ProxmoxReading::IsMounted(const std::string& path) const {
   PHX_ASSIGN_OR_RETURN(const auto mounts, mounts_());
   return std::any_of(mounts.begin(), mounts.end(), [&](const Mount& mount) { return mount.path == path; });
+}
+
+absl::StatusOr<std::string> ProxmoxReading::MountOf(const std::string& dataset) const {
+  PHX_ASSIGN_OR_RETURN(const auto mounts, mounts_());
+  for (const Mount& mount : mounts) {
+    if (mount.type == "zfs" && mount.source == dataset) return mount.path;
+  }
+  return std::string();
 }
 
 std::string ProxmoxReading::PackageVersion(const std::string& package) const {

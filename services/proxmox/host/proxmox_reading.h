@@ -26,7 +26,10 @@ class ProxmoxReading {
   absl::StatusOr<StorageConfig> ReadStorages() const;
   absl::StatusOr<std::vector<std::string>> UsersOf(const std::string& id) const;
   absl::StatusOr<VmPlaces> ReadVms(const std::set<uint32_t>& vmids) const;
+  absl::StatusOr<ContainerPlaces> ReadContainers(const std::set<uint32_t>& ids) const;
   absl::StatusOr<bool> IsMounted(const std::string& path) const;
+  // Where a dataset is mounted; "" for nowhere.
+  absl::StatusOr<std::string> MountOf(const std::string& dataset) const;
   std::string PackageVersion(const std::string& package) const;
 
  private:

@@ -191,7 +191,8 @@ ProxmoxSim::ProxmoxSim(std::shared_ptr<kit::Machine> machine)
                  }));
                  return mounts;
                }),
-      vms_(machine_, reading_) {}
+      vms_(machine_, reading_),
+      containers_(machine_, reading_) {}
 
 absl::Status ProxmoxSim::Install(kit::Machine& machine, const std::string& node, const std::string& cluster) {
   return machine.Change([&](World& world) -> absl::Status {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "services/kit/sim/machine.h"
+#include "services/proxmox/host/container_sim.h"
 #include "services/proxmox/host/proxmox_host.h"
 #include "services/proxmox/host/proxmox_reading.h"
 #include "services/proxmox/host/vm_sim.h"
@@ -44,6 +45,7 @@ class ProxmoxSim final : public ProxmoxHost {
   absl::StatusOr<bool> IsMounted(const std::string& path) override;
   absl::Status Unmount(const std::string& path, const ChildObserver& on_child) override;
   VmHost& vms() override { return vms_; }
+  ContainerHost& containers() override { return containers_; }
   Files& files() override { return files_; }
   std::map<std::string, std::string> Versions() override;
 
@@ -59,6 +61,7 @@ class ProxmoxSim final : public ProxmoxHost {
   kit::SimFiles files_;
   const ProxmoxReading reading_;
   VmSim vms_;
+  ContainerSim containers_;
 };
 
 }  // namespace phoenix::proxmox

@@ -10,6 +10,8 @@
 #include "services/kit/plan/keys.h"
 #include "services/proxmox/domain/storage_schema.h"
 #include "services/proxmox/host/proxmox_command.h"
+#include "services/proxmox/worker/container_payload.h"
+#include "services/proxmox/worker/container_step.h"
 #include "services/proxmox/worker/step_payload.h"
 
 namespace phoenix::proxmox {
@@ -51,6 +53,34 @@ std::string FingerprintText(const ProxmoxState& state) {
     if (!entry.implicit) text += CanonicalText(entry) + "\n";
   }
   return text;
+}
+
+// The storages as they are once the plan's steps on them are done.
+std::map<std::string, ContainerStorage, std::less<>> StoragesFor(const ProxmoxSpec& spec,
+                                                                 const ProxmoxState& state) {
+  constexpr std::string_view kForContainers = "rootdir";
+  std::map<std::string, ContainerStorage, std::less<>> storages;
+  for (const auto& [id, entry] : state.config.entries) {
+    if (entry.disabled || !IsMember(entry, state.node)) continue;
+    const bool holds = entry.content.count(kForContainers) != 0;
+    storages[id] = {entry.type, holds, holds};
+  }
+  for (const StorageSpec& storage : spec.storages) {
+    if (storage.absent) {
+      storages.erase(storage.id);
+      continue;
+    }
+    ContainerStorage& wanted = storages[storage.id];
+    if (wanted.type.empty()) {
+      wanted.type = storage.type;
+      const TypeRule* type = FindType(storage.type);
+      wanted.holds_containers = type != nullptr && type->default_content.count(kForContainers) != 0;
+    }
+    if (storage.content.empty()) continue;
+    wanted.holds_containers = storage.content.count(kForContainers) != 0;
+    wanted.usable_now = wanted.usable_now && wanted.holds_containers;
+  }
+  return storages;
 }
 
 kit::Step Render(const StorageStep& typed, const ProxmoxState& state) {
@@ -118,7 +148,7 @@ kit::Step Render(const StorageStep& typed, const ProxmoxState& state) {
 }  // namespace
 
 ProxmoxDomain::ProxmoxDomain(ProxmoxHost& host, SpecParser parse)
-    : host_(host), parse_(std::move(parse)), changes_(host), vm_changes_(host.vms()) {}
+    : host_(host), parse_(std::move(parse)), changes_(host), vm_changes_(host.vms()), containers_(host) {}
 
 kit::DomainDescription ProxmoxDomain::Describe() { return {"proxmox", {kSpecType}, host_.Versions()}; }
 
@@ -145,7 +175,7 @@ absl::StatusOr<kit::Plan> ProxmoxDomain::MakePlan(const kit::PlanInput& input) {
   auto observed = host_.Observe(QuestionOf(spec));
   if (!observed.ok()) {
     // Nothing is wanted of this node: what cannot be read does not matter.
-    if (!spec.storages.empty() || !spec.vms.empty()) return observed.status();
+    if (!spec.storages.empty() || !spec.vms.empty() || !spec.containers.empty()) return observed.status();
     kit::Plan plan;
     plan.notes.push_back({true, "file:/etc/pve", Message(observed.status())});
     plan.base_fingerprint = Sha256Hex("unreadable");
@@ -156,7 +186,9 @@ absl::StatusOr<kit::Plan> ProxmoxDomain::MakePlan(const kit::PlanInput& input) {
   kit::Plan plan;
   for (const StorageStep& step : planned.steps) plan.steps.push_back(Render(step, state));
   plan.notes = std::move(planned.notes);
-  plan.base_fingerprint = Sha256Hex(FingerprintText(state));
+  std::string fingerprint = FingerprintText(state);
+  PHX_RETURN_IF_ERROR(PlanContainers(spec, state, input.removed_keys, plan, fingerprint));
+  plan.base_fingerprint = Sha256Hex(fingerprint);
   for (const auto& [id, entry] : state.config.entries) {
     if (!entry.disabled && IsMember(entry, state.node)) plan.provided_now.push_back(kit::Key("storage", id));
   }
@@ -197,11 +229,55 @@ absl::Status ProxmoxDomain::PlanVmsInto(const ProxmoxSpec& spec, const ProxmoxSt
   return absl::OkStatus();
 }
 
+absl::Status ProxmoxDomain::PlanContainers(const ProxmoxSpec& spec, const ProxmoxState& state,
+                                           const std::vector<std::string>& removed_keys, kit::Plan& plan,
+                                           std::string& fingerprint) {
+  if (spec.containers.empty()) return absl::OkStatus();
+  ContainersState containers;
+  containers.node = state.node;
+  containers.cluster = state.cluster;
+  containers.quorate = state.quorate;
+  containers.removed_keys = removed_keys;
+  containers.storages = StoragesFor(spec, state);
+  if (state.installed) {
+    std::set<uint32_t> ids;
+    for (const ContainerSpec& container : spec.containers) ids.insert(container.id);
+    PHX_ASSIGN_OR_RETURN(ContainerPlaces places, host_.containers().Read(ids));
+    containers.here = std::move(places.here);
+    containers.running = std::move(places.running);
+    containers.elsewhere = std::move(places.elsewhere);
+  }
+  for (const ContainerSpec& container : spec.containers) {
+    if (containers.here.count(container.id) == 0) continue;
+    for (const ContainerBindSpec& bind : container.binds) {
+      const auto directory = host_.files().ReadDirectory(bind.host_path);
+      if (directory.ok() && *directory)
+        containers.directories[bind.host_path] = {(*directory)->uid, (*directory)->gid};
+    }
+  }
+  PHX_ASSIGN_OR_RETURN(ContainerPlan planned, proxmox::PlanContainers(spec.containers, containers));
+  for (const ContainerStep& step : planned.steps) plan.steps.push_back(Render(step));
+  plan.notes.insert(plan.notes.end(), planned.notes.begin(), planned.notes.end());
+  for (const auto& [id, config] : containers.here) {
+    plan.provided_now.push_back(kit::Key("container", fmt::to_string(id)));
+    fingerprint += fmt::format("container {} {}\n", id, containers.running.count(id));
+    for (const auto& [number, mount] : config.mounts)
+      fingerprint += fmt::format("mp{} {} {} {}\n", number, mount.source, mount.path, mount.size.value_or(0));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::string> ProxmoxDomain::Capture(const kit::Step& step, const std::string& /*run_id*/) {
   if (VmidOf(step.id) != 0) {
     PHX_ASSIGN_OR_RETURN(const VmStep vm, VmFromPayload(step.payload));
     const absl::MutexLock lock(&change_mutex_);
     return vm_changes_.Capture(vm);
+  }
+  if (IsContainerStep(step)) {
+    PHX_ASSIGN_OR_RETURN(const ContainerStep container, ContainerStepOf(step.payload));
+    const absl::MutexLock lock(&change_mutex_);
+    PHX_ASSIGN_OR_RETURN(const CapturedContainer captured, containers_.Capture(container));
+    return ToJson(captured);
   }
   PHX_ASSIGN_OR_RETURN(const StorageStep typed, FromPayload(step.payload));
   const absl::MutexLock lock(&change_mutex_);
@@ -215,6 +291,18 @@ absl::Status ProxmoxDomain::Do(const kit::Step& step, const kit::StepContext& co
     const absl::MutexLock lock(&change_mutex_);
     return vm_changes_.Do(vm, context.captured, context.on_child);
   }
+  if (IsContainerStep(step)) {
+    PHX_ASSIGN_OR_RETURN(const ContainerStep container, ContainerStepOf(step.payload));
+    PHX_ASSIGN_OR_RETURN(const CapturedContainer before, ParseCapturedContainer(context.captured));
+    std::vector<std::string> said;
+    absl::Status status;
+    {
+      const absl::MutexLock lock(&change_mutex_);
+      status = containers_.Do(container, before, context.on_child, said);
+    }
+    Remember(context.run_id, step.id, "pct", said);
+    return status;
+  }
   PHX_ASSIGN_OR_RETURN(const StorageStep typed, FromPayload(step.payload));
   PHX_ASSIGN_OR_RETURN(const Captured before, ParseCaptured(context.captured));
   std::vector<std::string> warnings;
@@ -223,7 +311,7 @@ absl::Status ProxmoxDomain::Do(const kit::Step& step, const kit::StepContext& co
     const absl::MutexLock lock(&change_mutex_);
     status = changes_.Do(typed, before, context.on_child, warnings);
   }
-  Remember(context.run_id, step.id, warnings);
+  Remember(context.run_id, step.id, "pvesm", warnings);
   return status;
 }
 
@@ -233,6 +321,12 @@ absl::StatusOr<kit::ProbeResult> ProxmoxDomain::ProbeStep(const kit::Step& step,
     PHX_ASSIGN_OR_RETURN(const VmStep vm, VmFromPayload(step.payload));
     const absl::MutexLock lock(&change_mutex_);
     return vm_changes_.Probe(vm, context.captured);
+  }
+  if (IsContainerStep(step)) {
+    PHX_ASSIGN_OR_RETURN(const ContainerStep container, ContainerStepOf(step.payload));
+    PHX_ASSIGN_OR_RETURN(const CapturedContainer before, ParseCapturedContainer(context.captured));
+    const absl::MutexLock lock(&change_mutex_);
+    return containers_.Probe(container, before);
   }
   PHX_ASSIGN_OR_RETURN(const StorageStep typed, FromPayload(step.payload));
   PHX_ASSIGN_OR_RETURN(const Captured before, ParseCaptured(context.captured));
@@ -245,6 +339,12 @@ absl::Status ProxmoxDomain::Undo(const kit::Step& step, const kit::StepContext& 
     PHX_ASSIGN_OR_RETURN(const VmStep vm, VmFromPayload(step.payload));
     const absl::MutexLock lock(&change_mutex_);
     return vm_changes_.Undo(vm, context.captured, context.on_child);
+  }
+  if (IsContainerStep(step)) {
+    PHX_ASSIGN_OR_RETURN(const ContainerStep container, ContainerStepOf(step.payload));
+    PHX_ASSIGN_OR_RETURN(const CapturedContainer before, ParseCapturedContainer(context.captured));
+    const absl::MutexLock lock(&change_mutex_);
+    return containers_.Undo(container, before, context.on_child);
   }
   PHX_ASSIGN_OR_RETURN(const StorageStep typed, FromPayload(step.payload));
   PHX_ASSIGN_OR_RETURN(const Captured before, ParseCaptured(context.captured));
@@ -260,6 +360,13 @@ std::vector<std::string> ProxmoxDomain::RemainingCommands(const kit::Step& step,
     const absl::MutexLock lock(&change_mutex_);
     return vm_changes_.RemainingCommands(*vm, context.captured);
   }
+  if (IsContainerStep(step)) {
+    const auto container = ContainerStepOf(step.payload);
+    const auto captured = ParseCapturedContainer(context.captured);
+    if (!container.ok() || !captured.ok()) return {};
+    const absl::MutexLock lock(&change_mutex_);
+    return containers_.RemainingCommands(*container, *captured);
+  }
   const auto typed = FromPayload(step.payload);
   const auto before = ParseCaptured(context.captured);
   if (!typed.ok() || !before.ok()) return {};
@@ -274,6 +381,8 @@ absl::StatusOr<kit::LedgerChange> ProxmoxDomain::LedgerOf(const kit::Step& step,
     if (vm.after.empty()) return kit::LedgerChange{{}, {step.id}};
     return kit::LedgerChange{{{.key = step.id, .created = true, .fields = LedgerFields(vm)}}, {}};
   }
+  // A container's volumes never go by Phoenix, so that nobody asks whose they are.
+  if (IsContainerStep(step)) return kit::LedgerChange();
   PHX_ASSIGN_OR_RETURN(const StorageStep typed, FromPayload(step.payload));
   const std::string key = kit::Key("storage", typed.id);
   if (typed.action == StorageAction::kRemove) return kit::LedgerChange{{}, {key}};
@@ -284,13 +393,24 @@ absl::StatusOr<kit::LedgerChange> ProxmoxDomain::LedgerOf(const kit::Step& step,
   return kit::LedgerChange{{std::move(entry)}, {}};
 }
 
-void ProxmoxDomain::Remember(const std::string& run_id, const std::string& step,
+absl::StatusOr<kit::Retrospect> ProxmoxDomain::LookBack(const kit::Step& step,
+                                                        const kit::StepContext& context) {
+  if (!IsContainerStep(step)) return kit::Retrospect();
+  PHX_ASSIGN_OR_RETURN(const ContainerStep container, ContainerStepOf(step.payload));
+  PHX_ASSIGN_OR_RETURN(const CapturedContainer before, ParseCapturedContainer(context.captured));
+  const absl::MutexLock lock(&change_mutex_);
+  PHX_ASSIGN_OR_RETURN(std::string obstacle, containers_.ObstacleOf(container, before));
+  if (obstacle.empty()) return kit::Retrospect();
+  return kit::Retrospect{kit::Retrospect::Kind::kObstacle, std::move(obstacle)};
+}
+
+void ProxmoxDomain::Remember(const std::string& run_id, const std::string& step, std::string_view tool,
                              const std::vector<std::string>& warnings) {
   if (warnings.empty()) return;
   const absl::MutexLock lock(&warnings_mutex_);
   auto& lines = warnings_[run_id];
   for (const std::string& warning : warnings)
-    lines.push_back(fmt::format("{}: pvesm said: {}", step, warning));
+    lines.push_back(fmt::format("{}: {} said: {}", step, tool, warning));
 }
 
 absl::Status ProxmoxDomain::VerifyVms(const std::vector<kit::Step>& applied, kit::VerifyReport& report) {
@@ -343,10 +463,21 @@ absl::StatusOr<kit::VerifyReport> ProxmoxDomain::Verify(const kit::VerifyInput& 
   std::vector<StorageStep> kept;
   for (const kit::Step& step : input.applied) {
     if (VmidOf(step.id) != 0) continue;
+    if (IsContainerStep(step)) {
+      PHX_ASSIGN_OR_RETURN(const ContainerStep container, ContainerStepOf(step.payload));
+      const absl::MutexLock lock(&change_mutex_);
+      PHX_RETURN_IF_ERROR(containers_.Verify(container, report));
+      continue;
+    }
     PHX_ASSIGN_OR_RETURN(StorageStep typed, FromPayload(step.payload));
     if (typed.action != StorageAction::kRemove) kept.push_back(std::move(typed));
   }
-  if (kept.empty()) return report;
+  PHX_RETURN_IF_ERROR(VerifyStorages(kept, report));
+  return report;
+}
+
+absl::Status ProxmoxDomain::VerifyStorages(const std::vector<StorageStep>& kept, kit::VerifyReport& report) {
+  if (kept.empty()) return absl::OkStatus();
   PHX_ASSIGN_OR_RETURN(const StorageConfig config, host_.ReadStorages());
   // One call for all: each costs seconds.
   PHX_ASSIGN_OR_RETURN(const StatusReport status, host_.Status());
@@ -376,7 +507,7 @@ absl::StatusOr<kit::VerifyReport> ProxmoxDomain::Verify(const kit::VerifyInput& 
     }
     report.probes.push_back(fmt::format("storage:{}: active", step.id));
   }
-  return report;
+  return absl::OkStatus();
 }
 
 absl::Status ProxmoxDomain::Close(const std::string& run_id, bool /*committed*/) {

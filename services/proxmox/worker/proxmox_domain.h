@@ -14,6 +14,7 @@
 #include "services/kit/participant/domain.h"
 #include "services/proxmox/domain/proxmox_planner.h"
 #include "services/proxmox/host/proxmox_host.h"
+#include "services/proxmox/worker/container_change.h"
 #include "services/proxmox/worker/storage_change.h"
 #include "services/proxmox/worker/vm_change.h"
 
@@ -38,6 +39,7 @@ class ProxmoxDomain final : public kit::Domain {
   absl::Status Undo(const kit::Step& step, const kit::StepContext& context) override;
   std::vector<std::string> RemainingCommands(const kit::Step& step, const kit::StepContext& context) override;
   absl::StatusOr<kit::LedgerChange> LedgerOf(const kit::Step& step, const kit::StepContext& context) override;
+  absl::StatusOr<kit::Retrospect> LookBack(const kit::Step& step, const kit::StepContext& context) override;
   absl::StatusOr<kit::VerifyReport> Verify(const kit::VerifyInput& input) override;
   absl::Status Close(const std::string& run_id, bool committed) override;
 
@@ -47,14 +49,22 @@ class ProxmoxDomain final : public kit::Domain {
                            kit::Plan& plan);
   // What was done to VMs is still so.
   absl::Status VerifyVms(const std::vector<kit::Step>& applied, kit::VerifyReport& report);
-  void Remember(const std::string& run_id, const std::string& step, const std::vector<std::string>& warnings);
+  // Adds the containers' steps to those of the storages.
+  absl::Status PlanContainers(const ProxmoxSpec& spec, const ProxmoxState& state,
+                              const std::vector<std::string>& removed_keys, kit::Plan& plan,
+                              std::string& fingerprint);
+  absl::Status VerifyStorages(const std::vector<StorageStep>& kept, kit::VerifyReport& report);
+  void Remember(const std::string& run_id, const std::string& step, std::string_view tool,
+                const std::vector<std::string>& warnings);
 
   ProxmoxHost& host_;
   const SpecParser parse_;
-  // One change at a time: all entries are one file, and the tool takes a cluster-wide lock.
+  // One change at a time: all entries are one file, and the tool takes a cluster-wide lock; a container's
+  // steps share its file.
   absl::Mutex change_mutex_;
   StorageChanges changes_ ABSL_GUARDED_BY(change_mutex_);
   VmChanges vm_changes_ ABSL_GUARDED_BY(change_mutex_);
+  ContainerChanges containers_ ABSL_GUARDED_BY(change_mutex_);
   absl::Mutex warnings_mutex_;
   // What the tool said while it succeeded, by run and step; told by Verify(). Lost in a crash: it is for
   // people only.

@@ -29,6 +29,24 @@ absl::StatusOr<bool> IsAbsent(v1::Presence presence) {
   }
 }
 
+absl::StatusOr<ShareAcl> AclOf(v1::ShareAcl acl) {
+  switch (acl) {
+    case v1::SHARE_ACL_UNSPECIFIED:
+      return ShareAcl::kUnsaid;
+    case v1::SHARE_ACL_POSIX:
+      return ShareAcl::kPosix;
+    case v1::SHARE_ACL_WINDOWS:
+      return ShareAcl::kWindows;
+    default:
+      return InvalidArgument("acl {} is unknown to this version", static_cast<int>(acl));
+  }
+}
+
+v1::ShareAcl AclOf(ShareAcl acl) {
+  if (acl == ShareAcl::kUnsaid) return v1::SHARE_ACL_UNSPECIFIED;
+  return acl == ShareAcl::kPosix ? v1::SHARE_ACL_POSIX : v1::SHARE_ACL_WINDOWS;
+}
+
 v1::Presence PresenceOf(bool absent) { return absent ? v1::PRESENCE_ABSENT : v1::PRESENCE_PRESENT; }
 
 absl::StatusOr<std::string> Strip(std::string_view name, std::string_view prefix, std::string_view form) {
@@ -88,6 +106,11 @@ absl::StatusOr<SambaSpec> ToSpec(const v1::SambaSpec& proto) {
     ShareSpec wanted = SharedFields(share);
     wanted.name = share.name();
     PHX_ASSIGN_OR_RETURN(wanted.absent, IsAbsent(share.presence()));
+    PHX_ASSIGN_OR_RETURN(wanted.acl, AclOf(share.acl()));
+    if (share.has_previous_versions()) {
+      wanted.previous_versions =
+          PreviousVersions{share.previous_versions().format(), share.previous_versions().local_time()};
+    }
     wanted.origin = share.origin();
     spec.shares.push_back(std::move(wanted));
   }
@@ -114,6 +137,11 @@ v1::SambaSpec ToProto(const SambaSpec& spec) {
     out->set_read_only(share.read_only);
     out->set_guest_ok(share.guest_ok);
     for (const auto& [name, value] : share.options) (*out->mutable_options())[name] = value;
+    if (share.previous_versions) {
+      out->mutable_previous_versions()->set_format(share.previous_versions->format);
+      out->mutable_previous_versions()->set_local_time(share.previous_versions->local_time);
+    }
+    out->set_acl(AclOf(share.acl));
     out->set_presence(PresenceOf(share.absent));
     out->set_origin(share.origin);
   }

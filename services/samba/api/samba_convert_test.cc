@@ -15,6 +15,8 @@ SambaSpec FullSpec() {
   share.read_only = true;
   share.guest_ok = true;
   share.options = {{"create mask", "0664"}};
+  share.previous_versions = PreviousVersions{"%F_%T", true};
+  share.acl = ShareAcl::kWindows;
   share.absent = true;
   share.origin = "samba.shares[0]";
   spec.shares = {share};
@@ -39,6 +41,9 @@ TEST(SambaConvert, OtherTypesAndOtherBytesAreRefused) {
   later.add_users()->set_presence(static_cast<v1::Presence>(7));
   EXPECT_TRUE(absl::IsInvalidArgument(ToSpec(later).status()))
       << "a presence of a later version is not guessed";
+  later.Clear();
+  later.add_shares()->set_acl(static_cast<v1::ShareAcl>(7));
+  EXPECT_TRUE(absl::IsInvalidArgument(ToSpec(later).status()));
 }
 
 TEST(SambaConvert, AShareIsShownInEveryFieldAndCanBeSentBack) {

@@ -66,20 +66,6 @@ std::string Lowered(std::string_view text) {
   return lowered;
 }
 
-std::vector<std::string> Words(std::string_view text) {
-  std::vector<std::string> words;
-  std::string word;
-  for (const char c : text) {
-    if (IsBlank(c) || c == ',' || c == ';') {
-      if (!word.empty()) words.push_back(std::exchange(word, {}));
-    } else {
-      word += c;
-    }
-  }
-  if (!word.empty()) words.push_back(word);
-  return words;
-}
-
 // An octal mask without its leading zeros; nullopt for anything else.
 std::optional<std::string> Octal(std::string_view text) {
   if (text.empty() || text.find_first_not_of("01234567") != std::string_view::npos) return std::nullopt;
@@ -110,7 +96,40 @@ bool IsUtf8(std::string_view text) {
   return true;
 }
 
+// What testparm prints for the first ones is the second ones. "if_required" is a value of signing and
+// encryption only, so that "auto" may stand for it everywhere.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 7> kSameWords = {{
+    {"mandatory", "required"},
+    {"forced", "required"},
+    {"enforced", "required"},
+    {"auto", "if_required"},
+    {"smb2_10", "smb2"},
+    {"smb3_11", "smb3"},
+    {"disabled", "no"},
+}};
+
+std::string MainWord(std::string word) {
+  for (const auto& [other, main] : kSameWords) {
+    if (word == other) return std::string(main);
+  }
+  return word;
+}
+
 }  // namespace
+
+std::vector<std::string> Words(std::string_view list) {
+  std::vector<std::string> words;
+  std::string word;
+  for (const char c : list) {
+    if (IsBlank(c) || c == ',' || c == ';') {
+      if (!word.empty()) words.push_back(std::exchange(word, {}));
+    } else {
+      word += c;
+    }
+  }
+  if (!word.empty()) words.push_back(word);
+  return words;
+}
 
 std::optional<bool> ParseBool(std::string_view text) {
   const std::string word = Lowered(Trimmed(text));
@@ -152,7 +171,7 @@ std::optional<Parameter> Canonical(std::string_view name, std::string_view value
 }
 
 bool MeansTheSame(std::string_view a, std::string_view b) {
-  const std::string left = Lowered(Trimmed(a)), right = Lowered(Trimmed(b));
+  const std::string left = MainWord(Lowered(Trimmed(a))), right = MainWord(Lowered(Trimmed(b)));
   if (left == right) return true;
   // Two numbers are compared as numbers: "01" is no "yes".
   const auto left_octal = Octal(left), right_octal = Octal(right);
@@ -160,6 +179,11 @@ bool MeansTheSame(std::string_view a, std::string_view b) {
   const auto left_bool = ParseBool(left), right_bool = ParseBool(right);
   if (left_bool && right_bool) return *left_bool == *right_bool;
   return Words(left) == Words(right);
+}
+
+bool SameValue(std::string_view name, std::string_view a, std::string_view b) {
+  const bool verbatim = name == "path" || name == "comment" || name.find(':') != std::string_view::npos;
+  return verbatim ? Trimmed(a) == Trimmed(b) : MeansTheSame(a, b);
 }
 
 std::string WhyRefused(std::string_view name, std::string_view value) {

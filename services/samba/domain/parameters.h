@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace phoenix::samba {
 
@@ -30,8 +31,14 @@ struct Parameter {
 std::optional<Parameter> Canonical(std::string_view name, std::string_view value);
 
 // True when Samba reads both spellings as one value: booleans, octal masks, lists with other separators, case
-// of words.
+// of words, and words that stand for one thing ("mandatory" and "required", "SMB2" and "SMB2_10").
 bool MeansTheSame(std::string_view a, std::string_view b);
+// The same of values of one parameter. A path, a comment and the parameters of modules ("shadow:format") are
+// taken as they stand.
+bool SameValue(std::string_view name, std::string_view a, std::string_view b);
+
+// The words of a list, parted by blanks, commas or semicolons.
+std::vector<std::string> Words(std::string_view list);
 
 // Why the parameter may not be written by us, or "": it would run programs, read other files, move the share,
 // or break out of its line.

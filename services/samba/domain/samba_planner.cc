@@ -169,7 +169,7 @@ class Planner {
     std::vector<kit::FieldDiff> diffs;
     for (const auto& [name, value] : spec_.globals) {
       const auto own = wanted.find(name);
-      if (own != wanted.end() && MeansTheSame(own->second, value)) {
+      if (own != wanted.end() && SameValue(name, own->second, value)) {
         NoteOverridden(name, value);
         continue;
       }
@@ -188,7 +188,8 @@ class Planner {
 
   void NoteOverridden(const std::string& name, const std::string& value) {
     const auto effective = state_.live.globals.find(name);
-    if (!state_.included || effective == state_.live.globals.end() || MeansTheSame(effective->second, value))
+    if (!state_.included || effective == state_.live.globals.end() ||
+        SameValue(name, effective->second, value))
       return;
     Tell(true, "globals",
          fmt::format("{} sets '{}' to '{}' after the include of {}, which says '{}'", q_.paths.smb_conf, name,
@@ -202,6 +203,7 @@ class Planner {
                                 "it there, or give this one another name",
                                 share.name, q_.paths.own_file, q_.paths.smb_conf));
     }
+    NoteFileSystem(share);
     const Section wanted = SectionOf(share);
     const Section* own = state_.own.Find(share.name);
     std::vector<kit::FieldDiff> diffs;
@@ -217,10 +219,11 @@ class Planner {
       const auto after = ValueOf(wanted.parameters, name);
       const bool same_presence =
           own != nullptr && own->parameters.count(name) == wanted.parameters.count(name);
-      if (same_presence && MeansTheSame(before, after)) continue;
+      if (same_presence && SameValue(name, before, after)) continue;
       diffs.push_back({name, before, after});
     }
     if (diffs.empty()) return CheckLive(share, *own);
+    NoteModules(wanted);
     touches_own_ = true;
     plan_.own_after.Put(wanted);
     SetShare step{wanted, own == nullptr || Created(Key("share", own->name)), "", "", false};
@@ -239,6 +242,41 @@ class Planner {
       }
     }
     plan_.steps.push_back({step, diffs, needs});
+  }
+
+  // As it is now: a step of this very plan may change it.
+  void NoteFileSystem(const ShareSpec& share) {
+    const auto found = state_.mounts.find(share.path);
+    if (found == state_.mounts.end()) return;
+    const MountState& mount = found->second;
+    if (share.previous_versions && mount.file_system != "zfs") {
+      Tell(true, share.name,
+           fmt::format("previous versions are snapshots of a ZFS file system, and {} is on {} now",
+                       share.path, mount.file_system));
+    }
+    if (share.acl != ShareAcl::kUnsaid && !mount.keeps_acls) {
+      Tell(true, share.name,
+           fmt::format(
+               "the file system mounted at {} keeps no ACLs now: what clients set is cut down to modes "
+               "until its dataset has acltype=posix",
+               mount.mount_point));
+    }
+  }
+
+  // A share's list of modules replaces that of smb.conf, and does not add to it.
+  void NoteModules(const Section& wanted) {
+    const auto own = wanted.parameters.find("vfs objects");
+    const auto everywhere = state_.live.globals.find("vfs objects");
+    if (own == wanted.parameters.end() || everywhere == state_.live.globals.end()) return;
+    const std::vector<std::string> there = Words(own->second);
+    for (const std::string& module : Words(everywhere->second)) {
+      if (std::count(there.begin(), there.end(), module) > 0) continue;
+      Tell(true, wanted.name,
+           fmt::format(
+               "{} loads the module {} for every share; this one has modules of its own and goes without: "
+               "name it in the share's vfs objects if it is needed",
+               q_.paths.smb_conf, module));
+    }
   }
 
   static std::string ValueOf(const Parameters& parameters, const std::string& name) {
@@ -266,6 +304,16 @@ class Planner {
           continue;
         step.probe_user = name;
         step.probe_secret = user.password_secret;
+      }
+    }
+    // Who is in a group is not known here.
+    if (std::none_of(share.valid_users.begin(), share.valid_users.end(), IsGroup) &&
+        !share.valid_users.empty()) {
+      for (const UserSpec& user : spec_.users) {
+        const bool named = std::count(share.valid_users.begin(), share.valid_users.end(), user.name) > 0;
+        if (user.absent || named || user.password_secret.empty() || !step.stranger.empty()) continue;
+        step.stranger = user.name;
+        step.stranger_secret = user.password_secret;
       }
     }
     // A list of writers or readers may say otherwise for this one user: then only reading is tried.

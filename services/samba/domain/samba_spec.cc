@@ -4,6 +4,7 @@
 #include <set>
 
 #include "services/samba/domain/parameters.h"
+#include "services/samba/domain/share_features.h"
 #include "services/samba/domain/smb_conf.h"
 
 namespace phoenix::samba {
@@ -53,6 +54,7 @@ class Checker {
     }
     if (share.absent) return;
     FoldOptions(share);
+    AddFeatures(share, violations_);
     CheckPath(share);
     for (size_t i = 0; i < share.valid_users.size(); ++i) {
       const std::string& user = share.valid_users[i];
@@ -99,7 +101,7 @@ class Checker {
       }
       if (FoldTyped(share, *canonical, place)) continue;
       const auto known = rest.find(canonical->name);
-      if (known != rest.end() && !MeansTheSame(known->second, canonical->value)) {
+      if (known != rest.end() && !SameValue(canonical->name, known->second, canonical->value)) {
         Report(place, fmt::format("two options give '{}' two values", canonical->name));
       }
       rest[canonical->name] = canonical->value;

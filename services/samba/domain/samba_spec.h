@@ -2,12 +2,23 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/status/errors.h"
 
 namespace phoenix::samba {
+
+// Snapshots of the ZFS file system as previous versions.
+struct PreviousVersions {
+  std::string format;       // of the snapshots' names, as strftime(3) takes it
+  bool local_time = false;  // the names are in the node's time zone, not in UTC
+  friend bool operator==(const PreviousVersions&, const PreviousVersions&) = default;
+};
+
+// How a share keeps the access control lists that clients set; see share_features.h.
+enum class ShareAcl { kUnsaid, kPosix, kWindows };
 
 struct ShareSpec {
   std::string name;
@@ -17,6 +28,8 @@ struct ShareSpec {
   bool read_only = false;
   bool guest_ok = false;
   std::map<std::string, std::string> options;  // further parameters of smb.conf(5)
+  std::optional<PreviousVersions> previous_versions;
+  ShareAcl acl = ShareAcl::kUnsaid;
   bool absent = false;
   std::string origin;  // the place in the configuration, for errors
   friend bool operator==(const ShareSpec&, const ShareSpec&) = default;
@@ -41,10 +54,9 @@ struct SambaSpec {
   friend bool operator==(const SambaSpec&, const SambaSpec&) = default;
 };
 
-// Brings names of parameters into their canonical form and folds those of `options` that have a field of
-// their own
-// ("browsable", "writable", "public", "valid users") into it. Answers everything that is wrong with the spec
-// by itself.
+// Brings names of parameters into their canonical form, folds those of `options` that have a field of their
+// own ("browsable", "writable", "public", "valid users") into it, and adds to them what previous versions and
+// ACLs take. Answers everything that is wrong with the spec by itself.
 std::vector<FieldViolation> Canonicalise(SambaSpec& spec);
 
 // True for "@staff".

@@ -33,6 +33,14 @@ struct SambaEntry {
   friend bool operator==(const SambaEntry&, const SambaEntry&) = default;
 };
 
+// The file system that holds a path.
+struct MountState {
+  std::string mount_point;
+  std::string file_system;  // "zfs", "ext4"
+  bool keeps_acls = true;   // POSIX ones, as far as its mount options tell
+  friend bool operator==(const MountState&, const MountState&) = default;
+};
+
 // What testparm made of a configuration: the sections' parameters that are no defaults, by ShareKey().
 struct ConfigDump {
   Parameters globals;  // with the defaults of shares' parameters
@@ -57,6 +65,8 @@ struct SambaState {
   std::set<std::string> groups;             // the named ones
   std::map<std::string, SambaEntry> entries;
   std::set<std::string> directories;  // the shares' paths that are there
+  // Of those whose shares want previous versions or ACLs.
+  std::map<std::string, MountState> mounts;
   // False where passdb is no tdb file: then a former password could not be put back.
   bool passdb_restorable = true;
 };

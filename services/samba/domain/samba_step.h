@@ -60,6 +60,10 @@ struct SetShare {
   std::string probe_user;
   std::string probe_secret;
   bool writable = false;
+  // Who must be refused, with which secret: a user who can log in and whom the share does not name; "" where
+  // nobody is known to be one.
+  std::string stranger = {};
+  std::string stranger_secret = {};
   friend bool operator==(const SetShare&, const SetShare&) = default;
 };
 

@@ -211,7 +211,7 @@ std::string Difference(const Parameters& wanted, const Parameters& seen, const P
   const auto add = [&](const std::string& words) { text += (text.empty() ? "" : "; ") + words; };
   for (const auto& [name, value] : wanted) {
     const std::string there = value_of(name);
-    if (!MeansTheSame(value, there)) add("'" + name + "' is '" + there + "' instead of '" + value + "'");
+    if (!SameValue(name, value, there)) add("'" + name + "' is '" + there + "' instead of '" + value + "'");
   }
   for (const auto& [name, value] : seen) {
     if (wanted.count(name) == 0) add("'" + name + "' is '" + value + "' although nobody asked for it");

@@ -38,6 +38,24 @@ TEST(MeansTheSame, ComparesAsSambaReads) {
   EXPECT_FALSE(MeansTheSame("", "x"));
 }
 
+TEST(MeansTheSame, KnowsTheWordsForOneValue) {
+  EXPECT_TRUE(MeansTheSame("mandatory", "required"));
+  EXPECT_TRUE(MeansTheSame("auto", "if_required"));
+  EXPECT_TRUE(MeansTheSame("SMB2_10", "SMB2"));
+  EXPECT_TRUE(MeansTheSame("disabled", "No"));
+  EXPECT_FALSE(MeansTheSame("SMB2_02", "SMB2"));
+  EXPECT_FALSE(MeansTheSame("mandatory", "auto"));
+}
+
+TEST(SameValue, TakesPathsAndParametersOfModulesAsTheyStand) {
+  EXPECT_TRUE(SameValue("read only", "yes", "True"));
+  EXPECT_FALSE(SameValue("path", "/tank/Data", "/tank/data"));
+  EXPECT_FALSE(SameValue("shadow:format", "%Y-%m", "%Y-%M"));
+  EXPECT_TRUE(SameValue("shadow:format", "%F ", "%F"));
+  EXPECT_TRUE(Difference({{"path", "/a"}}, {{"path", "/A"}}, {}).find("'/A' instead of '/a'") !=
+              std::string::npos);
+}
+
 TEST(WhyRefused, RefusesWhatRunsProgramsOrBreaksOut) {
   for (const char* name : {"preexec", "root preexec", "PreExec", "copy", "include", "path", "magic script"}) {
     EXPECT_NE(WhyRefused(name, "x"), "") << name;

@@ -200,6 +200,13 @@ absl::Status SambaCli::Reload(const ChildObserver& observer) {
   return ExitStatus(command, result);
 }
 
+absl::StatusOr<MountState> SambaCli::MountOf(const std::string& path) {
+  constexpr char kMounts[] = "/proc/self/mountinfo";
+  PHX_ASSIGN_OR_RETURN(const auto mounts, files_.Read(kMounts));
+  if (!mounts) return NotFound("{} is not there", kMounts);
+  return ParseMount(mounts->content, path);
+}
+
 absl::Status SambaCli::TryLogin(const LoginProbe& probe, const Secret& password) {
   absl::Status status;
   for (int tried = 0; tried < kLoginTries; ++tried) {

@@ -48,6 +48,7 @@ class SambaCli final : public SambaHost {
   absl::StatusOr<CheckedConfig> CheckConfig(const std::string& own_text) override;
   absl::Status PutFile(const std::string& change, const std::string& path, const FileState& file) override;
   absl::Status Reload(const ChildObserver& observer) override;
+  absl::StatusOr<MountState> MountOf(const std::string& path) override;
   absl::Status TryLogin(const LoginProbe& probe, const Secret& password) override;
 
  private:

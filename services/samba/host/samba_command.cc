@@ -108,7 +108,8 @@ Command ReloadCommand() { return Make("/usr/bin/smbcontrol", {"smbd", "reload-co
 Command LoginCommand(const LoginProbe& probe, const Secret& password) {
   if (probe.write.empty()) return Client(probe, password, "ls");
   // Any readable file of some bytes does.
-  return Client(probe, password, fmt::format("put /etc/os-release {0}; rm {0}", probe.write));
+  return Client(probe, password,
+                fmt::format("put /etc/os-release {0}; get {0} /dev/null; rm {0}", probe.write));
 }
 
 Command RemoveProbeCommand(const LoginProbe& probe, const Secret& password) {

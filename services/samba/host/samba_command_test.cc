@@ -42,8 +42,9 @@ TEST(SambaCommand, Trap16NothingRestartsSmbd) {
 TEST(SambaCommand, AProbeOnlyListsWhereItMayNotWrite) {
   EXPECT_EQ(ToText(LoginCommand({"data", "heads", ""}, Secret("x"))),
             "smbclient //127.0.0.1/data -U heads -c ls < (secret)");
-  EXPECT_EQ(ToText(LoginCommand({"data", "heads", ".p"}, Secret("x"))),
-            "smbclient //127.0.0.1/data -U heads -c 'put /etc/os-release .p; rm .p' < (secret)");
+  EXPECT_EQ(
+      ToText(LoginCommand({"data", "heads", ".p"}, Secret("x"))),
+      "smbclient //127.0.0.1/data -U heads -c 'put /etc/os-release .p; get .p /dev/null; rm .p' < (secret)");
 }
 
 }  // namespace

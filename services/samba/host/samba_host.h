@@ -38,7 +38,7 @@ struct CheckedConfig {
 struct LoginProbe {
   std::string share;
   std::string user;
-  // Also writes a file of this name and deletes it again; "" to only list.
+  // Also writes a file of this name, reads it and deletes it again; "" to only list.
   std::string write;
 };
 
@@ -97,6 +97,9 @@ class SambaHost {
   virtual absl::Status PutFile(const std::string& change, const std::string& path, const FileState& file) = 0;
   // smbd reads its configuration anew; OK where it does not run. Never a restart: sessions go on.
   virtual absl::Status Reload(const ChildObserver& observer) = 0;
+
+  // The file system that holds a path which is there.
+  virtual absl::StatusOr<MountState> MountOf(const std::string& path) = 0;
 
   // --- probing
   // A login by the loopback address. FAILED_PRECONDITION where there is no client to probe with;

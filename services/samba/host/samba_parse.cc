@@ -54,6 +54,17 @@ bool IsComplaint(std::string_view line) {
          line.find("value is not") != std::string_view::npos;
 }
 
+// "\040" as the kernel writes a blank.
+std::string Unescaped(std::string_view text) {
+  std::string plain;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto code = text[i] == '\\' ? ToNumber<int>(text.substr(i + 1, 3), 8) : std::nullopt;
+    plain += code ? static_cast<char>(*code) : text[i];
+    if (code) i += 3;
+  }
+  return plain;
+}
+
 }  // namespace
 
 absl::StatusOr<Account> ParseAccount(std::string_view line) {
@@ -135,8 +146,27 @@ CheckedConfig ParseTestparm(const CommandResult& result) {
   return config;
 }
 
+MountState ParseMount(std::string_view mountinfo, std::string_view path) {
+  MountState mount;
+  for (const std::string_view line : Split(mountinfo, '\n')) {
+    // 36 35 98:0 /root /mount options… - type source options
+    const auto words = Split(line, ' ');
+    const auto dash = std::find(words.begin(), words.end(), "-");
+    if (words.size() < 6 || words.end() - dash < 4) continue;
+    const std::string place = Unescaped(words[4]);
+    const bool holds =
+        place == "/" || path == place || (path.starts_with(place) && path[place.size()] == '/');
+    // Later lines lie over earlier ones.
+    if (!holds || place.size() < mount.mount_point.size()) continue;
+    const auto options = Split(dash[3], ',');
+    // ZFS says which it is; others keep them unless they are told not to.
+    const bool none = std::find(options.begin(), options.end(), "noacl") != options.end();
+    mount = {place, std::string(dash[1]), !none};
+  }
+  return mount;
+}
+
 absl::Status ParseLogin(const CommandResult& result) {
-  if (result.exit_code == 0) return absl::OkStatus();
   std::string words;
   for (const std::string& text : {result.out, result.err}) {
     for (const std::string_view line : Split(text, '\n')) {
@@ -144,6 +174,8 @@ absl::Status ParseLogin(const CommandResult& result) {
         words += (words.empty() ? "" : "; ") + std::string(Trimmed(line));
     }
   }
+  // The exit code is that of the last command: one before it may have failed.
+  if (result.exit_code == 0 && words.empty()) return absl::OkStatus();
   if (words.empty()) words = fmt::format("smbclient failed with exit code {}", result.exit_code);
   const auto has = [&](std::string_view code) { return words.find(code) != std::string::npos; };
   if (has("CONNECTION_REFUSED") || has("NT_STATUS_HOST_UNREACHABLE") || has("NT_STATUS_IO_TIMEOUT")) {

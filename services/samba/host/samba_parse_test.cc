@@ -109,6 +109,17 @@ TEST(ParseTestparm, AFailureWithoutWordsIsStillAProblem) {
   EXPECT_FALSE(config.problems.empty());
 }
 
+TEST(ParseMount, FindsWhatLiesOnTopAndWhetherItKeepsAcls) {
+  constexpr char kMounts[] =
+      "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw,errors=remount-ro\n"
+      "40 22 0:35 / /tank/a\\040b rw,relatime shared:20 - zfs tank/ab rw,xattr,noacl\n"
+      "41 22 0:36 / /tank/a rw,noatime - zfs tank/old rw,xattr,noacl\n"
+      "42 22 0:37 / /tank/a rw,noatime master:1 shared:2 - zfs tank/a rw,xattr,posixacl,casesensitive\n";
+  EXPECT_EQ(ParseMount(kMounts, "/tank/a/sub"), (MountState{"/tank/a", "zfs", true}));
+  EXPECT_EQ(ParseMount(kMounts, "/tank/a b"), (MountState{"/tank/a b", "zfs", false}));
+  EXPECT_EQ(ParseMount(kMounts, "/tank/abc"), (MountState{"/", "ext4", true}));
+}
+
 TEST(ParseLogin, TellsRefusalsFromAbsence) {
   EXPECT_TRUE(ParseLogin({0, "  .   D   0  Mon Nov 23 01:23:28 2026\n",
                           "Error reading password from file descriptor 0: empty password\n"})
@@ -121,6 +132,9 @@ TEST(ParseLogin, TellsRefusalsFromAbsence) {
   EXPECT_TRUE(absl::IsUnavailable(ParseLogin(
       {1, "", "do_connect: Connection to 127.0.0.1 failed (Error NT_STATUS_CONNECTION_REFUSED)\n"})));
   EXPECT_EQ(ParseLogin({1, "", ""}).code(), absl::StatusCode::kInternal);
+  // Only the last of several commands is told by the exit code.
+  EXPECT_TRUE(absl::IsPermissionDenied(
+      ParseLogin({0, "NT_STATUS_ACCESS_DENIED opening remote file \\probe.x\n", ""})));
 }
 
 TEST(PassdbPath, FollowsBackendAndPrivateDirectory) {

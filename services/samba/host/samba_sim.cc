@@ -378,6 +378,31 @@ absl::Status SambaSim::Reload(const ChildObserver&) {
   return answer;
 }
 
+absl::StatusOr<MountState> SambaSim::MountOf(const std::string& path) {
+  MountState mount{"/", "ext4", true};
+  PHX_RETURN_IF_ERROR(machine_->Look([&](kit::World& world) -> absl::Status {
+    PHX_ASSIGN_OR_RETURN(const auto datasets, world.List("zfs.dataset"));
+    std::string holder;
+    for (const auto& [name, dataset] : datasets) {
+      const std::string place = dataset.value("mounted", "");
+      const bool holds = !place.empty() && (path == place || path.starts_with(place + "/"));
+      if (!holds || place.size() < mount.mount_point.size()) continue;
+      mount = {place, "zfs", false};
+      holder = name;
+    }
+    // As ZFS inherits it: off, unless the nearest that says something says posix.
+    while (!holder.empty()) {
+      PHX_ASSIGN_OR_RETURN(const auto dataset, world.Get("zfs.dataset", holder));
+      const std::string type = dataset ? dataset->value("local", json::object()).value("acltype", "") : "";
+      if (!type.empty()) mount.keeps_acls = type == "posix" || type == "posixacl";
+      const auto slash = holder.rfind('/');
+      holder = slash == std::string::npos || !type.empty() ? "" : holder.substr(0, slash);
+    }
+    return absl::OkStatus();
+  }));
+  return mount;
+}
+
 absl::Status SambaSim::TryLogin(const LoginProbe& probe, const Secret& password) {
   absl::Status answer;
   PHX_RETURN_IF_ERROR(machine_->Change([&](kit::World& world) -> absl::Status {
@@ -399,6 +424,10 @@ absl::Status SambaSim::TryLogin(const LoginProbe& probe, const Secret& password)
         const auto found = share->second.parameters.find(name);
         return found != share->second.parameters.end() ? found->second : config.dump.globals.at(name);
       };
+      // testparm finds nothing wrong with modules that are not there; smbd does.
+      PHX_ASSIGN_OR_RETURN(const bool modules, node::IsInstalled(world, "samba-vfs-modules"));
+      if (!modules && !value("vfs objects").empty())
+        return NotFound("tree connect failed: NT_STATUS_BAD_NETWORK_NAME");
       const std::string users = value("valid users");
       if (!users.empty() && (" " + users + " ").find(" " + probe.user + " ") == std::string::npos) {
         return PermissionDenied("tree connect failed: NT_STATUS_ACCESS_DENIED");

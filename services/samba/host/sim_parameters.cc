@@ -201,10 +201,11 @@ bool IsKnownGlobal(std::string_view name) {
 }
 
 Parameters GlobalDefaults() {
-  return {{"workgroup", "WORKGROUP"},     {"server min protocol", "SMB2_02"},
-          {"passdb backend", "tdbsam"},   {"private dir", "/var/lib/samba/private"},
-          {"registry shares", "No"},      {"map to guest", "Never"},
-          {"server max protocol", "SMB3"}};
+  return {{"workgroup", "WORKGROUP"},      {"server min protocol", "SMB2_02"},
+          {"passdb backend", "tdbsam"},    {"private dir", "/var/lib/samba/private"},
+          {"registry shares", "No"},       {"map to guest", "Never"},
+          {"server max protocol", "SMB3"}, {"server signing", "default"},
+          {"disable netbios", "No"}};
 }
 
 }  // namespace phoenix::samba

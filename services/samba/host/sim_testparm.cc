@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <vector>
 
 #include "services/samba/host/sim_parameters.h"
@@ -29,6 +30,14 @@ std::string Words(const std::string& text) {
     }
   }
   return words;
+}
+
+// Of the words for one value testparm prints the first that it knows, whichever was written.
+std::string Printed(const std::string& value) {
+  static const std::map<std::string, std::string> kPrinted = {
+      {"mandatory", "required"}, {"auto", "if_required"}, {"SMB2_10", "SMB2"}, {"SMB3_11", "SMB3"}};
+  const auto found = kPrinted.find(value);
+  return found == kPrinted.end() ? value : found->second;
 }
 
 class Reader {
@@ -118,7 +127,8 @@ class Reader {
       } else {
         const auto boolean = ParseBool(canonical->value);
         const bool is_word = canonical->value.find_first_of("01") == std::string::npos;
-        globals_[canonical->name] = boolean && is_word ? (*boolean ? "Yes" : "No") : canonical->value;
+        globals_[canonical->name] =
+            boolean && is_word ? (*boolean ? "Yes" : "No") : Printed(canonical->value);
       }
       return true;
     }

@@ -49,7 +49,8 @@ std::string GlobalsDiffer(const ConfigDump& dump, const Parameters& wanted) {
   for (const auto& [name, value] : wanted) {
     const auto found = dump.globals.find(name);
     const std::string there = found == dump.globals.end() ? "" : found->second;
-    if (!MeansTheSame(there, value)) return fmt::format("'{}' is '{}' instead of '{}'", name, there, value);
+    if (!SameValue(name, there, value))
+      return fmt::format("'{}' is '{}' instead of '{}'", name, there, value);
   }
   return "";
 }

@@ -6,13 +6,22 @@
 #include "base/status/status_macros.h"
 #include "services/kit/plan/keys.h"
 #include "services/samba/domain/nt_hash.h"
+#include "services/samba/domain/share_features.h"
 #include "services/samba/worker/samba_domain.h"
 #include "services/samba/worker/step_render.h"
 
 namespace phoenix::samba {
 namespace {
 
-constexpr char kPort[] = "445";  // SMB over TCP; the NetBIOS ports are for clients older than SMB2
+constexpr char kPort[] = "445";  // SMB over TCP
+// Names, datagrams and sessions of NetBIOS.
+constexpr std::pair<const char*, const char*> kNetbiosPorts[] = {
+    {"137", "udp"}, {"138", "udp"}, {"139", "tcp"}};
+constexpr char kServer[] = "smbd.service";
+constexpr char kNetbiosServer[] = "nmbd.service";
+// A module that is missing closes the share, and testparm does not say so; the package is only recommended
+// by samba, and not installed with it.
+constexpr char kModulePackage[] = "samba-vfs-modules";
 
 absl::Status Wrong(const std::vector<FieldViolation>& violations) {
   std::string text = "what is wanted of Samba cannot be brought about:";
@@ -77,6 +86,39 @@ std::vector<std::string> NewProblems(const std::vector<std::string>& before,
   return fresh;
 }
 
+bool WantsNetbios(const SambaSpec& spec) {
+  const auto disabled = spec.globals.find("disable netbios");
+  return disabled != spec.globals.end() && ParseBool(disabled->second) == false;
+}
+
+// What a node needs to serve what is wanted; nothing where nothing is.
+node::NodeWants WantsOf(const SambaSpec& spec) {
+  node::NodeWants wants;
+  wants.participant = "samba";
+  wants.partial = spec.partial;
+  wants.prune_rules = spec.prune_rules;
+  const auto present = [](const auto& wanted) { return !wanted.absent; };
+  if (std::none_of(spec.shares.begin(), spec.shares.end(), present) &&
+      std::none_of(spec.users.begin(), spec.users.end(), present))
+    return wants;
+  // The client logs in to what was set up, from the node itself.
+  wants.packages = {"samba", "smbclient"};
+  if (std::any_of(spec.shares.begin(), spec.shares.end(), NeedsModules))
+    wants.packages.emplace_back(kModulePackage);
+  wants.units = {kServer};
+  const bool netbios = WantsNetbios(spec);
+  if (netbios) wants.units.emplace_back(kNetbiosServer);
+  for (const std::string& client : spec.clients) {
+    wants.rules.push_back({client, kPort, "tcp"});
+    for (const auto& [port, protocol] : kNetbiosPorts) {
+      const bool ipv4 = client.find(':') == std::string::npos;  // all that NetBIOS knows
+      if (netbios && ipv4) wants.rules.push_back({client, port, protocol});
+    }
+  }
+  if (!wants.rules.empty()) wants.firewall_packages = {"ufw"};
+  return wants;
+}
+
 }  // namespace
 
 absl::StatusOr<SambaState> SambaDomain::ReadState(const SambaSpec& spec, const kit::Ledger& ledger,
@@ -108,6 +150,11 @@ absl::StatusOr<SambaState> SambaDomain::ReadState(const SambaSpec& spec, const k
   for (const std::string& path : names.paths) {
     const auto directory = files_.ReadDirectory(path);
     if (directory.ok() && *directory) state.directories.insert(path);
+  }
+  for (const ShareSpec& share : spec.shares) {
+    const bool asks = share.previous_versions || share.acl != ShareAcl::kUnsaid;
+    if (share.absent || !asks || state.directories.count(share.path) == 0) continue;
+    PHX_ASSIGN_OR_RETURN(state.mounts[share.path], host_.MountOf(share.path));
   }
   if (!state.installed) return state;
   PHX_ASSIGN_OR_RETURN(const auto entries, host_.ReadPassdb());
@@ -193,21 +240,7 @@ absl::StatusOr<kit::Plan> SambaDomain::MakePlan(const kit::PlanInput& input) {
   if (!samba.violations.empty()) return Wrong(samba.violations);
   PHX_RETURN_IF_ERROR(CheckAhead(samba, question.state));
 
-  node::NodeWants wants;
-  wants.participant = "samba";
-  wants.partial = question.spec.partial;
-  wants.prune_rules = question.spec.prune_rules;
-  const auto present = [](const auto& wanted) { return !wanted.absent; };
-  const bool wants_samba = std::any_of(question.spec.shares.begin(), question.spec.shares.end(), present) ||
-                           std::any_of(question.spec.users.begin(), question.spec.users.end(), present);
-  if (wants_samba) {
-    // The client logs in to what was set up, from the node itself.
-    wants.packages = {"samba", "smbclient"};
-    wants.units = {"smbd.service"};
-    for (const std::string& client : question.spec.clients) wants.rules.push_back({client, kPort, "tcp"});
-    if (!wants.rules.empty()) wants.firewall_packages = {"ufw"};
-  }
-  PHX_ASSIGN_OR_RETURN(node::NodePlan node, node_.MakePlan(wants, input.ledger));
+  PHX_ASSIGN_OR_RETURN(node::NodePlan node, node_.MakePlan(WantsOf(question.spec), input.ledger));
 
   kit::Plan plan;
   plan.steps = std::move(node.steps);
@@ -216,13 +249,24 @@ absl::StatusOr<kit::Plan> SambaDomain::MakePlan(const kit::PlanInput& input) {
   const auto has = [&](const std::string& key) {
     return std::count(plan.provided_now.begin(), plan.provided_now.end(), key) > 0;
   };
-  const bool unit_runs = has("unit:smbd.service");
+  const std::string unit = kit::Key("unit", kServer), modules = kit::Key("package", kModulePackage);
+  const bool unit_runs = has(unit), modules_there = has(modules);
+  const bool sets_globals = std::any_of(samba.steps.begin(), samba.steps.end(), [](const PlannedStep& step) {
+    return std::holds_alternative<SetGlobals>(step.step);
+  });
+  for (kit::Step& step : plan.steps) {
+    // Debian starts nmbd only where smb.conf does not disable NetBIOS.
+    if (step.id == kit::Key("unit", kNetbiosServer))
+      step.requires_keys.push_back({kGlobalsKey, !sets_globals});
+  }
   for (const PlannedStep& planned : samba.steps) {
     plan.steps.push_back(Render(planned, paths_));
+    const auto* set = std::get_if<SetShare>(&planned.step);
+    if (set == nullptr) continue;
     // A running smbd takes a change by a reload; one that starts meanwhile might read the text before.
-    if (std::holds_alternative<SetShare>(planned.step)) {
-      plan.steps.back().requires_keys.push_back({"unit:smbd.service", unit_runs});
-    }
+    plan.steps.back().requires_keys.push_back({unit, unit_runs});
+    if (set->section.parameters.count("vfs objects") > 0)
+      plan.steps.back().requires_keys.push_back({modules, modules_there});
   }
   plan.notes.insert(plan.notes.end(), samba.notes.begin(), samba.notes.end());
   for (const auto& [name, account] : question.state.accounts)

@@ -220,11 +220,12 @@ absl::StatusOr<kit::VerifyReport> SambaDomain::Verify(const kit::VerifyInput& in
     const auto* set = typed.ok() ? std::get_if<SetShare>(&*typed) : nullptr;
     if (set == nullptr) continue;
     const std::string& share = set->section.name;
-    const Secret* password = nullptr;
-    if (input.secrets != nullptr && !set->probe_secret.empty()) {
-      const auto found = input.secrets->find(set->probe_secret);
-      if (found != input.secrets->end()) password = &found->second;
-    }
+    const auto secret = [&](const std::string& name) -> const Secret* {
+      if (input.secrets == nullptr || name.empty()) return nullptr;
+      const auto found = input.secrets->find(name);
+      return found == input.secrets->end() ? nullptr : &found->second;
+    };
+    const Secret* password = secret(set->probe_secret);
     if (password == nullptr) {
       report.not_probed.push_back(fmt::format("share {}: no password of one of its users was given", share));
       continue;
@@ -238,7 +239,20 @@ absl::StatusOr<kit::VerifyReport> SambaDomain::Verify(const kit::VerifyInput& in
     }
     PHX_RETURN_IF_ERROR(Annotate(status, fmt::format("share {}: login as {}", share, set->probe_user)));
     report.probes.push_back(fmt::format("share {}: {} logged in and {}", share, set->probe_user,
-                                        set->writable ? "wrote and deleted a file" : "listed it"));
+                                        set->writable ? "wrote, read and deleted a file" : "listed it"));
+    // Only where the one who may come in can: then the server answers, and a refusal means something.
+    const Secret* strangers = secret(set->stranger_secret);
+    if (strangers == nullptr) continue;
+    const absl::Status refused = host_.TryLogin({share, set->stranger, ""}, *strangers);
+    if (refused.ok()) {
+      return FailedPrecondition("share {}: {} is none of its valid users, and is let in all the same", share,
+                                set->stranger);
+    }
+    if (!absl::IsPermissionDenied(refused))
+      return Annotate(refused,
+                      fmt::format("share {}: login as {}, who is to be refused", share, set->stranger));
+    report.probes.push_back(
+        fmt::format("share {}: {}, none of its valid users, was refused", share, set->stranger));
   }
   return report;
 }

@@ -33,7 +33,9 @@ struct Writer {
             {"created", step.created},
             {"probe_user", step.probe_user},
             {"probe_secret", step.probe_secret},
-            {"writable", step.writable}};
+            {"writable", step.writable},
+            {"stranger", step.stranger},
+            {"stranger_secret", step.stranger_secret}};
   }
   Json operator()(const RemoveShare& step) const { return {{kKind, "remove-share"}, {"name", step.name}}; }
 };
@@ -68,7 +70,8 @@ absl::StatusOr<SambaStep> ParsePayload(const std::string& payload) {
   if (kind == "set-share") {
     return SambaStep(SetShare{ToSection(json.value("section", Json())), json.value("created", false),
                               json.value("probe_user", ""), json.value("probe_secret", ""),
-                              json.value("writable", false)});
+                              json.value("writable", false), json.value("stranger", ""),
+                              json.value("stranger_secret", "")});
   }
   if (kind == "remove-share") return SambaStep(RemoveShare{name});
   return Internal("unknown step of Samba: {}", kind);

@@ -69,7 +69,7 @@ struct Renderer {
     step.step_class = StepClass::kConfig;
     step.undo = "put the former parameters back and reload";
     step.commands = {fmt::format("write [global] of {}", paths.own_file), kReload};
-    step.provides = {"samba:globals"};
+    step.provides = {kGlobalsKey};
     return step;
   }
   kit::Step operator()(const SetShare& set) const {

@@ -9,6 +9,9 @@
 
 namespace phoenix::samba {
 
+// What the step on [global] of our file provides.
+inline constexpr char kGlobalsKey[] = "samba:globals";
+
 kit::Step Render(const PlannedStep& planned, const SambaPaths& paths);
 
 // The comment that marks an account of a run in /etc/passwd, where a colon would end the field.

@@ -104,6 +104,35 @@ subtest 'volumes' => sub {
     $w->says(0, "ignore deletion of 'tg:subvol-999-disk-0', CT 101 isn't the owner!\n", 'pct', 'set', '101', '--delete', 'unused0');
 };
 
+subtest 'resize' => sub {
+    my $w = world();
+    $w->ok('pct', 'set', '101', '-mp2', 'tg:1,mp=/x');
+    $w->ok('pct', 'resize', '101', 'mp2', '2G');
+    is(mounts($w), "mp2: tg:subvol-101-disk-1,mp=/x,size=2G\n", 'the file says it');
+    like($w->calls, qr{^zfs set refquota=2097152k tank/guests/subvol-101-disk-1$}m, 'the dataset has it');
+    $w->ok('pct', 'resize', '101', 'mp2', '+1G');
+    is(mounts($w), "mp2: tg:subvol-101-disk-1,mp=/x,size=3G\n", 'so much more');
+    my $before = $w->read($CONF);
+    for my $row (
+        ["unable to shrink disk size\n", 'mp2', '1G'],
+        ["disk is already at specified size\n", 'mp2', '3221225472'],
+        ["detected modified configuration - file changed by other user? Try again.\n", 'mp2', '4G', '--digest', 'a' x 40],
+    ) {
+        my ($text, @args) = @$row;
+        my ($out, $err, $rc) = $w->run('pct', 'resize', '101', @args);
+        isnt($rc, 0);
+        is($err, $text, "@args");
+        is($w->read($CONF), $before, 'file unchanged');
+    }
+    # Where somebody else gave the dataset another size, that one counts.
+    $w->ok('pct', 'set', '101', '-mp3', 'tg:4,mp=/y');
+    my ($out, $err, $rc) = $w->run('pct', 'resize', '101', 'mp256', '4G');
+    isnt($rc, 0, 'an unknown mount point');
+    $w->write($CONF, $w->read($CONF) =~ s/size=4G/size=8G/r);
+    $w->ok('pct', 'resize', '101', 'mp3', '8G');
+    like($w->calls, qr{^zfs set refquota=8388608k tank/guests/subvol-101-disk-2$}m, 'the storage is asked');
+};
+
 subtest 'digest, lock, description, low-level lines, snapshots' => sub {
     my $rest = "\n[before]\narch: amd64\nmp0: /old,mp=/old\n";
     my $w = world("#first%3A line\n${BASE}lxc.cap.drop: mknod\n$rest");

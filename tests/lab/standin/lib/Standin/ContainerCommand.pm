@@ -1,6 +1,6 @@
 package Standin::ContainerCommand;
 
-# pct set, config, list. Containers never run here, so every change applies at
+# pct set, resize, config, list. Containers never run here, so every change applies at
 # once and none stays pending.
 
 use strict;
@@ -203,6 +203,38 @@ sub measure {
             ->volume_size($section, $name);
     };
     warn "Could not rescan volume size - $@\n" if $@;
+}
+
+# The size counts that the storage tells, whatever the file says.
+sub resize {
+    my ($param) = @_;
+    my ($id, $key, $text) = @$param{qw(vmid disk size)};
+    my $more = $text =~ s/^\+//;
+    my $request = Standin::Value::parse_size($text);
+    locked($id, sub {
+        my $config = Standin::ContainerFile::load($id);
+        my $set = $config->{set};
+        die "CT is locked ($set->{lock})\n" if $set->{lock};
+        die "detected modified configuration - file changed by other user? Try again.\n"
+            if $param->{digest} && $param->{digest} ne $config->{digest};
+        my $mount = Standin::ContainerFile::parse_mount($key, $set->{$key} // '');
+        my $storages = Standin::ClusterFs::storage_config();
+        my ($storage, $name) = Standin::VolumeCommand::parse_id($mount->{volume});
+        my $section = Standin::StorageFile::section($storages, $storage);
+        my $handler = Standin::Activation::handler($section->{type});
+        my ($owner) = $handler->parse_volume($name);
+        die "can't resize mount point owned by another container ($owner)" if $owner ne $id;
+        Standin::Activation::activate($storages, $storage);
+        my $size = $handler->volume_size($section, $name);
+        my $wanted = $more ? $size + $request : $request;
+        die "unable to shrink disk size\n" if $wanted < $size;
+        die "disk is already at specified size\n" if $wanted == $size;
+        die "the stand-in resizes volumes of zfspool only\n" if !$handler->can('resize');
+        $handler->resize($section, $name, $wanted);
+        $mount->{size} = $wanted;
+        $set->{$key} = Standin::ContainerFile::print_mount($key, $mount);
+        Standin::ContainerFile::save($id, $config);
+    });
 }
 
 sub config {

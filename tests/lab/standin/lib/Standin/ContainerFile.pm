@@ -50,6 +50,8 @@ sub known { return $KEY{ $_[0] } }
 # What `pct set` accepts besides its own options.
 sub settable { return map { ($_ => $KEY{$_}) } grep { !/^(?:parent|snaptime)$/ } keys %KEY }
 
+sub volume_keys { return ('rootfs', map { "mp$_" } 0 .. 255) }
+
 sub format_of {
     my ($key) = @_;
     return $key eq 'rootfs' ? \%ROOTFS : $key =~ /^mp/ ? \%MOUNT : \%UNUSED;

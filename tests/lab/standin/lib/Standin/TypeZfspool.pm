@@ -191,6 +191,15 @@ sub volume_size {
     return $size;
 }
 
+sub resize {
+    my ($class, $section, $volume, $bytes) = @_;
+    my (undef, $name, $format) = $class->parse_volume($volume);
+    my $kib = int($bytes / 1024);
+    $kib += (1024 - $kib % 1024) % 1024 if $format eq 'raw';
+    my $attribute = $format eq 'subvol' ? 'refquota' : 'volsize';
+    zfs('set', "$attribute=${kib}k", "$section->{pool}/$name");
+}
+
 sub mount_volume {
     my ($class, $section, $volume) = @_;
     my (undef, $name, $format) = $class->parse_volume($volume);

@@ -1,0 +1,136 @@
+#include "orchestrator/config/lxc_section.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+
+namespace phoenix::config {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+std::string Containers(const std::string& members) {
+  return R"({"lxc_configs": {"950": {)" + members + "}}}";
+}
+
+std::vector<std::string> Errors(const LxcResult& result) {
+  std::vector<std::string> texts;
+  for (const Finding& error : result.findings.errors) texts.push_back(error.rule + " " + error.where.path);
+  return texts;
+}
+
+TEST(LxcSection, VolumesAndBindMountsAreReadAndOtherKeysLeftAlone) {
+  const auto result = LoadLxc(R"({"lxc_defaults": {"x": 1}, "lxc_configs": {
+    "951": {"memory_mb": 4096},
+    "950": {"name": "vllm", "unprivileged": true,
+      "zfs_volumes": [{"name": "models", "pool": "quickOS-lxc-disks", "size_gb": 50, "mount_point": "/models//"}],
+      "volumes": [{"name": "data", "pool": "local", "size_gb": "20G", "mount_point": "/data", "backup": true,
+                   "read_only": true}],
+      "mount_points": [{"host_path": "/quickOS/shared", "container_path": "/mnt/shared", "owner_uid": 1000,
+                        "owner_gid": "1001"}]}}})");
+  ASSERT_TRUE(result.ok()) << result.ToStatus();
+  EXPECT_THAT(result.findings.lints, IsEmpty());
+  ASSERT_EQ(result.containers.size(), 1u);
+  const Container& container = result.containers[0];
+  EXPECT_EQ(container.id, 950u);
+  ASSERT_EQ(container.volumes.size(), 2u);
+  EXPECT_EQ(container.volumes[0].storage, "quickOS-lxc-disks");
+  EXPECT_EQ(container.volumes[0].size_gib, 50u);
+  EXPECT_EQ(container.volumes[0].path, "/models");
+  EXPECT_EQ(container.volumes[0].backup, std::nullopt);
+  EXPECT_EQ(container.volumes[1].size_gib, 20u);
+  EXPECT_EQ(container.volumes[1].backup, true);
+  EXPECT_TRUE(container.volumes[1].read_only);
+  ASSERT_EQ(container.binds.size(), 1u);
+  EXPECT_EQ(container.binds[0].owner_uid, 1000u);
+  EXPECT_EQ(container.binds[0].owner_gid, 1001u);
+}
+
+TEST(LxcSection, EveryMistakeIsToldAtOnceWithItsPlace) {
+  const auto result = LoadLxc(Containers(R"(
+    "zfs_volumes": [{"name": "a/b", "pool": "-x", "size_gb": 0, "mount_point": "/"},
+                    {"name": "ok", "pool": "st", "size_gb": 1.5, "mount_point": "data"},
+                    {"name": "ok", "pool": "st", "size_gb": "many", "mount_point": "/x"}, {}],
+    "mount_points": [{"host_path": "/a,b", "container_path": "/x"},
+                     {"host_path": "/dev/sda", "container_path": "/y", "owner_uid": 4294967295}])"));
+  EXPECT_THAT(Errors(result),
+              ::testing::UnorderedElementsAre(
+                  "invalid-name $.lxc_configs[\"950\"].zfs_volumes[0].name",
+                  "invalid-name $.lxc_configs[\"950\"].zfs_volumes[0].pool",
+                  "invalid-size $.lxc_configs[\"950\"].zfs_volumes[0].size_gb",
+                  "invalid-path $.lxc_configs[\"950\"].zfs_volumes[0].mount_point",
+                  "invalid-size $.lxc_configs[\"950\"].zfs_volumes[1].size_gb",
+                  "invalid-path $.lxc_configs[\"950\"].zfs_volumes[1].mount_point",
+                  "duplicate-name $.lxc_configs[\"950\"].zfs_volumes[2].name",
+                  "invalid-size $.lxc_configs[\"950\"].zfs_volumes[2].size_gb",
+                  "missing $.lxc_configs[\"950\"].zfs_volumes[3].name",
+                  "missing $.lxc_configs[\"950\"].zfs_volumes[3].pool",
+                  "missing $.lxc_configs[\"950\"].zfs_volumes[3].size_gb",
+                  "missing $.lxc_configs[\"950\"].zfs_volumes[3].mount_point",
+                  "invalid-path $.lxc_configs[\"950\"].mount_points[0].host_path",
+                  "duplicate-mount-point $.lxc_configs[\"950\"].mount_points[0].container_path",
+                  "invalid-path $.lxc_configs[\"950\"].mount_points[1].host_path",
+                  "invalid-owner $.lxc_configs[\"950\"].mount_points[1].owner_uid"));
+  EXPECT_EQ(result.ToStatus().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(LxcSection, AContainerIdHasOneSpelling) {
+  const auto result =
+      LoadLxc(R"({"lxc_configs": {"099": {}, "0101": {}, "x": {}, "99": {}, "1000000000": {}}})");
+  EXPECT_EQ(result.findings.errors.size(), 5u);
+  for (const Finding& error : result.findings.errors) EXPECT_EQ(error.rule, "invalid-container");
+}
+
+TEST(LxcSection, AFileWithoutContainersIsTheWrongFile) {
+  EXPECT_THAT(Errors(LoadLxc(R"({"zfs": {}})")), ElementsAre("missing $.lxc_configs"));
+}
+
+// Neither is in Phoenix's hands: it never removes a volume, and pct destroys it with the container.
+TEST(LxcSection, WhetherAVolumeIsPersistentIsDecidedElsewhere) {
+  for (const auto& [said, rule] :
+       {std::pair{"false", "never-removed"}, std::pair{"true", "destroyed-with-container"}}) {
+    const auto result = LoadLxc(Containers(
+        std::string(
+            R"("zfs_volumes": [{"name": "a", "pool": "st", "size_gb": 1, "mount_point": "/a", "persistent": )") +
+        said + "}]"));
+    ASSERT_EQ(result.findings.lints.size(), 1u);
+    EXPECT_EQ(result.findings.lints[0].rule, rule);
+  }
+}
+
+TEST(LxcSection, SharedVolumesJoinTheContainers) {
+  auto lxc = LoadLxc(Containers(R"("mount_points": [{"host_path": "/srv/a", "container_path": "/a"}])"));
+  Config config;
+  config.shared_volumes.push_back(
+      {"same", "/srv/a", {{950, "/a"}, {953, "/b"}}, {"$.shared_volumes.same", 3}});
+  Findings findings;
+  const auto containers = WithSharedVolumes(lxc.containers, config, findings);
+  EXPECT_THAT(findings.errors, IsEmpty());
+  ASSERT_EQ(containers.size(), 2u);
+  EXPECT_EQ(containers[0].binds.size(), 1u);
+  EXPECT_EQ(containers[1].id, 953u);
+  EXPECT_EQ(containers[1].binds[0].host_path, "/srv/a");
+
+  config.shared_volumes.push_back({"other", "/srv/b", {{950, "/a"}}, {"$.shared_volumes.other", 4}});
+  WithSharedVolumes(lxc.containers, config, findings);
+  ASSERT_EQ(findings.errors.size(), 1u);
+  EXPECT_EQ(findings.errors[0].rule, "duplicate-mount-point");
+  EXPECT_THAT(findings.errors[0].message, HasSubstr("/a of container 950 is taken"));
+}
+
+TEST(LxcSection, TheShippedExampleHasNeitherErrorsNorLints) {
+  std::ifstream file(std::string(PHOENIX_SOURCE_DIR) + "/deploy/examples/phoenix_lxc_configs.example.json");
+  std::stringstream text;
+  text << file.rdbuf();
+  const auto result = LoadLxc(text.str());
+  EXPECT_TRUE(result.ok()) << result.ToStatus();
+  EXPECT_THAT(result.findings.lints, IsEmpty());
+  EXPECT_EQ(result.containers.size(), 2u);
+}
+
+}  // namespace
+}  // namespace phoenix::config

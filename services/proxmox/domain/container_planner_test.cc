@@ -1,0 +1,243 @@
+#include "services/proxmox/domain/container_planner.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/status/errors.h"
+
+namespace phoenix::proxmox {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+constexpr uint64_t kGib = uint64_t{1} << 30;
+
+ContainerVolumeSpec Volume(const std::string& path, const std::string& storage, uint64_t size) {
+  return {"data", storage, size, path, std::nullopt, false, "$.v"};
+}
+ContainerBindSpec Bind(const std::string& host_path, const std::string& path) {
+  return {host_path, path, std::nullopt, std::nullopt, false, "$.b"};
+}
+
+class ContainerPlannerTest : public ::testing::Test {
+ protected:
+  ContainerPlannerTest() {
+    state_.node = "pve1";
+    state_.storages["tank"] = {"zfspool", true, true};
+    state_.here[101] = {};
+    spec_.id = 101;
+    spec_.origin = "$.c";
+  }
+  ContainerConfig& config() { return state_.here[101]; }
+  ContainerPlan Plan() {
+    const auto plan = PlanContainers({spec_}, state_);
+    EXPECT_TRUE(plan.ok()) << plan.status();
+    return plan.ok() ? *plan : ContainerPlan();
+  }
+  std::vector<std::string> Problems() {
+    const auto plan = PlanContainers({spec_}, state_);
+    EXPECT_EQ(plan.status().code(), absl::StatusCode::kFailedPrecondition);
+    std::vector<std::string> texts;
+    for (const auto& violation : ViolationsOf(plan.status()))
+      texts.push_back(violation.field + ": " + violation.description);
+    return texts;
+  }
+  // The container as the step leaves it.
+  void Carry(const ContainerPlan& plan) {
+    for (const ContainerStep& step : plan.steps) {
+      for (const NewMount& m : step.mounts) {
+        ContainerMount mount{m.host_path, m.path, std::nullopt, {}};
+        if (m.is_volume()) {
+          mount.source = m.storage + ":subvol-101-disk-" + std::to_string(m.number);
+          mount.size = m.size_gib * kGib;
+        }
+        if (m.backup) mount.options["backup"] = *m.backup ? "1" : "0";
+        if (m.read_only) mount.options["ro"] = "1";
+        config().mounts[m.number] = mount;
+      }
+      if (step.action == ContainerAction::kGrow) config().mounts[step.number].size = step.size_gib * kGib;
+    }
+  }
+
+  ContainersState state_;
+  ContainerSpec spec_;
+};
+
+TEST_F(ContainerPlannerTest, NewMountsTakeTheLowestFreeNumbersInOneStepAndComeOnce) {
+  config().mounts[1] = {"tank:subvol-101-disk-9", "/else", kGib, {}};
+  config().pending_mounts[2] = {"/srv/x", "/pending", std::nullopt, {}};
+  state_.storages["new"] = {"zfspool", false, true};
+  spec_.volumes = {Volume("/data", "tank", 8), Volume("/data2", "new", 4)};
+  spec_.volumes[0].backup = true;
+  spec_.binds = {Bind("/srv/a", "/a")};
+  spec_.binds[0].read_only = true;
+  const auto plan = Plan();
+  ASSERT_EQ(plan.steps.size(), 1u);
+  const ContainerStep& step = plan.steps[0];
+  EXPECT_THAT(step.diffs, ElementsAre(kit::FieldDiff{"mp0", "", "tank:8,mp=/data,backup=1"},
+                                      kit::FieldDiff{"mp3", "", "new:4,mp=/data2"},
+                                      kit::FieldDiff{"mp4", "", "/srv/a,mp=/a,ro=1"}));
+  EXPECT_THAT(step.requires_keys,
+              ElementsAre(kit::Requirement{"storage:tank", true}, kit::Requirement{"storage:new", false},
+                          kit::Requirement{"path:/srv/a", false}));
+  EXPECT_THAT(step.provides, ElementsAre("container-mount:101:/data", "container-mount:101:/data2",
+                                         "container-mount:101:/a"));
+  Carry(plan);
+  for (int run = 0; run < 3; ++run) {
+    const auto again = Plan();
+    EXPECT_THAT(again.steps, IsEmpty());
+    EXPECT_THAT(again.notes, IsEmpty());
+  }
+}
+
+TEST_F(ContainerPlannerTest, APathThatOnlyBeginsAlikeIsAnotherOne) {
+  config().mounts[0] = {"tank:subvol-101-disk-1", "/data-sync", 8 * kGib, {}};
+  spec_.volumes = {Volume("/data", "tank", 8)};
+  EXPECT_EQ(Plan().steps.size(), 1u);
+  config().mounts[1] = {"tank:subvol-101-disk-2", "/data/", 8 * kGib, {}};
+  EXPECT_EQ(Plan().steps.size(), 0u);
+}
+
+TEST_F(ContainerPlannerTest, AVolumeGrowsAndNeverShrinks) {
+  config().mounts[3] = {"tank:subvol-101-disk-1", "/data", 8 * kGib, {}};
+  spec_.volumes = {Volume("/data", "tank", 20)};
+  const auto plan = Plan();
+  ASSERT_EQ(plan.steps.size(), 1u);
+  EXPECT_EQ(plan.steps[0].action, ContainerAction::kGrow);
+  EXPECT_EQ(plan.steps[0].number, 3);
+  EXPECT_THAT(plan.steps[0].diffs, ElementsAre(kit::FieldDiff{"size", "8 GiB", "20 GiB"}));
+  Carry(plan);
+  EXPECT_THAT(Plan().steps, IsEmpty());
+  spec_.volumes[0].size_gib = 8;
+  EXPECT_THAT(Problems(),
+              ElementsAre(HasSubstr("$.v.size_gb: volume tank:subvol-101-disk-1 of container 101 has "
+                                    "20 GiB and cannot shrink to 8 GiB")));
+}
+
+TEST_F(ContainerPlannerTest, AnythingElseAtThePathIsRefusedAndAllOfItAtOnce) {
+  config().mounts[0] = {"other:subvol-101-disk-1", "/data", 8 * kGib, {}};
+  config().mounts[1] = {"/srv/b", "/a", std::nullopt, {}};
+  config().mounts[2] = {"/srv/c", "/c", std::nullopt, {}};
+  config().pending_removals = {"mp2"};
+  spec_.volumes = {Volume("/data", "tank", 8)};
+  spec_.binds = {Bind("/srv/a", "/a"), Bind("/srv/c", "/c")};
+  EXPECT_THAT(Problems(),
+              ElementsAre(HasSubstr("holds other:subvol-101-disk-1 (mp0), not a volume on storage 'tank'"),
+                          HasSubstr("is /srv/b (mp1), not /srv/a"),
+                          HasSubstr("mp2 of container 101 is to go when the container stops")));
+}
+
+TEST_F(ContainerPlannerTest, AContainerThatIsLockedOrUnreadableIsOnlyRefusedWhereItWouldChange) {
+  config().lock = "backup";
+  config().unreadable = {"mp0: x"};
+  EXPECT_THAT(Plan().steps, IsEmpty());
+  spec_.binds = {Bind("/srv/a", "/a")};
+  EXPECT_THAT(Problems(),
+              ElementsAre(HasSubstr("is locked (backup)"), HasSubstr("cannot be read, \"mp0: x\"")));
+}
+
+TEST_F(ContainerPlannerTest, AContainerThatIsElsewhereIsLeftToItsNodeAndOneThatIsNowhereIsTold) {
+  state_.here.clear();
+  spec_.binds = {Bind("/srv/a", "/a")};
+  const auto plan = Plan();
+  EXPECT_THAT(plan.steps, IsEmpty());
+  ASSERT_EQ(plan.notes.size(), 1u);
+  EXPECT_TRUE(plan.notes[0].warning);
+  EXPECT_TRUE(plan.notes[0].unless_provided);
+  EXPECT_EQ(plan.notes[0].resource, "container:101");
+  EXPECT_THAT(plan.notes[0].text, HasSubstr("come with the next run once it exists"));
+  state_.elsewhere[101] = "pve2";
+  ASSERT_EQ(Plan().notes.size(), 1u);
+  EXPECT_TRUE(Plan().notes[0].unless_provided);
+  EXPECT_THAT(Plan().notes[0].text, HasSubstr("is on node pve2, which is not of this fleet"));
+}
+
+TEST_F(ContainerPlannerTest, TheOwnerOfAHostDirectoryIsToldAsTheHostCounts) {
+  config().unprivileged = true;
+  state_.directories["/srv/a"] = {1000, 101000};
+  spec_.binds = {Bind("/srv/a", "/a")};
+  spec_.binds[0].owner_uid = 1000;
+  spec_.binds[0].owner_gid = 1000;
+  auto plan = Plan();
+  ASSERT_EQ(plan.notes.size(), 1u);
+  EXPECT_THAT(plan.notes[0].text,
+              HasSubstr("belongs to user 1000 and must belong to 101000, which is 1000 in the "
+                        "container: declare that as the dataset's, or `chown 101000 /srv/a`"));
+  state_.directories["/srv/a"] = {101000, 101000};
+  EXPECT_THAT(Plan().notes, IsEmpty());
+  state_.directories.clear();
+  EXPECT_EQ(Plan().notes.size(), 2u);
+  spec_.binds[0].owner_uid = 70000;
+  EXPECT_THAT(Problems(),
+              ElementsAre(HasSubstr("user 70000 of container 101 is mapped to none of the host")));
+}
+
+TEST_F(ContainerPlannerTest, OptionsOfMountPointsThatAreThereAreToldAndNotChanged) {
+  config().mounts[0] = {"tank:subvol-101-disk-1", "/data", 8 * kGib, {{"ro", "1"}}};
+  spec_.volumes = {Volume("/data", "tank", 8)};
+  spec_.volumes[0].backup = true;
+  const auto plan = Plan();
+  EXPECT_THAT(plan.steps, IsEmpty());
+  EXPECT_EQ(plan.notes.size(), 2u);
+}
+
+TEST_F(ContainerPlannerTest, ARunningContainerAndAStorageThatCannotBeLookedIntoAreTold) {
+  spec_.volumes = {Volume("/data", "tank", 8)};
+  EXPECT_FALSE(Plan().steps[0].running);
+  EXPECT_THAT(Plan().steps[0].opaque, IsEmpty());
+  state_.running = {101};
+  state_.storages["files"] = {"dir", true, true};
+  spec_.volumes.push_back(Volume("/more", "files", 8));
+  EXPECT_TRUE(Plan().steps[0].running);
+  EXPECT_THAT(Plan().steps[0].opaque, ElementsAre("files"));
+}
+
+TEST_F(ContainerPlannerTest, GrowthOnAStorageWhereNothingTakesItBackIsLeftToPeople) {
+  state_.storages["files"] = {"dir", true, true};
+  config().mounts[3] = {"files:101/vm-101-disk-1.raw", "/data", 8 * kGib, {}};
+  spec_.volumes = {Volume("/data", "files", 20)};
+  EXPECT_THAT(Problems(), ElementsAre(HasSubstr("do it yourself (`pct resize 101 mp3 20G`)")));
+}
+
+TEST_F(ContainerPlannerTest, AStorageThatIsNowhereIsToldWithItsPlace) {
+  spec_.volumes = {Volume("/data", "tankk", 8)};
+  EXPECT_THAT(Problems(), ElementsAre(HasSubstr("$.v.pool: node pve1 has no storage 'tankk'")));
+}
+
+TEST_F(ContainerPlannerTest, ADirectoryThatGoesWithTheSameRunIsNotMounted) {
+  spec_.binds = {Bind("/srv/a/b", "/a"), Bind("/srv/ab", "/b")};
+  state_.removed_keys = {"path:/srv/a"};
+  EXPECT_THAT(Problems(),
+              ElementsAre(HasSubstr("/srv/a/b is to go with this run, but container 101 is to see it")));
+}
+
+TEST_F(ContainerPlannerTest, AStorageWithoutRootdirAndAProtectedContainerAreRefused) {
+  state_.storages["tank"].holds_containers = false;
+  spec_.volumes = {Volume("/data", "tank", 8)};
+  EXPECT_THAT(Problems(), ElementsAre(HasSubstr("$.v.pool: storage 'tank' takes no volumes of containers")));
+  state_.storages["tank"].holds_containers = true;
+  config().protection = true;
+  EXPECT_THAT(Problems(), ElementsAre(HasSubstr("`pct set 101 --protection 0`")));
+}
+
+TEST_F(ContainerPlannerTest, WhatTheLoaderWouldRefuseIsRefusedHereToo) {
+  spec_.id = 99;
+  spec_.volumes = {Volume("/a,ro=1", "tank", 0), Volume("/b", "-x", 1)};
+  spec_.binds = {Bind("/dev/sda", "/b"), Bind("/srv/../etc", "/c")};
+  const auto plan = PlanContainers({spec_}, state_);
+  EXPECT_EQ(plan.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(ViolationsOf(plan.status()).size(), 7u);
+}
+
+TEST_F(ContainerPlannerTest, MoreMountPointsThanProxmoxVeTakesAreRefused) {
+  for (int number = 0; number < 256; ++number)
+    config().mounts[number] = {
+        "/srv/" + std::to_string(number), "/m" + std::to_string(number), std::nullopt, {}};
+  spec_.binds = {Bind("/srv/a", "/a")};
+  EXPECT_THAT(Problems(), ElementsAre(HasSubstr("has 256 mount points already")));
+}
+
+}  // namespace
+}  // namespace phoenix::proxmox

@@ -1,0 +1,40 @@
+// What is wanted of containers' storage. Pure values.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace phoenix::proxmox {
+
+struct ContainerVolumeSpec {
+  std::string name;
+  std::string storage;  // a storage id
+  uint64_t size_gib = 0;
+  std::string path;            // in the container
+  std::optional<bool> backup;  // nullopt: not declared
+  bool read_only = false;
+  std::string origin;  // the place in the configuration, for errors
+  friend bool operator==(const ContainerVolumeSpec&, const ContainerVolumeSpec&) = default;
+};
+
+struct ContainerBindSpec {
+  std::string host_path;
+  std::string path;  // in the container
+  // Who owns the directory, as the container counts; nullopt: not looked at.
+  std::optional<uint32_t> owner_uid, owner_gid;
+  bool read_only = false;
+  std::string origin;
+  friend bool operator==(const ContainerBindSpec&, const ContainerBindSpec&) = default;
+};
+
+struct ContainerSpec {
+  uint32_t id = 0;
+  std::vector<ContainerVolumeSpec> volumes;
+  std::vector<ContainerBindSpec> binds;
+  std::string origin;
+  friend bool operator==(const ContainerSpec&, const ContainerSpec&) = default;
+};
+
+}  // namespace phoenix::proxmox

@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+"""Pools on real disks: made, grown, mended, imported, destroyed and brought back by runs, with a file in them whose digest
+stays the same all the time. One node; the tests build on each other in the order of their numbers."""
+import json
+import os
+import re
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from lab import difference  # noqa: E402
+from phoenix_lab import ROOT, PhoenixLab  # noqa: E402
+
+BUILD = Path(os.environ.get("PHOENIX_BUILD", ROOT / "build" / "release"))
+SERIALS = ("S1A", "S1B", "S1C", "S1D", "S1E", "S1F")
+
+
+def disk(serial):
+    return f"/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_{serial}"
+
+
+class Pools(unittest.TestCase):
+    maxDiff = None
+
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.lab = PhoenixLab(Path(folder.name) / "lab", BUILD, nodes=1, disks=[(serial, "1T") for serial in SERIALS])
+        cls.addClassCleanup(cls.lab.close)
+        cls.node = cls.lab["hv1"]
+        cls.pool = {"name": "tank", "raid_level": "single", "disks": [disk("S1A")], "properties": "ashift=12,compression=lz4"}
+        cls.datasets = [{"name": "tank/data", "properties": "recordsize=128K"}]
+        cls.digest = None
+
+    def wish(self, **settings):
+        self.lab.write("/root/secrets.json", "{}")
+        self.lab.write("/root/config.json", json.dumps({"zfs": {"pools": [self.pool], "datasets": self.datasets, **settings}}))
+
+    def set_up(self, words="", steps=None):
+        """A run that is kept, after which nothing is left to do."""
+        if steps is not None:
+            self.assertEqual([step["step"]["id"] for step in self.lab.plan()["steps"]], steps)
+        self.assertIn("COMMITTED", self.lab.phoenix("setup " + words).stdout)
+        self.assertEqual(self.lab.plan()["step_count"], 0)
+        self.assert_intact()
+
+    def refused(self, *texts, words=""):
+        done = self.lab.phoenix("setup " + words, check=False)
+        self.assertNotEqual(done.returncode, 0, done.stdout)
+        for text in texts:
+            self.assertIn(text, done.stdout + done.stderr)
+        self.assert_intact()
+
+    def run_node(self, script):
+        return self.node.run("set -e\n" + script).stdout
+
+    def assert_intact(self):
+        if self.digest:
+            self.assertEqual(self.run_node("sha256sum < /tank/data/file"), self.digest)
+
+    def layout(self):
+        """The pool's tree, without states: ["tank", "  mirror-0", "    S1A", …]."""
+        tree = self.run_node("zpool status tank | sed -n '/^config:/,/^errors:/p'")
+        names = re.findall(r"^\t( *\S+)", tree, re.MULTILINE)
+        return [re.sub(r"nvme-QEMU_NVMe_Ctrl_", "", name) for name in names[1:]]
+
+    def test_1_made_with_the_properties_of_pool_and_root(self):
+        self.wish()
+        self.set_up(steps=["pool:tank", "dataset:tank/data"])
+        self.assertEqual(self.run_node("zpool get -Hpo value ashift tank; zfs get -Hpo value,source compression tank").split(),
+                         ["12", "lz4", "local"])
+        self.run_node("head -c 20000000 /dev/urandom > /tank/data/file; sync")
+        type(self).digest = self.run_node("sha256sum < /tank/data/file")
+
+    def test_2_a_disk_more_makes_it_a_mirror(self):
+        self.pool.update({"raid_level": "mirror", "disks": [disk("S1A"), disk("S1B")]})
+        self.wish()
+        self.set_up(steps=["vdev:tank/nvme-QEMU_NVMe_Ctrl_S1B"])
+        self.run_node("zpool wait -t resilver tank")
+        self.assertEqual(self.layout(), ["tank", "  mirror-0", "    S1A", "    S1B"])
+
+    def test_3_a_run_that_fails_gives_the_vdevs_back_blank(self):
+        self.pool["vdevs"] = [{"class": "log", "disks": [disk("S1C")]}, {"class": "cache", "disks": [disk("S1D")]},
+                              {"class": "spare", "disks": [disk("S1E")]}]
+        # Something else of the run cannot be done.
+        self.datasets.append({"name": "tank/taken"})
+        self.wish()
+        before = self.node.fingerprint()
+        self.node.run("mv /usr/sbin/zfs /usr/sbin/zfs.real && printf '#!/bin/sh\\ncase \"$*\" in create*tank/taken) exit 1;; "
+                      "esac\\nexec /usr/sbin/zfs.real \"$@\"\\n' > /usr/sbin/zfs && chmod 755 /usr/sbin/zfs")
+        done = self.lab.phoenix("setup", check=False)
+        self.node.run("mv /usr/sbin/zfs.real /usr/sbin/zfs")
+        self.assertIn("ROLLED_BACK", done.stdout, done.stderr)
+        self.assertEqual(self.layout(), ["tank", "  mirror-0", "    S1A", "    S1B"])
+        self.assertEqual(difference(before, self.node.fingerprint()), "")
+        self.datasets.pop()
+        self.wish()
+        self.set_up()
+        self.assertEqual(self.layout(), ["tank", "  mirror-0", "    S1A", "    S1B", "logs", "  S1C", "cache", "  S1D",
+                                         "spares", "  S1E"])
+
+    def test_4_a_disk_is_replaced_only_where_that_was_allowed(self):
+        self.pool["disks"] = [disk("S1A"), disk("S1F")]
+        self.wish()
+        word = "--allow vdev:tank/nvme-QEMU_NVMe_Ctrl_S1F"
+        self.refused(word)
+        self.set_up(word)
+        self.run_node("zpool wait -t resilver tank; zpool scrub -w tank")
+        self.assertEqual(self.layout()[:4], ["tank", "  mirror-0", "    S1A", "    S1F"])
+        self.assertIn("errors: No known data errors", self.run_node("zpool status tank"))
+        self.assert_intact()
+
+    def test_5_properties_of_a_pool_that_is_there(self):
+        self.pool["properties"] = "ashift=12,compression=zstd,autotrim=on"
+        self.wish()
+        self.set_up(steps=["pool-properties:tank", "properties:tank"])
+        self.assertEqual(self.run_node("zpool get -Hpo value autotrim tank; zfs get -Hpo value compression tank/data").split(),
+                         ["on", "zstd"])
+
+    def test_6_an_exported_pool_is_imported(self):
+        self.run_node("zpool export tank")
+        self.set_up(steps=["import:tank"])
+
+    def test_7_a_quota_below_what_is_in_use_is_refused(self):
+        self.datasets[0]["properties"] = "recordsize=128K,quota=1M"
+        self.wish()
+        self.refused("bytes are in use")
+        self.datasets[0]["properties"] = "recordsize=128K"
+
+    def test_8_it_goes_with_its_dataset_and_the_run_can_be_taken_back(self):
+        self.pool["state"] = self.datasets[0]["state"] = "absent"
+        self.wish()
+        type(self).digest, digest = None, self.digest
+        self.set_up(steps=["delete:tank/data", "destroy:tank"])
+        self.assertEqual(self.run_node("zpool list -H"), "")
+        runs = json.loads(self.node.run("phoenix runs list --output json").stdout)["runs"]
+        self.lab.phoenix("rollback " + runs[0]["name"].removeprefix("runs/"))
+        type(self).digest = digest
+        self.assert_intact()
+        self.assertEqual(len(self.layout()), 10)
+
+    def test_9_disks_that_hold_something_are_wiped_only_by_name(self):
+        for wanted in (self.pool, self.datasets[0]):
+            wanted["state"] = "present"
+        other = {"name": "other", "raid_level": "single", "disks": [disk("S1B")]}
+        self.run_node(f"zpool labelclear -f {disk('S1B')}-part1; wipefs -aq {disk('S1B')}; mkfs.ext4 -q {disk('S1B')}; udevadm settle")
+        config = {"zfs": {"pools": [self.pool, other], "datasets": self.datasets}}
+        self.lab.write("/root/config.json", json.dumps(config))
+        self.refused("is not blank, and safe mode wipes nothing", "ext4")
+        force = f"--mode force-destructive --wipe {disk('S1B')} --allow pool:other"
+        self.refused("allow_destructive_operations", words=force)
+        config["zfs"]["settings"] = {"allow_destructive_operations": True}
+        self.lab.write("/root/config.json", json.dumps(config))
+        self.refused("among the disks that may be wiped", words=f"--mode force-destructive --wipe {disk('S1F')} --allow pool:other")
+        self.set_up(force)
+        self.assertEqual(self.run_node("zpool list -Ho name").split(), ["other", "tank"])
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -1,0 +1,191 @@
+"""Volumes and mount points of containers, on simulated nodes, as a user declares them."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "support"))
+from fleet_case import BUILD, CONFIG, FleetTest  # noqa: E402
+from sim_fleet import meaning  # noqa: E402
+
+CONTAINER = "arch: amd64\nhostname: web\nmemory: 512\nunprivileged: 1\n"
+STORAGE = "quickOS-lxc-disks"
+HOMES = {950: "hv1", 951: "hv2"}
+
+
+def volume(name="data", size=8, path="/data", **more):
+    return {"name": name, "pool": STORAGE, "size_gb": size, "mount_point": path, **more}
+
+
+class LxcTest(FleetTest):
+    def setUp(self):
+        super().setUp()
+        for container, node in HOMES.items():
+            self.fleet.write_container(node, container, CONTAINER)
+
+    def lxc(self, containers):
+        path = self.fleet.path("lxc.json")
+        with open(path, "w", encoding="utf-8") as out:
+            json.dump({"lxc_configs": {str(container): declared for container, declared in containers.items()}}, out)
+        return ("--lxc", path)
+
+    def wanted(self, size=8, **more):
+        """Of the two containers that exist and one that does not."""
+        return self.lxc({950: {"memory_mb": 512, "zfs_volumes": [volume(size=size)],
+                               "mount_points": [{"host_path": "/quickOS/shared-prod-data", "container_path": "/shared"}], **more},
+                         951: {"volumes": [volume(size=size), volume("more", 4, "/more", backup=True)]},
+                         960: {"zfs_volumes": [volume()]}})
+
+    def apply(self, *flags, config=CONFIG, expect=0):
+        return self.phoenix("setup", "-f", config, "--secrets", self.secrets, *flags, expect=expect)
+
+    def steps(self, *flags):
+        return {(step["node"], step["step"]["id"]): step["step"] for step in self.plan(*flags).get("steps", [])}
+
+    def lines(self, container):
+        return re.findall(r"^((?:mp|unused)\d+: .*)$", self.fleet.container(HOMES[container], container), re.MULTILINE)
+
+    def test_from_the_bare_node_to_mounted_volumes_and_nothing_to_do_ever_after(self):
+        plan = self.plan(*self.wanted())
+        mounts = [step for step in plan["steps"] if step["step"]["id"].startswith("container:")]
+        self.assertEqual([(step["node"], step["step"]["id"]) for step in mounts], [("hv1", "container:950"), ("hv2", "container:951")])
+        self.assertEqual([(diff["field"], diff["after"]) for diff in mounts[1]["step"]["diffs"]],
+                         [("mp0", STORAGE + ":8,mp=/data"), ("mp1", STORAGE + ":4,mp=/more,backup=1")])
+        # Containers are made by others: one that nobody has is told once, not by each node, and not for those that one has.
+        told = [note["note"] for note in plan["notes"] if note["note"]["resource"].startswith("container:")]
+        self.assertEqual([note["resource"] for note in told], ["container:960"])
+        self.assertIn("is on no node", told[0]["text"])
+        self.assertIn("COMMITTED", self.apply(*self.wanted()))
+        self.assertEqual(self.lines(950), ["mp0: %s:subvol-950-disk-0,mp=/data,size=8G" % STORAGE, "mp1: /quickOS/shared-prod-data,mp=/shared"])
+        self.assertEqual(self.lines(951), ["mp0: %s:subvol-951-disk-0,mp=/data,size=8G" % STORAGE,
+                                           "mp1: %s:subvol-951-disk-1,mp=/more,backup=1,size=4G" % STORAGE])
+        standing = self.fleet.dumps()
+        for _ in range(3):
+            self.assertIn("Plan: 0 steps", self.apply(*self.wanted()))
+        self.assertEqual(self.fleet.dumps(), standing)
+        # Left out is not removed.
+        self.assertIn("Plan: 0 steps", self.apply())
+        # The container that was missing comes, and gets its volume with the next run.
+        self.fleet.write_container("hv2", 960, CONTAINER)
+        self.assertEqual(set(self.steps(*self.wanted())), {("hv2", "container:960")})
+
+    def test_a_volume_grows_and_is_not_made_smaller(self):
+        self.apply(*self.wanted())
+        self.assertEqual(set(self.steps(*self.wanted(20))), {("hv1", "container:950:mp0"), ("hv2", "container:951:mp0")})
+        self.assertIn("COMMITTED", self.apply(*self.wanted(20)))
+        self.assertIn(",size=20G", self.lines(950)[0])
+        self.assertIn("Plan: 0 steps", self.apply(*self.wanted(20)))
+        standing = self.fleet.dumps()
+        refused = self.fleet.phoenix("setup", "-f", CONFIG, "--secrets", self.secrets, *self.wanted(8))
+        self.assertEqual(refused.returncode, 1)
+        for place, container in (("$.lxc_configs[\"950\"].zfs_volumes[0]", 950), ("$.lxc_configs[\"951\"].volumes[0]", 951)):
+            self.assertIn(place, refused.stderr)
+            self.assertIn("of container %d has 20 GiB and cannot shrink to 8 GiB" % container, refused.stderr)
+        self.assertEqual(self.fleet.dumps(), standing)
+
+    def test_a_failing_last_step_leaves_the_containers_as_they_were(self):
+        self.apply(*self.wanted())
+        before = {node: meaning(dump) for node, dump in self.fleet.dumps().items()}
+        larger = self.wanted(20, volumes=[volume("logs", 2, "/logs")])
+        for node, operation, effect in (("hv2", "samba.set-share:media", "fail"), ("hv2", "pct.resize:951", "half"),
+                                        ("hv1", "pct.set:950", "orphans")):
+            self.fleet.fault(node, operation, effect)
+            self.assertIn("ROLLED_BACK", self.apply(*larger, config=self.with_one_share_more(), expect=3))
+            for name, dump in self.fleet.dumps().items():
+                self.assertEqual(meaning(dump), before[name], "%s after %s" % (name, operation))
+        self.assertIn("COMMITTED", self.apply(*larger))
+
+    def test_what_is_mounted_into_a_running_container_needs_a_word(self):
+        self.apply()
+        self.fleet.put_file("hv1", "/proc/1/net/unix", "0: 2 0 1 1 1 7 @/var/lib/lxc/950/command\n")
+        refused = self.fleet.phoenix("setup", "-f", CONFIG, "--secrets", self.secrets, *self.wanted())
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("container 950 runs, so that its mount points go with its next stop", refused.stderr)
+        allowed = re.search(r"say so: (--allow \S+)$", refused.stderr, re.MULTILINE).group(1).split()
+        self.assertIn("COMMITTED", self.apply(*self.wanted(), *allowed))
+        self.assertIn("Plan: 0 steps", self.apply(*self.wanted()))
+
+    def test_shared_volumes_are_mounted_without_a_container_file(self):
+        with open(CONFIG, encoding="utf-8") as text:
+            config = json.load(text)
+        config["shared_volumes"] = {"ssl": {"host_path": "/quickOS/shared-prod-data", "mounts": {"950": "/ssl", "951": "/ssl"}}}
+        path = self.fleet.path("shared.json")
+        with open(path, "w", encoding="utf-8") as out:
+            json.dump(config, out)
+        self.assertIn("COMMITTED", self.apply(config=path))
+        for container in HOMES:
+            self.assertEqual(self.lines(container), ["mp0: /quickOS/shared-prod-data,mp=/ssl"])
+        self.assertIn("Plan: 0 steps", self.apply(config=path))
+        taken = self.fleet.phoenix("plan", "-f", path, *self.lxc({950: {"zfs_volumes": [volume(path="/ssl")]}}))
+        self.assertEqual(taken.returncode, 1)
+        self.assertIn("/ssl of container 950 is taken by something else, at $.lxc_configs", taken.stderr)
+
+    def test_errors_of_both_files_come_at_once_before_any_node_is_asked(self):
+        path = self.fleet.path("wrong.json")
+        with open(path, "w", encoding="utf-8") as out:
+            out.write('{"zfs": {"pools": [{"name": "a", "raid_level": "best"}]}}')
+        refused = self.fleet.phoenix("plan", "-f", path, *self.lxc({950: {"zfs_volumes": [volume(size=0)]}}))
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("$.zfs.pools[0].raid_level", refused.stderr)
+        self.assertIn("size_gb", refused.stderr)
+
+    def test_a_committed_run_is_rolled_back_unless_a_volume_is_in_use(self):
+        self.apply()
+        before = {node: meaning(dump) for node, dump in self.fleet.dumps().items()}
+        run = self.run_of(self.apply(*self.wanted()))
+        letter = "/quickOS/lxc-disks/subvol-951-disk-1/letter"
+        self.fleet.put_file("hv2", letter, "dear")
+        refused = self.fleet.phoenix("rollback", run)
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("%s:subvol-951-disk-1 holds letter" % STORAGE, refused.stderr)
+        self.fleet.remove_file("hv2", letter)
+        self.assertIn("COMMITTED", self.phoenix("rollback", run))
+        self.assertEqual({node: meaning(dump) for node, dump in self.fleet.dumps().items()}, before)
+
+    def test_a_volume_that_holds_a_file_by_then_stays_until_a_person_decides(self):
+        self.apply()
+        setup = self.fleet.start_phoenix("setup", "-f", CONFIG, "--secrets", self.secrets, *self.wanted(), "--confirm-within", "10m")
+        while "AWAITING_CONFIRM" not in self.phoenix("runs", "list"):
+            pass
+        run = json.loads(self.phoenix("--output", "json", "runs", "list"))["runs"][0]["name"].removeprefix("runs/")
+        self.fleet.put_file("hv1", "/quickOS/lxc-disks/subvol-950-disk-0/letter", "dear")
+        self.fleet.phoenix("runs", "cancel", run)
+        told = setup.communicate()[0]
+        self.assertEqual(setup.returncode, 4, told)
+        self.assertIn("%s:subvol-950-disk-0 holds letter" % STORAGE, told)
+        self.assertIn("pct set 950 --delete unused0", self.phoenix("runs", "show", run))
+        self.assertEqual(self.lines(950), ["unused0: %s:subvol-950-disk-0" % STORAGE])
+        self.assertEqual(self.lines(951), [])
+        # What that command does, by hand.
+        self.fleet.write_container("hv1", 950, CONTAINER)
+        with self.fleet._machine("hv1") as machine:
+            machine.execute("DELETE FROM objects WHERE name = 'quickOS/lxc-disks/subvol-950-disk-0'")
+        for path in ("/letter", ""):
+            self.fleet.remove_file("hv1", "/quickOS/lxc-disks/subvol-950-disk-0" + path)
+        self.resolve("hv1", run)
+        self.assertIn("Plan: 2 steps", self.phoenix("plan", "-f", CONFIG, "--secrets", self.secrets, *self.wanted()))
+
+    def resolve(self, node, run):
+        done = subprocess.run([os.path.join(BUILD, "clients/phoenix"), "--runtime-dir", self.fleet.path(node, "run"), "resolve", run],
+                              capture_output=True, text=True, env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0"))
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_the_run_is_remembered_with_its_containers(self):
+        setup = self.fleet.start_phoenix("setup", "-f", CONFIG, "--secrets", self.secrets, *self.wanted(), "--await-approval")
+        while "AWAITING_APPROVAL" not in self.phoenix("runs", "list"):
+            pass
+        self.fleet.kill("orchestrator")
+        setup.communicate()
+        self.fleet.start_orchestrator()
+        run = json.loads(self.phoenix("--output", "json", "runs", "list"))["runs"][0]["name"].removeprefix("runs/")
+        self.phoenix("runs", "approve", run)
+        while "COMMITTED" not in self.phoenix("runs", "list"):
+            self.assertNotIn("ROLLED_BACK", self.phoenix("runs", "list"))
+        self.assertEqual(len(self.lines(951)), 2)
+
+
+if __name__ == "__main__":
+    unittest.main()
