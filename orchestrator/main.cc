@@ -19,6 +19,7 @@
 #include "orchestrator/config/lxc_section.h"
 #include "orchestrator/config/secrets.h"
 #include "orchestrator/config/specs.h"
+#include "orchestrator/config/vm_delivery.h"
 #include "orchestrator/engine/run_engine.h"
 #include "services/kit/rpc/conventions.h"
 #include "services/kit/rpc/durability.h"
@@ -73,6 +74,9 @@ absl::StatusOr<std::vector<std::string>> WipeOn(const std::string& node, const s
 absl::StatusOr<engine::NodeSpecs> MakeSpecs(const run::Request& request, const run::NodeAddress& node,
                                             const Secrets& secrets) {
   config::LoadResult loaded = config::Load(request.config, config::OverridesOf(node.name, node.overrides));
+  std::vector<std::string> nodes;
+  for (const run::NodeAddress& one : request.nodes) nodes.push_back(one.name);
+  config::AddVms(request.vms, request.feature_scripts, node.name, nodes, loaded);
   config::LxcResult lxc;
   if (!request.lxc.empty()) lxc = config::LoadLxc(request.lxc);
   const std::vector<config::Container> containers =

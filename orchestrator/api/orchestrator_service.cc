@@ -60,6 +60,8 @@ absl::StatusOr<OrchestratorService::Declared> OrchestratorService::RequestOf(
   run::Request& request = declared.request;
   request.title = declaration.title();
   request.config = declaration.config();
+  request.vms = declaration.vms();
+  for (const auto& [name, content] : declaration.feature_scripts()) request.feature_scripts[name] = content;
   request.lxc = declaration.lxc();
   PHX_ASSIGN_OR_RETURN(Fleet fleet, fleet_of_(declaration.fleet()));
   request.nodes = std::move(fleet.nodes);

@@ -1,5 +1,6 @@
 #include "orchestrator/config/config.h"
 
+#include <string>
 #include <string_view>
 
 namespace phoenix::config {
@@ -60,6 +61,17 @@ const Dataset* Config::FindDataset(std::string_view full_name) const {
     if (dataset.full_name == full_name) return &dataset;
   }
   return nullptr;
+}
+
+std::string Config::MountPointOf(std::string_view full_name) const {
+  const Dataset* nearest = nullptr;
+  for (const Dataset& dataset : datasets) {
+    if (!IsAtOrBelow(full_name, dataset.full_name)) continue;
+    if (nearest == nullptr || dataset.full_name.size() > nearest->full_name.size()) nearest = &dataset;
+  }
+  if (nearest == nullptr) return "/" + std::string(full_name);
+  if (nearest->mountpoint.empty()) return {};
+  return nearest->mountpoint + std::string(full_name.substr(nearest->full_name.size()));
 }
 
 const Dataset* Config::DatasetProviding(std::string_view path) const {

@@ -179,6 +179,32 @@ struct SharedVolume {
   Origin origin;
 };
 
+// Where and how features are delivered to VMs.
+struct VmFeatures {
+  std::string dataset;     // full name; what holds one dataset for each VM, and one for its answers
+  std::string mountpoint;  // of that dataset
+  std::string scripts;     // the folder of scripts as the file names it; read by whoever reads the file
+  // Files of that folder that every VM gets beside its scripts, which source them.
+  std::vector<std::string> common_files;
+  std::string server;             // the node as VMs reach it
+  std::string snippets_storage;   // id of a declared dir storage, or empty: one is made for it
+  std::string cloud_init;         // what cloud-init takes the file for: "user" or "vendor" data
+  std::string mount_point;        // in the VM: the scripts
+  std::string inbox_mount_point;  // in the VM: the answers
+  std::string inbox_quota;        // as the file gives it
+  Origin origin;
+};
+
+// What a VM shall take as cloud-init data of its own.
+struct VirtualMachine {
+  std::uint32_t vmid = 0;
+  std::string cloud_init;  // "user" or "vendor"
+  std::string storage;     // the storage that holds the file
+  std::string volume;      // "ID:snippets/phoenix-1001-user.yaml"
+  bool absent = false;     // wanted gone
+  Origin origin;
+};
+
 struct Config {
   std::vector<Pool> pools;
   std::vector<Dataset> datasets;
@@ -186,6 +212,9 @@ struct Config {
   Samba samba;
   std::vector<ProxmoxStorage> storages;
   std::vector<SharedVolume> shared_volumes;
+  std::optional<VmFeatures> vm_features;
+  // Filled by DeliverFeatures() only.
+  std::vector<VirtualMachine> virtual_machines;
   std::optional<std::uint64_t> arc_max_bytes;
   Origin arc_max_origin;
   // `zfs.settings.allow_destructive_operations`: what the file permits. Only the command line may ask for it.
@@ -195,6 +224,9 @@ struct Config {
 
   // The declared dataset of that full name, or null.
   const Dataset* FindDataset(std::string_view full_name) const;
+  // Where ZFS will mount the dataset of that full name, declared or not, as far as the file knows; empty
+  // where it is mounted nowhere.
+  std::string MountPointOf(std::string_view full_name) const;
   // The declared dataset that provides `path`: the one with the longest mount point at or above it; null if
   // none does. Absent ones provide nothing.
   const Dataset* DatasetProviding(std::string_view path) const;

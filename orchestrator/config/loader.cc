@@ -32,6 +32,7 @@ LoadResult Load(std::string_view json_text, const Overrides& overrides) {
   ReadSamba(root, result.config);
   ReadProxmox(root, result.config);
   ReadSharedVolumes(root, result.config);
+  ReadVmFeatures(root, result.config);
   DefaultOwnership(result.config);
   CheckAbsent(result.config, result.findings);
   LintTogether(root, Present(result.config));

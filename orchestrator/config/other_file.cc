@@ -1,5 +1,5 @@
-// A fleet, secrets or container file where a configuration is wanted: taken for one, a fleet or containers
-// would be an empty configuration with nothing to do, and passwords would travel where a configuration does.
+// A fleet, secrets, VM or container file where a configuration is wanted: taken for one, it would be an empty
+// configuration with nothing to do, and passwords would travel where a configuration does.
 #include <algorithm>
 #include <array>
 #include <optional>
@@ -11,13 +11,15 @@
 namespace phoenix::config {
 namespace {
 
-constexpr std::array<std::string_view, 6> kSections = {"zfs",   "proxmox_storage_ids", "nfs",
-                                                       "samba", "shared_volumes",      "network"};
+constexpr std::array<std::string_view, 7> kSections = {
+    "zfs", "proxmox_storage_ids", "nfs", "samba", "shared_volumes", "network", "vm_features"};
 
 bool HasSection(const Cursor& root) {
   return std::any_of(kSections.begin(), kSections.end(),
                      [&](std::string_view section) { return root.Key(section).present(); });
 }
+
+bool IsVms(const Cursor& root) { return root.Key("vms").is_array() && !HasSection(root); }
 
 bool IsFleet(const Cursor& root) {
   const Cursor nodes = root.Key("nodes");
@@ -69,6 +71,8 @@ bool IsConfiguration(const Cursor& root) {
     return refuse("this is a file of containers, no configuration",
                   "a configuration here; the containers with --lxc FILE");
   }
+  if (IsVms(root))
+    return refuse("this is a VM file, no configuration", "a configuration here; the VMs with --vms FILE");
   return true;
 }
 

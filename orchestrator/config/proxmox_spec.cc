@@ -62,6 +62,15 @@ Spec ProxmoxSpecOf(const Config& config, const std::vector<Container>& container
     out->set_presence(storage.absent ? proxmox::v1::PRESENCE_ABSENT : proxmox::v1::PRESENCE_PRESENT);
     out->set_origin(storage.origin.ToString());
   }
+  for (const VirtualMachine& vm : config.virtual_machines) {
+    auto* out = spec.add_virtual_machines();
+    out->set_vmid(vm.vmid);
+    out->set_cloud_init(vm.cloud_init);
+    out->set_volume(vm.volume);
+    out->set_storage(vm.storage);
+    out->set_presence(vm.absent ? proxmox::v1::PRESENCE_ABSENT : proxmox::v1::PRESENCE_PRESENT);
+    out->set_origin(vm.origin.ToString());
+  }
   for (const Container& container : containers) Fill(container, *spec.add_containers());
   return {"proxmox", "phoenix.proxmox.v1.ProxmoxSpec", spec.SerializeAsString()};
 }

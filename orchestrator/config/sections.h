@@ -23,10 +23,12 @@ void ReadSamba(const Cursor& root, Config& config);
 void ReadProxmox(const Cursor& root, Config& config);
 // `shared_volumes`.
 void ReadSharedVolumes(const Cursor& root, Config& config);
+// `vm_features`; the datasets, exports, shares and storages must be known.
+void ReadVmFeatures(const Cursor& root, Config& config);
 // Gives every dataset that a Samba share names, and whose ownership the file leaves open, to root and the
 // share's users.
 void DefaultOwnership(Config& config);
-// The error, and false, where the document is a fleet or secrets file.
+// The error, and false, where the document is a fleet, secrets or VM file.
 bool IsConfiguration(const Cursor& root);
 // Quotas and reservations below a dataset that do not fit into its own quota.
 void LintSpace(const Config& config, Findings& findings);

@@ -13,11 +13,6 @@
 namespace phoenix::config {
 namespace {
 
-constexpr std::size_t kKiB = 1024;
-constexpr std::size_t kMostFileBytes = 64 * kKiB;
-constexpr std::size_t kMostDatasetBytes = 256 * kKiB;
-// All of it goes to the node in one message, as a part of the spec.
-constexpr std::size_t kMostBytes = 1024 * kKiB;
 constexpr std::size_t kLongestPath = 1023;
 constexpr std::size_t kLongestPart = 255;
 

@@ -4,6 +4,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -34,8 +35,10 @@ struct NodeAddress {
 // What was asked for. Specs are stored as sent; secrets never are.
 struct Request {
   std::string title;
-  std::string config;  // JSON as the user wrote it
-  std::string lxc;     // the containers likewise; "" for none
+  std::string config;                                  // JSON as the user wrote it
+  std::string lxc;                                     // the containers likewise; "" for none
+  std::string vms;                                     // the VMs likewise; "" for none
+  std::map<std::string, std::string> feature_scripts;  // by file name
   std::vector<NodeAddress> nodes;
   std::string expected_plan_digest;
   std::string request_id;

@@ -74,8 +74,13 @@ json RequestJson(const run::Request& request) {
   json nodes = json::array(), rollback_participants = json::array();
   for (const auto& id : request.rollback_participants) rollback_participants.push_back(IdJson(id));
   for (const auto& node : request.nodes) nodes.push_back({node.name, node.address, node.overrides});
+  json scripts = json::object();
+  // Whatever the files hold: JSON takes text only.
+  for (const auto& [name, content] : request.feature_scripts) scripts[name] = ToHex(content);
   return {{"title", request.title},
           {"config", request.config},
+          {"vms", ToHex(request.vms)},
+          {"feature_scripts", scripts},
           {"lxc", request.lxc},
           {"nodes", nodes},
           {"expected_plan_digest", request.expected_plan_digest},
@@ -117,6 +122,9 @@ run::Request RequestFrom(const json& j) {
   request.no_install = j.value("no_install", false);
   request.lxc = j.value("lxc", "");
   request.prune = j.value("prune", std::vector<std::string>());
+  request.vms = FromHex(j.value("vms", ""));
+  const json scripts = j.value("feature_scripts", json::object());
+  for (const auto& [name, content] : scripts.items()) request.feature_scripts[name] = FromHex(content);
   request.wipe = j.value("wipe", std::vector<std::string>());
   return request;
 }

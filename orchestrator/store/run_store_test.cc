@@ -75,6 +75,20 @@ TEST_F(RunStoreTest, AnAppendNeedsTheHeadThatWasFolded) {
               StatusIs(Code::kAborted, HasSubstr("went on meanwhile")));
 }
 
+TEST_F(RunStoreTest, TheVmsAndTheirScriptsComeBackByteForByte) {
+  run::Event event = Created();
+  auto request = std::make_shared<run::Request>(*event.request);
+  request->vms = R"({"vms": []})";
+  // Nobody has looked into them when a run is stored whose plan failed.
+  request->feature_scripts["docker.sh"] = std::string("\xff\0\n", 3);
+  event.request = request;
+  PHX_ASSERT_OK(store_->Create("r1", "", epoch_, event));
+  const auto events = store_->Load("r1");
+  PHX_ASSERT_OK(events);
+  EXPECT_EQ(events->front().request->vms, request->vms);
+  EXPECT_EQ(events->front().request->feature_scripts, request->feature_scripts);
+}
+
 TEST_F(RunStoreTest, ARepeatedRequestIsFound) {
   PHX_ASSERT_OK(store_->Create("r1", "request-1", epoch_, Created()));
   EXPECT_THAT(store_->Create("r2", "request-1", epoch_, Created()), StatusIs(Code::kAlreadyExists, _));

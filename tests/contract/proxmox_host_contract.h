@@ -14,7 +14,8 @@
 namespace phoenix::proxmox {
 
 // A world gives: host(), node(), folder() (a directory of its own, empty at first, no mount point) and
-// dataset() (a mounted dataset of its own, "" where there is none; the cases that need one are skipped then).
+// dataset() (a mounted dataset of its own, "" where there is none; the cases that need one are skipped then),
+// and WriteVm() makes the file of a VM with an id from 99900 to 99999.
 // It cleans up at its end whatever has an id that begins with phxct.
 template <class World>
 class ProxmoxHostContract : public ::testing::Test {
@@ -278,8 +279,49 @@ TYPED_TEST_P(ProxmoxHostContract, AMountedDatasetIsAMountPointForADirectory) {
   EXPECT_TRUE(this->HasFolder("/" + dataset + "/template/iso"));
 }
 
+TYPED_TEST_P(ProxmoxHostContract, AVmIsReadAndGivenCloudInitData) {
+  this->world_.WriteVm(99901, "ciuser: ann\nide2: local:vm-99901-cloudinit,media=cdrom\nmemory: 512\n");
+  VmHost& vms = this->host().vms();
+  auto places = vms.Read({99901, 99902});
+  ASSERT_TRUE(places.ok()) << places.status();
+  EXPECT_TRUE(places->has_tool);
+  ASSERT_EQ(places->here.size(), 1u);
+  EXPECT_TRUE(places->elsewhere.empty());
+  const VmConfig before = places->here.at(99901);
+  EXPECT_TRUE(before.cicustom.empty());
+  EXPECT_TRUE(before.has_cloud_init_drive);
+  EXPECT_EQ(before.user_settings, std::vector<std::string>{"ciuser"});
+  const Cicustom wanted = {{"user", "local:snippets/u.yaml"}, {"network", "local:snippets/n.yaml"}};
+  const absl::Status set = vms.SetCicustom(99901, wanted, before.digest, this->observer_);
+  ASSERT_TRUE(set.ok()) << set;
+  places = vms.Read({99901});
+  const VmConfig after = places->here.at(99901);
+  EXPECT_EQ(after.cicustom, wanted);
+  EXPECT_NE(after.digest, before.digest);
+  // Decided on what it was: nothing changes.
+  EXPECT_EQ(vms.SetCicustom(99901, {}, before.digest, this->observer_).code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(vms.Read({99901})->here.at(99901).digest, after.digest);
+  ASSERT_TRUE(vms.SetCicustom(99901, {}, after.digest, this->observer_).ok());
+  EXPECT_EQ(vms.Read({99901})->here.at(99901).digest, before.digest);
+}
+
+TYPED_TEST_P(ProxmoxHostContract, AVmThatIsLockedOrNotThereIsRefused) {
+  this->world_.WriteVm(99901, "lock: backup\nmemory: 512\n");
+  VmHost& vms = this->host().vms();
+  const VmConfig vm = vms.Read({99901})->here.at(99901);
+  EXPECT_EQ(vm.lock, "backup");
+  const absl::Status locked =
+      vms.SetCicustom(99901, {{"user", "local:snippets/u.yaml"}}, vm.digest, this->observer_);
+  EXPECT_EQ(locked.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(Message(locked), ::testing::HasSubstr("VM is locked (backup)"));
+  EXPECT_EQ(vms.Read({99901})->here.at(99901).digest, vm.digest);
+  EXPECT_EQ(vms.SetCicustom(99902, {{"user", "local:snippets/u.yaml"}}, "", this->observer_).code(),
+            absl::StatusCode::kNotFound);
+}
+
 REGISTER_TYPED_TEST_SUITE_P(
-    ProxmoxHostContract, ObservesTheNodeAndItsImplicitStorage, AddsADirectoryWithItsFolders,
+    ProxmoxHostContract, AVmIsReadAndGivenCloudInitData, AVmThatIsLockedOrNotThereIsRefused,
+    ObservesTheNodeAndItsImplicitStorage, AddsADirectoryWithItsFolders,
     ContainersBringTheFolderOfTheirDumpsAlong, AnIdThatIsTakenIsAlreadyExists,
     WithoutContentTheDefaultCountsBeforeAndAfterTheNextRewrite, SetsAndTakesBackFreeFields,
     NodesAreReplacedAsAWhole, AnotherDigestIsAbortedAndChangesNothing,

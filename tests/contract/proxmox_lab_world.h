@@ -41,6 +41,11 @@ class LabContractWorld {
     return text;
   }
   std::string dataset() { return testing::LabSetting("PHOENIX_CONTRACT_DATASET"); }
+  void WriteVm(uint32_t vmid, const std::string& text) {
+    EXPECT_TRUE(files_.MakeDirectory(VmFolder(), {0, 33, 0750}).ok());
+    EXPECT_TRUE(files_.Replace(VmFolder() + std::to_string(vmid) + ".conf", {text, 0, 33, 0640}).ok());
+  }
+
   void Snapshot(const std::string& dataset, const std::string& name) {
     const auto result = runner_.Run({.program = "/usr/sbin/zfs", .args = {"snapshot", dataset + "@" + name}});
     ASSERT_TRUE(result.ok()) << result.status();
@@ -50,7 +55,15 @@ class LabContractWorld {
  private:
   static constexpr uint32_t kContainer = 999950;
 
+  std::string VmFolder() { return "/etc/pve/nodes/" + node() + "/qemu-server/"; }
   void CleanUp() {
+    const auto vms = files_.List(VmFolder());
+    ASSERT_TRUE(vms.ok()) << vms.status();
+    for (const auto& name : *vms) {
+      if (name.size() == 10 && name.rfind("999", 0) == 0) {
+        EXPECT_TRUE(files_.Remove(VmFolder() + name).ok()) << name;
+      }
+    }
     const auto config = host_.ReadStorages();
     ASSERT_TRUE(config.ok()) << config.status();
     if (config->entries.count("phxct-ct") != 0) {

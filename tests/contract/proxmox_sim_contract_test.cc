@@ -32,6 +32,15 @@ class SimContractWorld {
   std::string node() { return "pve1"; }
   std::string folder() { return "/srv/contract"; }
   std::string dataset() { return "tank/guests"; }
+  void WriteVm(uint32_t vmid, const std::string& text) {
+    EXPECT_TRUE(machine_
+                    ->Change([&](kit::World& world) {
+                      return world.WriteFile(
+                          "/etc/pve/nodes/pve1/qemu-server/" + std::to_string(vmid) + ".conf",
+                          {false, {text, 0, 33, 0640}});
+                    })
+                    .ok());
+  }
   void Snapshot(const std::string& dataset, const std::string& name) {
     EXPECT_TRUE(machine_
                     ->Change([&](kit::World& world) {

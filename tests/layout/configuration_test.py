@@ -19,8 +19,9 @@ except ImportError:
         raise
     os.execv("/usr/bin/python3", ["/usr/bin/python3", *sys.argv])
 
-from configuration_variants import (BAD, BAD_FLEETS, BAD_LXC, BAD_SECRETS, BEYOND_SCHEMA, DOUBTFUL, FLEETS_BEYOND_SCHEMA, GOOD, GOOD_FLEETS, GOOD_LXC,
-                                    GOOD_SECRETS)
+from configuration_variants import (BAD, BAD_FLEETS, BAD_LXC, BAD_SECRETS, BAD_VMS, BEYOND_SCHEMA, DELIVERIES, DOUBTFUL, DOUBTFUL_VMS,
+                                    FLEETS_BEYOND_SCHEMA, GOOD, GOOD_FLEETS, GOOD_LXC, GOOD_SECRETS, GOOD_VMS, SCRIPTS,
+                                    VMS_BEYOND_SCHEMA)
 from tree import ROOT, path_of, read
 
 BUILD = os.environ.get("PHOENIX_BUILD", os.path.join(ROOT, "build", "asan"))
@@ -28,8 +29,9 @@ PHOENIX = os.path.join(BUILD, "clients/phoenix")
 SOURCES = "orchestrator/config"
 DOCUMENT = "docs/configuration.md"
 EXAMPLES = {"phoenix_hypervisor_config": "phoenix_hypervisor_config.json", "phoenix_fleet": "phoenix_fleet.example.json",
-            "phoenix_secrets": "phoenix_secrets.example.json", "phoenix_lxc_configs": "phoenix_lxc_configs.example.json"}
-CONFIG, FLEET, SECRETS, LXC = EXAMPLES
+            "phoenix_secrets": "phoenix_secrets.example.json", "phoenix_lxc_configs": "phoenix_lxc_configs.example.json",
+            "phoenix_vm_configs": "phoenix_vm_configs.example.json"}
+CONFIG, FLEET, SECRETS, LXC, VMS = EXAMPLES
 BROKEN = "orchestrator/config/testdata/broken.json"
 
 # Keywords of JSON Schema by what they hold; a misspelled one would be ignored.
@@ -287,6 +289,7 @@ class SchemaTest(unittest.TestCase):
         self.check(CONFIG, GOOD + beyond, [document for _, document in pairs(BAD)])
         self.check(FLEET, GOOD_FLEETS + [document for _, document in pairs(FLEETS_BEYOND_SCHEMA)], BAD_FLEETS)
         self.check(SECRETS, GOOD_SECRETS, BAD_SECRETS)
+        self.check(VMS, GOOD_VMS + [document for cases in (VMS_BEYOND_SCHEMA, DOUBTFUL_VMS) for _, document in pairs(cases)], BAD_VMS)
         self.check(LXC, GOOD_LXC, BAD_LXC)
 
 
@@ -386,9 +389,12 @@ class BuiltTest(unittest.TestCase):
 
     def test_every_rule_is_met(self):
         errors, lints = documented_rules(read(DOCUMENT))
-        of_other_files = {"duplicate-address", "overlapping-ports", "invalid-owner", "invalid-secret"}
+        of_other_files = {"duplicate-address", "overlapping-ports", "invalid-owner", "invalid-secret", "invalid-vmid", "unknown-node",
+                          "missing-script", "ambiguous-script", "invalid-script"}
         self.assertEqual(set(errors) - set(BAD) - set(BEYOND_SCHEMA), of_other_files)
-        self.assertEqual(set(lints) - set(DOUBTFUL), {"destroyed-with-container", "never-removed", "unknown-key"})
+        # Only a plan knows that it was given no VMs.
+        self.assertEqual(set(lints) - set(DOUBTFUL), {"destroyed-with-container", "never-removed", "unknown-key", "no-vms", "volume-not-exported",
+                                                      *DOUBTFUL_VMS})
 
     def test_the_documents_examples_have_neither_errors_nor_lints(self):
         self.assertEqual(validated(re.findall(r"^```json\n(.*?)^```", read(DOCUMENT), re.MULTILINE | re.DOTALL)), [([], [])] * 2)
@@ -400,6 +406,30 @@ class BuiltTest(unittest.TestCase):
             self.assertNotEqual(validated_as("fleet", document)[:2], ([], []), document)
         for rule, document in pairs(FLEETS_BEYOND_SCHEMA):
             self.assertIn(rule, [name for name, _ in validated_as("fleet", document)[0]], document)
+
+    def test_vms(self):
+        for document in GOOD_VMS:
+            self.assertEqual(validated_as("vms", document)[:2], ([], []), document)
+        for document in BAD_VMS:
+            self.assertNotEqual(validated_as("vms", document)[0], [], document)
+        for cases, kind in ((VMS_BEYOND_SCHEMA, 0), (DOUBTFUL_VMS, 1)):
+            for rule, document in pairs(cases):
+                self.assertIn(rule, [name for name, _ in validated_as("vms", document)[kind]], document)
+
+    def test_what_a_configuration_makes_of_vms(self):
+        for rule, (config, vms) in pairs(DELIVERIES):
+            with tempfile.TemporaryDirectory() as directory:
+                os.mkdir(os.path.join(directory, "scripts"))
+                files = {"config.json": json.dumps(config), "vms.json": json.dumps(vms), **{"scripts/" + name: text for name, text in SCRIPTS.items()}}
+                for name, text in files.items():
+                    with open(os.path.join(directory, name), "w", encoding="utf-8") as out:
+                        out.write(text)
+                told = subprocess.run([PHOENIX, "--output", "json", "validate", "config.json", "--vms", "vms.json"], capture_output=True,
+                                      text=True, cwd=directory, env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0"))
+            reports = {report["kind"]: report for report in json.loads(told.stdout)}
+            self.assertEqual(reports["configuration"]["errors"], [], config)
+            found = {finding["rule"] for kind in ("errors", "lints") for finding in reports["vms"][kind]}
+            self.assertEqual(found, {rule} if rule else set(), told.stdout)
 
     def test_secrets_are_validated_without_being_shown(self):
         for document in GOOD_SECRETS:

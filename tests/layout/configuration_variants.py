@@ -1,4 +1,4 @@
-"""Configurations, fleets and secrets that configuration_test.py holds against the schemas and the loader."""
+"""Configurations, fleets, VMs and secrets that configuration_test.py holds against the schemas and the loader."""
 
 
 def disks(count):
@@ -38,12 +38,21 @@ def fleet(**members):
     return {"nodes": [{"name": "pve1", "address": "10.0.0.1", **members}]}
 
 
+def features(**members):
+    return {"network": {"nfs_server": "10.0.0.1"}, "zfs": {"pools": [{"name": "tank"}]},
+            "vm_features": {"dataset": "tank/vms", "scripts": "scripts", **members}}
+
+
 STORAGE = {"proxmox_storage_type": "zfspool", "proxmox_content_type": "rootdir"}
 IMAGES = {"name": "tank/a", "proxmox_storage_type": "zfspool", "proxmox_content_type": "images"}
 NEIGHBOUR = {"path": "/tank/a/b", "clients": ["10.0.0.0/24"], "options": ["ro"]}
 
 # What the loader and the schema take: every variant that files in use have.
 GOOD = [
+    {"network": {"nfs_server": "10.0.0.1"}, "vm_features": None},
+    *({"network": {"nfs_server": "10.0.0.1"}, "zfs": {"pools": [{"name": "tank"}]}, "vm_features": {"dataset": "tank/a/vms", "scripts": "/s", **more}} for more in (
+        {}, {"scripts": "x/y"}, {"common_files": "a.sh, b"}, {"common_files": ["a_b.sh"]}, {"server": "nas.example"}, {"cloud_init": "vendor"},
+        {"mount_point": "/srv/f", "inbox_mount_point": "/srv/i"}, {"inbox_quota": "1G"}, {"inbox_quota": 1048576})),
     {"nfs": {"exports": [{"path": "/srv", "state": "absent"}]}}, {"samba": {"shares": [{"name": "gone", "state": "absent"}]}},
     {"samba": {"shares": [{"path": "/srv", "state": "absent"}], "users": [{"name": "bob", "state": "absent"}, {"name": "ann"}]}},
     two({"name": "tank/a", "state": "absent"}, {"name": "tank/b", "proxmox_storage_type": "dir", "proxmox_storage_state": "absent"}),
@@ -103,6 +112,7 @@ GOOD = [
 
 # What both refuse, by the rule of the loader's error.
 BAD = {
+    "unknown-cloud-init": [features(cloud_init="meta")],
     "wrong-type": [
         [], {"zfs": []}, {"nfs": "x"}, {"zfs": {"pools": {}}}, {"zfs": {"arc_max_gb": True}}, {"zfs": {"arc_max": "32G"}},
         pool(name=7), {"zfs": {"pools": ["tank"]}}, dataset(properties=["a=b"]), dataset(properties={"exec": []}),
@@ -194,6 +204,8 @@ BAD = {
 
 # What only the loader sees, by the rule of its error: places that do not fit together.
 BEYOND_SCHEMA = {
+    "unknown-storage": [features(snippets_storage="tank-none")],
+    "exposed-features": [{**features(), "nfs": {"exports": [{"path": "/tank/vms", "clients": ["10.0.0.0/24"], "options": ["ro"]}]}}],
     "json-syntax": ["{"],
     "duplicate-name": [{"zfs": {"pools": [{"name": "a"}, {"name": "a"}]}}, two({"name": "tank/a"}, {"name": "tank/a"})],
     "duplicate-path": [delivered({"path": "a", "content": ""}, {"path": "a/b", "content": ""})],
@@ -300,6 +312,41 @@ FLEETS_BEYOND_SCHEMA = {
     "duplicate-name": [{"nodes": [{"name": "a", "address": "a"}, {"name": "A", "address": "b"}]}],
     "duplicate-address": [{"nodes": [{"name": "a", "address": "pve1"}, {"name": "b", "address": "PVE1:7441"}]}],
     "overlapping-ports": [{"nodes": [{"name": "a", "address": "pve1:7000"}, {"name": "b", "address": "pve1:7003"}]}],
+}
+
+
+def vm(**members):
+    return {"vms": [{"vmid": 101, "name": "one", "ip": "10.0.0.9", "features": ["docker"], **members}]}
+
+
+GOOD_VMS = [
+    {"vms": []}, {"vms": [{"vmid": 100}, {"vmid": "999999999", "features": None}], "vm_defaults": {"cores": 4}},
+    vm(), vm(ip=None, address="10.0.0.9/24"), vm(ip=None, network_config={"ip": " 10.0.0.9/24", "gw": "10.0.0.1"}), vm(ip="fd00::9"),
+    vm(features="base_setup, docker"), vm(features=[]), vm(name=None), vm(name="a.b-c.example"), vm(node="pve1"), vm(is_template=False),
+    vm(state="absent"), vm(volumes=[{"type": "nfs", "server": "10.0.0.13", "path": "/tank/a"}, {"type": "other"}]), vm(cores=4, user_config={"password": "x"}),
+    {"vms": [{"vmid": 9000, "is_template": "yes", "network_config": {"ip": "dhcp"}}]},
+]
+BAD_VMS = [
+    {}, {"vms": {}}, {"vms": [1]}, {"vms": [{}]}, vm(vmid=99), vm(vmid="x"), vm(vmid=1000000000), vm(vmid=101.5), vm(name="a b"), vm(name="-a"), vm(node="a/b"),
+    vm(ip="10.0.0.256"), vm(ip="vm.example"), vm(ip="@vms"), vm(features=["a b"]), vm(features=["../a"]), vm(features="$(id)"), vm(features=5),
+    vm(features=["a" * 65]), vm(state="gone"), vm(volumes={}), vm(volumes=[{"type": "nfs"}]), vm(is_template="maybe"),
+]
+VMS_BEYOND_SCHEMA = {
+    "missing": [vm(ip=None), vm(ip="DHCP")], "invalid-address": [vm(ip=None, network_config={"ip": "10.0.0.0.1"})],
+    "duplicate-name": [{"vms": [{"vmid": 101}, {"vmid": "101"}]}],
+    "duplicate-address": [{"vms": [vm()["vms"][0], {**vm()["vms"][0], "vmid": 102}]}],
+    "invalid-path": [vm(volumes=[{"type": "nfs", "path": "tank"}])],
+}
+DOUBTFUL_VMS = {"feature-repeated": [vm(features="a b a")], "template-features": [vm(is_template=True)]}
+
+SCRIPTS = {"base_setup.sh": "#!/bin/sh\n", "feature_install_docker.sh": "#!/bin/sh\n", "twice": "#!/bin/sh\n", "twice.sh": "#!/bin/sh\n", "program": "\0"}
+# What is found only where a configuration and VMs come together: {rule: [(configuration, VMs)]}. "" for none.
+DELIVERIES = {
+    "": [(features(), vm()), (features(cloud_init="vendor", server="10.0.0.2"), vm(node="pve1"))],
+    "missing-script": [(features(), vm(features="unheard-of")), (features(common_files="none.sh"), vm())],
+    "ambiguous-script": [(features(), vm(features=["twice"]))],
+    "invalid-script": [(features(), vm(features=["program"]))],
+    "volume-not-exported": [(features(), vm(volumes=[{"type": "nfs", "path": "/tank/data"}]))],
 }
 
 

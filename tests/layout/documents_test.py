@@ -16,7 +16,8 @@ VARIANTS = {"zfs": [("services/zfs/domain/zfs_step.h", "ZfsStep")],
             "node": [("services/node/domain/node_planner.h", "NodeStep")]}
 ENUMS = {"nfs": [("services/nfs/worker/nfs_json.h", "Kind")],
          "proxmox": [("services/proxmox/domain/proxmox_planner.h", "StorageAction"),
-                     ("services/proxmox/domain/container_planner.h", "ContainerAction")]}
+                     ("services/proxmox/domain/container_planner.h", "ContainerAction"),
+                     ("services/proxmox/domain/vm_planner.h", "VmAction")]}
 CLASSES = ("EXACT", "CONFIG", "LOSSY", "POINT_OF_NO_RETURN")
 
 CC_TEST = re.compile(r"^(?:TEST|TEST_F|TEST_P|TYPED_TEST|TYPED_TEST_P)\(\s*(\w+)\s*,\s*(\w+)\s*\)", re.MULTILINE)

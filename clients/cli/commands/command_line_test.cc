@@ -2,6 +2,7 @@
 // is sent and shown.
 #include "clients/cli/commands/command_line.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
@@ -329,6 +330,35 @@ TEST_F(CommandLineTest, SecretsGoByValueToAnotherMachineAndOnlyFromAPrivateFile)
   const pb::Declaration& remote = orchestrator_.planned.back().declaration();
   EXPECT_EQ(remote.secrets().at("samba/users/heads"), "hunter2");
   EXPECT_TRUE(remote.secrets_file().empty());
+}
+
+TEST_F(CommandLineTest, ScriptsOfFeaturesTravelAsFarAsVmsNeedThem) {
+  const std::string config = Write("features.json", R"({"network": {"nfs_server": "10.0.0.1"},
+      "vm_features": {"dataset": "tank/vms", "scripts": "scripts", "common_files": "utils.sh"}})");
+  const std::string vms =
+      Write("vms.json", R"({"vms": [{"vmid": 101, "ip": "10.0.0.9", "features": ["docker"]}]})");
+  std::filesystem::create_directory(directory_ + "/scripts");
+  for (const char* name : {"base_setup.sh", "feature_install_docker.sh", "utils.sh", "other.sh"})
+    Write(std::string("scripts/") + name, name);
+  ASSERT_EQ(Phoenix({"plan", "-f", config, "--vms", vms}), 0) << errors_;
+  const pb::Declaration& sent = orchestrator_.planned.back().declaration();
+  EXPECT_THAT(sent.vms(), HasSubstr("10.0.0.9"));
+  std::map<std::string, std::string> scripts(sent.feature_scripts().begin(), sent.feature_scripts().end());
+  EXPECT_EQ(scripts,
+            (std::map<std::string, std::string>{{"base_setup.sh", "base_setup.sh"},
+                                                {"feature_install_docker.sh", "feature_install_docker.sh"},
+                                                {"utils.sh", "utils.sh"}}));
+  std::string many = R"({"vms": [{"vmid": 101, "ip": "10.0.0.9", "features": [)";
+  for (int i = 0; i < 40; ++i) {
+    Write(fmt::format("scripts/f{}", i), std::string(64 * 1024, '#'));
+    many += fmt::format(R"("f{}",)", i);
+  }
+  many.back() = ']';
+  EXPECT_EQ(Phoenix({"plan", "-f", config, "--vms", Write("many.json", many + "}]}")}), 1);
+  EXPECT_THAT(errors_, HasSubstr("at most 2 MiB"));
+  std::filesystem::create_directory(directory_ + "/scripts/docker");
+  EXPECT_EQ(Phoenix({"plan", "-f", config, "--vms", vms}), 1);
+  EXPECT_THAT(errors_, HasSubstr("scripts/docker is no file"));
 }
 
 TEST_F(CommandLineTest, ContainersGoAsTheUserWroteThem) {

@@ -212,6 +212,10 @@ void AddFiles(CLI::App& command, Flags& flags) {
   command.add_option("--secrets", flags.files.secrets, "File of secrets, mode 0600");
   command.add_option("--lxc", flags.files.lxc, "Containers, phoenix_lxc_configs.json");
   command.add_option("--fleet", flags.files.fleet, "The fleet; without it, this very node");
+  command.add_option(
+      "--vms", flags.files.vms,
+      "The VMs that get features, phoenix_vm_configs.json; the scripts are read from the folder "
+      "that the configuration names");
   command
       .add_option("--allow", flags.allow,
                   "Do the step with this key although it cannot be taken back exactly; may be repeated")

@@ -4,14 +4,18 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/status/errors.h"
+#include "base/status/status_macros.h"
 #include "clients/cli/commands/commands.h"
 #include "clients/cli/declaration.h"
 #include "orchestrator/config/fleet.h"
 #include "orchestrator/config/loader.h"
 #include "orchestrator/config/lxc_section.h"
 #include "orchestrator/config/secrets.h"
+#include "orchestrator/config/vm_delivery.h"
+#include "orchestrator/config/vm_section.h"
 
 namespace phoenix::cli {
 namespace {
@@ -20,6 +24,7 @@ struct ValidateFlags {
   std::vector<std::string> files;
   std::string fleet;
   std::string secrets;
+  std::string vms;
   std::string lxc;
   bool strict = false;
 };
@@ -67,6 +72,44 @@ config::Findings CheckSecrets(const std::string& file, const std::string& text) 
   return findings;
 }
 
+// The VMs alone, and what the configuration makes of them on every node of the fleet; without a fleet, on
+// any. What is wrong with the configuration itself is told of that file.
+absl::StatusOr<config::Findings> CheckVms(const ValidateFlags& flags, const config::FleetResult& fleet) {
+  PHX_ASSIGN_OR_RETURN(const std::string text, ReadText(flags.vms));
+  const config::VmResult vms = config::LoadVms(text);
+  config::Findings findings = vms.findings;
+  if (!vms.ok() || flags.files.size() != 1) return findings;
+  PHX_ASSIGN_OR_RETURN(const std::string config_text, ReadText(flags.files.front()));
+  PHX_ASSIGN_OR_RETURN(const auto scripts, ReadFeatureScripts(flags.files.front(), config_text, text));
+  std::vector<config::FleetNode> nodes = fleet.nodes;
+  std::vector<std::string> names;
+  for (const config::FleetNode& node : nodes) names.push_back(node.name);
+  if (nodes.empty()) {
+    nodes.emplace_back();
+    for (const config::Vm& vm : vms.vms) names.push_back(vm.node);
+  }
+  std::set<std::string> told;
+  const auto add = [&](const std::vector<config::Finding>& from, std::vector<config::Finding>& to) {
+    for (const config::Finding& finding : from) {
+      if (told.insert(finding.ToString()).second) to.push_back(finding);
+    }
+  };
+  for (const config::FleetNode& node : nodes) {
+    config::LoadResult loaded = config::Load(config_text, config::OverridesOf(node.name, node.overrides));
+    if (!loaded.ok()) continue;
+    config::Findings made;
+    std::vector<config::Vm> served = vms.vms;
+    // Without a fleet, every VM is looked at.
+    if (fleet.nodes.empty()) {
+      for (config::Vm& vm : served) vm.node.clear();
+    }
+    config::DeliverFeatures(served, scripts, node.name, names, loaded.config, made);
+    add(made.errors, findings.errors);
+    add(made.lints, findings.lints);
+  }
+  return findings;
+}
+
 class Report {
  public:
   explicit Report(const Session& session) : session_(session) {}
@@ -101,8 +144,10 @@ class Report {
 };
 
 int Validate(const Session& session, const ValidateFlags& flags) {
-  if (flags.files.empty() && flags.fleet.empty() && flags.secrets.empty() && flags.lxc.empty()) {
-    return Fail(session, InvalidArgument("name a configuration, --fleet FILE, --secrets FILE or --lxc FILE"));
+  if (flags.files.empty() && flags.fleet.empty() && flags.secrets.empty() && flags.vms.empty() &&
+      flags.lxc.empty()) {
+    return Fail(session, InvalidArgument(
+                             "name a configuration, --fleet FILE, --secrets FILE, --vms FILE or --lxc FILE"));
   }
   Report report(session);
   config::FleetResult fleet;
@@ -134,6 +179,11 @@ int Validate(const Session& session, const ValidateFlags& flags) {
     if (!text.ok()) return Fail(session, text.status());
     report.Add(flags.secrets, "secrets", CheckSecrets(flags.secrets, *text));
   }
+  if (!flags.vms.empty()) {
+    const auto findings = CheckVms(flags, fleet);
+    if (!findings.ok()) return Fail(session, findings.status());
+    report.Add(flags.vms, "vms", *findings);
+  }
   if (!flags.lxc.empty()) report.Add(flags.lxc, "lxc", lxc.findings);
   return report.Finish(flags.strict);
 }
@@ -143,10 +193,12 @@ int Validate(const Session& session, const ValidateFlags& flags) {
 void AddValidate(CLI::App& app, Session& session, int& exit_code) {
   auto flags = std::make_shared<ValidateFlags>();
   auto* command = app.add_subcommand(
-      "validate", "Check configurations, a fleet, secrets and containers; needs no daemon");
+      "validate", "Check configurations, a fleet, secrets, VMs and containers; needs no daemon");
   command->add_option("FILE", flags->files, "Configuration files");
   command->add_option("--fleet", flags->fleet, "Fleet file");
   command->add_option("--secrets", flags->secrets, "Secrets file");
+  command->add_option("--vms", flags->vms,
+                      "VM file; beside one configuration, what that makes of it is checked, too");
   command->add_option("--lxc", flags->lxc, "Containers, phoenix_lxc_configs.json");
   command->add_flag("--strict", flags->strict, "Warnings fail too");
   command->callback([&session, &exit_code, flags] { exit_code = Validate(session, *flags); });

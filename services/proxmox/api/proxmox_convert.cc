@@ -103,6 +103,14 @@ absl::StatusOr<ProxmoxSpec> ToSpec(const v1::ProxmoxSpec& proto) {
     }
     spec.storages.push_back(std::move(wanted));
   }
+  for (const v1::VirtualMachineSpec& vm : proto.virtual_machines()) {
+    if (!v1::Presence_IsValid(vm.presence())) {
+      return WithViolations(InvalidArgument("VM {} has an unknown presence", vm.vmid()),
+                            {{vm.origin() + ".presence", "unknown value; present or absent"}});
+    }
+    spec.vms.push_back({vm.vmid(), vm.cloud_init(), vm.volume(), vm.storage(),
+                        vm.presence() == v1::PRESENCE_ABSENT, vm.origin()});
+  }
   for (const v1::ContainerSpec& container : proto.containers())
     spec.containers.push_back(FromProto(container));
   return spec;
@@ -120,6 +128,15 @@ v1::ProxmoxSpec ToProto(const ProxmoxSpec& spec) {
     for (const auto& [name, value] : storage.options) (*wanted.mutable_options())[name] = value;
     wanted.set_presence(storage.absent ? v1::PRESENCE_ABSENT : v1::PRESENCE_PRESENT);
     wanted.set_origin(storage.origin);
+  }
+  for (const VmSpec& vm : spec.vms) {
+    v1::VirtualMachineSpec& wanted = *proto.add_virtual_machines();
+    wanted.set_vmid(vm.vmid);
+    wanted.set_cloud_init(vm.part);
+    wanted.set_volume(vm.volume);
+    wanted.set_storage(vm.storage);
+    wanted.set_presence(vm.absent ? v1::PRESENCE_ABSENT : v1::PRESENCE_PRESENT);
+    wanted.set_origin(vm.origin);
   }
   for (const ContainerSpec& container : spec.containers) ToProto(container, *proto.add_containers());
   return proto;

@@ -23,6 +23,8 @@ TEST(ProxmoxConvert, ASpecComesBackAsItWent) {
                            false,
                            "zfs.datasets[0]"});
   spec.storages.push_back({"old", "", {}, {}, true, "zfs.datasets[1]"});
+  spec.vms.push_back({1001, "user", "st:snippets/a.yaml", "st", false, "vms $.vms[0]"});
+  spec.vms.push_back({1002, "vendor", "st:snippets/b.yaml", "st", true, "vms $.vms[1]"});
   spec.containers.push_back(
       {950,
        {{"data", "tank", 8, "/data", true, true, "$.v"},
@@ -40,6 +42,9 @@ TEST(ProxmoxConvert, OtherTypesBytesAndPresencesAreRefused) {
   EXPECT_EQ(ParseSpec(kType, "\xff\xff").status().code(), absl::StatusCode::kInvalidArgument);
   v1::ProxmoxSpec proto;
   proto.add_storages()->set_presence(static_cast<v1::Presence>(7));
+  EXPECT_EQ(ParseSpec(kType, proto.SerializeAsString()).status().code(), absl::StatusCode::kInvalidArgument);
+  proto.Clear();
+  proto.add_virtual_machines()->set_presence(static_cast<v1::Presence>(7));
   EXPECT_EQ(ParseSpec(kType, proto.SerializeAsString()).status().code(), absl::StatusCode::kInvalidArgument);
 }
 

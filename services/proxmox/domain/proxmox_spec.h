@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "services/proxmox/domain/container_spec.h"
+#include "services/proxmox/domain/vm_spec.h"
 
 namespace phoenix::proxmox {
 
@@ -32,6 +33,8 @@ struct ProxmoxSpec {
   // Entries that we created and that are not named any more go.
   bool prune_storages = false;
   std::vector<ContainerSpec> containers;
+  // VMs of which those on this node take cloud-init data of their own.
+  std::vector<VmSpec> vms;
   friend bool operator==(const ProxmoxSpec&, const ProxmoxSpec&) = default;
 };
 

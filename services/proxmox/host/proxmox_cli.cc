@@ -17,6 +17,7 @@ ProxmoxCli::ProxmoxCli(CommandRunner& runner, Files& files)
                  if (!table) return Internal("/proc/1/mounts cannot be read");
                  return ParseMounts(table->content);
                }),
+      vms_(runner, reading_),
       containers_(runner, files, reading_) {}
 
 absl::StatusOr<ProxmoxState> ProxmoxCli::Observe(const Question& question) {

@@ -7,6 +7,7 @@
 #include "services/proxmox/host/container_cli.h"
 #include "services/proxmox/host/proxmox_host.h"
 #include "services/proxmox/host/proxmox_reading.h"
+#include "services/proxmox/host/vm_cli.h"
 
 namespace phoenix::proxmox {
 
@@ -24,6 +25,7 @@ class ProxmoxCli final : public ProxmoxHost {
   absl::StatusOr<StatusReport> Status() override;
   absl::StatusOr<bool> IsMounted(const std::string& path) override;
   absl::Status Unmount(const std::string& path, const ChildObserver& on_child) override;
+  VmHost& vms() override { return vms_; }
   ContainerHost& containers() override { return containers_; }
   Files& files() override { return files_; }
   std::map<std::string, std::string> Versions() override;
@@ -34,6 +36,7 @@ class ProxmoxCli final : public ProxmoxHost {
   CommandRunner& runner_;
   Files& files_;
   const ProxmoxReading reading_;
+  VmCli vms_;
   ContainerCli containers_;
 };
 

@@ -17,6 +17,7 @@
 #include "services/proxmox/domain/proxmox_state.h"
 #include "services/proxmox/domain/storage_entry.h"
 #include "services/proxmox/host/container_host.h"
+#include "services/proxmox/host/vm_host.h"
 
 namespace phoenix::proxmox {
 
@@ -99,6 +100,8 @@ class ProxmoxHost {
   // mounted.
   virtual absl::Status Unmount(const std::string& path, const ChildObserver& on_child) = 0;
 
+  // VMs, as far as their cloud-init data go.
+  virtual VmHost& vms() = 0;
   virtual ContainerHost& containers() = 0;
   // The machine's files, for the folders that entries leave behind.
   virtual Files& files() = 0;

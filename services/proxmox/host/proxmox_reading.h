@@ -4,6 +4,7 @@
 #include <absl/status/statusor.h>
 
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,7 @@ class ProxmoxReading {
   absl::StatusOr<ProxmoxState> Observe(const Question& question) const;
   absl::StatusOr<StorageConfig> ReadStorages() const;
   absl::StatusOr<std::vector<std::string>> UsersOf(const std::string& id) const;
+  absl::StatusOr<VmPlaces> ReadVms(const std::set<uint32_t>& vmids) const;
   absl::StatusOr<ContainerPlaces> ReadContainers(const std::set<uint32_t>& ids) const;
   absl::StatusOr<bool> IsMounted(const std::string& path) const;
   // Where a dataset is mounted; "" for nowhere.

@@ -12,6 +12,7 @@
 #include "services/proxmox/host/proxmox_command.h"
 #include "services/proxmox/host/proxmox_parse.h"
 #include "services/proxmox/host/proxmox_sim_file.h"
+#include "services/proxmox/host/vm_command.h"
 
 namespace phoenix::proxmox {
 namespace {
@@ -190,6 +191,7 @@ ProxmoxSim::ProxmoxSim(std::shared_ptr<kit::Machine> machine)
                  }));
                  return mounts;
                }),
+      vms_(machine_, reading_),
       containers_(machine_, reading_) {}
 
 absl::Status ProxmoxSim::Install(kit::Machine& machine, const std::string& node, const std::string& cluster) {
@@ -202,6 +204,7 @@ absl::Status ProxmoxSim::Install(kit::Machine& machine, const std::string& node,
       PHX_RETURN_IF_ERROR(MakeFolders(world, folder));
     }
     PHX_RETURN_IF_ERROR(world.WriteFile(kPvesm, {false, {"", 0, 0, 0755}}));
+    PHX_RETURN_IF_ERROR(world.WriteFile(kQm, {false, {"", 0, 0, 0755}}));
     PHX_RETURN_IF_ERROR(world.WriteFile("/proc/sys/kernel/hostname", {false, {node + "\n", 0, 0, 0644}}));
     nlohmann::json members = {{"nodename", node}, {"version", 1}};
     if (!cluster.empty())

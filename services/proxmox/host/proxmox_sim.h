@@ -9,6 +9,7 @@
 #include "services/proxmox/host/container_sim.h"
 #include "services/proxmox/host/proxmox_host.h"
 #include "services/proxmox/host/proxmox_reading.h"
+#include "services/proxmox/host/vm_sim.h"
 
 namespace phoenix::proxmox {
 
@@ -43,6 +44,7 @@ class ProxmoxSim final : public ProxmoxHost {
   absl::StatusOr<StatusReport> Status() override;
   absl::StatusOr<bool> IsMounted(const std::string& path) override;
   absl::Status Unmount(const std::string& path, const ChildObserver& on_child) override;
+  VmHost& vms() override { return vms_; }
   ContainerHost& containers() override { return containers_; }
   Files& files() override { return files_; }
   std::map<std::string, std::string> Versions() override;
@@ -58,6 +60,7 @@ class ProxmoxSim final : public ProxmoxHost {
   const std::shared_ptr<kit::Machine> machine_;
   kit::SimFiles files_;
   const ProxmoxReading reading_;
+  VmSim vms_;
   ContainerSim containers_;
 };
 

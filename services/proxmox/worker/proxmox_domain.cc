@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <set>
+
 #include "base/digest/digest.h"
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
@@ -146,7 +148,7 @@ kit::Step Render(const StorageStep& typed, const ProxmoxState& state) {
 }  // namespace
 
 ProxmoxDomain::ProxmoxDomain(ProxmoxHost& host, SpecParser parse)
-    : host_(host), parse_(std::move(parse)), changes_(host), containers_(host) {}
+    : host_(host), parse_(std::move(parse)), changes_(host), vm_changes_(host.vms()), containers_(host) {}
 
 kit::DomainDescription ProxmoxDomain::Describe() { return {"proxmox", {kSpecType}, host_.Versions()}; }
 
@@ -173,7 +175,7 @@ absl::StatusOr<kit::Plan> ProxmoxDomain::MakePlan(const kit::PlanInput& input) {
   auto observed = host_.Observe(QuestionOf(spec));
   if (!observed.ok()) {
     // Nothing is wanted of this node: what cannot be read does not matter.
-    if (!spec.storages.empty() || !spec.containers.empty()) return observed.status();
+    if (!spec.storages.empty() || !spec.vms.empty() || !spec.containers.empty()) return observed.status();
     kit::Plan plan;
     plan.notes.push_back({true, "file:/etc/pve", Message(observed.status())});
     plan.base_fingerprint = Sha256Hex("unreadable");
@@ -190,7 +192,41 @@ absl::StatusOr<kit::Plan> ProxmoxDomain::MakePlan(const kit::PlanInput& input) {
   for (const auto& [id, entry] : state.config.entries) {
     if (!entry.disabled && IsMember(entry, state.node)) plan.provided_now.push_back(kit::Key("storage", id));
   }
+  PHX_RETURN_IF_ERROR(PlanVmsInto(spec, state, input, plan));
   return plan;
+}
+
+absl::Status ProxmoxDomain::PlanVmsInto(const ProxmoxSpec& spec, const ProxmoxState& state,
+                                        const kit::PlanInput& input, kit::Plan& plan) {
+  std::set<uint32_t> owned, asked;
+  for (const auto& [key, entry] : input.ledger) {
+    if (const uint32_t vmid = VmidOf(key); vmid != 0 && entry.created) owned.insert(vmid);
+  }
+  asked = owned;
+  for (const VmSpec& vm : spec.vms) asked.insert(vm.vmid);
+  if (asked.empty()) return absl::OkStatus();
+  PHX_ASSIGN_OR_RETURN(const VmPlaces places, host_.vms().Read(asked));
+  VmPlan planned = PlanVms(spec.vms, places, state, owned, spec.partial || input.local);
+  if (!planned.problems.empty()) {
+    const size_t more = planned.problems.size() - 1;
+    return WithViolations(
+        FailedPrecondition("{}: {}{}", planned.problems.front().field, planned.problems.front().description,
+                           more == 0 ? "" : fmt::format(" (and {} more)", more)),
+        planned.problems);
+  }
+  if (!planned.steps.empty() && !state.quorate) {
+    return WithReason(
+        FailedPrecondition("cluster {} has no quorum: /etc/pve is read-only, so VMs cannot change; "
+                           "bring the other nodes back (`pvecm status` names them) and plan again",
+                           state.cluster),
+        {kNoQuorum, {{"cluster", state.cluster}}});
+  }
+  for (const VmStep& step : planned.steps) plan.steps.push_back(phoenix::proxmox::Render(step));
+  plan.notes.insert(plan.notes.end(), planned.notes.begin(), planned.notes.end());
+  std::string seen = plan.base_fingerprint;
+  for (const auto& [vmid, vm] : places.here) seen += fmt::format("\nvm {} {}", vmid, ToText(vm.cicustom));
+  plan.base_fingerprint = Sha256Hex(seen);
+  return absl::OkStatus();
 }
 
 absl::Status ProxmoxDomain::PlanContainers(const ProxmoxSpec& spec, const ProxmoxState& state,
@@ -232,6 +268,11 @@ absl::Status ProxmoxDomain::PlanContainers(const ProxmoxSpec& spec, const Proxmo
 }
 
 absl::StatusOr<std::string> ProxmoxDomain::Capture(const kit::Step& step, const std::string& /*run_id*/) {
+  if (VmidOf(step.id) != 0) {
+    PHX_ASSIGN_OR_RETURN(const VmStep vm, VmFromPayload(step.payload));
+    const absl::MutexLock lock(&change_mutex_);
+    return vm_changes_.Capture(vm);
+  }
   if (IsContainerStep(step)) {
     PHX_ASSIGN_OR_RETURN(const ContainerStep container, ContainerStepOf(step.payload));
     const absl::MutexLock lock(&change_mutex_);
@@ -245,6 +286,11 @@ absl::StatusOr<std::string> ProxmoxDomain::Capture(const kit::Step& step, const 
 }
 
 absl::Status ProxmoxDomain::Do(const kit::Step& step, const kit::StepContext& context) {
+  if (VmidOf(step.id) != 0) {
+    PHX_ASSIGN_OR_RETURN(const VmStep vm, VmFromPayload(step.payload));
+    const absl::MutexLock lock(&change_mutex_);
+    return vm_changes_.Do(vm, context.captured, context.on_child);
+  }
   if (IsContainerStep(step)) {
     PHX_ASSIGN_OR_RETURN(const ContainerStep container, ContainerStepOf(step.payload));
     PHX_ASSIGN_OR_RETURN(const CapturedContainer before, ParseCapturedContainer(context.captured));
@@ -271,6 +317,11 @@ absl::Status ProxmoxDomain::Do(const kit::Step& step, const kit::StepContext& co
 
 absl::StatusOr<kit::ProbeResult> ProxmoxDomain::ProbeStep(const kit::Step& step,
                                                           const kit::StepContext& context) {
+  if (VmidOf(step.id) != 0) {
+    PHX_ASSIGN_OR_RETURN(const VmStep vm, VmFromPayload(step.payload));
+    const absl::MutexLock lock(&change_mutex_);
+    return vm_changes_.Probe(vm, context.captured);
+  }
   if (IsContainerStep(step)) {
     PHX_ASSIGN_OR_RETURN(const ContainerStep container, ContainerStepOf(step.payload));
     PHX_ASSIGN_OR_RETURN(const CapturedContainer before, ParseCapturedContainer(context.captured));
@@ -284,6 +335,11 @@ absl::StatusOr<kit::ProbeResult> ProxmoxDomain::ProbeStep(const kit::Step& step,
 }
 
 absl::Status ProxmoxDomain::Undo(const kit::Step& step, const kit::StepContext& context) {
+  if (VmidOf(step.id) != 0) {
+    PHX_ASSIGN_OR_RETURN(const VmStep vm, VmFromPayload(step.payload));
+    const absl::MutexLock lock(&change_mutex_);
+    return vm_changes_.Undo(vm, context.captured, context.on_child);
+  }
   if (IsContainerStep(step)) {
     PHX_ASSIGN_OR_RETURN(const ContainerStep container, ContainerStepOf(step.payload));
     PHX_ASSIGN_OR_RETURN(const CapturedContainer before, ParseCapturedContainer(context.captured));
@@ -298,6 +354,12 @@ absl::Status ProxmoxDomain::Undo(const kit::Step& step, const kit::StepContext& 
 
 std::vector<std::string> ProxmoxDomain::RemainingCommands(const kit::Step& step,
                                                           const kit::StepContext& context) {
+  if (VmidOf(step.id) != 0) {
+    const auto vm = VmFromPayload(step.payload);
+    if (!vm.ok()) return {};
+    const absl::MutexLock lock(&change_mutex_);
+    return vm_changes_.RemainingCommands(*vm, context.captured);
+  }
   if (IsContainerStep(step)) {
     const auto container = ContainerStepOf(step.payload);
     const auto captured = ParseCapturedContainer(context.captured);
@@ -314,6 +376,11 @@ std::vector<std::string> ProxmoxDomain::RemainingCommands(const kit::Step& step,
 
 absl::StatusOr<kit::LedgerChange> ProxmoxDomain::LedgerOf(const kit::Step& step,
                                                           const kit::StepContext& /*context*/) {
+  if (VmidOf(step.id) != 0) {
+    PHX_ASSIGN_OR_RETURN(const VmStep vm, VmFromPayload(step.payload));
+    if (vm.after.empty()) return kit::LedgerChange{{}, {step.id}};
+    return kit::LedgerChange{{{.key = step.id, .created = true, .fields = LedgerFields(vm)}}, {}};
+  }
   // A container's volumes never go by Phoenix, so that nobody asks whose they are.
   if (IsContainerStep(step)) return kit::LedgerChange();
   PHX_ASSIGN_OR_RETURN(const StorageStep typed, FromPayload(step.payload));
@@ -346,6 +413,45 @@ void ProxmoxDomain::Remember(const std::string& run_id, const std::string& step,
     lines.push_back(fmt::format("{}: {} said: {}", step, tool, warning));
 }
 
+absl::Status ProxmoxDomain::VerifyVms(const std::vector<kit::Step>& applied, kit::VerifyReport& report) {
+  std::vector<VmStep> steps;
+  std::set<uint32_t> vmids;
+  for (const kit::Step& step : applied) {
+    if (VmidOf(step.id) == 0) continue;
+    PHX_ASSIGN_OR_RETURN(VmStep vm, VmFromPayload(step.payload));
+    vmids.insert(vm.vmid);
+    steps.push_back(std::move(vm));
+  }
+  if (steps.empty()) return absl::OkStatus();
+  PHX_ASSIGN_OR_RETURN(const VmPlaces places, host_.vms().Read(vmids));
+  PHX_ASSIGN_OR_RETURN(const StorageConfig config, host_.ReadStorages());
+  for (const VmStep& step : steps) {
+    const auto vm = places.here.find(step.vmid);
+    if (vm == places.here.end() || vm->second.PartOf(step.part) != step.after)
+      return FailedPrecondition("VM {} does not have its {} data any more", step.vmid, step.part);
+    if (step.after.empty()) continue;
+    const auto entry = config.entries.find(step.storage);
+    if (entry == config.entries.end()) {
+      return FailedPrecondition("VM {} is to take {}, and there is no such storage: it could not start",
+                                step.vmid, step.after);
+    }
+    const auto path = entry->second.options.find("path");
+    if (path == entry->second.options.end() || entry->second.options.count("content-dirs") != 0) {
+      report.not_probed.push_back(
+          fmt::format("{}: where its storage has snippets is not known", VmKey(step.vmid)));
+      continue;
+    }
+    const std::string file = path->second + step.after.substr(step.after.find(':')).replace(0, 1, "/");
+    PHX_ASSIGN_OR_RETURN(const auto snippet, host_.files().Read(file));
+    if (!snippet) {
+      return FailedPrecondition("VM {} is to take {}, and there is no {}: it could not start", step.vmid,
+                                step.after, file);
+    }
+    report.probes.push_back(fmt::format("{}: takes {}, which is there", VmKey(step.vmid), step.after));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<kit::VerifyReport> ProxmoxDomain::Verify(const kit::VerifyInput& input) {
   kit::VerifyReport report;
   {
@@ -353,8 +459,10 @@ absl::StatusOr<kit::VerifyReport> ProxmoxDomain::Verify(const kit::VerifyInput& 
     for (const auto& [run, lines] : warnings_)
       report.probes.insert(report.probes.end(), lines.begin(), lines.end());
   }
+  PHX_RETURN_IF_ERROR(VerifyVms(input.applied, report));
   std::vector<StorageStep> kept;
   for (const kit::Step& step : input.applied) {
+    if (VmidOf(step.id) != 0) continue;
     if (IsContainerStep(step)) {
       PHX_ASSIGN_OR_RETURN(const ContainerStep container, ContainerStepOf(step.payload));
       const absl::MutexLock lock(&change_mutex_);

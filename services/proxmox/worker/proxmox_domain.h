@@ -16,6 +16,7 @@
 #include "services/proxmox/host/proxmox_host.h"
 #include "services/proxmox/worker/container_change.h"
 #include "services/proxmox/worker/storage_change.h"
+#include "services/proxmox/worker/vm_change.h"
 
 namespace phoenix::proxmox {
 
@@ -43,6 +44,11 @@ class ProxmoxDomain final : public kit::Domain {
   absl::Status Close(const std::string& run_id, bool committed) override;
 
  private:
+  // Adds the steps and notes of VMs to a plan of storage entries.
+  absl::Status PlanVmsInto(const ProxmoxSpec& spec, const ProxmoxState& state, const kit::PlanInput& input,
+                           kit::Plan& plan);
+  // What was done to VMs is still so.
+  absl::Status VerifyVms(const std::vector<kit::Step>& applied, kit::VerifyReport& report);
   // Adds the containers' steps to those of the storages.
   absl::Status PlanContainers(const ProxmoxSpec& spec, const ProxmoxState& state,
                               const std::vector<std::string>& removed_keys, kit::Plan& plan,
@@ -57,6 +63,7 @@ class ProxmoxDomain final : public kit::Domain {
   // steps share its file.
   absl::Mutex change_mutex_;
   StorageChanges changes_ ABSL_GUARDED_BY(change_mutex_);
+  VmChanges vm_changes_ ABSL_GUARDED_BY(change_mutex_);
   ContainerChanges containers_ ABSL_GUARDED_BY(change_mutex_);
   absl::Mutex warnings_mutex_;
   // What the tool said while it succeeded, by run and step; told by Verify(). Lost in a crash: it is for

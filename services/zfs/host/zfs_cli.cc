@@ -420,6 +420,7 @@ absl::Status ZfsCli::Change(const ZfsChange& change, const ChildObserver& on_chi
   if (const auto* removed = std::get_if<RemoveDirectory>(&change))
     return files_.RemoveDirectory(removed->path);
 
+  if (const auto* mounted = std::get_if<UnmountDataset>(&change)) return Unmount(mounted->name, on_child);
   if (const auto* tree = std::get_if<SetTreeOwner>(&change)) {
     return Privately(tree->name, on_child,
                      [&](const std::string& path) { return ChangeTree(path, tree->wish).status(); });

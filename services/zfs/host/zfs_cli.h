@@ -35,6 +35,8 @@ class ZfsCli final : public ZfsHost {
   // unmounted before and after.
   absl::Status Privately(const std::string& name, const ChildObserver& on_child,
                          const std::function<absl::Status(const std::string& path)>& body);
+  // Also where the NFS server remembers the file system.
+  absl::Status Unmount(const std::string& name, const ChildObserver& on_child);
   absl::Status AddHolds(ZfsState& state);
   absl::Status AddMounts(const ObserveRequest& request, const std::vector<Mount>& mounts, ZfsState& state);
   absl::Status AddDisks(const ObserveRequest& request, const std::vector<BlockDevice>& devices,

@@ -1,5 +1,8 @@
 // What the real host does inside of datasets.
 #include <algorithm>
+#include <chrono>
+#include <ctime>
+#include <thread>
 
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
@@ -61,6 +64,26 @@ absl::Status ZfsCli::Privately(const std::string& name, const ChildObserver& on_
   PHX_RETURN_IF_ERROR(changed);
   PHX_RETURN_IF_ERROR(ExitStatus(unmounting, unmounted));
   return files_.RemoveDirectory(path);
+}
+
+// Once a client has asked for it, the kernel's NFS server holds an exported file system for half an hour by
+// what it remembers of it, though nobody uses it. Told to forget, it asks again with the next request; a
+// client waits meanwhile. Files that are open stay so, and the dataset busy.
+absl::Status ZfsCli::Unmount(const std::string& name, const ChildObserver& on_child) {
+  constexpr int kTries = 5;
+  constexpr std::chrono::milliseconds kPause{200};
+  const Command unmounting = CommandsFor(UnmountDataset{name}).front();
+  for (int attempt = 1;; ++attempt) {
+    PHX_ASSIGN_OR_RETURN(const CommandResult result, runner_.Run(unmounting, on_child));
+    const absl::Status status = ExitStatus(unmounting, result);
+    if (status.ok() || attempt == kTries || result.err.find("busy") == std::string::npos) return status;
+    const auto now = static_cast<uint64_t>(::time(nullptr));
+    for (const char* memory : {"nfsd.fh", "nfsd.export"}) {
+      // Not there where no NFS server runs.
+      WriteParameter(fmt::format("/proc/net/rpc/{}/flush", memory), now).IgnoreError();
+    }
+    std::this_thread::sleep_for(kPause);
+  }
 }
 
 }  // namespace phoenix::zfs

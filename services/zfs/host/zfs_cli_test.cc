@@ -286,6 +286,23 @@ TEST_F(Cli, ClearingGoesOnWhereALabelIsHalfGone) {
   EXPECT_FALSE(host_.Change(ClearDisk{"/dev/nvme9n1", 1 << 30, {}}, nullptr).ok());
 }
 
+// Of a mounted export the NFS server may let go when told to forget it.
+TEST_F(Cli, AnUnmountThatIsBusyIsTriedAgainAndNoOther) {
+  const auto unmounts = [&] {
+    return std::count(runner_.ran().begin(), runner_.ran().end(), "zfs unmount quickOS/vm-disks");
+  };
+  const ChildObserver observer = [](const ChildIdentity&) { return absl::OkStatus(); };
+  runner_.Answer("zfs unmount", {1, "", "cannot unmount '/quickOS/vm-disks': pool or dataset is busy\n"});
+  EXPECT_FALSE(host_.Change(UnmountDataset{"quickOS/vm-disks"}, observer).ok());
+  EXPECT_EQ(unmounts(), 5);
+  runner_.Answer("zfs unmount", {1, "", "cannot open 'quickOS/vm-disks': dataset does not exist\n"});
+  EXPECT_FALSE(host_.Change(UnmountDataset{"quickOS/vm-disks"}, observer).ok());
+  EXPECT_EQ(unmounts(), 6);
+  runner_.Answer("zfs unmount", {0, "", ""});
+  EXPECT_TRUE(host_.Change(UnmountDataset{"quickOS/vm-disks"}, observer).ok());
+  EXPECT_EQ(unmounts(), 7);
+}
+
 TEST_F(Cli, OwnerAndModeNeedTheVeryMount) {
   EXPECT_THAT(Message(host_.Change(SetMountRoot{"quickOS/other", "/quickOS/vm-disks", {}}, nullptr)),
               HasSubstr("not mounted at"));

@@ -43,13 +43,7 @@ class Observer {
     }
     if (!request_.disks.empty()) PHX_RETURN_IF_ERROR(Disks(state));
     for (const auto& path : request_.paths) PHX_RETURN_IF_ERROR(Path(path, state));
-    for (const auto& mount : request_.first_files) {
-      PHX_ASSIGN_OR_RETURN(const auto below, world_.FilesBelow(mount));
-      for (const auto& path : below) {
-        PHX_ASSIGN_OR_RETURN(const auto file, world_.ReadFile(path));
-        if (!file->directory && request_.ours.count(path) == 0) state.first_files.emplace(mount, path);
-      }
-    }
+    for (const auto& mount : request_.first_files) PHX_RETURN_IF_ERROR(FirstFile(mount, state));
     for (const auto& [name, paths] : request_.files) {
       for (const auto& path : paths) {
         PHX_ASSIGN_OR_RETURN(const auto seen, zfs_.FileAt(name, path));
@@ -76,6 +70,25 @@ class Observer {
   }
 
  private:
+  // What is mounted below is another file system.
+  absl::Status FirstFile(const std::string& mount, ZfsState& state) {
+    std::vector<std::string> others;
+    PHX_ASSIGN_OR_RETURN(const auto datasets, world_.List("zfs.dataset"));
+    for (const auto& [name, value] : datasets) {
+      const std::string at = value.value("mounted", "");
+      if (at.starts_with(mount + "/")) others.push_back(at + "/");
+    }
+    PHX_ASSIGN_OR_RETURN(const auto below, world_.FilesBelow(mount));
+    for (const auto& path : below) {
+      const bool elsewhere = std::any_of(others.begin(), others.end(),
+                                         [&](const std::string& other) { return path.starts_with(other); });
+      PHX_ASSIGN_OR_RETURN(const auto file, world_.ReadFile(path));
+      if (!file->directory && !elsewhere && request_.ours.count(path) == 0)
+        state.first_files.emplace(mount, path);
+    }
+    return absl::OkStatus();
+  }
+
   absl::Status Pools(ZfsState& state) {
     PHX_ASSIGN_OR_RETURN(const auto disks, world_.List("disk"));
     std::map<std::string, json> by_path(disks.begin(), disks.end());

@@ -1,0 +1,125 @@
+#include "services/proxmox/domain/vm_planner.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace phoenix::proxmox {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+constexpr char kOurs[] = "st:snippets/phoenix-1001-user.yaml";
+
+VmSpec Wanted() { return {1001, "user", kOurs, "st", false, "vms $.vms[0]"}; }
+
+VmPlaces With(VmConfig vm) {
+  VmPlaces places;
+  places.has_tool = true;
+  vm.has_cloud_init_drive = true;
+  places.here[1001] = std::move(vm);
+  return places;
+}
+
+VmPlan Plan(const VmSpec& spec, const VmPlaces& places, const std::set<uint32_t>& owned = {}) {
+  ProxmoxState state;
+  state.installed = true;
+  state.node = "pve1";
+  state.config.entries["st"] = {"st", "dir", {"snippets"}, {"pve1"}, false, {}, false};
+  return PlanVms({spec}, places, state, owned, false);
+}
+
+TEST(Cicustom, IsReadAndWritten) {
+  const Cicustom parts = ParseCicustom("user=a:snippets/u.yaml,network=b:snippets/n.yaml");
+  EXPECT_EQ(parts.at("user"), "a:snippets/u.yaml");
+  EXPECT_EQ(ToText(parts), "network=b:snippets/n.yaml,user=a:snippets/u.yaml");
+  EXPECT_EQ(ToText(ParseCicustom("")), "");
+  EXPECT_EQ(ToText(ParseCicustom("odd")), "odd");
+}
+
+TEST(PlanVms, OnlyThePartThatDiffersIsAStep) {
+  const VmPlan fresh = Plan(Wanted(), With({}));
+  EXPECT_THAT(fresh.steps, ElementsAre(VmStep{1001, "user", "", kOurs, "st", true}));
+  EXPECT_THAT(fresh.notes, IsEmpty());
+  const VmPlan others =
+      Plan(Wanted(), With({.cicustom = {{"user", "old:snippets/x"}, {"network", "n:snippets/y"}}}));
+  EXPECT_THAT(others.steps, ElementsAre(VmStep{1001, "user", "old:snippets/x", kOurs, "st", true}));
+  EXPECT_THAT(Plan(Wanted(), With({.cicustom = {{"user", kOurs}}})).steps, IsEmpty());
+}
+
+TEST(PlanVms, WithoutTheVmOrTheToolTheRestIsDoneAndToldSo) {
+  VmPlaces places;
+  const VmPlan without = Plan(Wanted(), places);
+  EXPECT_THAT(without.steps, IsEmpty());
+  ASSERT_EQ(without.notes.size(), 1U);
+  EXPECT_TRUE(without.notes[0].warning);
+  EXPECT_THAT(without.notes[0].text, HasSubstr("no /usr/sbin/qm"));
+  places.has_tool = true;
+  EXPECT_THAT(Plan(Wanted(), places).notes.at(0).text, HasSubstr("is not on this node"));
+  places.elsewhere[1001] = "pve2";
+  EXPECT_THAT(Plan(Wanted(), places).notes.at(0).text, HasSubstr("is on node pve2"));
+  EXPECT_THAT(Plan(Wanted(), places).problems, IsEmpty());
+}
+
+TEST(PlanVms, WhatMakesTheDataUselessOrHarmfulIsTold) {
+  VmPlaces places = With({.user_settings = {"ciuser", "sshkeys"}});
+  places.here[1001].has_cloud_init_drive = false;
+  const VmPlan plan = Plan(Wanted(), places);
+  ASSERT_EQ(plan.notes.size(), 2U);
+  EXPECT_THAT(plan.notes[0].text, HasSubstr("qm set 1001 --ide2 STORAGE:cloudinit"));
+  EXPECT_THAT(plan.notes[1].text, HasSubstr("ciuser, sshkeys"));
+  VmSpec vendor = Wanted();
+  vendor.part = "vendor";
+  EXPECT_THAT(Plan(vendor, With({.user_settings = {"ciuser"}})).notes, IsEmpty());
+}
+
+TEST(PlanVms, ALockedVmIsRefusedOnlyWhereItWouldChange) {
+  EXPECT_THAT(Plan(Wanted(), With({.lock = "backup"})).problems.at(0).description,
+              HasSubstr("locked (backup)"));
+  EXPECT_THAT(Plan(Wanted(), With({.cicustom = {{"user", kOurs}}, .lock = "backup"})).problems, IsEmpty());
+}
+
+TEST(PlanVms, OnlyWhatPhoenixSetIsTakenAway) {
+  VmSpec gone = Wanted();
+  gone.absent = true;
+  const VmPlaces set = With({.cicustom = {{"user", kOurs}, {"network", "n:snippets/y"}}});
+  EXPECT_THAT(Plan(gone, set, {1001}).steps, ElementsAre(VmStep{1001, "user", kOurs, "", "st", true}));
+  EXPECT_THAT(Plan(gone, set).problems.at(0).description, HasSubstr("not set by Phoenix"));
+  // Somebody gave it other data since: not ours.
+  EXPECT_THAT(Plan(gone, With({.cicustom = {{"user", "x:snippets/y"}}}), {1001}).steps, IsEmpty());
+  EXPECT_THAT(Plan(gone, VmPlaces{}, {1001}).notes, IsEmpty());
+}
+
+TEST(PlanVms, AVmThatIsNamedNoMoreIsTold) {
+  VmPlaces places = With({.cicustom = {{"user", kOurs}}});
+  ProxmoxState state;
+  EXPECT_THAT(PlanVms({}, places, state, {1001}, false).notes.at(0).text, HasSubstr("orphaned"));
+  EXPECT_THAT(PlanVms({}, places, state, {1001}, true).notes, IsEmpty());
+}
+
+// A comma in the volume would set another part of cicustom.
+TEST(PlanVms, SpecsThatCouldMeanSomethingElseAreRefused) {
+  for (const char* volume : {"st:snippets/a,network=b:snippets/c", "other:snippets/a", "st:snippets/../a",
+                             "st:snippets/", "st:iso/a", "st:snippets/-a", "/etc/passwd"}) {
+    VmSpec spec = Wanted();
+    spec.volume = volume;
+    EXPECT_EQ(Plan(spec, With({})).problems.size(), 1U) << volume;
+  }
+  VmSpec spec = Wanted();
+  spec.part = "meta";
+  spec.vmid = 7;
+  EXPECT_EQ(Plan(spec, With({})).problems.size(), 2U);
+  ProxmoxState state;
+  EXPECT_EQ(PlanVms({Wanted(), Wanted()}, With({}), state, {}, false).problems.size(), 1U);
+}
+
+TEST(VmKeys, AreMadeAndRead) {
+  EXPECT_EQ(VmKey(1001), "vm:1001");
+  EXPECT_EQ(VmidOf("vm:1001"), 1001U);
+  for (const char* other : {"storage:1001", "vm:", "vm:x", "vm:1x", "vm"})
+    EXPECT_EQ(VmidOf(other), 0U) << other;
+}
+
+}  // namespace
+}  // namespace phoenix::proxmox

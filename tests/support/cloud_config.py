@@ -1,0 +1,42 @@
+"""Cloud-init data as a guest's cloud-init would read them, as far as Phoenix makes use of it."""
+
+import re
+
+try:
+    import yaml
+except ImportError:
+    yaml = None
+
+
+def parse(text):
+    """The document: by a YAML reader where there is one, else by its indentation."""
+    if not text.startswith("#cloud-config\n"):
+        raise ValueError("this is no cloud-config: %r" % text[:40])
+    return yaml.safe_load(text) if yaml is not None else parse_by_indentation(text)
+
+
+def parse_by_indentation(text):
+    files = []
+    written, _, commands = text.partition("write_files:\n")[2].partition("runcmd:\n")
+    for block in re.split(r"^  - path: ", written, flags=re.MULTILINE)[1:]:
+        head, body = block.split("    content: |\n")
+        files.append({"path": re.match(r"'(.*)'", head)[1], "permissions": re.search(r"permissions: '(.*)'", head)[1],
+                      "owner": re.search(r"owner: (.*)", head)[1], "content": re.sub(r"^      ", "", body, flags=re.MULTILINE)})
+    found = {"packages": re.findall(r"^  - ([a-z-]+)$", text.partition("write_files:")[0], re.MULTILINE), "write_files": files,
+             "runcmd": [re.findall(r"'([^']*)'", line) for line in commands.splitlines()]}
+    hostname = re.search(r"^hostname: '(.*)'$", text, re.MULTILINE)
+    if hostname:
+        found["hostname"] = hostname[1]
+    return found
+
+
+def as_shell(document):
+    """What cloud-init does with it in a guest that has its packages, as one script. A command that fails does not keep the next
+    one from being run, as there; the last one's exit code counts."""
+    lines = []
+    for number, file in enumerate(document["write_files"]):
+        end = "END_OF_FILE_%d" % number
+        lines += ["mkdir -p '%s'" % file["path"].rsplit("/", 1)[0], "cat >'%s' <<'%s'" % (file["path"], end), file["content"].rstrip("\n"), end,
+                  "chown %s '%s'; chmod %s '%s'" % (file["owner"], file["path"], file["permissions"], file["path"])]
+    lines += [" ".join("'%s'" % word for word in command) for command in document["runcmd"]]
+    return "\n".join(lines) + "\n"
