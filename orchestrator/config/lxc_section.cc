@@ -39,7 +39,8 @@ std::optional<std::string> ReadPlainPath(const Cursor& cursor) {
   const auto text = cursor.String();
   if (!text.has_value()) return std::nullopt;
   auto path = NormalisedPath(*text);
-  if (!path.has_value() || *path == "/" || path->find(',') != std::string::npos) {
+  if (!path.has_value() || *path == "/" || path->find_first_of(",=") != std::string::npos ||
+      path->back() == ' ') {
     cursor.Error("invalid-path", "this is no usable path", kPathAllowed);
     return std::nullopt;
   }

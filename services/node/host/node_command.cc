@@ -174,8 +174,8 @@ Command PveAllow(const std::string& node, const FirewallRule& rule, const std::s
   std::vector<std::string> args = {"create",  PveRulesPath(node), "--type",    "in",      "--action",
                                    "ACCEPT",  "--enable",         "1",         "--proto", rule.protocol,
                                    "--dport", rule.port,          "--comment", comment};
-  // One for both families.
-  if (rule.client != "0.0.0.0/0") args.insert(args.end(), {"--source", rule.client});
+  // Always with a source: without one a rule is for IPv6, too.
+  args.insert(args.end(), {"--source", rule.client});
   return Pvesh(std::move(args));
 }
 

@@ -15,12 +15,14 @@ constexpr int kMountNumbers = 256;
 
 constexpr uint64_t kLargestGib = 1024 * 1024;
 
-// Absolute, not "/", in its one form, and whole between the commas of an mpN line.
+// Absolute, not "/", in its one form, and whole between the commas of an mpN line, where "=" parts a key from
+// its value.
 bool IsPlainPath(const std::string& path) {
   if (path.size() < 2 || path.front() != '/' || path != CleanPath(path)) return false;
   for (const char c : path) {
-    if (c == ',' || c < ' ' || c > '~') return false;
+    if (c == ',' || c == '=' || c < ' ' || c > '~') return false;
   }
+  if (path.back() == ' ') return false;
   const std::string parts = path + "/";
   return parts.find("/./") == std::string::npos && parts.find("/../") == std::string::npos;
 }

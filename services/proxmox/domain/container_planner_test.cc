@@ -239,5 +239,10 @@ TEST_F(ContainerPlannerTest, MoreMountPointsThanProxmoxVeTakesAreRefused) {
   EXPECT_THAT(Problems(), ElementsAre(HasSubstr("has 256 mount points already")));
 }
 
+TEST(ContainerVolumes, OfALinkedCloneTheLastPartIsTheDataset) {
+  EXPECT_EQ(DatasetOfVolume("tank/guests", "st:subvol-101-disk-0"), "tank/guests/subvol-101-disk-0");
+  EXPECT_EQ(DatasetOfVolume("tank", "st:basevol-100-disk-0/subvol-101-disk-0"), "tank/subvol-101-disk-0");
+}
+
 }  // namespace
 }  // namespace phoenix::proxmox

@@ -19,4 +19,9 @@ std::optional<uint32_t> OnHost(const ContainerConfig& config, const std::vector<
   return std::nullopt;
 }
 
+std::string DatasetOfVolume(const std::string& pool, const std::string& volume) {
+  const std::string name = volume.substr(volume.find(':') + 1);
+  return pool + "/" + name.substr(name.rfind('/') + 1);
+}
+
 }  // namespace phoenix::proxmox

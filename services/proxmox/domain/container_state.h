@@ -54,4 +54,8 @@ struct ContainerConfig {
 std::optional<uint32_t> OnHost(const ContainerConfig& config, const std::vector<IdRange>& ranges,
                                uint32_t inside);
 
+// The dataset of a volume on a zfspool over `pool`; of a linked clone's
+// ("st:basevol-100-disk-0/subvol-101-disk-0") the last part names it.
+std::string DatasetOfVolume(const std::string& pool, const std::string& volume);
+
 }  // namespace phoenix::proxmox

@@ -114,7 +114,7 @@ absl::StatusOr<std::string> ContainerChanges::DatasetOf(const std::string& volum
   const auto storage = config.entries.find(volume.substr(0, colon));
   if (colon == std::string::npos || storage == config.entries.end() || storage->second.type != kZfspool)
     return FailedPrecondition("{} is on no zfspool storage", volume);
-  return storage->second.options.find("pool")->second + "/" + volume.substr(colon + 1);
+  return DatasetOfVolume(storage->second.options.find("pool")->second, volume);
 }
 
 absl::StatusOr<CapturedContainer> ContainerChanges::Capture(const ContainerStep& step) {
@@ -155,7 +155,7 @@ absl::StatusOr<std::map<std::string, ContainerChanges::Loose>> ContainerChanges:
     for (const auto& [volume, size] : volumes) {
       if (before.volumes.count(volume) != 0 || ours.count(size) == 0 || Mounts(config, volume)) continue;
       Loose& one = loose[volume];
-      one.dataset = entry->second.options.find("pool")->second + "/" + volume.substr(volume.find(':') + 1);
+      one.dataset = DatasetOfVolume(entry->second.options.find("pool")->second, volume);
       for (const auto& [number, unused] : config.unused) {
         if (unused == volume) one.key = fmt::format("unused{}", number);
       }
