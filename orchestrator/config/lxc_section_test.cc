@@ -1,5 +1,6 @@
 #include "orchestrator/config/lxc_section.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -76,6 +77,17 @@ TEST(LxcSection, EveryMistakeIsToldAtOnceWithItsPlace) {
                   "invalid-path $.lxc_configs[\"950\"].mount_points[1].host_path",
                   "invalid-owner $.lxc_configs[\"950\"].mount_points[1].owner_uid"));
   EXPECT_EQ(result.ToStatus().code(), absl::StatusCode::kInvalidArgument);
+}
+
+// In an mpN line "=" parts a key from its value, and a blank at the end is lost.
+TEST(LxcSection, PathsThatAMountLineCannotHoldAreRefused) {
+  for (const char* path : {"/srv/a=b", "/srv/a "}) {
+    const auto result = LoadLxc(
+        Containers(fmt::format(R"("mount_points": [{{"host_path": "{}", "container_path": "/x"}}])", path)));
+    EXPECT_THAT(Errors(result),
+                ::testing::ElementsAre("invalid-path $.lxc_configs[\"950\"].mount_points[0].host_path"))
+        << path;
+  }
 }
 
 TEST(LxcSection, AContainerIdHasOneSpelling) {

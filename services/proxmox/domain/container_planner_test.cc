@@ -225,10 +225,11 @@ TEST_F(ContainerPlannerTest, AStorageWithoutRootdirAndAProtectedContainerAreRefu
 TEST_F(ContainerPlannerTest, WhatTheLoaderWouldRefuseIsRefusedHereToo) {
   spec_.id = 99;
   spec_.volumes = {Volume("/a,ro=1", "tank", 0), Volume("/b", "-x", 1)};
-  spec_.binds = {Bind("/dev/sda", "/b"), Bind("/srv/../etc", "/c")};
+  spec_.binds = {Bind("/dev/sda", "/b"), Bind("/srv/../etc", "/c"), Bind("/srv/a=b", "/d"),
+                 Bind("/srv/b ", "/e")};
   const auto plan = PlanContainers({spec_}, state_);
   EXPECT_EQ(plan.status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(ViolationsOf(plan.status()).size(), 7u);
+  EXPECT_EQ(ViolationsOf(plan.status()).size(), 9u);
 }
 
 TEST_F(ContainerPlannerTest, MoreMountPointsThanProxmoxVeTakesAreRefused) {
