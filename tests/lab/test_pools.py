@@ -130,15 +130,23 @@ class Pools(unittest.TestCase):
         self.refused("bytes are in use")
         self.datasets[0]["properties"] = "recordsize=128K"
 
-    def test_8_it_goes_with_its_dataset_and_the_run_can_be_taken_back(self):
+    def test_8_it_goes_with_its_dataset_and_is_not_lost_until_its_disks_are_used(self):
         self.pool["state"] = self.datasets[0]["state"] = "absent"
         self.wish()
         self.refused("--allow pool:tank")
         type(self).digest, digest = None, self.digest
         self.set_up("--allow pool:tank", steps=["delete:tank/data", "destroy:tank"])
         self.assertEqual(self.run_node("zpool list -H"), "")
-        runs = json.loads(self.node.run("phoenix runs list --output json").stdout)["runs"]
-        self.lab.phoenix("rollback " + runs[0]["name"].removeprefix("runs/"))
+        run = json.loads(self.node.run("phoenix runs list --output json").stdout)["runs"][0]["name"].removeprefix("runs/")
+        done = self.lab.phoenix("rollback " + run, check=False)
+        self.assertIn("cannot be rolled back", done.stdout + done.stderr)
+        self.run_node("""
+            zpool import -D -f -N tank
+            zfs rename -u $(zfs list -Ho name -r tank | grep '/trash/.*/data$') tank/data
+            zfs set canmount=on tank/data
+            zfs mount tank; zfs mount tank/data
+            zfs inherit -r phoenix:run tank
+        """)
         type(self).digest = digest
         self.assert_intact()
         self.assertEqual(len(self.layout()), 10)
