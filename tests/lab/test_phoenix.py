@@ -100,7 +100,9 @@ class TwoNodes(Fleet):
             kind, name = head.split(": ")
             storages[name] = {"type": kind, **dict((*line.split(None, 1), "1")[:2] for line in lines)}
         exported = {line.split()[0] for line in self.shell(node, "exportfs -s").splitlines()}
-        shared = set(re.findall(r"^\s*path = (\S+)", self.shell(node, "testparm -s 2>/dev/null"), re.MULTILINE))
+        # Samba's own shares of printers are not in the pools.
+        shared = set(re.findall(r"^\s*path = (/(?:quickOS|fastData)/\S+)", self.shell(node, "testparm -s 2>/dev/null"),
+                                re.MULTILINE))
         for name, dataset, kind, content, by, *properties in SEED_TABLE:
             with self.subTest(node=node, row=name):
                 found = self.shell(node, f"zfs get -Hp -o value recordsize,sync,compression,quota {dataset}").split()
