@@ -249,6 +249,8 @@ absl::StatusOr<std::string> CanonicalValue(std::string_view property, std::strin
         return InvalidArgument("{} takes one of: {}; found '{}'", property, rule->choices, value);
       }
       if (property == "acltype" && value == "posixacl") return std::string("posix");
+      // Since 2.3 both are one and shown as "on"; before, "on" is "dir", and what is set to "sa" shows so.
+      if (property == "xattr" && value == "sa") return std::string("on");
       if (property == "acltype" && value == "noacl") return std::string("off");
       return std::string(value);
     case kPath: {

@@ -126,5 +126,13 @@ TEST(Names, AreTakenApart) {
   EXPECT_EQ(DirectoryOf("/a"), "/");
 }
 
+// Seen in the lab: ZFS 2.3 shows what was set to "sa" as "on", which was taken for somebody else's value.
+TEST(SameValue, ExtendedAttributesInInodesAreOn) {
+  EXPECT_TRUE(SameValue("xattr", "on", "sa"));
+  EXPECT_TRUE(SameValue("xattr", "sa", "sa"));
+  EXPECT_FALSE(SameValue("xattr", "dir", "sa"));
+  EXPECT_FALSE(SameValue("xattr", "off", "sa"));
+}
+
 }  // namespace
 }  // namespace phoenix::zfs
