@@ -146,7 +146,7 @@ struct Samba {
   std::string workgroup = "WORKGROUP";
   std::string min_protocol = "SMB2";  // never older: SMB1 has no place here
   std::string signing;                // "auto" or "mandatory"; empty: as it is
-  bool netbios = false;               // names and sessions of NetBIOS, for clients that need them
+  std::optional<bool> netbios;        // names and sessions of NetBIOS; absent: as it is
   std::string user;                   // `samba.user`, or empty
   std::vector<SambaUser> users;
   std::vector<SambaShare> shares;

@@ -30,17 +30,17 @@ LoadResult LoadSamba(const std::string& members) {
 
 const SambaShare& Only(const LoadResult& result) { return result.config.samba.shares.at(0); }
 
-TEST(SambaSettings, AreSmb2WithoutNetbiosUnlessTheFileSaysOtherwise) {
+TEST(SambaSettings, AreSmb2AndLeaveNetbiosUnlessTheFileSaysOtherwise) {
   const auto usual = LoadSamba(R"("workgroup": "LAB")");
   ASSERT_TRUE(usual.ok()) << Render(usual.findings.errors);
   EXPECT_EQ(usual.config.samba.min_protocol, "SMB2");
   EXPECT_EQ(usual.config.samba.signing, "");
-  EXPECT_FALSE(usual.config.samba.netbios);
+  EXPECT_FALSE(usual.config.samba.netbios.has_value());
   const auto said = LoadSamba(R"("min_protocol": "SMB3_11", "signing": "mandatory", "netbios": "yes")");
   ASSERT_TRUE(said.ok()) << Render(said.findings.errors);
   EXPECT_EQ(said.config.samba.min_protocol, "SMB3_11");
   EXPECT_EQ(said.config.samba.signing, "mandatory");
-  EXPECT_TRUE(said.config.samba.netbios);
+  EXPECT_EQ(said.config.samba.netbios, true);
 }
 
 TEST(SambaSettings, NothingOlderThanSmb2AndNoSigningThatIsNone) {

@@ -266,7 +266,7 @@ void ReadSamba(const Cursor& root, Config& config) {
            config.samba.min_protocol);
   // "disabled" is the same as "auto" for every protocol from SMB2 on.
   ReadWord(samba.Key("signing"), "this is no rule for signing", {"auto", "mandatory"}, config.samba.signing);
-  config.samba.netbios = samba.Key("netbios").Bool().value_or(false);
+  config.samba.netbios = samba.Key("netbios").Bool();
   const Cursor user = samba.Key("user");
   if (const auto text = user.String(); text.has_value() && !text->empty()) {
     if (const auto problem = SambaAccountProblem(*text)) {

@@ -57,7 +57,9 @@ Spec SambaSpecOf(const Config& config, const std::set<std::string>& secret_names
     auto& globals = *spec.mutable_globals();
     globals["workgroup"] = config.samba.workgroup;
     globals["server min protocol"] = config.samba.min_protocol;
-    globals["disable netbios"] = config.samba.netbios ? "No" : "Yes";
+    // Whether other sections of smb.conf live by it nobody here knows: it is written only where the file says
+    // so.
+    if (config.samba.netbios) globals["disable netbios"] = *config.samba.netbios ? "No" : "Yes";
     if (!config.samba.signing.empty()) globals["server signing"] = config.samba.signing;
     if (!config.default_subnet.empty()) spec.add_clients(config.default_subnet);
   }

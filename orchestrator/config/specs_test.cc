@@ -75,9 +75,8 @@ TEST(SambaSpec, SettingsOfTheServerGoWithTheFirstShare) {
     return Globals(spec.globals().begin(), spec.globals().end());
   };
   const std::string shares = R"("shares": [{"path": "/srv/x"}])";
-  EXPECT_EQ(
-      globals(SambaOf(shares)),
-      (Globals{{"workgroup", "WORKGROUP"}, {"server min protocol", "SMB2"}, {"disable netbios", "Yes"}}));
+  EXPECT_EQ(globals(SambaOf(shares)), (Globals{{"workgroup", "WORKGROUP"}, {"server min protocol", "SMB2"}}));
+  EXPECT_EQ(globals(SambaOf(R"("netbios": false, )" + shares)).at("disable netbios"), "Yes");
   EXPECT_EQ(globals(SambaOf(R"("min_protocol": "SMB3", "signing": "mandatory", "netbios": true, )" + shares)),
             (Globals{{"workgroup", "WORKGROUP"},
                      {"server min protocol", "SMB3"},

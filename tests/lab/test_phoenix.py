@@ -163,68 +163,6 @@ class TwoNodes(Fleet):
         self.assertIn(gone[0]["path"], self.shell("hv1", "exportfs -s"))
         self.lab.write_config()
 
-    def test_7_previous_versions_are_seen_by_a_client_and_a_user_not_listed_by_nobody(self):
-        word = "another " + PASSWORD
-        snapshot = "GMT-2026.01.02-03.04.05"
-
-        def seed_with(state):
-            def change(config):
-                config["samba"]["users"] = [{"name": "stranger", "state": state}]
-                share = {"name": "letters", "path": "quickOS/shared-prod-data/letters", "previous_versions": True, "state": state}
-                config["samba"]["shares"].append(share)
-                if state == "absent":
-                    return
-                dataset, = [one for one in config["zfs"]["datasets"] if one["name"] == "shared-prod-data"]
-                dataset["properties"] += ",acltype=posix,xattr=sa"
-                config["samba"]["shares"][0].update(previous_versions=True, acl="windows")
-            return change
-
-        self.lab.write("/root/secrets.json", json.dumps({"samba": {"users": {"heads": word, "stranger": word}}}))
-        # A share may be a folder of its dataset: Samba finds the dataset's mount point.
-        self.lab.lab.each(lambda node: node.run(
-            "mkdir -m 2770 /quickOS/shared-prod-data/letters && chgrp heads /quickOS/shared-prod-data/letters"))
-        self.shell("hv1", f"""
-            cd /quickOS/shared-prod-data/letters
-            echo first > a; chown heads a
-            zfs snapshot quickOS/shared-prod-data@{snapshot}
-            zfs snapshot quickOS/shared-prod-data@of-another-name
-            echo second > a
-        """)
-        self.lab.write_config(seed_with("present"))
-        steps = {step["step"]["id"] for step in self.lab.plan()["steps"]}
-        self.assertLessEqual({"package:samba-vfs-modules", "share:letters", "user:stranger"}, steps)
-        self.assertIn("COMMITTED", self.lab.phoenix("setup").stdout)
-        self.assertIn("Plan: 0 steps", self.lab.phoenix("setup").stdout)
-
-        client = "cd /tmp; smbclient //10.77.0.1/%s -A /tmp/login -c '%s'"
-        self.shell("hv2", f"printf 'username = heads\npassword = {word}\n' > /tmp/login; chmod 600 /tmp/login")
-        for share, file in (("letters", "a"), ("shared-prod-data", "letters/a")):
-            told = self.shell("hv2", client % (share, "allinfo " + file))
-            self.assertIn("@" + snapshot, told)
-            self.assertEqual(told.count("@GMT-"), 1, told)
-            self.shell("hv2", client % (share, f"get @{snapshot}/{file} old; get {file} new"))
-            self.assertEqual(self.shell("hv2", "cat /tmp/old /tmp/new"), "first\nsecond\n")
-        # An ACL that a client sets is there when it is read again.
-        self.shell("hv2", "cd /tmp; smbcacls //10.77.0.1/shared-prod-data letters/a -A /tmp/login -a ACL:stranger:ALLOWED/0x0/READ")
-        self.assertIn("stranger:ALLOWED", self.shell("hv2", "smbcacls //10.77.0.1/shared-prod-data letters/a -A /tmp/login"))
-
-        # Who is no valid user has an account that works, and is let in nowhere.
-        refused = self.lab["hv2"].run(f"smbclient //10.77.0.1/letters -U 'stranger%{word}' -c ls", check=False)
-        self.assertNotEqual(refused.returncode, 0)
-        self.assertIn("NT_STATUS_ACCESS_DENIED", refused.stdout + refused.stderr)
-        listed = self.lab["hv2"].run(f"smbclient -L //10.77.0.1 -U 'stranger%{word}'", check=False)
-        self.assertEqual(listed.returncode, 0, listed.stdout + listed.stderr)
-
-        # As it was before, for the tests that follow.
-        self.lab.write_config(seed_with("absent"))
-        self.lab.phoenix("setup")
-        self.shell("hv1", f"zfs destroy quickOS/shared-prod-data@{snapshot},of-another-name")
-        self.lab.lab.each(lambda node: node.run("rm -r /quickOS/shared-prod-data/letters"))
-        self.lab.write_password(word)
-        self.lab.write_config()
-        self.assertIn("Plan: 0 steps", self.lab.phoenix("setup").stdout)
-
-
     # What every test tier runs of tests/lab/test_adversity.py: PHOENIX_SLICE, which follows from the commit, says which cases.
     slice = int(os.environ.get("PHOENIX_SLICE", "0"))
 

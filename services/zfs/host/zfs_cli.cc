@@ -433,7 +433,7 @@ absl::Status ZfsCli::Change(const ZfsChange& change, const ChildObserver& on_chi
   }
 
   for (const Command& command : CommandsFor(change)) {
-    PHX_ASSIGN_OR_RETURN(const CommandResult result, runner_.Run(command, on_child));
+    PHX_ASSIGN_OR_RETURN(CommandResult result, runner_.Run(command, on_child));
     if (const std::string foreign = ForeignIn(result.err); !foreign.empty()) {
       return WithReason(FailedPrecondition("{}", foreign),
                         {"FOREIGN_CHANGE", {{"object", ObjectOf(change)}}});
@@ -443,6 +443,14 @@ absl::Status ZfsCli::Change(const ZfsChange& change, const ChildObserver& on_chi
     const std::string& verb = command.args.empty() ? command.program : command.args[0];
     if (verb == "labelclear" && result.err.find("is a member") != std::string::npos)
       return ExitStatus(command, result);
+    // The partitions stay in the kernel as long as anybody has one open, and would be taken for somebody
+    // else's then.
+    constexpr int kTries = 10;
+    for (int tries = 1; verb == "--rereadpt" && !ExitStatus(command, result).ok() && tries < kTries;
+         ++tries) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(300));
+      PHX_ASSIGN_OR_RETURN(result, runner_.Run(command, on_child));
+    }
     const bool hint = verb == "labelclear" || verb == "--rereadpt" || verb == "settle";
     if (!hint) PHX_RETURN_IF_ERROR(ExitStatus(command, result));
   }
