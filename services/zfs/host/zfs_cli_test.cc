@@ -286,6 +286,22 @@ TEST_F(Cli, ClearingGoesOnWhereALabelIsHalfGone) {
   EXPECT_FALSE(host_.Change(ClearDisk{"/dev/nvme9n1", 1 << 30, {}}, nullptr).ok());
 }
 
+// Seen in the lab: while udev had a partition open its disk kept it, and was taken for somebody else's after
+// undo.
+TEST_F(Cli, ClearingReadsTheTableAgainUntilNobodyHoldsAPartition) {
+  runner_.Answer("blockdev --rereadpt",
+                 {1, "", "blockdev: ioctl error on BLKRRPART: Device or resource busy\n"});
+  ASSERT_TRUE(host_.Change(ClearDisk{"/dev/nvme9n1", 1 << 30, {}}, nullptr).ok());
+  EXPECT_EQ(std::count(runner_.ran().begin(), runner_.ran().end(), "blockdev --rereadpt /dev/nvme9n1"), 10);
+}
+
+// Whatever was seen before: the ends of a disk that is in a pool are never zeroed.
+TEST_F(Cli, ClearingEndsWhereTheDiskIsInAPool) {
+  runner_.Answer("zpool labelclear", {1, "", "/dev/nvme9n1p1 is a member (ACTIVE) of pool \"tank\"\n"});
+  EXPECT_FALSE(host_.Change(ClearDisk{"/dev/nvme9n1", 1 << 30, {"/dev/nvme9n1p1"}}, nullptr).ok());
+  for (const auto& command : runner_.ran()) EXPECT_FALSE(command.starts_with("blkdiscard")) << command;
+}
+
 // Of a mounted export the NFS server may let go when told to forget it.
 TEST_F(Cli, AnUnmountThatIsBusyIsTriedAgainAndNoOther) {
   const auto unmounts = [&] {
