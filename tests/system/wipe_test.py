@@ -92,6 +92,7 @@ class WipeTest(FleetTest):
         code, said = self.at_the_terminal("yes")
         self.assertEqual(code, 0, said)
         self.assertIn(f"Disk hv2:{DISK} holds: ", said)
+        self.assertIn("would be wiped to create pool fastData; remains after undo: disks empty", said)
         self.assertIn("COMMITTED", said)
 
 

@@ -102,9 +102,9 @@ absl::Status AskForWipes(const Session& session, pb::OrchestratorService::Stub& 
   PHX_ASSIGN_OR_RETURN(const auto plan, MakePlan(session, flags, stub, declaration));
   flags.wipe.clear();
   for (const Wipe& wipe : WipesOf(plan)) {
-    fmt::print("Disk {} holds: {}\nWipe it? What it holds is lost for good. Type yes: ", wipe.disk,
-               wipe.holds);
-    std::fflush(stdout);
+    fmt::print(stderr,
+               "Disk {} holds: {}\nIt would be wiped to {}.\nWhat it holds is lost for good. Type yes: ",
+               wipe.disk, wipe.holds, wipe.step);
     std::string answer;
     std::getline(std::cin, answer);
     if (answer != "yes") return FailedPrecondition("nothing was done: {} is not to be wiped", wipe.disk);
