@@ -56,11 +56,20 @@ class SimFleet:
         log.close()
 
     def start_daemon(self, node, participant, *extra, environment=None):
+        self._spawn_daemon(node, participant, extra, environment)
+        self._await_socket((node, participant), self.path(node, "run", participant + ".sock"))
+
+    def start_daemon_that_ends(self, node, participant, *extra):
+        """Its exit code and what it logged. Its socket proves nothing: it is bound first, as the lock against a second one."""
+        self._spawn_daemon(node, participant, extra, None)
+        code = self.processes.pop((node, participant)).wait(timeout=120)
+        return code, self.log(node, participant)
+
+    def _spawn_daemon(self, node, participant, extra, environment):
         self._spawn((node, participant), [
             os.path.join(self.build, DAEMONS[participant]), "--node", node, "--sim", self.path(node, "machine"),
             "--state-dir", self.path(node, "state"), "--runtime-dir", self.path(node, "run"),
             "--launcher", os.path.join(self.build, "base/phoenix-launch"), *extra], environment)
-        self._await_socket((node, participant), self.path(node, "run", participant + ".sock"))
 
     def start_orchestrator(self, *extra, environment=None):
         os.makedirs(self.path("run"), exist_ok=True)
