@@ -20,8 +20,12 @@ TEST(ZfsConvert, APoolsDisksAreToldByTheNamesThatStay) {
 TEST(ZfsConvert, APoolsVdevsAreToldWithTheStateOfTheirDisks) {
   PoolState pool{.name = "fast"};
   pool.layout = {{"disk", {"/dev/nvme0n1"}}, {"disk", {"/dev/nvme1n1"}, VdevClass::kLog}};
-  pool.members["/dev/nvme0n1"] = {
-      .state = "ONLINE", .checksum_errors = 3, .replaces = "/dev/nvme2n1", .name = {}, .vdev_name = {}};
+  pool.members["/dev/nvme0n1"] = {.state = "ONLINE",
+                                  .checksum_errors = 3,
+                                  .replaces = "/dev/nvme2n1",
+                                  .partition = {},
+                                  .name = {},
+                                  .vdev_name = {}};
   const v1::Pool proto = ToProto(pool, {{"/dev/nvme2n1", "/dev/disk/by-id/nvme-C"}}, true);
   EXPECT_THAT(proto.disks(), ElementsAre("/dev/nvme0n1"));
   ASSERT_EQ(proto.vdevs_size(), 2);

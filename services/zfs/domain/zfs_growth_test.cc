@@ -116,6 +116,7 @@ class GrowingPool : public ::testing::Test {
       tank.members[Device(disk)] = {.state = "ONLINE",
                                     .replaces = {},
                                     .size_bytes = uint64_t{1} << 40,
+                                    .partition = {},
                                     .name = fmt::format("guid-{}", disk),
                                     .vdev_name = {}};
       seen_.disks[Path(disk)].member_of = "tank";
@@ -176,13 +177,27 @@ TEST_F(GrowingPool, AnAttachedDiskIsGivenBackAndAReplacedOneIsNot) {
 TEST_F(GrowingPool, AReplacementThatGoesOnIsNoDifference) {
   PoolState& tank = seen_.pools["tank"];
   tank.layout = {Mirror({Device('a'), Device('c')})};
-  tank.members[Device('c')] = {.state = "ONLINE", .replaces = Device('b'), .name = {}, .vdev_name = {}};
+  tank.members[Device('c')] = {
+      .state = "ONLINE", .replaces = Device('b'), .partition = {}, .name = {}, .vdev_name = {}};
   seen_.disks[Path('c')].member_of = "tank";
   pool().disks = {Path('a'), Path('c')};
   const ZfsPlan plan = Planned();
   EXPECT_THAT(plan.steps, IsEmpty());
   ASSERT_EQ(plan.notes.size(), 1u);
   EXPECT_THAT(plan.notes[0].text, HasSubstr("taking the place of /dev/sdb"));
+}
+
+// The disk that Proxmox VE was installed on: mirrored as a whole, the other one would not boot.
+TEST_F(GrowingPool, AMemberThatIsOnePartitionOfADiskIsMirroredByHand) {
+  seen_.pools["tank"].members[Device('a')].partition = "/dev/sda3";
+  pool().disks = {Path('a'), Path('b'), Path('c')};
+  EXPECT_THAT(Refusals(), ElementsAre(AllOf(HasSubstr("zfs.pools[0].disks"), HasSubstr("member /dev/sda3"),
+                                            HasSubstr("proxmox-boot-tool"))));
+  pool().disks = {Path('b'), Path('c')};
+  EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("member /dev/sda3")));
+  // The other one is a whole disk.
+  pool().disks = {Path('a'), Path('c')};
+  EXPECT_EQ(Planned().steps.size(), 1u);
 }
 
 TEST_F(GrowingPool, DisksThatAreNotBlankOrTooSmallAreRefused) {

@@ -163,6 +163,14 @@ class PoolPlanner {
         planning_.Refuse(At("vdevs"), "pool {} is {}; it gets no further vdevs until it is ONLINE again",
                          pool_.name, seen.health);
       }
+    } else if (!existing.partition.empty()) {
+      planning_.Refuse(
+          At("disks"),
+          "member {} of pool {} is one partition of a disk that has others, which may be what the "
+          "node boots from; Phoenix gives a pool whole disks only. By hand: copy the partitions "
+          "(`sgdisk --replicate`), then `zpool attach` or `zpool replace`, then `proxmox-boot-tool "
+          "init` where it is the boot pool",
+          existing.partition, pool_.name);
     } else if (Find(change.disk)->size_bytes + kLikeSize < existing.size_bytes) {
       planning_.Refuse(At("disks"), "disk {} ({} bytes) is smaller than {} ({} bytes)", change.disk,
                        Find(change.disk)->size_bytes, change.existing, existing.size_bytes);

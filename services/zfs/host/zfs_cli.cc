@@ -158,6 +158,7 @@ absl::StatusOr<ZfsState> ZfsCli::Look(const ObserveRequest& request) {
         if (!member.replaces.empty()) member.replaces = DiskOfMember(devices, member.replaces);
         const auto parts = DevicesOf(devices, DiskOfMember(devices, disk));
         if (!parts.empty()) member.size_bytes = parts[0]->size_bytes;
+        if (HasOtherPartitions(parts)) member.partition = disk;
         pool.members[DiskOfMember(devices, disk)] = std::move(member);
       }
     }

@@ -161,6 +161,13 @@ void AddExported(const std::vector<const BlockDevice*>& devices, const std::stri
   }
 }
 
+bool HasOtherPartitions(const std::vector<const BlockDevice*>& devices) {
+  return std::any_of(devices.begin(), devices.end(), [](const BlockDevice* device) {
+    const bool known = !device->partition_type.empty() || !device->partition_label.empty();
+    return device->type == "part" && known && !IsZfsPartition(*device, {});
+  });
+}
+
 std::string DiskOfMember(const std::vector<BlockDevice>& devices, const std::string& member) {
   for (const auto& device : devices) {
     if (device.path == member) return device.disk;

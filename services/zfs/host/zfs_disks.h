@@ -33,6 +33,9 @@ std::map<std::string, std::string, std::less<>> BestLinks(
 // Adds what `zpool import` found on the disk, where no label said so.
 void AddExported(const std::vector<const BlockDevice*>& devices, const std::string& path,
                  const std::vector<ExportedPool>& exported, std::vector<Finding>& findings);
+// Whether the disk has partitions that ZFS did not make for itself: then a member on it is one partition
+// only. What udev does not know yet counts as ZFS's own.
+bool HasOtherPartitions(const std::vector<const BlockDevice*>& devices);
 // The whole disk of a pool's member: by the block devices, otherwise by the name's partition suffix.
 std::string DiskOfMember(const std::vector<BlockDevice>& devices, const std::string& member);
 

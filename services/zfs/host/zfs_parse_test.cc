@@ -220,10 +220,10 @@ TEST(ParseStatus, ReadsSparesInUseAndSingleDisksBeingReplaced) {
   EXPECT_THAT(pool.vdevs,
               ElementsAre(VdevGroup{"mirror", {"/dev/sda1", "/dev/sdb1"}}, VdevGroup{"disk", {"/dev/sde1"}},
                           VdevGroup{"disk", {"/dev/sdc1"}, VdevClass::kSpare}));
-  EXPECT_EQ(pool.members.at("/dev/sdb1"), (MemberState{"FAULTED", 7, 12, 0, "", 0, "2", "100"}));
+  EXPECT_EQ(pool.members.at("/dev/sdb1"), (MemberState{"FAULTED", 7, 12, 0, "", 0, "", "2", "100"}));
   EXPECT_EQ(pool.members.at("/dev/sda1").checksum_errors, 3u);
   EXPECT_EQ(pool.members.at("/dev/sdc1").state, "INUSE");
-  EXPECT_EQ(pool.members.at("/dev/sde1"), (MemberState{"ONLINE", 0, 0, 0, "/dev/sdd1", 0, "5", "300"}));
+  EXPECT_EQ(pool.members.at("/dev/sde1"), (MemberState{"ONLINE", 0, 0, 0, "/dev/sdd1", 0, "", "5", "300"}));
   EXPECT_EQ(pool.members.size(), 5u);
   // Read while somebody changed the pool.
   std::string other = kGuids;
@@ -269,6 +269,20 @@ TEST(ParseBlockDevices, ReadsTheTree) {
   EXPECT_EQ(DiskOfMember(*devices, "/dev/nvme0n1p1"), "/dev/nvme0n1");
   EXPECT_EQ(DiskOfMember(*devices, "/dev/disk/by-id/ata-X-part1"), "/dev/disk/by-id/ata-X");
   EXPECT_FALSE(ParseBlockDevices("lsblk: failed").ok());
+}
+
+TEST(ParseBlockDevices, TellsADiskWithOtherPartitionsFromOneThatIsZfsAlone) {
+  const auto disk = ParseBlockDevices(Transcript("lsblk.txt"));
+  ASSERT_TRUE(disk.ok()) << disk.status();
+  EXPECT_FALSE(HasOtherPartitions(DevicesOf(*disk, "/dev/nvme0n1")));
+  // As the installer of Proxmox VE leaves it.
+  const auto boot = ParseBlockDevices(R"({"blockdevices": [
+    {"path": "/dev/sda", "pkname": null, "type": "disk", "size": 2199023255552, "mountpoints": [null]},
+    {"path": "/dev/sda1", "pkname": "sda", "type": "part", "size": 1031168, "parttype": "21686148-6449-6e6f-744e-656564454649", "mountpoints": [null]},
+    {"path": "/dev/sda2", "pkname": "sda", "type": "part", "size": 1073741824, "parttype": "c12a7328-f81f-11d2-ba4b-00a0c93ec93b", "mountpoints": [null]},
+    {"path": "/dev/sda3", "pkname": "sda", "type": "part", "size": 2197948000000, "parttype": "6a898cc3-1dd2-11b2-99a6-080020736631", "mountpoints": [null]}]})");
+  ASSERT_TRUE(boot.ok()) << boot.status();
+  EXPECT_TRUE(HasOtherPartitions(DevicesOf(*boot, "/dev/sda")));
 }
 
 // A partition that is not led back to its disk makes every pool look as if it had other members than

@@ -24,6 +24,15 @@ bool IsOurResidue(const DiskState& disk, const std::string& pool) {
   });
 }
 
+// What a wipe that was cut short may leave. A pool that was not there before is somebody else's.
+bool IsLeftOfWipe(const DiskState& disk, const std::string& pool, const json& before) {
+  if (before.empty()) return false;
+  return std::all_of(disk.findings.begin(), disk.findings.end(), [&](const Finding& finding) {
+    return finding.pool.empty() || finding.pool == pool ||
+           std::find(before.begin(), before.end(), json(finding.where + ": " + finding.what)) != before.end();
+  });
+}
+
 }  // namespace
 
 ClearDisk Clearing(const DiskState& disk) {
@@ -52,8 +61,8 @@ absl::StatusOr<json> CaptureDisks(const ZfsState& seen, const std::vector<std::s
 }
 
 absl::StatusOr<kit::ProbeResult> ProbeDisks(const Work& work, const std::string& pool,
-                                            const std::vector<std::string>& disks, const ZfsState& seen,
-                                            std::vector<const DiskState*>* dirty) {
+                                            const std::vector<std::string>& disks, bool wipe,
+                                            const ZfsState& seen, std::vector<const DiskState*>* dirty) {
   kit::ProbeResult result{kit::Probe::kNotDone, ""};
   for (const auto& path : disks) {
     const auto disk = seen.disks.find(path);
@@ -68,7 +77,7 @@ absl::StatusOr<kit::ProbeResult> ProbeDisks(const Work& work, const std::string&
                             ? work.captured["disks"][path]["holds"]
                             : json::array();
     if (holds.empty() || holds == before) continue;
-    if (!IsOurResidue(disk->second, pool)) {
+    if (!IsOurResidue(disk->second, pool) && !(wipe && IsLeftOfWipe(disk->second, pool, before))) {
       return kit::ProbeResult{kit::Probe::kForeign, fmt::format("disk {} now holds {}", path, holds.dump())};
     }
     result = {kit::Probe::kPartial, fmt::format("disk {} holds {}", path, holds.dump())};

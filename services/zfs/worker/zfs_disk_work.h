@@ -16,11 +16,12 @@ namespace phoenix::zfs {
 absl::StatusOr<nlohmann::json> CaptureDisks(const ZfsState& seen, const std::vector<std::string>& disks);
 
 // kNotDone where the disks are as `work` captured them, kPartial where they hold nothing but what an
-// interrupted command for `pool` leaves, kForeign otherwise. `dirty`, where not null: the disks that hold
-// that.
+// interrupted command for `pool` leaves, kForeign otherwise. With `wipe` also what is left of a disk that
+// held something when it was captured: a wipe that was cut short leaves any part of it. `dirty`, where not
+// null: the disks that hold that.
 absl::StatusOr<kit::ProbeResult> ProbeDisks(const Work& work, const std::string& pool,
-                                            const std::vector<std::string>& disks, const ZfsState& seen,
-                                            std::vector<const DiskState*>* dirty);
+                                            const std::vector<std::string>& disks, bool wipe,
+                                            const ZfsState& seen, std::vector<const DiskState*>* dirty);
 
 // Blank to every probe again.
 ClearDisk Clearing(const DiskState& disk);

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "services/zfs/domain/zfs_property.h"
 #include "services/zfs/worker/zfs_test_machine.h"
 
@@ -456,6 +458,38 @@ TEST(ZfsDomain, ResidueOfAKilledCreateIsClearedForwardAndBack) {
     TestMachine::Must(machine.domain().Undo(step, context));
     EXPECT_EQ(machine.domain().ProbeStep(step, context)->probe, kit::Probe::kNotDone);
     EXPECT_EQ(machine.Dump(), before);
+  }
+}
+
+// Killed within a wipe: whatever is left of the disk's former content is wiped on, forward and back. A pool
+// that was not there before is somebody else's.
+TEST(ZfsDomain, WhatAKilledWipeLeftIsWipedOn) {
+  for (const bool forward : {true, false}) {
+    TestMachine machine;
+    const std::string blank = machine.Dump();
+    TestMachine::Must(PutOnDisk(machine.machine(), kDiskC, {"", "ext4 (wipefs, blkid)", "", 0, false}));
+    ZfsSpec spec = TestMachine::Seed();
+    spec.mode = Mode::kForceDestructive;
+    spec.wipe = {kDiskC};
+    const auto plan = machine.domain().MakePlan(machine.Input(spec));
+    ASSERT_TRUE(plan.ok()) << plan.status();
+    const auto step = std::find_if(plan->steps.begin(), plan->steps.end(),
+                                   [](const kit::Step& one) { return one.id == "pool:fastData"; });
+    ASSERT_NE(step, plan->steps.end());
+    kit::StepContext context{.run_id = kRun, .captured = *machine.domain().Capture(*step, kRun)};
+    TestMachine::Must(machine.host().Change(ClearDisk{"/dev/nvme2n1", 0, {}}, nullptr));
+    TestMachine::Must(
+        PutOnDisk(machine.machine(), kDiskC, {"", "data without a known signature", "", 0, false}));
+    EXPECT_EQ(machine.domain().ProbeStep(*step, context)->probe, kit::Probe::kPartial);
+    if (forward) {
+      TestMachine::Must(machine.domain().Do(*step, context));
+      EXPECT_EQ(machine.domain().ProbeStep(*step, context)->probe, kit::Probe::kDone);
+    }
+    TestMachine::Must(machine.domain().Undo(*step, context));
+    EXPECT_EQ(machine.Dump(), blank);
+    TestMachine::Must(
+        PutOnDisk(machine.machine(), kDiskC, {"", "label of the ZFS pool other (zdb)", "other", 9, false}));
+    EXPECT_EQ(machine.domain().ProbeStep(*step, context)->probe, kit::Probe::kForeign);
   }
 }
 

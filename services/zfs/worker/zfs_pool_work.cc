@@ -70,7 +70,8 @@ absl::Status Do(const Work& work, const CreatePoolStep& step) {
   const auto root = seen.datasets.find(step.name);
   if (seen.pools.count(step.name) == 0) {
     std::vector<const DiskState*> dirty;
-    PHX_ASSIGN_OR_RETURN(const auto probe, ProbeDisks(work, step.name, DisksOf(step.layout), seen, &dirty));
+    PHX_ASSIGN_OR_RETURN(const auto probe,
+                         ProbeDisks(work, step.name, DisksOf(step.layout), step.wipe, seen, &dirty));
     if (probe.probe == kit::Probe::kForeign) return ForeignChange("pool " + step.name, probe.found);
     PHX_RETURN_IF_ERROR(ClearForUse(work, seen, DisksOf(step.layout), step.wipe, std::move(dirty)));
     for (const auto& change : ChangesOf(step, work.run_id)) PHX_RETURN_IF_ERROR(work.Change(change));
@@ -94,7 +95,8 @@ absl::StatusOr<kit::ProbeResult> Probe(const Work& work, const CreatePoolStep& s
   }
   const auto pool = seen.pools.find(step.name);
   if (pool == seen.pools.end()) {
-    PHX_ASSIGN_OR_RETURN(auto disks, ProbeDisks(work, step.name, DisksOf(step.layout), seen, nullptr));
+    PHX_ASSIGN_OR_RETURN(auto disks,
+                         ProbeDisks(work, step.name, DisksOf(step.layout), step.wipe, seen, nullptr));
     if (disks.probe != kit::Probe::kNotDone) return disks;
     return ProbeDirectory(work, step.mountpoint);
   }
@@ -151,7 +153,8 @@ absl::Status Undo(const Work& work, const CreatePoolStep& step) {
       return Internal("pool {} is still there after zpool destroy", step.name);
   }
   std::vector<const DiskState*> dirty;
-  PHX_ASSIGN_OR_RETURN(const auto probe, ProbeDisks(work, step.name, DisksOf(step.layout), seen, &dirty));
+  PHX_ASSIGN_OR_RETURN(const auto probe,
+                       ProbeDisks(work, step.name, DisksOf(step.layout), step.wipe, seen, &dirty));
   if (probe.probe == kit::Probe::kForeign) return ForeignChange("pool " + step.name, probe.found);
   for (const DiskState* disk : dirty) PHX_RETURN_IF_ERROR(work.Change(Clearing(*disk)));
   return RestoreDirectory(work, step.mountpoint, work.captured.value("directory", json()));

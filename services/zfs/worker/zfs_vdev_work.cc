@@ -122,7 +122,7 @@ absl::StatusOr<ProbeResult> ProbeLook(const Work& work, const Step& step, const 
   }
   if (const std::string member = Existing(step); !member.empty() && look.VdevOfMember(member) == nullptr)
     return ProbeResult{Is::kForeign, fmt::format("member {} is not in the pool any more", member)};
-  return ProbeDisks(work, step.pool, FreshDisks(step), look.seen, dirty);
+  return ProbeDisks(work, step.pool, FreshDisks(step), step.wipe, look.seen, dirty);
 }
 
 template <class Step>
