@@ -100,7 +100,9 @@ void LintNested(const NfsExport& inner, const NfsExport& outer, Findings& findin
   const bool writes = Has(outer.options, "rw") && !Has(inner.options, "rw");
   const auto stranger = std::find_if(outer.clients.begin(), outer.clients.end(),
                                      [&](const std::string& client) { return !Has(inner.clients, client); });
-  if (!writes && stranger == outer.clients.end()) return;
+  // Where both exports name the client, mountd takes the inner one for the inner file system. Within one file
+  // system the server cannot tell.
+  if (stranger == outer.clients.end() && !(same && writes)) return;
   findings.Lint("nested-exports", inner.origin,
                 fmt::format("{} lies below the export {} at {}{}: {} {} it there, whatever is said here",
                             inner.path, outer.path, outer.origin.ToString(),

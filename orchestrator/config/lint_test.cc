@@ -229,8 +229,12 @@ TEST(Lints, AnExportThatIsReachedThroughAnotherOneByOtherRules) {
   // Another file system is another one, unless the outer export crosses into it.
   EXPECT_THAT(lints(rw, R"("path": "/tank/a/own", "clients": "10.0.0.0/24", "options": "ro")"), IsEmpty());
   EXPECT_THAT(lints(R"("clients": "10.0.0.0/24", "options": "rw,crossmnt")",
+                    R"("path": "/tank/a/own", "clients": "10.9.0.1", "options": "ro")"),
+              ElementsAre(HasSubstr("which has crossmnt: 10.0.0.0/24 may write to it there")));
+  // Whom both name reaches the inner file system by the inner export's options.
+  EXPECT_THAT(lints(R"("clients": "10.0.0.0/24", "options": "rw,crossmnt")",
                     R"("path": "/tank/a/own", "clients": "10.0.0.0/24", "options": "ro")"),
-              ElementsAre(HasSubstr("which has crossmnt")));
+              IsEmpty());
 }
 
 }  // namespace
