@@ -59,6 +59,20 @@ bool IsForeign(const absl::Status& status) {
   return reason && reason->reason == "FOREIGN_CHANGE";
 }
 
+// `zfs mount -a`, which Proxmox VE runs whenever it looks at a zfspool storage, mounts what was unmounted.
+constexpr int kTimesMountedByOthers = 3;
+
+// Of a dataset that is unmounted.
+absl::Status ChangeUnmounted(const Work& work, const std::string& name, const ZfsChange& change) {
+  for (int times = 0;; ++times) {
+    const absl::Status changed = work.Change(change);
+    if (changed.ok() || times == kTimesMountedByOthers) return changed;
+    PHX_ASSIGN_OR_RETURN(const auto dataset, work.Dataset(name));
+    if (!dataset || dataset->mounted_at.empty()) return changed;
+    PHX_RETURN_IF_ERROR(work.Change(UnmountDataset{name}));
+  }
+}
+
 // The rollback that discards nothing but what this step wrote. A step that was cut off while nobody could
 // reach the dataset wrote all there is; mounted where everybody looks, or at any time of another boot, some
 // of it may be somebody's.
@@ -198,9 +212,10 @@ absl::Status Do(const Work& work, const ChangeContentStep& step) {
   // What cannot be unmounted could not be rolled back either: then nothing is begun.
   if (!seen.dataset->mounted_at.empty()) PHX_RETURN_IF_ERROR(work.Change(UnmountDataset{step.name}));
   PHX_RETURN_IF_ERROR(Take(work, ContentSnapshotOf(step.name, work.run_id)));
-  if (step.tree) PHX_RETURN_IF_ERROR(work.Change(SetTreeOwner{step.name, wish}));
+  if (step.tree) PHX_RETURN_IF_ERROR(ChangeUnmounted(work, step.name, SetTreeOwner{step.name, wish}));
   // Last, so that they have the owners of their own.
-  if (!files.empty()) PHX_RETURN_IF_ERROR(work.Change(DeliverFiles{step.name, std::move(files)}));
+  if (!files.empty())
+    PHX_RETURN_IF_ERROR(ChangeUnmounted(work, step.name, DeliverFiles{step.name, std::move(files)}));
   // From here on whatever is written is somebody else's.
   PHX_RETURN_IF_ERROR(Take(work, GivenSnapshotOf(step.name, work.run_id)));
   return MountBack(work, step.name, step.mountpoint);
@@ -233,9 +248,15 @@ absl::Status Undo(const Work& work, const ChangeContentStep& step) {
   if (!IsSame(work, step, seen.dataset))
     return ForeignChange(step.name, "the dataset is gone or another one");
   if (seen.begun()) {
-    PHX_ASSIGN_OR_RETURN(const RollbackDataset rollback, RollbackOf(work, seen, step));
-    if (!seen.dataset->mounted_at.empty()) PHX_RETURN_IF_ERROR(work.Change(UnmountDataset{step.name}));
-    absl::Status rolled_back = Rollback(work, seen, rollback);
+    absl::Status rolled_back;
+    for (int times = 0; times <= kTimesMountedByOthers; ++times) {
+      PHX_ASSIGN_OR_RETURN(const RollbackDataset rollback, RollbackOf(work, seen, step));
+      if (!seen.dataset->mounted_at.empty()) PHX_RETURN_IF_ERROR(work.Change(UnmountDataset{step.name}));
+      rolled_back = Rollback(work, seen, rollback);
+      if (rolled_back.ok() || IsForeign(rolled_back)) break;
+      PHX_ASSIGN_OR_RETURN(seen, LookAtContent(work, step.name));
+      if (!seen.begun() || !seen.dataset || seen.dataset->mounted_at.empty()) break;
+    }
     if (step.created && IsForeign(rolled_back)) rolled_back = RollbackOfNothingElse(work, step, rolled_back);
     PHX_ASSIGN_OR_RETURN(seen, SyncAndLook(work, step.name));
     if (!seen.before) return Internal("{} is gone", ContentSnapshotOf(step.name, work.run_id));
