@@ -85,6 +85,7 @@ class Lab:
             "memory_mib": memory_mib,
             "cpus": cpus,
         }
+        self.shared = shared
         self.nodes = {}
         for number in range(1, nodes + 1):
             name = f"hv{number}"
@@ -143,6 +144,14 @@ class Lab:
         self.each(lambda node: node.start())
         self.save()
         self.each(lambda node: node.wait_until_up())
+
+    def add_guests(self, guests):
+        """VMs beside the hypervisors boot for the first time: name -> (number, cloud-init's user data), at 10.77.0.number."""
+        for name, (number, user_data) in guests.items():
+            self.nodes[name] = Node.create(self.directory / name, name, number, "guest", self.shared, disks=(), seed=True)
+            self.nodes[name].write_seed(user_data)
+        self.save()
+        self.each(Node.boot, guests)
 
     def close(self):
         """Ends every node at once (no shutdown); disks and consoles stay in the directory."""

@@ -48,7 +48,7 @@ class Node:
 
     @classmethod
     def create(cls, directory, name, number, image, shared, payload=None, disks=DEFAULT_DISKS,
-               forward=()):
+               forward=(), seed=False):
         """Fresh disks in `directory`; nothing runs yet."""
         directory = Path(directory)
         directory.mkdir(parents=True)
@@ -58,7 +58,7 @@ class Node:
         record = dict(shared, name=name, number=number, image=image,
                       disks=[list(disk) for disk in disks], forward=[22, *forward],
                       payload=None, payload_hash=None, ports={}, pid=None, pid_start=None,
-                      fresh=True)
+                      fresh=True, seed=seed)
         if payload:
             record["payload"] = str(Path(payload).resolve())
             with open(payload, "rb") as tar:
@@ -85,6 +85,16 @@ class Node:
 
     def disk_path(self, serial):
         return self.directory / f"{serial}.raw"
+
+    def write_seed(self, user_data):
+        """The drive with cloud-init's data, made as Proxmox VE makes it; other data are another instance. For the next start."""
+        instance = hashlib.sha1(user_data.encode()).hexdigest()
+        folder = self.directory / "cidata"
+        folder.mkdir(exist_ok=True)
+        (folder / "user-data").write_text(user_data)
+        (folder / "meta-data").write_text(f"instance-id: {instance}\n")
+        subprocess.run(["genisoimage", "-quiet", "-iso-level", "3", "-R", "-V", "cidata", "-o",
+                        self.directory / "seed.iso", folder], check=True)
 
     @property
     def console(self):
@@ -134,6 +144,10 @@ class Node:
             command += ["-drive", f"if=none,id={serial},format=raw,cache=unsafe,discard=unmap,"
                                   f"file={self.disk_path(serial)}",
                         "-device", f"nvme,serial={serial},drive={serial},bus=slot{slot}"]
+        if record["seed"]:
+            command += ["-drive", "if=none,id=seed,format=raw,readonly=on,"
+                                  f"file={self.directory}/seed.iso",
+                        "-device", "virtio-blk-pci,drive=seed,serial=lab-seed"]
         if thaw:
             command += ["-incoming", f"exec:cat {thaw}/memory"]
         return command + ["-append", " ".join(append)]

@@ -167,6 +167,20 @@ class Pools(unittest.TestCase):
         self.set_up(force)
         self.assertEqual(self.run_node("zpool list -Ho name").split(), ["other", "tank"])
 
+    def test_a_the_limit_of_the_arc_holds_now_and_after_a_reboot(self):
+        limit = "cat /sys/module/zfs/parameters/zfs_arc_max; awk '$1 == \"c_max\" { print $3 }' /proc/spl/kstat/zfs/arcstats"
+        config = json.loads(self.run_node("cat /root/config.json"))
+        config["zfs"]["arc_max_gb"] = 1
+        self.lab.write("/root/config.json", json.dumps(config))
+        self.set_up(steps=["arc:limit"])
+        self.assertEqual(self.run_node(limit).split(), [str(1 << 30)] * 2)
+        self.node.shut_down()
+        self.node.boot()
+        self.assertEqual(self.run_node(limit).split(), [str(1 << 30)] * 2)
+        self.run_node("systemctl start phoenix-zfsd phoenix-nfsd phoenix-sambad phoenix-proxmoxd phoenix-orchestratord")
+        self.assertEqual(self.lab.plan()["step_count"], 0)
+        self.assert_intact()
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -1,8 +1,6 @@
 #!/usr/bin/env python3
-"""Features delivered to VMs: hv1 is the hypervisor, hv2 the VM that gets them, hv3 another VM beside it.
-
-The guests have no cloud-init; what it does with its data is carried out over ssh (tests/support/cloud_config.py). What they mount,
-and what they are refused, is real. The tests build on each other in the order of their numbers."""
+"""Features delivered to VMs: hv1 is the hypervisor, vm1001 the VM that gets them, vm1002 another one beside it. Both boot from
+Debian's own cloud-init, with the data that `qm` gives out. The tests build on each other in the order of their numbers."""
 import json
 import os
 import sys
@@ -11,14 +9,12 @@ import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
-from cloud_config import as_shell, parse  # noqa: E402
 from lab import difference  # noqa: E402
 from phoenix_lab import ROOT, PhoenixLab  # noqa: E402
 
 BUILD = Path(os.environ.get("PHOENIX_BUILD", ROOT / "build" / "release"))
 SHARE, INBOX = "/quickOS/vm-features/%d", "/quickOS/vm-features/inbox-%d"
-BASE_SETUP = "#!/bin/sh\n. ./utils.sh\nsay base_setup\ngrep -q '\"vmid\": 1001' vm_context.json\n"
+BASE_SETUP = "#!/bin/sh\n. ./utils.sh\nsay base_setup\ngrep -q '\"vmid\": '$1 vm_context.json\n"
 DOCKER = "#!/bin/bash\nset -e\nsource \"$(dirname \"$0\")/utils.sh\"\nsay \"docker in $1 as $(id -un)\"\n"
 UTILS = "say() { echo \"$1\" | tee -a /root/trace; }\n"
 VM = "boot: order=scsi0\nide2: local:vm-%d-cloudinit,media=cdrom\nmemory: 512\nname: guest\n"
@@ -29,19 +25,15 @@ class VmFeatures(unittest.TestCase):
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(cls.folder.cleanup)
-        cls.lab = PhoenixLab(Path(cls.folder.name) / "lab", BUILD, nodes=3)
+        cls.lab = PhoenixLab(Path(cls.folder.name) / "lab", BUILD, nodes=1)
         cls.addClassCleanup(cls.lab.close)
-        cls.hypervisor, cls.guest, cls.neighbour = (cls.lab[name] for name in ("hv1", "hv2", "hv3"))
-        # The guests are no hypervisors.
-        for node in (cls.guest, cls.neighbour):
-            node.run("systemctl stop 'phoenix-*'")
-        cls.lab.write("/root/fleet.json", json.dumps({"nodes": [{"name": "hv1", "address": cls.hypervisor.address}]}))
+        cls.hypervisor = cls.lab["hv1"]
         cls.lab.write_password("correct horse battery")
         cls.lab.write_config(cls.with_features)
         cls.hypervisor.run("mkdir -p /root/features /etc/pve/qemu-server")
         for name, text in (("base_setup.sh", BASE_SETUP), ("feature_install_docker.sh", DOCKER), ("utils.sh", UTILS)):
             cls.lab.write("/root/features/" + name, text)
-        cls.vms = [cls.vm(1001, cls.guest), cls.vm(1002, cls.neighbour)]
+        cls.vms = [cls.vm(1001, "10.77.0.2"), cls.vm(1002, "10.77.0.3")]
         for vmid in (1001, 1002):
             cls.lab.write("/etc/pve/qemu-server/%d.conf" % vmid, VM % vmid, mode="640")
         cls.write_vms()
@@ -52,8 +44,8 @@ class VmFeatures(unittest.TestCase):
                                  "server": cls.hypervisor.address}
 
     @staticmethod
-    def vm(vmid, node):
-        return {"vmid": vmid, "name": "vm%d" % vmid, "network_config": {"ip": node.address + "/24"}, "features": ["base_setup", "docker"]}
+    def vm(vmid, address):
+        return {"vmid": vmid, "name": "web%d" % vmid, "network_config": {"ip": address + "/24"}, "features": ["base_setup", "docker"]}
 
     @classmethod
     def write_vms(cls):
@@ -68,10 +60,21 @@ class VmFeatures(unittest.TestCase):
         plan = json.loads(self.lab.phoenix("plan --vms /root/vms.json --output json").stdout)
         return sorted(step["step"]["id"] for step in plan.get("steps", []))
 
-    def boot(self, check=True):
-        """The guest's cloud-init runs, with the data that Proxmox VE would give it."""
-        data = self.hypervisor.run("qm cloudinit dump 1001 user").stdout
-        return self.guest.run("bash -s", input=as_shell(parse(data)), check=check)
+    @property
+    def guest(self):
+        return self.lab["vm1001"]
+
+    @property
+    def neighbour(self):
+        return self.lab["vm1002"]
+
+    def data_of(self, vmid):
+        return self.hypervisor.run("qm cloudinit dump %d user" % vmid).stdout
+
+    def assert_cloud_init_is_content(self, guest):
+        status = guest.run("cloud-init status --wait --long; cloud-init schema --system", check=False).stdout
+        self.assertIn("status: done", status, guest.run("cat /var/log/cloud-init-output.log").stdout)
+        self.assertIn("Valid cloud-config", status)
 
     def mount(self, node, path, options):
         return node.run("mount -t nfs -o %s %s:%s /mnt" % (options, self.hypervisor.address, path), check=False)
@@ -87,7 +90,11 @@ class VmFeatures(unittest.TestCase):
         self.assertEqual(modes, ["750 root:nogroup"] + ["640 root:nogroup"] * 4 + ["700 nobody:nogroup"])
 
     def test_2_the_guest_mounts_its_share_runs_its_features_and_answers(self):
-        self.boot()
+        self.lab.lab.add_guests({"vm%d" % vmid: (number, self.data_of(vmid)) for vmid, number in ((1001, 2), (1002, 3))})
+        self.assert_cloud_init_is_content(self.guest)
+        # It came without.
+        self.assertIn("nfs-common", self.guest.run("grep ' installed ' /var/log/dpkg.log").stdout)
+        self.assertEqual(self.guest.run("hostname").stdout, "web1001\n")
         self.assertEqual(self.guest.run("cat /root/trace").stdout, "base_setup\ndocker in 1001 as root\n")
         self.assertIn("exit_code=0\n", self.result("base_setup"))
         self.assertIn("docker in 1001 as root\n", self.result("docker"))
@@ -136,7 +143,10 @@ class VmFeatures(unittest.TestCase):
         self.assertIn("COMMITTED", self.setup_vms(" ".join("--allow " + step for step in steps)))
         # What it was told does not fit what is there: nothing is run before it is told anew.
         self.assertNotEqual(self.guest.run("systemctl start phoenix-features", check=False).returncode, 0)
-        self.boot()
+        self.guest.shut_down()
+        self.guest.write_seed(self.data_of(1001))
+        self.guest.boot()
+        self.assert_cloud_init_is_content(self.guest)
         self.assertTrue(self.guest.run("cat /root/trace").stdout.endswith("docker in 1001 as root\nagain\n"))
 
     def test_6_a_failing_last_step_leaves_the_hypervisor_as_it_was(self):

@@ -28,15 +28,3 @@ def parse_by_indentation(text):
     if hostname:
         found["hostname"] = hostname[1]
     return found
-
-
-def as_shell(document):
-    """What cloud-init does with it in a guest that has its packages, as one script. A command that fails does not keep the next
-    one from being run, as there; the last one's exit code counts."""
-    lines = []
-    for number, file in enumerate(document["write_files"]):
-        end = "END_OF_FILE_%d" % number
-        lines += ["mkdir -p '%s'" % file["path"].rsplit("/", 1)[0], "cat >'%s' <<'%s'" % (file["path"], end), file["content"].rstrip("\n"), end,
-                  "chown %s '%s'; chmod %s '%s'" % (file["owner"], file["path"], file["permissions"], file["path"])]
-    lines += [" ".join("'%s'" % word for word in command) for command in document["runcmd"]]
-    return "\n".join(lines) + "\n"

@@ -57,14 +57,15 @@ make_lab_node() { # ROOT: from a Debian tree to a node of the lab
     ln -sfn /lib/systemd/system/multi-user.target "$root/etc/systemd/system/default.target"
     # Say that generated files are newer than /usr, or systemd renews them at each first boot.
     touch "$root/etc/.updated" "$root/var/.updated"
-    if [[ -x $here/standin/install ]]; then "$here/standin/install" "$root"; fi
 }
 
-make_disk() { # NAME: NAME.qcow2 from the tree of that name
-    local name=$1
+make_disk() { # NAME STAGE: NAME.qcow2 from the tree of that name
+    local name=$1 stage=$2
     rm -rf --one-file-system "$name.tree" "$name.raw"
-    cp -a "$packages/$name" "$name.tree"
+    cp -a "$stage/$name" "$name.tree"
     make_lab_node "$PWD/$name.tree"
+    # A guest is no hypervisor.
+    if [[ $name != guest && -x $here/standin/install ]]; then "$here/standin/install" "$PWD/$name.tree"; fi
     chroot "$name.tree" dpkg-query -W >"$name.packages"
     truncate -s "$disk_size" "$name.raw"
     mkfs.ext4 -q -L lab -N 200000 -m 0 -E lazy_itable_init=0,lazy_journal_init=0,nodiscard \
@@ -75,8 +76,9 @@ make_disk() { # NAME: NAME.qcow2 from the tree of that name
     mv "$name.qcow2.partial" "$name.qcow2"
 }
 
-phase_bare_disk() { make_disk bare; }
-phase_full_disk() { make_disk full; }
+phase_bare_disk() { make_disk bare "$packages"; }
+phase_full_disk() { make_disk full "$packages"; }
+phase_guest_disk() { make_disk guest "$guest"; }
 
 phase_manifest() {
     {
@@ -84,6 +86,7 @@ phase_manifest() {
         echo "kernel $(kernel_of "$packages/bare")"
         sed 's/^/bare /' bare.packages
         comm -13 <(sort bare.packages) <(sort full.packages) | sed 's/^/full /'
+        sed 's/^/guest /' guest.packages
     } >manifest
-    rm bare.packages full.packages
+    rm bare.packages full.packages guest.packages
 }

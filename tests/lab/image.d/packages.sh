@@ -12,22 +12,22 @@ phase_bare() {
     # shellcheck disable=SC2046
     apt_in "$root" install $(packages_of bare)
     apt_in "$root" install -t "$release-backports" zfsutils-linux zfs-zed
-    make_repository "$root"
+    make_repository "$root" full
 }
 
-# The file: repository that lets a node without a network install what "full" has.
-make_repository() { # ROOT
-    local root=$1 repo=$1/var/lib/phoenix-lab/repo deb
+# The file: repository that lets a machine without a network install the packages of LIST.
+make_repository() { # ROOT LIST
+    local root=$1 list=$2 repo=$1/var/lib/phoenix-lab/repo deb
     mkdir -p "$repo" "$root/var/cache/lab-none/partial"
     # With recommends: whoever installs may or may not ask for them. Asked with an empty
     # archive, or apt would not name what an earlier build has downloaded.
     # shellcheck disable=SC2046
     in_root "$root" apt-get -q -y --install-recommends -o Dir::Cache::archives=/var/cache/lab-none \
-        --print-uris install $(packages_of full) |
+        --print-uris install $(packages_of "$list") |
         sed -n "s/^'[^']*' \([^ ]*\.deb\) .*/\1/p" >repo.files
     rm -r "$root/var/cache/lab-none"
     # shellcheck disable=SC2046
-    in_root "$root" apt-get -q -y --install-recommends --download-only install $(packages_of full)
+    in_root "$root" apt-get -q -y --install-recommends --download-only install $(packages_of "$list")
     while read -r deb; do
         cp "$debs/$deb" "$repo/"
     done <repo.files
