@@ -329,6 +329,8 @@ class PoolPlanner {
       return;
     }
     PlannedStep planned{.id = "destroy:" + pool_.name, .resource = pool_.name, .action = "destroy pool"};
+    // First: it is the word that allows the step.
+    planned.removes.push_back("pool:" + pool_.name);
     for (const auto& [name, dataset] : planning_.seen.datasets) {
       if (PoolOf(name) != pool_.name) continue;
       if (planning_.HoldsRecord(name)) planning_.RefuseRecord(At("state"));
@@ -351,7 +353,6 @@ class PoolPlanner {
     planned.remainder =
         "what is in its root and its trash is lost once its disks are used for something else";
     planned.needs.push_back({"pool:" + pool_.name, true});
-    planned.removes.push_back("pool:" + pool_.name);
     planned.step = DestroyPoolStep{pool_.name, seen.guid};
     planning_.plan.steps.push_back(std::move(planned));
   }

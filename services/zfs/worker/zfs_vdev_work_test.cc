@@ -228,6 +228,7 @@ TEST_F(GrowingPool, GoesWithItsDatasetsAndComesBackWithThem) {
   for (const size_t steps : {1, 2}) {
     Prepare();
     ASSERT_EQ(driver_->plan().steps.size(), 2u);
+    EXPECT_EQ(driver_->plan().steps[0].removes[0], "pool:tank") << "the word of --allow that people are told";
     TestMachine::Must(driver_->Apply(steps, /*repeat=*/true));
     EXPECT_EQ(Pool().guid == 0, steps == 2);
     TestMachine::Must(driver_->Undo(/*repeat=*/true));
