@@ -108,6 +108,57 @@ class LxcTest(FleetTest):
         self.assertIn("COMMITTED", self.apply(*self.wanted(), *allowed))
         self.assertIn("Plan: 0 steps", self.apply(*self.wanted()))
 
+    def run_container(self, node, container):
+        self.fleet.put_file(node, "/proc/1/net/unix", "0: 2 0 1 1 1 7 @/var/lib/lxc/%d/command\n" % container)
+
+    def allowed(self, *flags, config=CONFIG):
+        """The words that the refusal asks for."""
+        refused = self.fleet.phoenix("setup", "-f", config, "--secrets", self.secrets, *flags)
+        self.assertEqual(refused.returncode, 1, refused.stdout + refused.stderr)
+        return re.search(r"say so: (--allow .+)$", refused.stderr, re.MULTILINE).group(1).split(), refused.stderr
+
+    def test_a_growth_that_a_running_container_filled_ends_as_the_plan_said(self):
+        self.apply(*self.wanted())
+        self.run_container("hv1", 950)
+        words, told = self.allowed(*self.wanted(20))
+        self.assertIn("where volume %s:subvol-950-disk-0 holds more than 8 GiB by then, it keeps 20 GiB" % STORAGE, told)
+        setup = self.fleet.start_phoenix("setup", "-f", CONFIG, "--secrets", self.secrets, *self.wanted(20), *words, "--confirm-within", "10m")
+        while "AWAITING_CONFIRM" not in self.phoenix("runs", "list"):
+            pass
+        run = json.loads(self.phoenix("--output", "json", "runs", "list"))["runs"][0]["name"].removeprefix("runs/")
+        with self.fleet._machine("hv1") as machine:
+            machine.execute("UPDATE objects SET value = json_set(value, '$.written_more', ?) WHERE name = 'quickOS/lxc-disks/subvol-950-disk-0'",
+                            (9 << 30,))
+        self.fleet.phoenix("runs", "cancel", run)
+        setup.communicate()
+        # Undone, not quarantined: and the run says what is left, and the way back.
+        self.assertEqual(setup.returncode, 3)
+        shown = self.phoenix("runs", "show", run)
+        self.assertIn("ROLLED_BACK", shown)
+        self.assertIn("keeps 20 GiB; once it holds less: `zfs set refquota=8589933568 quickOS/lxc-disks/subvol-950-disk-0`, "
+                      "then `pct resize 950 mp0 8G`", shown)
+        self.assertIn(",size=20G", self.lines(950)[0])
+        self.assertIn(",size=8G", self.lines(951)[0])
+
+    def test_a_mount_point_that_fails_in_a_running_container_leaves_none_without_its_line(self):
+        self.apply()
+        self.run_container("hv2", 951)
+        words, _ = self.allowed(*self.wanted())
+        self.fleet.fault("hv2", "pct.hotplug:951:mp1", "fail")
+        self.assertIn("ROLLED_BACK", self.apply(*self.wanted(), *words, expect=3))
+        self.assertEqual(self.lines(950), [])
+        self.assertEqual(self.lines(951), ["mp0: %s:subvol-951-disk-0,mp=/data,size=8G" % STORAGE])
+        self.assertRegex(self.fleet.container("hv2", 951), r"\[pve:pending\]\ndelete: mp0")
+
+    def test_templates_and_what_lxc_mounts_itself_are_refused(self):
+        self.apply()
+        self.fleet.write_container("hv1", 950, CONTAINER + "template: 1\n")
+        self.fleet.write_container("hv2", 951, CONTAINER + "lxc.mount.entry: /srv/x data none bind,create=dir 0 0\n")
+        refused = self.fleet.phoenix("setup", "-f", CONFIG, "--secrets", self.secrets, *self.wanted())
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("container 950 is a template", refused.stderr)
+        self.assertIn("/data of container 951 is served already, by the line \"lxc.mount.entry: /srv/x data none", refused.stderr)
+
     def test_shared_volumes_are_mounted_without_a_container_file(self):
         with open(CONFIG, encoding="utf-8") as text:
             config = json.load(text)
