@@ -108,7 +108,9 @@ TEST_F(ContainerUndoTest, StoppedAfterAnyStepUndoBringsTheOldStateBack) {
   for (size_t count = 0; count <= 2; ++count) {
     ASSERT_TRUE(Plan(Mixed()).ok()) << last_;
     ASSERT_TRUE((last_ = driver_->Apply(count)).ok()) << last_;
-    if (count > 0) EXPECT_NE(Dump(), before);
+    if (count > 0) {
+      EXPECT_NE(Dump(), before);
+    }
     ASSERT_TRUE(Undo().ok()) << count << ": " << last_;
     EXPECT_EQ(Dump(), before) << count;
   }
