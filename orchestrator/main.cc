@@ -17,6 +17,7 @@
 #include "orchestrator/config/fleet.h"
 #include "orchestrator/config/loader.h"
 #include "orchestrator/config/lxc_section.h"
+#include "orchestrator/config/persistent_volumes.h"
 #include "orchestrator/config/secrets.h"
 #include "orchestrator/config/specs.h"
 #include "orchestrator/config/vm_delivery.h"
@@ -78,9 +79,13 @@ absl::StatusOr<engine::NodeSpecs> MakeSpecs(const run::Request& request, const r
   for (const run::NodeAddress& one : request.nodes) nodes.push_back(one.name);
   config::AddVms(request.vms, request.feature_scripts, node.name, nodes, loaded);
   config::LxcResult lxc;
-  if (!request.lxc.empty()) lxc = config::LoadLxc(request.lxc);
+  if (!request.lxc.empty()) {
+    lxc = config::LoadLxc(request.lxc);
+    if (loaded.ok())
+      config::PlacePersistentVolumes(node.name, nodes, lxc.containers, loaded.config, loaded.findings);
+  }
   const std::vector<config::Container> containers =
-      config::WithSharedVolumes(std::move(lxc.containers), loaded.config, loaded.findings);
+      config::WithSharedVolumes(request.lxc.empty() ? nullptr : &lxc, loaded.config, loaded.findings);
   loaded.findings.errors.insert(loaded.findings.errors.end(), lxc.findings.errors.begin(),
                                 lxc.findings.errors.end());
   loaded.findings.lints.insert(loaded.findings.lints.end(), lxc.findings.lints.begin(),
@@ -103,6 +108,10 @@ absl::StatusOr<engine::NodeSpecs> MakeSpecs(const run::Request& request, const r
   }
   for (const auto& lint : loaded.findings.lints)
     result.notes.push_back({true, lint.where.ToString(), lint.Text()});
+  if (request.lxc.empty()) {
+    for (auto& [place, text] : config::WaitingForContainers(loaded.config))
+      result.notes.push_back({false, place.ToString(), std::move(text)});
+  }
   return result;
 }
 

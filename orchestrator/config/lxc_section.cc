@@ -1,6 +1,7 @@
 #include "orchestrator/config/lxc_section.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
@@ -112,16 +113,12 @@ class ContainerReader {
     const auto path = TakePath(cursor.Key("mount_point"));
     volume.backup = cursor.Key("backup").Bool();
     volume.read_only = cursor.Key("read_only").Bool().value_or(false);
-    const Cursor persistent = cursor.Key("persistent");
-    const auto is_persistent = persistent.Bool();
-    if (is_persistent == std::optional(false)) {
-      persistent.Lint("never-removed",
-                      "Phoenix never removes a volume of a container; this key has no effect");
-    } else if (is_persistent == std::optional(true)) {
-      persistent.Lint(
-          "destroyed-with-container",
-          "Proxmox VE destroys a volume with its container (`pct destroy`), whatever stands here; "
-          "to keep the data, bind a dataset with mount_points");
+    volume.persistent = cursor.Key("persistent").Bool().value_or(false);
+    if (volume.persistent && volume.backup == std::optional(true)) {
+      cursor.Key("backup").Lint("not-in-backups",
+                                "a persistent volume is a bind mount, which backups of Proxmox VE never "
+                                "hold; this key has no effect: "
+                                "snapshot or send its dataset");
     }
     if (!named || !placed || !size.has_value() || !path.has_value()) return;
     volume.size_gib = *size;
@@ -196,11 +193,23 @@ class ContainerReader {
   std::map<std::string, Origin> paths_;
 };
 
+// Only where they matter: other tools may mean something else by these keys.
+void ReadPlace(const Cursor& cursor, Container& container) {
+  if (std::none_of(container.volumes.begin(), container.volumes.end(),
+                   [](const ContainerVolume& volume) { return volume.persistent; }))
+    return;
+  container.node = cursor.Key("node").String().value_or("");
+  container.unprivileged = cursor.Key("unprivileged").Bool().value_or(true);
+}
+
 Container& ContainerOf(std::vector<Container>& containers, std::uint32_t id, const Origin& origin) {
   const auto found =
       std::find_if(containers.begin(), containers.end(), [&](const Container& c) { return c.id == id; });
   if (found != containers.end()) return *found;
-  containers.push_back({id, {}, {}, origin});
+  Container container;
+  container.id = id;
+  container.origin = origin;
+  containers.push_back(std::move(container));
   return containers.back();
 }
 
@@ -232,12 +241,16 @@ LxcResult LoadLxc(std::string_view json_text) {
                             "a number from 100 to 999999999");
       continue;
     }
+    result.declared.insert(*id);
     if (!value.RequireObject()) continue;
-    Container container{*id, {}, {}, value.origin()};
+    Container container;
+    container.id = *id;
+    container.origin = value.origin();
     ContainerReader reader(container);
     reader.ReadVolumes(value.Key("zfs_volumes"));
     reader.ReadVolumes(value.Key("volumes"));
     reader.ReadMountPoints(value.Key("mount_points"));
+    ReadPlace(value, container);
     if (!container.volumes.empty() || !container.binds.empty())
       result.containers.push_back(std::move(container));
   }
@@ -246,8 +259,9 @@ LxcResult LoadLxc(std::string_view json_text) {
   return result;
 }
 
-std::vector<Container> WithSharedVolumes(std::vector<Container> containers, const Config& config,
-                                         Findings& findings) {
+std::vector<Container> WithSharedVolumes(const LxcResult* lxc, const Config& config, Findings& findings) {
+  std::vector<Container> containers;
+  if (lxc != nullptr) containers = lxc->containers;
   for (const SharedVolume& shared : config.shared_volumes) {
     for (const auto& [id, path] : shared.mounts) {
       if ((path + shared.host_path).find(',') != std::string::npos) {
@@ -268,12 +282,37 @@ std::vector<Container> WithSharedVolumes(std::vector<Container> containers, cons
             fmt::format("{} of container {} is taken by something else, at {}", path, id, other.ToString()),
             Quoted(shared.host_path), "one volume or directory for each path");
       } else if (bind == container.binds.end()) {
-        container.binds.push_back({shared.host_path, path, {}, {}, false, shared.origin});
+        container.binds.push_back({shared.host_path, path, {}, {}, false, shared.origin, {}, {}});
+      }
+      if (lxc != nullptr && lxc->declared.count(id) == 0) {
+        findings.Lint(
+            "undeclared-container", shared.origin,
+            fmt::format("the container file does not declare container {}, so that nothing is mounted "
+                        "into it",
+                        id));
       }
     }
   }
+  std::erase_if(containers, [&](const Container& container) {
+    return lxc == nullptr || lxc->declared.count(container.id) == 0;
+  });
   SortById(containers);
   return containers;
+}
+
+std::vector<std::pair<Origin, std::string>> WaitingForContainers(const Config& config) {
+  std::vector<std::pair<Origin, std::string>> waiting;
+  for (const SharedVolume& shared : config.shared_volumes) {
+    std::vector<std::string> ids;
+    for (const auto& [id, path] : shared.mounts) ids.push_back(fmt::to_string(id));
+    if (ids.empty()) continue;
+    waiting.emplace_back(
+        shared.origin,
+        fmt::format("{} is mounted into containers ({}) by a run that is given the container file "
+                    "that declares them (--lxc FILE); this one leaves them alone",
+                    shared.host_path, fmt::join(ids, ", ")));
+  }
+  return waiting;
 }
 
 }  // namespace phoenix::config

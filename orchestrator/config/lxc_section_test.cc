@@ -101,17 +101,30 @@ TEST(LxcSection, AFileWithoutContainersIsTheWrongFile) {
   EXPECT_THAT(Errors(LoadLxc(R"({"zfs": {}})")), ElementsAre("missing $.lxc_configs"));
 }
 
-// Neither is in Phoenix's hands: it never removes a volume, and pct destroys it with the container.
-TEST(LxcSection, WhetherAVolumeIsPersistentIsDecidedElsewhere) {
-  for (const auto& [said, rule] :
-       {std::pair{"false", "never-removed"}, std::pair{"true", "destroyed-with-container"}}) {
-    const auto result = LoadLxc(Containers(
-        std::string(
-            R"("zfs_volumes": [{"name": "a", "pool": "st", "size_gb": 1, "mount_point": "/a", "persistent": )") +
-        said + "}]"));
-    ASSERT_EQ(result.findings.lints.size(), 1u);
-    EXPECT_EQ(result.findings.lints[0].rule, rule);
-  }
+TEST(LxcSection, APersistentVolumeSaysWhereItIsAndWhoseItIs) {
+  const std::string volume =
+      R"("zfs_volumes": [{"name": "a", "pool": "st", "size_gb": 1, "mount_point": "/a", "persistent": )";
+  auto result = LoadLxc(Containers(volume + R"(true}], "node": "hv2", "unprivileged": false)"));
+  ASSERT_TRUE(result.ok()) << result.ToStatus();
+  EXPECT_THAT(result.findings.lints, IsEmpty());
+  EXPECT_TRUE(result.containers[0].volumes[0].persistent);
+  EXPECT_EQ(result.containers[0].node, "hv2");
+  EXPECT_FALSE(result.containers[0].unprivileged);
+  result = LoadLxc(Containers(volume + "true}]"));
+  EXPECT_EQ(result.containers[0].node, "");
+  EXPECT_TRUE(result.containers[0].unprivileged);
+  // Elsewhere these keys belong to other tools, and may hold whatever these take.
+  result = LoadLxc(Containers(volume + R"(false}], "node": 7, "unprivileged": 1)"));
+  EXPECT_TRUE(result.ok()) << result.ToStatus();
+  EXPECT_FALSE(result.containers[0].volumes[0].persistent);
+}
+
+TEST(LxcSection, ABackupOfAPersistentVolumeIsNotPromised) {
+  const auto result = LoadLxc(Containers(
+      R"("volumes": [{"name": "a", "pool": "st", "size_gb": 1, "mount_point": "/a", "persistent": true,
+                                 "backup": true}])"));
+  ASSERT_EQ(result.findings.lints.size(), 1u);
+  EXPECT_EQ(result.findings.lints[0].rule, "not-in-backups");
 }
 
 TEST(LxcSection, SharedVolumesJoinTheContainers) {
@@ -120,18 +133,44 @@ TEST(LxcSection, SharedVolumesJoinTheContainers) {
   config.shared_volumes.push_back(
       {"same", "/srv/a", {{950, "/a"}, {953, "/b"}}, {"$.shared_volumes.same", 3}});
   Findings findings;
-  const auto containers = WithSharedVolumes(lxc.containers, config, findings);
+  lxc.declared.insert(953);
+  const auto containers = WithSharedVolumes(&lxc, config, findings);
   EXPECT_THAT(findings.errors, IsEmpty());
+  EXPECT_THAT(findings.lints, IsEmpty());
   ASSERT_EQ(containers.size(), 2u);
   EXPECT_EQ(containers[0].binds.size(), 1u);
   EXPECT_EQ(containers[1].id, 953u);
   EXPECT_EQ(containers[1].binds[0].host_path, "/srv/a");
 
   config.shared_volumes.push_back({"other", "/srv/b", {{950, "/a"}}, {"$.shared_volumes.other", 4}});
-  WithSharedVolumes(lxc.containers, config, findings);
+  WithSharedVolumes(&lxc, config, findings);
   ASSERT_EQ(findings.errors.size(), 1u);
   EXPECT_EQ(findings.errors[0].rule, "duplicate-mount-point");
   EXPECT_THAT(findings.errors[0].message, HasSubstr("/a of container 950 is taken"));
+}
+
+TEST(LxcSection, NoContainerThatItsFileDoesNotDeclareIsTouched) {
+  const auto lxc = LoadLxc(R"({"lxc_configs": {"950": {"memory_mb": 512}}})");
+  Config config;
+  config.shared_volumes.push_back({"ssl", "/srv/a", {{950, "/a"}, {953, "/b"}}, {"$.shared_volumes.ssl", 3}});
+  config.shared_volumes.push_back({"none", "/srv/b", {}, {"$.shared_volumes.none", 4}});
+  Findings findings;
+  const auto containers = WithSharedVolumes(&lxc, config, findings);
+  ASSERT_EQ(containers.size(), 1u);
+  EXPECT_EQ(containers[0].id, 950u);
+  ASSERT_EQ(findings.lints.size(), 1u);
+  EXPECT_EQ(findings.lints[0].rule, "undeclared-container");
+  EXPECT_THAT(findings.lints[0].message, HasSubstr("does not declare container 953"));
+  // Without such a file no container is touched at all, and mistakes are found all the same.
+  findings = {};
+  config.shared_volumes.push_back({"twice", "/srv/c", {{950, "/a"}}, {"$.shared_volumes.twice", 5}});
+  EXPECT_THAT(WithSharedVolumes(nullptr, config, findings), IsEmpty());
+  EXPECT_THAT(findings.lints, IsEmpty());
+  ASSERT_EQ(findings.errors.size(), 1u);
+  const auto waiting = WaitingForContainers(config);
+  ASSERT_EQ(waiting.size(), 2u);
+  EXPECT_THAT(waiting[0].second,
+              HasSubstr("/srv/a is mounted into containers (950, 953) by a run that is given"));
 }
 
 TEST(LxcSection, TheShippedExampleHasNeitherErrorsNorLints) {

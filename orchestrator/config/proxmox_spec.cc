@@ -8,6 +8,7 @@ namespace {
 void Fill(const Container& container, proxmox::v1::ContainerSpec& out) {
   out.set_id(container.id);
   out.set_origin(container.origin.ToString());
+  out.set_placed_on(container.placed_on);
   for (const ContainerVolume& volume : container.volumes) {
     auto* to = out.add_volumes();
     to->set_name(volume.name);
@@ -25,6 +26,8 @@ void Fill(const Container& container, proxmox::v1::ContainerSpec& out) {
     if (bind.owner_uid.has_value()) to->set_owner_uid(*bind.owner_uid);
     if (bind.owner_gid.has_value()) to->set_owner_gid(*bind.owner_gid);
     to->set_read_only(bind.read_only);
+    if (bind.host_uid.has_value()) to->set_host_uid(*bind.host_uid);
+    if (bind.host_gid.has_value()) to->set_host_gid(*bind.host_gid);
     to->set_origin(bind.origin.ToString());
   }
 }

@@ -100,7 +100,7 @@ TEST(ProxmoxSpec, ContainersAreAskedForWithTheirPlaces) {
   auto lxc = LoadLxc(R"({"lxc_configs": {"950": {
     "zfs_volumes": [{"name": "data", "pool": "st", "size_gb": 8, "mount_point": "/data", "backup": false}],
     "mount_points": [{"host_path": "/srv/a", "container_path": "/a", "owner_uid": 1000}]}}})");
-  const auto containers = WithSharedVolumes(lxc.containers, loaded.config, loaded.findings);
+  const auto containers = WithSharedVolumes(&lxc, loaded.config, loaded.findings);
   ASSERT_TRUE(loaded.ok() && lxc.ok());
   proxmox::v1::ProxmoxSpec spec;
   ASSERT_TRUE(spec.ParseFromString(ProxmoxSpecOf(loaded.config, containers, {}).content));

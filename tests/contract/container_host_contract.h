@@ -162,6 +162,8 @@ TYPED_TEST_P(ContainerHostContract, FilesAndSnapshotsInAVolumeAreSeen) {
   EXPECT_EQ(this->host().Look(dataset)->others, std::vector<std::string>{dataset + "@phxct"});
   ASSERT_TRUE(this->world_.host().files().Replace("/" + dataset + "/file", {"x", 0, 0, 0644}).ok());
   EXPECT_EQ(this->host().Look(dataset)->names, std::vector<std::string>{"file"});
+  EXPECT_LT(*this->host().Referenced(dataset), this->kGib);
+  EXPECT_EQ(this->host().Referenced(dataset + "-none").status().code(), absl::StatusCode::kNotFound);
 }
 
 TYPED_TEST_P(ContainerHostContract, FreedIsGoneAndTwiceIsNoError) {

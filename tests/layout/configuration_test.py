@@ -20,8 +20,8 @@ except ImportError:
     os.execv("/usr/bin/python3", ["/usr/bin/python3", *sys.argv])
 
 from configuration_variants import (BAD, BAD_FLEETS, BAD_LXC, BAD_SECRETS, BAD_VMS, BEYOND_SCHEMA, DELIVERIES, DOUBTFUL, DOUBTFUL_VMS,
-                                    FLEETS_BEYOND_SCHEMA, GOOD, GOOD_FLEETS, GOOD_LXC, GOOD_SECRETS, GOOD_VMS, SCRIPTS,
-                                    VMS_BEYOND_SCHEMA)
+                                    FLEETS_BEYOND_SCHEMA, GOOD, GOOD_FLEETS, GOOD_LXC, GOOD_SECRETS, GOOD_VMS, MEETINGS, SCRIPTS,
+                                    STORAGE, VMS_BEYOND_SCHEMA, dataset, lxc)
 from tree import ROOT, path_of, read
 
 BUILD = os.environ.get("PHOENIX_BUILD", os.path.join(ROOT, "build", "asan"))
@@ -387,13 +387,42 @@ class BuiltTest(unittest.TestCase):
             errors, lints, _ = validated_as("lxc", document)
             self.assertTrue(errors or ("unknown-key" in [rule for rule, _ in lints]), document)
 
+    def test_a_backup_of_a_persistent_volume_is_doubtful(self):
+        _, lints, _ = validated_as("lxc", lxc({"persistent": True, "backup": True}))
+        self.assertEqual([rule for rule, _ in lints], ["not-in-backups"])
+
+    def test_what_a_configuration_makes_of_containers(self):
+        for rule, (config, containers) in pairs(MEETINGS):
+            with tempfile.TemporaryDirectory() as directory:
+                for name, document in (("config.json", config), ("lxc.json", containers)):
+                    with open(os.path.join(directory, name), "w", encoding="utf-8") as out:
+                        out.write(json.dumps(document))
+                told = subprocess.run([PHOENIX, "--output", "json", "validate", "config.json", "--lxc", "lxc.json"], capture_output=True,
+                                      text=True, cwd=directory, env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0"))
+            report = {report["kind"]: report for report in json.loads(told.stdout)}["configuration"]
+            found = {finding["rule"] for kind in ("errors", "lints") for finding in report[kind]}
+            self.assertEqual(found - {"pool-not-declared", "undeclared-path"}, {rule} if rule else set(), told.stdout)
+
+    def test_a_persistent_volume_names_its_node_in_a_fleet(self):
+        fleet = {"nodes": [{"name": name, "address": "10.0.0.%d" % number} for number, name in enumerate(("hv1", "hv2"), 1)]}
+        for node, wrong in ((None, True), ("hv1", False), ("HV2", False), ("hv3", True)):
+            containers = lxc({"pool": "tank-a", "persistent": True}, **({"node": node} if node else {}))
+            with tempfile.TemporaryDirectory() as directory:
+                for name, document in (("config.json", dataset(**STORAGE)), ("lxc.json", containers), ("fleet.json", fleet)):
+                    with open(os.path.join(directory, name), "w", encoding="utf-8") as out:
+                        out.write(json.dumps(document))
+                told = subprocess.run([PHOENIX, "--output", "json", "validate", "config.json", "--lxc", "lxc.json", "--fleet", "fleet.json"],
+                                      capture_output=True, text=True, cwd=directory, env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0"))
+            report = {report["kind"]: report for report in json.loads(told.stdout)}["configuration"]
+            self.assertEqual([finding["rule"] for finding in report["errors"]], ["unknown-node"] if wrong else [], told.stdout)
+
     def test_every_rule_is_met(self):
         errors, lints = documented_rules(read(DOCUMENT))
         of_other_files = {"duplicate-address", "overlapping-ports", "invalid-owner", "invalid-secret", "invalid-vmid", "unknown-node",
-                          "missing-script", "ambiguous-script", "invalid-script"}
+                          "missing-script", "ambiguous-script", "invalid-script", "persistent-storage"}
         self.assertEqual(set(errors) - set(BAD) - set(BEYOND_SCHEMA), of_other_files)
         # Only a plan knows that it was given no VMs.
-        self.assertEqual(set(lints) - set(DOUBTFUL), {"destroyed-with-container", "never-removed", "unknown-key", "no-vms", "volume-not-exported",
+        self.assertEqual(set(lints) - set(DOUBTFUL), {"not-in-backups", "undeclared-container", "unknown-key", "no-vms", "volume-not-exported",
                                                       *DOUBTFUL_VMS})
 
     def test_the_documents_examples_have_neither_errors_nor_lints(self):

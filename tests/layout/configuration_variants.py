@@ -356,10 +356,22 @@ def lxc(volume=None, bind=None, **container):
     return {"lxc_configs": {"950": members}}
 
 
+PERSISTENT = lxc({"pool": "tank-a", "persistent": True})
+# What is found only where a configuration and containers come together: {rule: [(configuration, containers)]}. "" for none.
+MEETINGS = {
+    "": [(dataset(**STORAGE), PERSISTENT), (volume(mounts={"950": "/v"}), lxc())],
+    "persistent-storage": [(dataset(), PERSISTENT), (dataset(proxmox_storage_type="dir", proxmox_content_type="backup"), PERSISTENT),
+                           (dataset(properties={"mountpoint": "none"}, **STORAGE), PERSISTENT)],
+    "duplicate-name": [(two({"name": "tank/a", **STORAGE}, {"name": "tank/a/persistent-950-data"}), PERSISTENT)],
+    "duplicate-mount-point": [(volume(mounts={"950": "/data"}), lxc())],
+    "undeclared-container": [(volume(mounts={"951": "/v"}), lxc())],
+}
+
 GOOD_LXC = [
     {"lxc_configs": {}}, {"lxc_configs": {"100": {}, "999999999": {"memory_mb": 1}}, "other": 1},
-    lxc({"backup": True, "read_only": "no", "persistent": "TRUE"}, {"owner_uid": 0, "owner_gid": "1000", "read_only": True}),
+    lxc({"backup": True, "read_only": "no", "persistent": "no"}, {"owner_uid": 0, "owner_gid": "1000", "read_only": True}),
     lxc({"size_gb": "50"}), lxc({"size_gb": "50 GiB"}), lxc({"pool": "local"}), lxc(volumes=[], net="x"), lxc(bind={"host_path": "/a b"}),
+    lxc({"persistent": "TRUE"}), lxc({"persistent": True}, node="hv1", unprivileged="no"), lxc(node=7, unprivileged=1),
 ]
 BAD_LXC = [
     {}, {"lxc_configs": []}, {"lxc_configs": {"99": {}}}, {"lxc_configs": {"0101": {}}}, {"lxc_configs": {"x": {}}},
@@ -367,4 +379,5 @@ BAD_LXC = [
     lxc({"mount_point": "/"}), lxc({"mount_point": "data"}), lxc({"mount_point": "/a,b"}), lxc({"mount_point": "/a/../b"}),
     lxc({"backup": 2}), lxc({"invented": 1}), lxc(bind={"host_path": "/dev/sda"}), lxc(bind={"host_path": "a"}),
     lxc(bind={"owner_uid": -1}), lxc(bind={"owner_uid": "root"}), lxc(bind={"invented": 1}), lxc(zfs_volumes={}),
+    lxc({"persistent": True}, unprivileged=1), lxc({"persistent": True}, node=7),
 ]

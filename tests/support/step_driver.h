@@ -58,15 +58,19 @@ class StepDriver {
 
   // Undoes everything that was done, or begun, in reverse; `repeat` undoes each twice.
   absl::Status Undo(bool repeat = false) {
+    left_.clear();
     while (!done_.empty()) {
       const kit::Step& step = *done_.back();
+      kit::StepContext context = Context(step);
+      context.undoing = true;
       for (int times = repeat ? 2 : 1; times > 0; --times) {
-        PHX_RETURN_IF_ERROR(Annotate(domain_.Undo(step, Context(step)), "undo " + step.id));
+        PHX_RETURN_IF_ERROR(Annotate(domain_.Undo(step, context), "undo " + step.id));
       }
-      PHX_ASSIGN_OR_RETURN(const auto probe, domain_.ProbeStep(step, Context(step)));
+      PHX_ASSIGN_OR_RETURN(const auto probe, domain_.ProbeStep(step, context));
       if (probe.probe != kit::Probe::kNotDone) {
         return Internal("{} is still there after undo: {}", step.id, probe.found);
       }
+      if (!probe.left.empty()) left_.push_back(probe.left);
       done_.pop_back();
     }
     return domain_.Close(run_id_, /*committed=*/false);
@@ -76,6 +80,9 @@ class StepDriver {
   absl::StatusOr<kit::ProbeResult> ProbeLast() {
     return domain_.ProbeStep(*done_.back(), Context(*done_.back()));
   }
+
+  // What the last undo left of what the steps named as their remainders.
+  const std::vector<std::string>& left() const { return left_; }
 
   absl::Status Commit() { return domain_.Close(run_id_, /*committed=*/true); }
 
@@ -114,7 +121,7 @@ class StepDriver {
   }
 
   kit::Domain& domain_;
-  std::vector<std::string> given_;
+  std::vector<std::string> given_, left_;
   std::string run_id_;
   Secrets secrets_;
   kit::Plan plan_;

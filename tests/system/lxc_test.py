@@ -108,17 +108,115 @@ class LxcTest(FleetTest):
         self.assertIn("COMMITTED", self.apply(*self.wanted(), *allowed))
         self.assertIn("Plan: 0 steps", self.apply(*self.wanted()))
 
-    def test_shared_volumes_are_mounted_without_a_container_file(self):
+    def run_container(self, node, container):
+        self.fleet.put_file(node, "/proc/1/net/unix", "0: 2 0 1 1 1 7 @/var/lib/lxc/%d/command\n" % container)
+
+    def allowed(self, *flags, config=CONFIG):
+        """The words that the refusal asks for."""
+        refused = self.fleet.phoenix("setup", "-f", config, "--secrets", self.secrets, *flags)
+        self.assertEqual(refused.returncode, 1, refused.stdout + refused.stderr)
+        return re.search(r"say so: (--allow .+)$", refused.stderr, re.MULTILINE).group(1).split(), refused.stderr
+
+    def test_a_growth_that_a_running_container_filled_ends_as_the_plan_said(self):
+        self.apply(*self.wanted())
+        self.run_container("hv1", 950)
+        words, told = self.allowed(*self.wanted(20))
+        self.assertIn("where volume %s:subvol-950-disk-0 holds more than 8 GiB by then, it keeps 20 GiB" % STORAGE, told)
+        setup = self.fleet.start_phoenix("setup", "-f", CONFIG, "--secrets", self.secrets, *self.wanted(20), *words, "--confirm-within", "10m")
+        while "AWAITING_CONFIRM" not in self.phoenix("runs", "list"):
+            pass
+        run = json.loads(self.phoenix("--output", "json", "runs", "list"))["runs"][0]["name"].removeprefix("runs/")
+        with self.fleet._machine("hv1") as machine:
+            machine.execute("UPDATE objects SET value = json_set(value, '$.written_more', ?) WHERE name = 'quickOS/lxc-disks/subvol-950-disk-0'",
+                            (9 << 30,))
+        self.fleet.phoenix("runs", "cancel", run)
+        setup.communicate()
+        # Undone, not quarantined: and the run says what is left, and the way back.
+        self.assertEqual(setup.returncode, 3)
+        shown = self.phoenix("runs", "show", run)
+        self.assertIn("ROLLED_BACK", shown)
+        self.assertIn("keeps 20 GiB; once it holds less: `zfs set refquota=8589933568 quickOS/lxc-disks/subvol-950-disk-0`, "
+                      "then `pct resize 950 mp0 8G`", shown)
+        self.assertIn(",size=20G", self.lines(950)[0])
+        self.assertIn(",size=8G", self.lines(951)[0])
+
+    def test_a_mount_point_that_fails_in_a_running_container_leaves_none_without_its_line(self):
+        self.apply()
+        self.run_container("hv2", 951)
+        words, _ = self.allowed(*self.wanted())
+        self.fleet.fault("hv2", "pct.hotplug:951:mp1", "fail")
+        self.assertIn("ROLLED_BACK", self.apply(*self.wanted(), *words, expect=3))
+        self.assertEqual(self.lines(950), [])
+        self.assertEqual(self.lines(951), ["mp0: %s:subvol-951-disk-0,mp=/data,size=8G" % STORAGE])
+        self.assertRegex(self.fleet.container("hv2", 951), r"\[pve:pending\]\ndelete: mp0")
+
+    def persistent(self, node="hv1", **more):
+        return self.lxc({950: {"node": node, "unprivileged": True, **more,
+                               "zfs_volumes": [volume("kept", 8, "/kept", persistent=True)]}})
+
+    def test_a_persistent_volume_is_a_dataset_that_outlives_its_container(self):
+        name = "quickOS/lxc-disks/persistent-950-kept"
+        self.apply()
+        before = {node: meaning(dump) for node, dump in self.fleet.dumps().items()}
+        self.fleet.fault("hv1", "pct.set:950", "fail")
+        self.assertIn("ROLLED_BACK", self.apply(*self.persistent(), expect=3))
+        self.assertEqual({node: meaning(dump) for node, dump in self.fleet.dumps().items()}, before)
+        self.assertIn("COMMITTED", self.apply(*self.persistent()))
+        self.assertEqual(self.lines(950), ["mp0: /%s,mp=/kept" % name])
+        self.assertIn("Plan: 0 steps", self.apply(*self.persistent()))
+        self.assertIn(name, self.fleet.dumps()["hv1"])
+        self.assertNotIn(name, self.fleet.dumps()["hv2"])
+        # The container is destroyed and made again: its volume is there, and comes back.
+        self.fleet.put_file("hv1", "/%s/letter" % name, "dear")
+        self.fleet.remove_file("hv1", "/etc/pve/nodes/hv1/lxc/950.conf")
+        self.assertIn("Plan: 0 steps", self.apply(*self.persistent()))
+        self.fleet.write_container("hv1", 950, CONTAINER)
+        self.assertEqual(set(self.steps(*self.persistent())), {("hv1", "container:950")})
+        self.assertIn("COMMITTED", self.apply(*self.persistent()))
+        self.assertEqual(self.lines(950), ["mp0: /%s,mp=/kept" % name])
+
+    def test_a_persistent_volume_of_another_node_or_another_root_is_refused(self):
+        self.apply()
+        standing = self.fleet.dumps()
+        # Each is written when its turn comes, to the same file.
+        for wrong, told in ((lambda: self.persistent("hv2"),
+                             "container 950 is on this node (hv1), and its persistent volumes are declared on node hv2"),
+                            (lambda: self.persistent(unprivileged=False), "but user 0 of container 950 is 100000 there"),
+                            (lambda: self.persistent("hv3"), "the fleet has no such node"),
+                            (lambda: self.lxc({950: {"zfs_volumes": [volume(persistent=True)]}}), "it is not said of which")):
+            refused = self.fleet.phoenix("setup", "-f", CONFIG, "--secrets", self.secrets, *wrong())
+            self.assertEqual(refused.returncode, 1, refused.stdout)
+            self.assertIn(told, refused.stderr)
+        self.assertEqual(self.fleet.dumps(), standing)
+
+    def test_templates_and_what_lxc_mounts_itself_are_refused(self):
+        self.apply()
+        self.fleet.write_container("hv1", 950, CONTAINER + "template: 1\n")
+        self.fleet.write_container("hv2", 951, CONTAINER + "lxc.mount.entry: /srv/x data none bind,create=dir 0 0\n")
+        refused = self.fleet.phoenix("setup", "-f", CONFIG, "--secrets", self.secrets, *self.wanted())
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("container 950 is a template", refused.stderr)
+        self.assertIn("/data of container 951 is served already, by the line \"lxc.mount.entry: /srv/x data none", refused.stderr)
+
+    def test_shared_volumes_are_mounted_into_the_containers_that_are_declared(self):
         with open(CONFIG, encoding="utf-8") as text:
             config = json.load(text)
         config["shared_volumes"] = {"ssl": {"host_path": "/quickOS/shared-prod-data", "mounts": {"950": "/ssl", "951": "/ssl"}}}
         path = self.fleet.path("shared.json")
         with open(path, "w", encoding="utf-8") as out:
             json.dump(config, out)
-        self.assertIn("COMMITTED", self.apply(config=path))
+        # No container is touched by a run that was given none.
+        told = self.apply(config=path)
+        self.assertIn("COMMITTED", told)
+        self.assertIn("is mounted into containers (950, 951) by a run that is given the container file", told)
         for container in HOMES:
-            self.assertEqual(self.lines(container), ["mp0: /quickOS/shared-prod-data,mp=/ssl"])
-        self.assertIn("Plan: 0 steps", self.apply(config=path))
+            self.assertEqual(self.lines(container), [])
+        one = self.lxc({951: {}})
+        told = self.apply(*one, config=path)
+        self.assertIn("COMMITTED", told)
+        self.assertIn("the container file does not declare container 950", told)
+        self.assertEqual((self.lines(950), self.lines(951)), ([], ["mp0: /quickOS/shared-prod-data,mp=/ssl"]))
+        self.assertIn("Plan: 0 steps", self.apply(*one, config=path))
         taken = self.fleet.phoenix("plan", "-f", path, *self.lxc({950: {"zfs_volumes": [volume(path="/ssl")]}}))
         self.assertEqual(taken.returncode, 1)
         self.assertIn("/ssl of container 950 is taken by something else, at $.lxc_configs", taken.stderr)

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 
 #include "base/status/errors.h"
@@ -13,6 +14,7 @@
 #include "orchestrator/config/fleet.h"
 #include "orchestrator/config/loader.h"
 #include "orchestrator/config/lxc_section.h"
+#include "orchestrator/config/persistent_volumes.h"
 #include "orchestrator/config/secrets.h"
 #include "orchestrator/config/vm_delivery.h"
 #include "orchestrator/config/vm_section.h"
@@ -34,11 +36,20 @@ nlohmann::json ToJson(const config::Finding& finding) {
           {"message", finding.message}, {"found", finding.found},     {"allowed", finding.allowed}};
 }
 
+// The container file, where one is given, and the nodes of the fleet, where they are known.
+struct Containers {
+  std::optional<config::LxcResult> lxc;
+  std::vector<std::string> nodes;
+};
+
 // What is found in a configuration and, where there are containers, in the two files together.
 config::Findings Check(const std::string& text, const config::Overrides& overrides,
-                       const std::vector<config::Container>& containers) {
+                       const Containers& containers, const std::string& node) {
   config::LoadResult loaded = config::Load(text, overrides);
-  (void)config::WithSharedVolumes(containers, loaded.config, loaded.findings);
+  std::optional<config::LxcResult> lxc = containers.lxc;
+  if (lxc.has_value() && loaded.ok())
+    config::PlacePersistentVolumes(node, containers.nodes, lxc->containers, loaded.config, loaded.findings);
+  (void)config::WithSharedVolumes(lxc.has_value() ? &*lxc : nullptr, loaded.config, loaded.findings);
   loaded.findings.SortByPlace();
   return std::move(loaded.findings);
 }
@@ -46,9 +57,9 @@ config::Findings Check(const std::string& text, const config::Overrides& overrid
 // What is wrong or doubtful for one node only, through what the fleet has otherwise for it.
 // `everywhere`: what is so without the overrides.
 config::Findings CheckOverrides(const std::string& text, const config::FleetNode& node,
-                                const std::vector<config::Container>& containers,
-                                const config::Findings& everywhere) {
-  config::Findings findings = Check(text, config::OverridesOf(node.name, node.overrides), containers);
+                                const Containers& containers, const config::Findings& everywhere) {
+  config::Findings findings =
+      Check(text, config::OverridesOf(node.name, node.overrides), containers, node.name);
   const auto known = [](const std::vector<config::Finding>& all) {
     return [&all](const config::Finding& finding) {
       return std::any_of(all.begin(), all.end(), [&](const config::Finding& other) {
@@ -156,21 +167,22 @@ int Validate(const Session& session, const ValidateFlags& flags) {
     if (!text.ok()) return Fail(session, text.status());
     fleet = config::LoadFleet(*text);
   }
-  config::LxcResult lxc;
+  Containers containers;
+  for (const config::FleetNode& node : fleet.nodes) containers.nodes.push_back(node.name);
   if (!flags.lxc.empty()) {
     const auto text = ReadText(flags.lxc);
     if (!text.ok()) return Fail(session, text.status());
-    lxc = config::LoadLxc(*text);
+    containers.lxc = config::LoadLxc(*text);
   }
   for (const std::string& file : flags.files) {
     const auto text = ReadText(file);
     if (!text.ok()) return Fail(session, text.status());
-    const config::Findings everywhere = Check(*text, {}, lxc.containers);
+    const config::Findings everywhere = Check(*text, {}, containers, "");
     report.Add(file, "configuration", everywhere);
     for (const config::FleetNode& node : fleet.nodes) {
       if (node.overrides.empty()) continue;
       report.Add(fmt::format("{} for {}", file, node.name), "configuration",
-                 CheckOverrides(*text, node, lxc.containers, everywhere));
+                 CheckOverrides(*text, node, containers, everywhere));
     }
   }
   if (!flags.fleet.empty()) report.Add(flags.fleet, "fleet", fleet.findings);
@@ -184,7 +196,7 @@ int Validate(const Session& session, const ValidateFlags& flags) {
     if (!findings.ok()) return Fail(session, findings.status());
     report.Add(flags.vms, "vms", *findings);
   }
-  if (!flags.lxc.empty()) report.Add(flags.lxc, "lxc", lxc.findings);
+  if (containers.lxc.has_value()) report.Add(flags.lxc, "lxc", containers.lxc->findings);
   return report.Finish(flags.strict);
 }
 

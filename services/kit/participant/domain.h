@@ -57,6 +57,9 @@ struct StepContext {
   // Empty on undo and after a restart.
   const Secrets* secrets = nullptr;
   Secret node_key;
+  // Undo() was called for the step, or would be: a probe answers kNotDone, too, where all that is left is
+  // what the step's remainder names.
+  bool undoing = false;
   // Every mutating process is started with it: the child's identity is journaled before the program is
   // executed.
   ChildObserver on_child;
@@ -74,6 +77,9 @@ struct ProbeResult {
   Probe probe = Probe::kNotDone;
   // What was found, for kPartial and kForeign.
   std::string found;
+  // For kNotDone: what an undo left of what the step's remainder names, and how it is brought to an end by
+  // hand.
+  std::string left = {};
 };
 
 struct VerifyInput {

@@ -115,6 +115,8 @@ class FakeDomain final : public Domain {
     absl::MutexLock lock(&machine_.mutex);
     const auto now = machine_.fields.find(step.id);
     const std::string found = now == machine_.fields.end() ? "absent" : "=" + now->second;
+    if (const auto left = leaves.find(step.id); left != leaves.end() && context.undoing)
+      return ProbeResult{Probe::kNotDone, found, left->second};
     if (found == "=" + step.payload) return ProbeResult{Probe::kDone, found};
     if (found == context.captured) return ProbeResult{Probe::kNotDone, found};
     return ProbeResult{Probe::kForeign, found};
@@ -125,6 +127,7 @@ class FakeDomain final : public Domain {
       absl::MutexLock lock(&order_mutex);
       undone.push_back(step.id);
     }
+    if (leaves.contains(step.id)) return absl::OkStatus();
     if (fail_undo.contains(step.id)) return Internal("undo of {} was told to fail", step.id);
     absl::MutexLock lock(&machine_.mutex);
     if (context.captured == "absent") {
@@ -155,6 +158,8 @@ class FakeDomain final : public Domain {
   bool fail_checkpoint = false;
   std::function<void(const std::string& run_id, const std::vector<Step>& steps)> before_checkpoint;
   std::function<void(const Step&)> before_do;
+  // By step, what undoing it leaves, which is all.
+  std::map<std::string, std::string> leaves;
   // By step, a path that it writes into.
   std::map<std::string, std::string> writes;
   absl::Mutex order_mutex;

@@ -241,6 +241,21 @@ TEST_F(ParticipantTest, AFailureIsRecordedAndAnsweredAgain) {
               StatusIs(Code::kFailedPrecondition, HasSubstr("cannot be committed")));
 }
 
+// What the plan named as left is no failure of the undo, and nobody has to lift anything.
+TEST_F(ParticipantTest, AnUndoThatLeavesItsRemainderEndsAndSaysSo) {
+  PHX_ASSERT_OK(Prepare("a=1 b=2"));
+  PHX_ASSERT_OK(participant_->Apply(Context(), {"a", "b"}));
+  domain_->leaves = {{"a", "a stays; once it is free: set a back"}};
+  const auto undone = participant_->Undo(Context(), {}, "");
+  PHX_ASSERT_OK(undone);
+  EXPECT_TRUE(undone->undone);
+  EXPECT_EQ(undone->outcomes[0].result, Outcome::Result::kUndone);
+  EXPECT_EQ(undone->outcomes[0].error, "a stays; once it is free: set a back");
+  EXPECT_EQ(undone->outcomes[1].error, "");
+  EXPECT_THAT(machine_.Fields(), (Fields{{"a", "1"}}));
+  PHX_ASSERT_OK(Prepare("a=3", "run-2"));
+}
+
 TEST_F(ParticipantTest, AFailedUndoIsANamedStateWithAnExit) {
   PHX_ASSERT_OK(Prepare("a=1 b=2"));
   PHX_ASSERT_OK(participant_->Apply(Context(), {"a", "b"}));

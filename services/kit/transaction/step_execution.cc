@@ -1,5 +1,7 @@
 #include "services/kit/transaction/step_execution.h"
 
+#include <fmt/format.h>
+
 #include <chrono>
 #include <thread>
 
@@ -124,30 +126,34 @@ absl::Status StepExecution::Undo(const std::string& run_id, StepRow row) {
   if (row.child && !WaitForEnd(*row.child, kChildPatience)) {
     return Quarantine(run_id, row, fmt::format("process {} still runs", row.child->pid));
   }
-  if (row.state == StepState::kIdle) return Revert(run_id, row);
-  const StepContext context = ContextOf(run_id, row, nullptr);
+  if (row.state == StepState::kIdle) return Revert(run_id, row, "");
+  StepContext context = ContextOf(run_id, row, nullptr);
+  context.undoing = row.state == StepState::kUndoIntent;
   auto probe = domain_.ProbeStep(row.step, context);
   if (!probe.ok()) return Quarantine(run_id, row, "its state cannot be read: " + Message(probe.status()));
-  if (probe->probe == Probe::kNotDone) return Revert(run_id, row);
+  if (probe->probe == Probe::kNotDone) return Revert(run_id, row, probe->left);
   if (probe->probe == Probe::kForeign) {
     return Quarantine(run_id, row, "somebody else changed it since: " + probe->found);
   }
   row.state = StepState::kUndoIntent;
   PHX_RETURN_IF_ERROR(journal_.WriteStep(run_id, TransactionState::kUndoing, row));
+  context.undoing = true;
   absl::Status undone;
   for (int attempt = 0; attempt < kUndoTries; ++attempt) {
     if (attempt > 0) std::this_thread::sleep_for(std::chrono::milliseconds(200 << attempt));
     undone = domain_.Undo(row.step, context);
     probe = domain_.ProbeStep(row.step, context);
-    if (probe.ok() && probe->probe == Probe::kNotDone) return Revert(run_id, row);
+    if (probe.ok() && probe->probe == Probe::kNotDone) return Revert(run_id, row, probe->left);
     if (undone.ok())
       undone = probe.ok() ? Internal("after undo there is still: {}", probe->found) : probe.status();
   }
   return Quarantine(run_id, row, Message(undone));
 }
 
-absl::Status StepExecution::Revert(const std::string& run_id, StepRow& row) {
+absl::Status StepExecution::Revert(const std::string& run_id, StepRow& row, const std::string& left) {
   LedgerChange change;
+  // Of what the plan named beforehand: no quarantine, but whoever looks at the run is told.
+  if (!left.empty()) row.error = row.error.empty() ? left : fmt::format("{}; undo: {}", row.error, left);
   if (row.state != StepState::kIdle) {
     // What the ledger does not know is unmanaged, and never deleted: no reason to keep the undo from ending.
     auto known = domain_.LedgerOfUndone(row.step, ContextOf(run_id, row, nullptr));

@@ -41,7 +41,8 @@ class StepExecution {
   StepContext ContextOf(const std::string& run_id, const StepRow& row, const Secrets* secrets);
   absl::Status RecordDone(const std::string& run_id, StepRow& row, const StepContext& context);
   absl::Status RecordIdle(const std::string& run_id, StepRow& row, const absl::Status& why);
-  absl::Status Revert(const std::string& run_id, StepRow& row);
+  // `left`: what of the step's remainder stays.
+  absl::Status Revert(const std::string& run_id, StepRow& row, const std::string& left);
   absl::Status Quarantine(const std::string& run_id, StepRow& row, const std::string& cause);
 
   Domain& domain_;

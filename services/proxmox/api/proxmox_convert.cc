@@ -16,6 +16,7 @@ ContainerSpec FromProto(const v1::ContainerSpec& proto) {
   ContainerSpec container;
   container.id = proto.id();
   container.origin = proto.origin();
+  container.placed_on = proto.placed_on();
   for (const v1::ContainerVolume& from : proto.volumes()) {
     ContainerVolumeSpec volume;
     volume.name = from.name();
@@ -35,6 +36,8 @@ ContainerSpec FromProto(const v1::ContainerSpec& proto) {
     if (from.has_owner_gid()) bind.owner_gid = from.owner_gid();
     bind.read_only = from.read_only();
     bind.origin = from.origin();
+    if (from.has_host_uid()) bind.host_uid = from.host_uid();
+    if (from.has_host_gid()) bind.host_gid = from.host_gid();
     container.binds.push_back(std::move(bind));
   }
   return container;
@@ -43,6 +46,7 @@ ContainerSpec FromProto(const v1::ContainerSpec& proto) {
 void ToProto(const ContainerSpec& container, v1::ContainerSpec& proto) {
   proto.set_id(container.id);
   proto.set_origin(container.origin);
+  proto.set_placed_on(container.placed_on);
   for (const ContainerVolumeSpec& volume : container.volumes) {
     v1::ContainerVolume& to = *proto.add_volumes();
     to.set_name(volume.name);
@@ -61,6 +65,8 @@ void ToProto(const ContainerSpec& container, v1::ContainerSpec& proto) {
     if (bind.owner_gid) to.set_owner_gid(*bind.owner_gid);
     to.set_read_only(bind.read_only);
     to.set_origin(bind.origin);
+    if (bind.host_uid) to.set_host_uid(*bind.host_uid);
+    if (bind.host_gid) to.set_host_gid(*bind.host_gid);
   }
 }
 

@@ -25,12 +25,13 @@ TEST(ProxmoxConvert, ASpecComesBackAsItWent) {
   spec.storages.push_back({"old", "", {}, {}, true, "zfs.datasets[1]"});
   spec.vms.push_back({1001, "user", "st:snippets/a.yaml", "st", false, "vms $.vms[0]"});
   spec.vms.push_back({1002, "vendor", "st:snippets/b.yaml", "st", true, "vms $.vms[1]"});
-  spec.containers.push_back(
-      {950,
-       {{"data", "tank", 8, "/data", true, true, "$.v"},
-        {"more", "tank", 4, "/more", std::nullopt, false, ""}},
-       {{"/srv/a", "/a", 0, std::nullopt, true, "$.b"}, {"/srv/b", "/b", std::nullopt, 33, false, ""}},
-       "$.lxc_configs.950"});
+  spec.containers.push_back({950,
+                             {{"data", "tank", 8, "/data", true, true, "$.v"},
+                              {"more", "tank", 4, "/more", std::nullopt, false, ""}},
+                             {{"/srv/a", "/a", 0, std::nullopt, true, "$.b"},
+                              {"/srv/b", "/b", std::nullopt, 33, false, "", 100000, 100033}},
+                             "$.lxc_configs.950",
+                             "hv2"});
   const auto back = ParseSpec(kType, ToProto(spec).SerializeAsString());
   ASSERT_TRUE(back.ok()) << back.status();
   EXPECT_EQ(*back, spec);

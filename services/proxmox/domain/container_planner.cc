@@ -9,7 +9,6 @@
 namespace phoenix::proxmox {
 namespace {
 
-constexpr uint64_t kGib = uint64_t{1} << 30;
 // mp0 to mp255.
 constexpr int kMountNumbers = 256;
 
@@ -25,6 +24,10 @@ bool IsPlainPath(const std::string& path) {
   if (path.back() == ' ') return false;
   const std::string parts = path + "/";
   return parts.find("/./") == std::string::npos && parts.find("/../") == std::string::npos;
+}
+
+bool IsAtOrBelow(std::string_view path, std::string_view parent) {
+  return path.starts_with(parent) && (path.size() == parent.size() || path[parent.size()] == '/');
 }
 
 std::string OptionOf(const ContainerMount& mount, std::string_view name, std::string missing) {
@@ -118,6 +121,13 @@ class Planner {
   void Present(const ContainerSpec& spec, const ContainerConfig& config) {
     const size_t steps = plan_.steps.size();
     const size_t problems = problems_.size();
+    if (!spec.placed_on.empty()) {
+      Problem(
+          spec.origin,
+          fmt::format("container {} is on this node ({}), and its persistent volumes are declared on node "
+                      "{}: move it there, or name its node in the declaration (\"node\")",
+                      spec.id, state_.node, spec.placed_on));
+    }
     ContainerStep step;
     step.id = spec.id;
     step.running = state_.running.count(spec.id) != 0;
@@ -126,6 +136,13 @@ class Planner {
     if (!step.mounts.empty()) plan_.steps.push_back(std::move(step));
     if (plan_.steps.size() == steps && problems_.size() == problems) return;
     // Only now: a container that is as it should be may be locked or hold whatever it likes.
+    if (config.is_template) {
+      Problem(
+          spec.origin,
+          fmt::format("container {} is a template, of which clones are made: its volumes are read-only, and "
+                      "it never starts. Take it out of the declaration, and declare its clones instead",
+                      spec.id));
+    }
     if (!config.lock.empty()) {
       Problem(
           spec.origin,
@@ -173,15 +190,38 @@ class Planner {
     return {};
   }
 
-  // True, and a problem, where the mount goes with the container's next stop.
+  // True, and a problem, where the mount goes with the container's next stop, or becomes another one.
   bool Goes(const ContainerConfig& config, uint32_t id, const Found& found, const std::string& origin) {
+    if (found.pending) return false;
     const std::string key = fmt::format("mp{}", found.number);
-    if (found.pending || config.pending_removals.count(key) == 0) return false;
-    Problem(origin,
-            fmt::format("{} of container {} is to go when the container stops: let it stop, or take that "
-                        "back (`pct pending {}` shows it, `pct set {} --revert {}`), and plan again",
-                        key, id, id, id, key));
+    const auto next = config.pending_mounts.find(found.number);
+    std::string fate;
+    if (next != config.pending_mounts.end()) {
+      fate = fmt::format("becomes {} at {}", next->second.source, next->second.path);
+    } else if (config.pending_removals.count(key) != 0) {
+      fate = "is to go";
+    } else {
+      return false;
+    }
+    Problem(origin, fmt::format("{} of container {} {} when the container stops: let it stop, or take that "
+                                "back (`pct pending {}` shows it, `pct set {} --revert {}`), and plan again",
+                                key, id, fate, id, id, key));
     return true;
+  }
+
+  // True, and a problem, where a line that LXC itself reads serves the path, or hides it.
+  bool ServedByLxc(const ContainerConfig& config, uint32_t id, const std::string& path,
+                   const std::string& origin) {
+    for (const RawMount& raw : config.raw_mounts) {
+      if (!IsAtOrBelow(path, raw.path)) continue;
+      Problem(origin,
+              fmt::format("{} of container {} is {} already, by the line \"{}\" of "
+                          "/etc/pve/nodes/{}/lxc/{}.conf, which Phoenix does not manage: take that line out, "
+                          "or declare another path",
+                          path, id, path == raw.path ? "served" : "hidden", raw.line, state_.node, id));
+      return true;
+    }
+    return false;
   }
 
   // Null, and a problem, where neither the node nor the plan has it.
@@ -197,6 +237,7 @@ class Planner {
 
   void Volume(const ContainerSpec& spec, const ContainerConfig& config, const ContainerVolumeSpec& wanted,
               ContainerStep& step) {
+    if (ServedByLxc(config, spec.id, wanted.path, wanted.origin)) return;
     const Found found = Find(config, wanted.path);
     if (found.mount == nullptr) {
       NewMount mount{0, wanted.storage, wanted.size_gib, {}, wanted.path, wanted.backup, wanted.read_only};
@@ -251,7 +292,9 @@ class Planner {
     grow.action = ContainerAction::kGrow;
     grow.id = spec.id;
     grow.number = found.number;
+    grow.running = step.running;
     grow.volume = mount.source;
+    grow.dataset = DatasetOfVolume(storage->pool, mount.source);
     grow.path = wanted.path;
     grow.size_before = *mount.size;
     grow.size_gib = wanted.size_gib;
@@ -272,6 +315,7 @@ class Planner {
       return;
     }
     Ownership(spec.id, config, wanted);
+    if (ServedByLxc(config, spec.id, wanted.path, wanted.origin)) return;
     const Found found = Find(config, wanted.path);
     if (found.mount == nullptr) {
       NewMount mount{0, {}, 0, wanted.host_path, wanted.path, std::nullopt, wanted.read_only};
@@ -312,10 +356,22 @@ class Planner {
   void Ownership(uint32_t id, const ContainerConfig& config, const ContainerBindSpec& wanted) {
     const auto directory = state_.directories.find(wanted.host_path);
     const auto compare = [&](std::string_view kind, const std::vector<IdRange>& ranges,
-                             std::optional<uint32_t> inside, std::optional<uint32_t> there) {
+                             std::optional<uint32_t> inside, std::optional<uint32_t> there,
+                             std::optional<uint32_t> made) {
       if (!inside) return;
       const auto outside = OnHost(config, ranges, *inside);
-      if (!outside) {
+      if (made && made != outside) {
+        Problem(
+            wanted.origin,
+            fmt::format("{} is declared for {} {} of the host, but {} {} of container {} is {} there: say "
+                        "whether the container is unprivileged (\"unprivileged\"); where it has a map of "
+                        "its own (lxc.idmap), declare a dataset with that owner and bind it with "
+                        "mount_points",
+                        wanted.host_path, kind, *made, kind, *inside, id,
+                        outside ? fmt::to_string(*outside) : "nobody"));
+      } else if (made) {
+        return;  // the configuration itself sees to it
+      } else if (!outside) {
         Problem(wanted.origin,
                 fmt::format("{} {} of container {} is mapped to none of the host (lxc.idmap), so "
                             "{} cannot belong to it: declare another one, or map it",
@@ -334,9 +390,9 @@ class Planner {
     };
     const bool there = directory != state_.directories.end();
     compare("user", config.users, wanted.owner_uid,
-            there ? std::optional(directory->second.uid) : std::nullopt);
+            there ? std::optional(directory->second.uid) : std::nullopt, wanted.host_uid);
     compare("group", config.groups, wanted.owner_gid,
-            there ? std::optional(directory->second.gid) : std::nullopt);
+            there ? std::optional(directory->second.gid) : std::nullopt, wanted.host_gid);
   }
 
   void Add(const ContainerSpec& spec, const ContainerConfig& config, NewMount mount, const std::string& needs,
@@ -362,7 +418,8 @@ class Planner {
   // The lowest N that neither is in force nor waits, nor is taken by this plan.
   static int FreeNumber(const ContainerConfig& config, const ContainerStep& step) {
     for (int number = 0; number < kMountNumbers; ++number) {
-      bool taken = config.mounts.count(number) != 0 || config.pending_mounts.count(number) != 0;
+      bool taken = config.mounts.count(number) != 0 || config.pending_mounts.count(number) != 0 ||
+                   config.pending_removals.count(fmt::format("mp{}", number)) != 0;
       for (const NewMount& mount : step.mounts) taken = taken || mount.number == number;
       // A line that cannot be read holds its number as well; such a plan is refused in the end.
       if (!taken) return number;
@@ -380,6 +437,9 @@ class Planner {
 std::string SizeText(uint64_t bytes) {
   return bytes % kGib == 0 ? fmt::format("{} GiB", bytes / kGib) : fmt::format("{} bytes", bytes);
 }
+
+// As little below as pct can tell.
+uint64_t QuotaBelow(uint64_t size) { return size - 1024; }
 
 std::string MountValue(const NewMount& mount) {
   std::string value =

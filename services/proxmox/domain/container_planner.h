@@ -19,8 +19,11 @@ namespace phoenix::proxmox {
 std::string SizeText(uint64_t bytes);
 
 enum class ContainerAction {
-  kMount,  // new mpN lines of one container, all in one `pct set`
-  kGrow,   // one volume of a zfspool storage becomes larger
+  // New mpN lines of one container: all in one `pct set` where it stands still, one after the other where it
+  // runs. pct then mounts each at once, and where one fails writes none of its call's lines, though the
+  // container keeps those that came before.
+  kMount,
+  kGrow,  // one volume of a zfspool storage becomes larger
 };
 
 // A new mpN line.
@@ -37,21 +40,27 @@ struct NewMount {
   friend bool operator==(const NewMount&, const NewMount&) = default;
 };
 
+// What is given back to a volume whose growth is undone, before pct takes it up to its former size: pct only
+// makes larger.
+uint64_t QuotaBelow(uint64_t size);
+
 // The line's value as `pct set` takes it: "tank:8,mp=/data,backup=1" makes a volume of 8 GiB.
 std::string MountValue(const NewMount& mount);
 
 struct ContainerStep {
   ContainerAction action = ContainerAction::kMount;
   uint32_t id = 0;
+  // The container runs: Proxmox VE takes no mount point away from it before its next stop, and it may write
+  // into a volume that grows.
+  bool running = false;
   // kMount.
   std::vector<NewMount> mounts;
-  // The container runs: Proxmox VE takes nothing away from it before its next stop.
-  bool running = false;
   // Storages of new volumes that nobody can look into without mounting them: such a volume is never freed.
   Words opaque;
   // kGrow.
   int number = 0;
   std::string volume;
+  std::string dataset;  // the volume's; "" in a step of an older build
   std::string path;
   uint64_t size_before = 0;  // bytes
   uint64_t size_gib = 0;
@@ -65,6 +74,7 @@ struct ContainerStorage {
   std::string type;
   bool usable_now = false;
   bool holds_containers = false;  // its contents include rootdir
+  std::string pool = {};          // of a zfspool: the dataset whose children are its volumes
 };
 
 struct HostDirectory {

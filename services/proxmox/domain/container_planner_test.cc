@@ -8,11 +8,10 @@
 namespace phoenix::proxmox {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-constexpr uint64_t kGib = uint64_t{1} << 30;
 
 ContainerVolumeSpec Volume(const std::string& path, const std::string& storage, uint64_t size) {
   return {"data", storage, size, path, std::nullopt, false, "$.v"};
@@ -25,7 +24,7 @@ class ContainerPlannerTest : public ::testing::Test {
  protected:
   ContainerPlannerTest() {
     state_.node = "pve1";
-    state_.storages["tank"] = {"zfspool", true, true};
+    state_.storages["tank"] = {"zfspool", true, true, "tank/ct"};
     state_.here[101] = {};
     spec_.id = 101;
     spec_.origin = "$.c";
@@ -107,6 +106,8 @@ TEST_F(ContainerPlannerTest, AVolumeGrowsAndNeverShrinks) {
   ASSERT_EQ(plan.steps.size(), 1u);
   EXPECT_EQ(plan.steps[0].action, ContainerAction::kGrow);
   EXPECT_EQ(plan.steps[0].number, 3);
+  EXPECT_EQ(plan.steps[0].dataset, "tank/ct/subvol-101-disk-1");
+  EXPECT_FALSE(plan.steps[0].running);
   EXPECT_THAT(plan.steps[0].diffs, ElementsAre(kit::FieldDiff{"size", "8 GiB", "20 GiB"}));
   Carry(plan);
   EXPECT_THAT(Plan().steps, IsEmpty());
@@ -127,6 +128,79 @@ TEST_F(ContainerPlannerTest, AnythingElseAtThePathIsRefusedAndAllOfItAtOnce) {
               ElementsAre(HasSubstr("holds other:subvol-101-disk-1 (mp0), not a volume on storage 'tank'"),
                           HasSubstr("is /srv/b (mp1), not /srv/a"),
                           HasSubstr("mp2 of container 101 is to go when the container stops")));
+}
+
+// It is read from [pve:pending]: at the container's next start something else is there.
+TEST_F(ContainerPlannerTest, AMountPointThatIsToBeReplacedIsNotTakenForTheDeclaredOne) {
+  config().mounts[0] = {"tank:subvol-101-disk-1", "/data", 8 * kGib, {}};
+  config().mounts[1] = {"/srv/a", "/a", std::nullopt, {}};
+  config().pending_mounts[0] = {"tank:subvol-101-disk-2", "/elsewhere", 8 * kGib, {}};
+  config().pending_mounts[1] = {"/srv/b", "/b", std::nullopt, {}};
+  spec_.volumes = {Volume("/data", "tank", 8)};
+  spec_.binds = {Bind("/srv/a", "/a")};
+  EXPECT_THAT(
+      Problems(),
+      ElementsAre(AllOf(HasSubstr("mp0 of container 101 becomes tank:subvol-101-disk-2 at /elsewhere when "
+                                  "the container stops"),
+                        HasSubstr("`pct set 101 --revert mp0`")),
+                  HasSubstr("mp1 of container 101 becomes /srv/b at /b")));
+  // Other options of the declared one are no other thing.
+  config().pending_mounts[0] = {"tank:subvol-101-disk-1", "/data", 8 * kGib, {{"backup", "1"}}};
+  config().pending_mounts.erase(1);
+  EXPECT_THAT(Plan().steps, IsEmpty());
+}
+
+TEST_F(ContainerPlannerTest, ANumberThatIsToGoIsNotGivenToANewMountPoint) {
+  config().pending_removals = {"mp0"};
+  spec_.binds = {Bind("/srv/a", "/a")};
+  EXPECT_EQ(Plan().steps[0].mounts[0].number, 1);
+}
+
+TEST_F(ContainerPlannerTest, ATemplateIsRefusedWhereItWouldChange) {
+  config().is_template = true;
+  config().mounts[0] = {"tank:basevol-101-disk-0", "/data", 8 * kGib, {}};
+  spec_.volumes = {Volume("/data", "tank", 8)};
+  EXPECT_THAT(Plan().steps, IsEmpty());
+  spec_.binds = {Bind("/srv/a", "/a")};
+  EXPECT_THAT(Problems(), ElementsAre(HasSubstr("$.c: container 101 is a template")));
+}
+
+TEST_F(ContainerPlannerTest, APathThatALineOfLxcServesOrHidesIsToldWithTheLine) {
+  config().raw_mounts = {{"/data", "lxc.mount.entry: /srv/x data none bind 0 0"},
+                         {"/mnt", "lxc.mount.entry: /srv/y mnt none bind 0 0"}};
+  spec_.volumes = {Volume("/data", "tank", 8), Volume("/data2", "tank", 8)};
+  spec_.binds = {Bind("/srv/a", "/mnt/a"), Bind("/srv/b", "/")};
+  spec_.binds[1].path = "/mn";
+  EXPECT_THAT(Problems(), ElementsAre(HasSubstr("$.v: /data of container 101 is served already, by the line "
+                                                "\"lxc.mount.entry: /srv/x data none bind 0 0\" of "
+                                                "/etc/pve/nodes/pve1/lxc/101.conf"),
+                                      HasSubstr("$.b: /mnt/a of container 101 is hidden already")));
+}
+
+TEST_F(ContainerPlannerTest, APersistentVolumeHasTheOwnerThatTheContainerTakesForItsRoot) {
+  spec_.binds = {Bind("/tank/persistent-101-a", "/a")};
+  spec_.binds[0].owner_uid = spec_.binds[0].owner_gid = 0;
+  spec_.binds[0].host_uid = spec_.binds[0].host_gid = 100000;
+  config().unprivileged = true;
+  // It comes with the same run, and nobody needs to be told to make it.
+  EXPECT_THAT(Plan().notes, IsEmpty());
+  config().unprivileged = false;
+  EXPECT_THAT(Problems(),
+              ElementsAre(HasSubstr("is declared for user 100000 of the host, but user 0 of container "
+                                    "101 is 0 there"),
+                          HasSubstr("group 0 of container 101 is 0 there")));
+  config().unprivileged = true;
+  config().users = {{0, 165536, 65536}};
+  EXPECT_THAT(Problems(), ElementsAre(HasSubstr("user 0 of container 101 is 165536 there")));
+}
+
+TEST_F(ContainerPlannerTest, AContainerWithoutItsPersistentVolumesIsToldWhereTheyAre) {
+  spec_.placed_on = "hv2";
+  EXPECT_THAT(Problems(),
+              ElementsAre(HasSubstr("container 101 is on this node (pve1), and its persistent volumes "
+                                    "are declared on node hv2")));
+  state_.here.clear();
+  EXPECT_THAT(Plan().notes[0].text, HasSubstr("is on no node"));
 }
 
 TEST_F(ContainerPlannerTest, AContainerThatIsLockedOrUnreadableIsOnlyRefusedWhereItWouldChange) {

@@ -26,6 +26,9 @@ struct ContainerBindSpec {
   std::optional<uint32_t> owner_uid, owner_gid;
   bool read_only = false;
   std::string origin;
+  // Whom the same configuration makes its owners, as the host counts; nullopt where it does not. A container
+  // that maps owner_uid and owner_gid to others is refused.
+  std::optional<uint32_t> host_uid = std::nullopt, host_gid = std::nullopt;
   friend bool operator==(const ContainerBindSpec&, const ContainerBindSpec&) = default;
 };
 
@@ -34,6 +37,8 @@ struct ContainerSpec {
   std::vector<ContainerVolumeSpec> volumes;
   std::vector<ContainerBindSpec> binds;
   std::string origin;
+  // The other node of the fleet that holds the container's persistent volumes; "": this one, or none does.
+  std::string placed_on = {};
   friend bool operator==(const ContainerSpec&, const ContainerSpec&) = default;
 };
 

@@ -11,6 +11,8 @@
 
 namespace phoenix::proxmox {
 
+inline constexpr uint64_t kGib = uint64_t{1} << 30;
+
 // What an mpN line says.
 struct ContainerMount {
   std::string source;            // a volume id ("tank:subvol-101-disk-1"), or an absolute path of the host
@@ -30,6 +32,13 @@ struct IdRange {
   friend bool operator==(const IdRange&, const IdRange&) = default;
 };
 
+// A lxc.mount.entry line: what LXC mounts beside the mpN lines, and after them.
+struct RawMount {
+  std::string path;  // where the container sees it, absolute
+  std::string line;  // as it is written
+  friend bool operator==(const RawMount&, const RawMount&) = default;
+};
+
 // What is in force of /etc/pve/nodes/NODE/lxc/ID.conf, and what waits for the container's next stop.
 struct ContainerConfig {
   std::string digest;                    // SHA-1 of the file's bytes, which `pct set --digest` wants
@@ -40,6 +49,8 @@ struct ContainerConfig {
   std::vector<IdRange> users, groups;  // from lxc.idmap; empty: Proxmox VE's own
   std::string lock;                    // what holds the container: "backup", "snapshot" …; "" for nothing
   bool protection = false;             // no volume may go or be replaced
+  bool is_template = false;  // clones are made of it; it never starts, and its volumes are read-only
+  std::vector<RawMount> raw_mounts;
   std::map<int, ContainerMount> pending_mounts;  // come with the next start
   Words pending_removals;                        // keys that go with the next stop: "mp0"
   Words snapshots;                               // by name

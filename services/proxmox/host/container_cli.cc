@@ -1,5 +1,8 @@
 #include "services/proxmox/host/container_cli.h"
 
+#include <absl/strings/numbers.h>
+
+#include "base/status/errors.h"
 #include "base/status/status_macros.h"
 #include "services/proxmox/host/container_command.h"
 #include "services/proxmox/host/proxmox_parse.h"
@@ -35,6 +38,13 @@ absl::StatusOr<VolumeContent> ContainerCli::Look(const std::string& dataset) {
   if (path.empty()) return content;
   PHX_ASSIGN_OR_RETURN(content.names, files_.List(path));
   return content;
+}
+
+absl::StatusOr<uint64_t> ContainerCli::Referenced(const std::string& dataset) {
+  PHX_ASSIGN_OR_RETURN(const CommandResult result, Run(ReferencedCommand(dataset), nullptr));
+  uint64_t bytes = 0;
+  if (absl::SimpleAtoi(result.out, &bytes)) return bytes;
+  return Internal("zfs does not say how much {} holds: '{}'", dataset, result.out);
 }
 
 absl::StatusOr<std::vector<std::string>> ContainerCli::Mount(uint32_t id, const std::vector<NewMount>& mounts,

@@ -17,6 +17,7 @@ class ContainerCli final : public ContainerHost {
   absl::StatusOr<ContainerPlaces> Read(const std::set<uint32_t>& ids) override;
   absl::StatusOr<std::map<std::string, uint64_t>> Volumes(const std::string& storage, uint32_t id) override;
   absl::StatusOr<VolumeContent> Look(const std::string& dataset) override;
+  absl::StatusOr<uint64_t> Referenced(const std::string& dataset) override;
   absl::StatusOr<std::vector<std::string>> Mount(uint32_t id, const std::vector<NewMount>& mounts,
                                                  const std::string& digest,
                                                  const ChildObserver& on_child) override;

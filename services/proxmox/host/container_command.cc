@@ -28,7 +28,6 @@ Command Pct(std::vector<std::string> args) {
 
 // As pct takes and writes it: whole units, or bytes.
 std::string PctSize(uint64_t bytes) {
-  constexpr uint64_t kGib = uint64_t{1} << 30;
   return bytes % kGib == 0 ? fmt::format("{}G", bytes / kGib) : fmt::to_string(bytes);
 }
 
@@ -82,6 +81,12 @@ Command FreeCommand(const std::string& volume) {
 Command LookCommand(const std::string& dataset) {
   Command command{.program = kZfs,
                   .args = {"list", "-H", "-r", "-t", "filesystem,volume,snapshot", "-o", "name", dataset}};
+  command.limit = kLookLimit;
+  return command;
+}
+
+Command ReferencedCommand(const std::string& dataset) {
+  Command command{.program = kZfs, .args = {"get", "-Hp", "-o", "value", "referenced", dataset}};
   command.limit = kLookLimit;
   return command;
 }

@@ -28,6 +28,7 @@ Command VolumesCommand(const std::string& storage, uint32_t id);
 Command FreeCommand(const std::string& volume);
 // The datasets at and below this one, and their snapshots, by name.
 Command LookCommand(const std::string& dataset);
+Command ReferencedCommand(const std::string& dataset);
 Command QuotaCommand(const std::string& dataset, uint64_t bytes);
 
 // NOT_FOUND where this node has no such container, ABORTED for another digest, UNAVAILABLE where a lock or

@@ -35,6 +35,8 @@ TEST(ContainerCommand, VolumesAreLookedAtFreedAndGivenTheirFormerSize) {
   EXPECT_EQ(ToText(FreeCommand("tank:subvol-101-disk-1")), "pvesm free tank:subvol-101-disk-1");
   EXPECT_EQ(ToText(LookCommand("tank/g/subvol-101-disk-1")),
             "zfs list -H -r -t filesystem,volume,snapshot -o name tank/g/subvol-101-disk-1");
+  EXPECT_EQ(ToText(ReferencedCommand("tank/g/subvol-101-disk-1")),
+            "zfs get -Hp -o value referenced tank/g/subvol-101-disk-1");
   EXPECT_EQ(ToText(QuotaCommand("tank/g/subvol-101-disk-1", 1024)),
             "zfs set refquota=1024 tank/g/subvol-101-disk-1");
 }

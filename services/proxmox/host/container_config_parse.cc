@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "services/proxmox/domain/storage_schema.h"
 #include "services/proxmox/host/proxmox_parse.h"
 
 namespace phoenix::proxmox {
@@ -128,6 +129,8 @@ class Reader {
       config_.unprivileged = IsYes(value);
     } else if (key == "protection") {
       config_.protection = IsYes(value);
+    } else if (key == "template") {
+      config_.is_template = IsYes(value);
     } else if (key == "lock") {
       config_.lock = std::string(value);
     }
@@ -137,8 +140,11 @@ class Reader {
     if (const auto number = NumberOf(key, "mp")) {
       Mount(value, line, *number, config_.pending_mounts);
     } else if (key == "delete") {
+      // Proxmox VE writes commas, and reads blanks and semicolons, too.
       while (!value.empty()) {
-        std::string_view word = Trim(Take(value, ','));
+        const size_t end = value.find_first_of(",; \t");
+        std::string_view word = value.substr(0, end);
+        value = end == std::string_view::npos ? std::string_view() : value.substr(end + 1);
         // A removal by force, which frees the volume, too.
         if (!word.empty() && word.front() == '!') word.remove_prefix(1);
         if (!word.empty()) config_.pending_removals.emplace(word);
@@ -167,25 +173,63 @@ class Reader {
     return std::string(source);
   }
 
-  // lxc.idmap: u 0 100000 65536, also with = and by its older name.
+  // "KEY: VALUE", also with "=": what LXC itself reads.
   void ReadRaw(std::string_view line) {
     const size_t end = line.find_first_of(":= \t");
     const std::string_view key = line.substr(0, end);
-    if (end == std::string_view::npos || (key != "lxc.idmap" && key != "lxc.id_map")) return;
+    if (end == std::string_view::npos) return;
     const size_t begin = line.find_first_not_of(":= \t", end);
     if (begin == std::string_view::npos) return;
-    std::string_view rest = line.substr(begin);
-    const auto word = [&rest]() {
-      rest = Trim(rest);
-      const size_t stop = rest.find_first_of(kBlanks);
-      const std::string_view found = rest.substr(0, stop);
-      rest = stop == std::string_view::npos ? std::string_view() : rest.substr(stop);
-      return found;
-    };
-    const std::string_view kind = word();
-    const auto inside = ToNumber<uint32_t>(word());
-    const auto outside = ToNumber<uint32_t>(word());
-    const auto count = ToNumber<uint32_t>(word());
+    if (key == "lxc.idmap" || key == "lxc.id_map") {
+      ReadIdMap(line.substr(begin));
+    } else if (key == "lxc.mount.entry") {
+      ReadEntry(line.substr(begin), line);
+    }
+  }
+
+  static std::string_view Word(std::string_view& rest) {
+    rest = Trim(rest);
+    const size_t stop = rest.find_first_of(kBlanks);
+    const std::string_view found = rest.substr(0, stop);
+    rest = stop == std::string_view::npos ? std::string_view() : rest.substr(stop);
+    return found;
+  }
+
+  // "SOURCE TARGET TYPE OPTIONS 0 0", as in fstab. LXC takes the target from the container's root on.
+  void ReadEntry(std::string_view value, std::string_view line) {
+    (void)Word(value);
+    std::string path = "/" + Unescaped(Word(value));
+    // An absolute target is one below LXC's own mount of the root.
+    if (const size_t root = path.find("/rootfs/");
+        path.starts_with("//var/lib/lxc/") && root != std::string::npos)
+      path.erase(0, root + 7);
+    path = CleanPath(path);
+    if (path.size() > 1) config_.raw_mounts.push_back({std::move(path), std::string(line)});
+  }
+
+  // A blank in a name is written \040 there.
+  static std::string Unescaped(std::string_view text) {
+    std::string plain;
+    const auto octal = [](char c) { return c >= '0' && c <= '7'; };
+    for (size_t at = 0; at < text.size(); ++at) {
+      if (text[at] == '\\' && at + 3 < text.size() && octal(text[at + 1]) && octal(text[at + 2]) &&
+          octal(text[at + 3])) {
+        plain +=
+            static_cast<char>((text[at + 1] - '0') * 64 + (text[at + 2] - '0') * 8 + (text[at + 3] - '0'));
+        at += 3;
+      } else {
+        plain += text[at];
+      }
+    }
+    return plain;
+  }
+
+  // "u 0 100000 65536".
+  void ReadIdMap(std::string_view rest) {
+    const std::string_view kind = Word(rest);
+    const auto inside = ToNumber<uint32_t>(Word(rest));
+    const auto outside = ToNumber<uint32_t>(Word(rest));
+    const auto count = ToNumber<uint32_t>(Word(rest));
     if (!inside || !outside || !count) return;
     if (kind == "u" || kind == "b") config_.users.push_back({*inside, *outside, *count});
     if (kind == "g" || kind == "b") config_.groups.push_back({*inside, *outside, *count});

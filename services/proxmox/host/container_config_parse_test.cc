@@ -11,8 +11,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-constexpr uint64_t kGib = uint64_t{1} << 30;
-
 constexpr char kConfig[] =
     "#mp7%3A tank%3Ano,mp=/no\n"
     "#mp8: tank:no,mp=/no\n"
@@ -60,6 +58,30 @@ TEST(ContainerConfigParse, WhatIsPendingAndWhatSnapshotsHoldIsKeptApart) {
   EXPECT_THAT(config.snapshots, ElementsAre("before-upgrade"));
   EXPECT_THAT(config.snapshot_volumes,
               ElementsAre("tank:subvol-101-disk-0", "tank:subvol-101-disk-1", "tank:subvol-101-disk-5"));
+}
+
+// Proxmox VE writes commas, and takes the others as well.
+TEST(ContainerConfigParse, RemovalsThatWaitArePartedAsTheGenuineReaderPartsThem) {
+  EXPECT_THAT(ParseContainerConfig("[pve:pending]\ndelete: mp0 mp1;!mp2,  net0\n").pending_removals,
+              ElementsAre("mp0", "mp1", "mp2", "net0"));
+}
+
+TEST(ContainerConfigParse, WhatLxcMountsItselfIsSeen) {
+  const auto config = ParseContainerConfig(
+      "lxc.mount.entry: /srv/media mnt/media none bind,create=dir 0 0\n"
+      "lxc.mount.entry = /srv/a\\040b  /var/lib/lxc/101/rootfs/a\\040b/ none bind 0 0\n"
+      "lxc.mount.entry: nothing\n"
+      "lxc.mount.auto: sys:mixed\n"
+      "template: 1\n"
+      "\n[before]\nlxc.mount.entry: /srv/old old none bind 0 0\n");
+  EXPECT_THAT(
+      config.raw_mounts,
+      ElementsAre(RawMount{"/mnt/media", "lxc.mount.entry: /srv/media mnt/media none bind,create=dir 0 0"},
+                  RawMount{"/a b",
+                           "lxc.mount.entry = /srv/a\\040b  /var/lib/lxc/101/rootfs/a\\040b/ none "
+                           "bind 0 0"}));
+  EXPECT_TRUE(config.is_template);
+  EXPECT_FALSE(ParseContainerConfig("template: 0\n").is_template);
 }
 
 TEST(ContainerConfigParse, NumbersOfUsersAreMappedAsTheFileSays) {

@@ -51,7 +51,11 @@ class ContainerHost {
   // NOT_FOUND where there is no such dataset.
   virtual absl::StatusOr<VolumeContent> Look(const std::string& dataset) = 0;
 
-  // New mpN lines, all or none. A failure may leave new volumes behind that no container names.
+  // How many bytes a volume that is a ZFS file system holds, as its quota counts them. NOT_FOUND likewise.
+  virtual absl::StatusOr<uint64_t> Referenced(const std::string& dataset) = 0;
+
+  // New mpN lines, all or none. A failure may leave new volumes behind that no container names, and mounts in
+  // a container that runs: pct mounts one after the other into it, and writes the lines last.
   virtual absl::StatusOr<std::vector<std::string>> Mount(uint32_t id, const std::vector<NewMount>& mounts,
                                                          const std::string& digest,
                                                          const ChildObserver& on_child) = 0;

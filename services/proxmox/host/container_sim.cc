@@ -19,7 +19,6 @@ namespace {
 using kit::World;
 using nlohmann::json;
 
-constexpr uint64_t kGib = uint64_t{1} << 30;
 constexpr char kSimSnapshot[] = "zfs.snapshot";
 
 // What pct or pvesm would say, taken as its answer is.
@@ -123,9 +122,35 @@ absl::StatusOr<std::string> Allocate(World& world, uint32_t container, const New
   return volume;
 }
 
+absl::StatusOr<uint64_t> ReferencedBy(World& world, const json& dataset) {
+  // A dataset of the simulated machine may be said to hold more than anybody would write in a test.
+  uint64_t bytes = dataset.value("written_more", uint64_t{0});
+  const std::string path = dataset.value("mounted", "");
+  if (path.empty()) return bytes;
+  PHX_ASSIGN_OR_RETURN(const auto files, world.FilesBelow(path));
+  for (const std::string& file : files) {
+    PHX_ASSIGN_OR_RETURN(const std::string text, ReadText(world, file));
+    bytes += text.size();
+  }
+  return bytes;
+}
+
+// The mounts of a container that stopped are no more.
+absl::StatusOr<bool> IsInUse(World& world, const std::string& volume) {
+  PHX_ASSIGN_OR_RETURN(const std::string sockets, ReadText(world, "/proc/1/net/unix"));
+  PHX_ASSIGN_OR_RETURN(const auto live, world.List(kSimLiveMount));
+  for (const auto& [key, mount] : live) {
+    if (mount.value("volume", "") == volume && IsRunning(sockets, std::stoul(key.substr(0, key.find(':')))))
+      return true;
+  }
+  return false;
+}
+
 // With everything below, as pvesm does. What is not there counts as destroyed.
 absl::Status Destroy(World& world, const std::string& volume) {
   PHX_ASSIGN_OR_RETURN(const Place place, PlaceOf(world, volume));
+  PHX_ASSIGN_OR_RETURN(const bool in_use, IsInUse(world, volume));
+  if (in_use) return Says("zfs error: cannot destroy '{}': dataset is busy", place.dataset);
   if (place.dataset.empty()) return world.RemoveFile(place.file);
   PHX_ASSIGN_OR_RETURN(const auto datasets, world.List(kSimDataset));
   for (const auto& [name, dataset] : datasets) {
@@ -276,9 +301,21 @@ absl::StatusOr<VolumeContent> ContainerSim::Look(const std::string& dataset) {
   return content;
 }
 
+absl::StatusOr<uint64_t> ContainerSim::Referenced(const std::string& dataset) {
+  uint64_t bytes = 0;
+  PHX_RETURN_IF_ERROR(machine_->Look([&](World& world) -> absl::Status {
+    PHX_ASSIGN_OR_RETURN(const auto there, world.Get(kSimDataset, dataset));
+    if (!there) return Says("cannot open '{}': dataset does not exist", dataset);
+    PHX_ASSIGN_OR_RETURN(bytes, ReferencedBy(world, *there));
+    return absl::OkStatus();
+  }));
+  return bytes;
+}
+
 absl::StatusOr<std::vector<std::string>> ContainerSim::Mount(uint32_t id, const std::vector<NewMount>& mounts,
                                                              const std::string& digest,
                                                              const ChildObserver& on_child) {
+  absl::Status hotplug;
   PHX_RETURN_IF_ERROR(
       Run("pct.set", fmt::to_string(id), on_child, [&](World& world, std::string_view fault) -> absl::Status {
         PHX_ASSIGN_OR_RETURN(Editing editing, Editing::Open(world, id, digest));
@@ -297,13 +334,28 @@ absl::StatusOr<std::vector<std::string>> ContainerSim::Mount(uint32_t id, const 
           }
           if (mount.backup) line.options["backup"] = *mount.backup ? "1" : "0";
           if (mount.read_only) line.options["ro"] = "1";
-          std::string& value = editing.file.set[fmt::format("mp{}", mount.number)];
+          const std::string key = fmt::format("mp{}", mount.number);
+          if (editing.running) {
+            // Once it is mounted it stays, whatever becomes of the others; one that fails takes its own
+            // volume away, and nothing is written.
+            const std::string place = fmt::format("{}:{}", id, key);
+            PHX_ASSIGN_OR_RETURN(const auto refused, world.TakeFault("pct.hotplug:" + place));
+            if (refused) {
+              if (line.is_volume()) PHX_RETURN_IF_ERROR(Destroy(world, line.source));
+              hotplug = Says("unable to hotplug {}: mount failed (planned fault)", key);
+              continue;
+            }
+            PHX_RETURN_IF_ERROR(
+                world.Put(kSimLiveMount, place, {{"volume", line.source}, {"at", line.path}}));
+          }
+          std::string& value = editing.file.set[key];
           const auto former = ParseContainerMount(value);
           value = ContainerMountText(line);
           if (former && former->is_volume()) editing.Park(former->source);
         }
-        return fault == "orphans" ? absl::OkStatus() : editing.Save();
+        return fault == "orphans" || !hotplug.ok() ? absl::OkStatus() : editing.Save();
       }));
+  if (!hotplug.ok()) return hotplug;
   return std::vector<std::string>();
 }
 
@@ -347,17 +399,7 @@ absl::Status ContainerSim::SetQuota(const std::string& dataset, uint64_t bytes,
   return Run("zfs.quota", dataset, on_child, [&](World& world, std::string_view) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(auto there, world.Get(kSimDataset, dataset));
     if (!there) return Says("cannot open '{}': dataset does not exist", dataset);
-    uint64_t used = 0;
-    const std::string path = there->value("mounted", "");
-    if (!path.empty()) {
-      PHX_ASSIGN_OR_RETURN(const auto files, world.FilesBelow(path));
-      for (const std::string& file : files) {
-        PHX_ASSIGN_OR_RETURN(const std::string text, ReadText(world, file));
-        used += text.size();
-      }
-    }
-    // A dataset of the simulated machine may be said to hold more than anybody would write in a test.
-    used += there->value("written_more", uint64_t{0});
+    PHX_ASSIGN_OR_RETURN(const uint64_t used, ReferencedBy(world, *there));
     if (used > bytes)
       return Says("cannot set property for '{}': size is less than current used or reserved space", dataset);
     (*there)["local"]["refquota"] = fmt::to_string(bytes);

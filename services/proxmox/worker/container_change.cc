@@ -14,34 +14,35 @@
 namespace phoenix::proxmox {
 namespace {
 
-// Another tool may rewrite the container's file between our reading and our change; each time is decided
-// anew.
-constexpr int kTries = 3;
-constexpr uint64_t kGib = uint64_t{1} << 30;
-
 std::string KeyOf(int number) { return fmt::format("mp{}", number); }
 
 enum class Line {
   kAbsent,
-  kOurs,
-  kGoing,  // ours, and away with the container's next stop
-  kOther,  // somebody else's
+  kOurs,     // in force
+  kWaiting,  // ours, and comes with the container's next start
+  kGoing,    // ours, and away with the container's next stop
+  kOther,    // somebody else's
 };
 
 Line LineOf(const ContainerConfig& config, const NewMount& wanted, const Words& former_volumes) {
   const auto in_force = config.mounts.find(wanted.number);
   const auto waiting = config.pending_mounts.find(wanted.number);
   if (in_force == config.mounts.end() && waiting == config.pending_mounts.end()) return Line::kAbsent;
-  const ContainerMount& mount = in_force == config.mounts.end() ? waiting->second : in_force->second;
-  const bool same_source = wanted.is_volume()
-                               ? mount.storage() == wanted.storage && former_volumes.count(mount.source) == 0
-                               : mount.source == wanted.host_path;
-  if (!same_source || CleanPath(mount.path) != wanted.path) return Line::kOther;
+  const auto is_ours = [&](const ContainerMount& mount) {
+    const bool same_source =
+        wanted.is_volume() ? mount.storage() == wanted.storage && former_volumes.count(mount.source) == 0
+                           : mount.source == wanted.host_path;
+    return same_source && CleanPath(mount.path) == wanted.path;
+  };
+  // Ours in force that somebody has something else come for is his.
+  if (waiting != config.pending_mounts.end() && !is_ours(waiting->second)) return Line::kOther;
+  if (in_force == config.mounts.end()) return Line::kWaiting;
+  if (!is_ours(in_force->second)) return Line::kOther;
   return config.pending_removals.count(KeyOf(wanted.number)) == 0 ? Line::kOurs : Line::kGoing;
 }
 
 struct Lines {
-  std::vector<std::string> ours, going, others;  // keys
+  std::vector<std::string> ours, going, others;  // keys; those that wait for the next start are ours, too
   size_t absent = 0;
 };
 
@@ -53,6 +54,7 @@ Lines LinesOf(const ContainerConfig& config, const ContainerStep& step, const Wo
         ++lines.absent;
         break;
       case Line::kOurs:
+      case Line::kWaiting:
         lines.ours.push_back(KeyOf(mount.number));
         break;
       case Line::kGoing:
@@ -84,6 +86,9 @@ std::string TakenPlace(const ContainerConfig& config, const ContainerStep& step)
         if (number == wanted.number || CleanPath(mount.path) == wanted.path)
           return fmt::format("mp{} ({}) is there by now", number, mount.path);
       }
+    }
+    for (const RawMount& raw : config.raw_mounts) {
+      if (raw.path == wanted.path) return fmt::format("\"{}\" is there by now", raw.line);
     }
   }
   return "";
@@ -183,8 +188,9 @@ absl::Status ContainerChanges::Do(const ContainerStep& step, const CapturedConta
 }
 
 absl::StatusOr<kit::ProbeResult> ContainerChanges::Probe(const ContainerStep& step,
-                                                         const CapturedContainer& before) {
-  return step.action == ContainerAction::kGrow ? ProbeGrowth(step, before) : ProbeMounts(step, before);
+                                                         const CapturedContainer& before, bool undoing) {
+  return step.action == ContainerAction::kGrow ? ProbeGrowth(step, before, undoing)
+                                               : ProbeMounts(step, before);
 }
 
 absl::Status ContainerChanges::Undo(const ContainerStep& step, const CapturedContainer& before,
@@ -195,21 +201,35 @@ absl::Status ContainerChanges::Undo(const ContainerStep& step, const CapturedCon
 
 absl::Status ContainerChanges::DoMounts(const ContainerStep& step, const CapturedContainer& before,
                                         const ChildObserver& on_child, std::vector<std::string>& warnings) {
+  if (!step.running) return MountNow(step, step.mounts, before, on_child, warnings);
+  // Into a container that runs pct mounts each at once, and if a later one of its call fails, no line says
+  // what the container has already: undo could not take that away.
+  for (const NewMount& mount : step.mounts) {
+    PHX_RETURN_IF_ERROR(Annotate(MountNow(step, {mount}, before, on_child, warnings),
+                                 fmt::format("{} of container {}", KeyOf(mount.number), step.id)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ContainerChanges::MountNow(const ContainerStep& step, const std::vector<NewMount>& mounts,
+                                        const CapturedContainer& before, const ChildObserver& on_child,
+                                        std::vector<std::string>& warnings) {
+  ContainerStep part = step;
+  part.mounts = mounts;
   absl::Status last;
   for (int attempt = 0; attempt < kTries; ++attempt) {
     PHX_ASSIGN_OR_RETURN(const Seen seen, See(step.id));
-    if (LinesOf(seen.config, step, before.volumes).ours.size() == step.mounts.size()) return absl::OkStatus();
-    if (const std::string taken = TakenPlace(seen.config, step); !taken.empty())
+    if (LinesOf(seen.config, part, before.volumes).ours.size() == mounts.size()) return absl::OkStatus();
+    if (const std::string taken = TakenPlace(seen.config, part); !taken.empty())
       return Aborted("container {}: {}; nothing was changed. Plan again", step.id, taken);
     if (seen.running && !step.running) return Runs(step.id);
-    const auto said = host_.containers().Mount(step.id, step.mounts, seen.config.digest, on_child);
+    const auto said = host_.containers().Mount(step.id, mounts, seen.config.digest, on_child);
     if (said.ok()) warnings.insert(warnings.end(), said->begin(), said->end());
     last = said.status();
     if (last.code() == absl::StatusCode::kAborted) continue;
     // Whatever pct said, the file knows.
     PHX_ASSIGN_OR_RETURN(const Seen after, See(step.id));
-    if (LinesOf(after.config, step, before.volumes).ours.size() == step.mounts.size())
-      return absl::OkStatus();
+    if (LinesOf(after.config, part, before.volumes).ours.size() == mounts.size()) return absl::OkStatus();
     if (!last.ok()) return last;
     return FailedPrecondition("pct said that container {} was changed, but its file does not hold that",
                               step.id);
@@ -313,7 +333,7 @@ std::vector<std::string> ContainerChanges::RemainingCommands(const ContainerStep
   std::vector<std::string> commands;
   if (step.action == ContainerAction::kGrow) {
     const auto dataset = DatasetOf(step.volume);
-    if (dataset.ok()) commands.push_back(ToText(QuotaCommand(*dataset, before.size - kQuotaStep)));
+    if (dataset.ok()) commands.push_back(ToText(QuotaCommand(*dataset, QuotaBelow(before.size))));
     commands.push_back(ToText(ResizeCommand(step.id, step.number, before.size, "")));
     return commands;
   }
@@ -345,12 +365,21 @@ std::vector<std::string> ContainerChanges::RemainingCommands(const ContainerStep
   return commands;
 }
 
-absl::StatusOr<std::string> ContainerChanges::ObstacleOf(const ContainerStep& step,
-                                                         const CapturedContainer& before) {
-  if (step.action == ContainerAction::kGrow || step.running) return std::string();
+absl::StatusOr<kit::Retrospect> ContainerChanges::LookBack(const ContainerStep& step,
+                                                           const CapturedContainer& before) {
+  using Kind = kit::Retrospect::Kind;
+  if (step.action == ContainerAction::kGrow) {
+    const auto outgrown = Outgrown(step, before);
+    if (outgrown.ok() && !outgrown->empty()) return kit::Retrospect{Kind::kStays, *outgrown};
+    return kit::Retrospect();
+  }
+  if (step.running) return kit::Retrospect();
   const auto seen = See(step.id);
-  if (!seen.ok()) return std::string();
-  if (seen->running) return fmt::format("container {} runs; stop it for the rollback", step.id);
+  if (!seen.ok()) return kit::Retrospect();
+  if (seen->running) {
+    return kit::Retrospect{Kind::kObstacle,
+                           fmt::format("container {} runs; stop it for the rollback", step.id)};
+  }
   for (const NewMount& mount : step.mounts) {
     if (!mount.is_volume() || step.opaque.count(mount.storage) != 0) continue;
     const auto line = seen->config.mounts.find(mount.number);
@@ -359,9 +388,9 @@ absl::StatusOr<std::string> ContainerChanges::ObstacleOf(const ContainerStep& st
     const std::string& volume = line->second.source;
     PHX_ASSIGN_OR_RETURN(const std::string dataset, DatasetOf(volume));
     PHX_ASSIGN_OR_RETURN(std::string holder, HeldBy(volume, {dataset, ""}, seen->config));
-    if (!holder.empty()) return holder;
+    if (!holder.empty()) return kit::Retrospect{Kind::kObstacle, std::move(holder)};
   }
-  return std::string();
+  return kit::Retrospect();
 }
 
 absl::Status ContainerChanges::Verify(const ContainerStep& step, kit::VerifyReport& report) {
@@ -377,7 +406,14 @@ absl::Status ContainerChanges::Verify(const ContainerStep& step, kit::VerifyRepo
   }
   PHX_ASSIGN_OR_RETURN(const Seen seen, See(step.id));
   for (const NewMount& mount : step.mounts) {
-    if (LineOf(seen.config, mount, {}) != Line::kOurs) {
+    const Line line = LineOf(seen.config, mount, {});
+    if (line == Line::kWaiting) {
+      report.not_probed.push_back(
+          fmt::format("container:{}: mp{} at {} comes with the container's next start", step.id, mount.number,
+                      mount.path));
+      continue;
+    }
+    if (line != Line::kOurs) {
       return FailedPrecondition("mp{} of container {} is not there as declared any more", mount.number,
                                 step.id);
     }

@@ -20,26 +20,29 @@ namespace phoenix::proxmox {
 // Not thread-safe: changes are taken one at a time.
 class ContainerChanges {
  public:
-  // As little below a volume's former size as pct can tell.
-  static constexpr uint64_t kQuotaStep = 1024;
-
   explicit ContainerChanges(ProxmoxHost& host) : host_(host) {}
 
   absl::StatusOr<CapturedContainer> Capture(const ContainerStep& step);
   // Warnings of pct are added to `warnings`.
   absl::Status Do(const ContainerStep& step, const CapturedContainer& before, const ChildObserver& on_child,
                   std::vector<std::string>& warnings);
-  absl::StatusOr<kit::ProbeResult> Probe(const ContainerStep& step, const CapturedContainer& before);
+  // `undoing`: as the kit says it (StepContext).
+  absl::StatusOr<kit::ProbeResult> Probe(const ContainerStep& step, const CapturedContainer& before,
+                                         bool undoing);
   absl::Status Undo(const ContainerStep& step, const CapturedContainer& before,
                     const ChildObserver& on_child);
   // What a person runs where Undo failed.
   std::vector<std::string> RemainingCommands(const ContainerStep& step, const CapturedContainer& before);
-  // Why Undo would not take the step back now; "" where it would.
-  absl::StatusOr<std::string> ObstacleOf(const ContainerStep& step, const CapturedContainer& before);
+  // What becomes of the step if it is taken back now.
+  absl::StatusOr<kit::Retrospect> LookBack(const ContainerStep& step, const CapturedContainer& before);
   // What holds of a step that was done, for people; an error where it does not hold any more.
   absl::Status Verify(const ContainerStep& step, kit::VerifyReport& report);
 
  private:
+  // Another tool may rewrite the container's file between our reading and our change; each time is decided
+  // anew.
+  static constexpr int kTries = 3;
+
   struct Seen {
     ContainerConfig config;
     bool running = false;
@@ -63,7 +66,13 @@ class ContainerChanges {
                                      const ContainerConfig& config);
   absl::StatusOr<std::string> DatasetOf(const std::string& volume);
   absl::StatusOr<Sizes> SizesOf(const ContainerStep& step);
+  // Why the volume has to keep its new size, with the way back; "" where its former one is enough.
+  absl::StatusOr<std::string> Outgrown(const ContainerStep& step, const CapturedContainer& before);
 
+  // One `pct set`, decided on the file. ABORTED where somebody changes the file again and again.
+  absl::Status MountNow(const ContainerStep& step, const std::vector<NewMount>& mounts,
+                        const CapturedContainer& before, const ChildObserver& on_child,
+                        std::vector<std::string>& warnings);
   absl::Status DoMounts(const ContainerStep& step, const CapturedContainer& before,
                         const ChildObserver& on_child, std::vector<std::string>& warnings);
   absl::StatusOr<kit::ProbeResult> ProbeMounts(const ContainerStep& step, const CapturedContainer& before);
@@ -76,7 +85,10 @@ class ContainerChanges {
 
   absl::Status Grow(const ContainerStep& step, const CapturedContainer& before,
                     const ChildObserver& on_child);
-  absl::StatusOr<kit::ProbeResult> ProbeGrowth(const ContainerStep& step, const CapturedContainer& before);
+  absl::StatusOr<kit::ProbeResult> ProbeGrowth(const ContainerStep& step, const CapturedContainer& before,
+                                               bool undoing);
+  // Both in the storage and in the container's file, from any size.
+  absl::Status SetSize(const ContainerStep& step, uint64_t size, const ChildObserver& on_child);
   absl::Status GiveSizeBack(const ContainerStep& step, const CapturedContainer& before,
                             const ChildObserver& on_child);
 

@@ -3,17 +3,10 @@
 
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
+#include "services/proxmox/host/container_command.h"
 #include "services/proxmox/worker/container_change.h"
 
 namespace phoenix::proxmox {
-namespace {
-
-// Another tool may rewrite the container's file between our reading and our change; each time is decided
-// anew.
-constexpr int kTries = 3;
-constexpr uint64_t kGib = uint64_t{1} << 30;
-
-}  // namespace
 
 absl::StatusOr<ContainerChanges::Sizes> ContainerChanges::SizesOf(const ContainerStep& step) {
   PHX_ASSIGN_OR_RETURN(const Seen seen, See(step.id));
@@ -28,29 +21,37 @@ absl::StatusOr<ContainerChanges::Sizes> ContainerChanges::SizesOf(const Containe
   return Sizes{line->second.size.value_or(0), volume->second};
 }
 
-absl::Status ContainerChanges::Grow(const ContainerStep& step, const CapturedContainer& before,
+absl::StatusOr<std::string> ContainerChanges::Outgrown(const ContainerStep& step,
+                                                       const CapturedContainer& before) {
+  PHX_ASSIGN_OR_RETURN(const std::string dataset, DatasetOf(step.volume));
+  PHX_ASSIGN_OR_RETURN(const uint64_t held, host_.containers().Referenced(dataset));
+  // ZFS takes no quota below what is held.
+  if (held <= QuotaBelow(before.size)) return std::string();
+  return fmt::format(
+      "volume {} holds {} bytes by now, more than its former size of {}, and keeps {}; once it holds less: "
+      "`{}`, "
+      "then `{}`",
+      step.volume, held, SizeText(before.size), SizeText(step.size_gib * kGib),
+      ToText(QuotaCommand(dataset, QuotaBelow(before.size))),
+      ToText(ResizeCommand(step.id, step.number, before.size, "")));
+}
+
+absl::Status ContainerChanges::Grow(const ContainerStep& step, const CapturedContainer& /*before*/,
                                     const ChildObserver& on_child) {
-  const uint64_t wanted = step.size_gib * kGib;
-  absl::Status last;
-  for (int attempt = 0; attempt < kTries; ++attempt) {
-    PHX_ASSIGN_OR_RETURN(Sizes sizes, SizesOf(step));
-    if (sizes.in_file == wanted && sizes.in_storage == wanted) return absl::OkStatus();
-    // A resize that was cut off in its middle: pct would say that there is nothing to do.
-    if (sizes.in_storage >= wanted) PHX_RETURN_IF_ERROR(GiveSizeBack(step, before, on_child));
-    PHX_ASSIGN_OR_RETURN(const Seen seen, See(step.id));
-    last = host_.containers().Resize(step.id, step.number, wanted, seen.config.digest, on_child);
-    if (last.code() == absl::StatusCode::kAborted) continue;
-    PHX_ASSIGN_OR_RETURN(sizes, SizesOf(step));
-    if (sizes.in_file == wanted && sizes.in_storage == wanted) return absl::OkStatus();
-    if (!last.ok()) return last;
-    return FailedPrecondition("pct said that volume {} was resized, but it has {}, and the file says {}",
-                              step.volume, SizeText(sizes.in_storage), SizeText(sizes.in_file));
+  PHX_ASSIGN_OR_RETURN(const Seen seen, See(step.id));
+  if (seen.running && !step.running) {
+    return FailedPrecondition(
+        "container {} was started since the plan was made, and what it writes into the larger volume could "
+        "keep "
+        "that from being made smaller again: stop it, or plan again",
+        step.id);
   }
-  return last;
+  return SetSize(step, step.size_gib * kGib, on_child);
 }
 
 absl::StatusOr<kit::ProbeResult> ContainerChanges::ProbeGrowth(const ContainerStep& step,
-                                                               const CapturedContainer& before) {
+                                                               const CapturedContainer& before,
+                                                               bool undoing) {
   const auto sizes = SizesOf(step);
   if (sizes.status().code() == absl::StatusCode::kFailedPrecondition ||
       sizes.status().code() == absl::StatusCode::kNotFound) {
@@ -58,11 +59,18 @@ absl::StatusOr<kit::ProbeResult> ContainerChanges::ProbeGrowth(const ContainerSt
   }
   PHX_RETURN_IF_ERROR(sizes.status());
   const uint64_t wanted = step.size_gib * kGib;
-  if (sizes->in_file == wanted && sizes->in_storage == wanted) return kit::ProbeResult{kit::Probe::kDone, ""};
+  if (sizes->in_file == wanted && sizes->in_storage == wanted) {
+    if (!undoing || !step.running) return kit::ProbeResult{kit::Probe::kDone, ""};
+    // What the plan named as left by an undo where the container wrote too much meanwhile.
+    PHX_ASSIGN_OR_RETURN(std::string outgrown, Outgrown(step, before));
+    if (outgrown.empty()) return kit::ProbeResult{kit::Probe::kDone, ""};
+    return kit::ProbeResult{kit::Probe::kNotDone, "", std::move(outgrown)};
+  }
   if (sizes->in_file == before.size && sizes->in_storage == before.size)
     return kit::ProbeResult{kit::Probe::kNotDone, ""};
   const auto is_ours = [&](uint64_t size) {
-    return size == wanted || size == before.size || size == before.size - kQuotaStep;
+    return size == wanted || size == QuotaBelow(wanted) || size == before.size ||
+           size == QuotaBelow(before.size);
   };
   const std::string found = fmt::format("volume {} has {}, and the container's file says {}", step.volume,
                                         SizeText(sizes->in_storage), SizeText(sizes->in_file));
@@ -71,30 +79,41 @@ absl::StatusOr<kit::ProbeResult> ContainerChanges::ProbeGrowth(const ContainerSt
       found};
 }
 
-// pct only makes larger: so the quota goes below the former size, and pct takes it there, in its own file
-// too.
-absl::Status ContainerChanges::GiveSizeBack(const ContainerStep& step, const CapturedContainer& before,
-                                            const ChildObserver& on_child) {
+// pct only makes larger, and says that there is nothing to do where the storage has the size already: so the
+// quota goes a little below, and pct takes it up, in its own file too.
+absl::Status ContainerChanges::SetSize(const ContainerStep& step, uint64_t size,
+                                       const ChildObserver& on_child) {
   absl::Status last;
   for (int attempt = 0; attempt < kTries; ++attempt) {
     PHX_ASSIGN_OR_RETURN(const Sizes sizes, SizesOf(step));
-    if (sizes.in_file == before.size && sizes.in_storage == before.size) return absl::OkStatus();
-    if (sizes.in_storage >= before.size) {
+    if (sizes.in_file == size && sizes.in_storage == size) return absl::OkStatus();
+    if (sizes.in_storage >= size) {
       PHX_ASSIGN_OR_RETURN(const std::string dataset, DatasetOf(step.volume));
       PHX_RETURN_IF_ERROR(
-          Annotate(host_.containers().SetQuota(dataset, before.size - kQuotaStep, on_child),
-                   fmt::format("volume {} keeps {}", step.volume, SizeText(step.size_gib * kGib))));
+          Annotate(host_.containers().SetQuota(dataset, QuotaBelow(size), on_child),
+                   fmt::format("volume {} keeps {}", step.volume, SizeText(sizes.in_storage))));
     }
     PHX_ASSIGN_OR_RETURN(const Seen seen, See(step.id));
-    last = host_.containers().Resize(step.id, step.number, before.size, seen.config.digest, on_child);
+    last = host_.containers().Resize(step.id, step.number, size, seen.config.digest, on_child);
     if (last.code() == absl::StatusCode::kAborted) continue;
     PHX_ASSIGN_OR_RETURN(const Sizes after, SizesOf(step));
-    if (after.in_file == before.size && after.in_storage == before.size) return absl::OkStatus();
+    if (after.in_file == size && after.in_storage == size) return absl::OkStatus();
     if (!last.ok()) return last;
-    return FailedPrecondition("pct said that volume {} has its former size again, but it has {}", step.volume,
-                              SizeText(after.in_storage));
+    return FailedPrecondition(
+        "pct said that volume {} has {}, but it has {}, and the container's file says {}", step.volume,
+        SizeText(size), SizeText(after.in_storage), SizeText(after.in_file));
   }
   return last;
+}
+
+absl::Status ContainerChanges::GiveSizeBack(const ContainerStep& step, const CapturedContainer& before,
+                                            const ChildObserver& on_child) {
+  if (step.running) {
+    PHX_ASSIGN_OR_RETURN(const std::string outgrown, Outgrown(step, before));
+    // As the plan says: it stays, whole, also where pct was cut off in its middle.
+    if (!outgrown.empty()) return SetSize(step, step.size_gib * kGib, on_child);
+  }
+  return SetSize(step, before.size, on_child);
 }
 
 }  // namespace phoenix::proxmox

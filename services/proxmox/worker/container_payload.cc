@@ -36,10 +36,9 @@ NewMount ParseMount(const json& object) {
 }  // namespace
 
 std::string ToPayload(const ContainerStep& step) {
-  json object = {{"container", step.id}};
+  json object = {{"container", step.id}, {"running", step.running}};
   if (step.action == ContainerAction::kMount) {
     object["action"] = "mount";
-    object["running"] = step.running;
     object["opaque"] = step.opaque;
     object["mounts"] = json::array();
     for (const NewMount& mount : step.mounts) object["mounts"].push_back(ToJson(mount));
@@ -47,6 +46,7 @@ std::string ToPayload(const ContainerStep& step) {
     object["action"] = "grow";
     object["number"] = step.number;
     object["volume"] = step.volume;
+    object["dataset"] = step.dataset;
     object["path"] = step.path;
     object["size_before"] = step.size_before;
     object["size_gib"] = step.size_gib;
@@ -59,15 +59,16 @@ absl::StatusOr<ContainerStep> ContainerStepOf(std::string_view payload) {
     const json object = json::parse(payload);
     ContainerStep step;
     step.id = object.at("container").get<uint32_t>();
+    step.running = object.value("running", false);
     const std::string action = object.at("action").get<std::string>();
     if (action == "mount") {
-      step.running = object.at("running").get<bool>();
       step.opaque = object.at("opaque").get<Words>();
       for (const json& mount : object.at("mounts")) step.mounts.push_back(ParseMount(mount));
     } else if (action == "grow") {
       step.action = ContainerAction::kGrow;
       step.number = object.at("number").get<int>();
       step.volume = object.at("volume").get<std::string>();
+      step.dataset = object.value("dataset", "");
       step.path = object.at("path").get<std::string>();
       step.size_before = object.at("size_before").get<uint64_t>();
       step.size_gib = object.at("size_gib").get<uint64_t>();

@@ -17,7 +17,12 @@ constexpr std::string_view kKind = "container";
 void RenderMounts(const ContainerStep& typed, kit::Step& step) {
   step.id = kit::Key(kKind, fmt::to_string(typed.id));
   step.action = "mount in container";
-  step.commands = {ToText(MountCommand(typed.id, typed.mounts, ""))};
+  if (typed.running) {
+    for (const NewMount& mount : typed.mounts)
+      step.commands.push_back(ToText(MountCommand(typed.id, {mount}, "")));
+  } else {
+    step.commands = {ToText(MountCommand(typed.id, typed.mounts, ""))};
+  }
   const bool has_volumes = std::any_of(typed.mounts.begin(), typed.mounts.end(),
                                        [](const NewMount& mount) { return mount.is_volume(); });
   step.undo = has_volumes ? "take the mount points away and free the new volumes, as far as they are empty"
@@ -27,6 +32,16 @@ void RenderMounts(const ContainerStep& typed, kit::Step& step) {
     remains.push_back(fmt::format("container {} runs, so that its mount points go with its next stop{}",
                                   typed.id,
                                   has_volumes ? ", and their volumes then stay in it as unused ones" : ""));
+    // What it has mounted nobody can destroy, wherever that was unmounted.
+    std::vector<std::string> fresh;
+    for (const kit::Requirement& needed : typed.requires_keys) {
+      if (!needed.satisfied_now && kit::KindOf(needed.key) == "path")
+        fresh.push_back(needed.key.substr(needed.key.find(':') + 1));
+    }
+    if (!fresh.empty()) {
+      remains.push_back(fmt::format("until then it uses {}, which comes with this run and cannot go before",
+                                    fmt::join(fresh, ", ")));
+    }
   }
   if (!typed.opaque.empty()) {
     remains.push_back(
@@ -55,7 +70,18 @@ kit::Step Render(const ContainerStep& typed) {
   step.id = kit::Key(kKind, fmt::format("{}:mp{}", typed.id, typed.number));
   step.resource = fmt::format("{}:{}", typed.id, typed.path);
   step.action = "grow volume of container";
-  step.undo = "give the volume its former quota and size, unless it holds more by then";
+  step.undo = "give the volume its former quota and size";
+  if (typed.running) {
+    step.step_class = kit::StepClass::kLossy;
+    step.undo += ", unless it holds more by then";
+    step.remainder = fmt::format(
+        "container {} runs; where volume {} holds more than {} by then, it keeps {} (once it holds less: "
+        "`{}`, "
+        "then `{}`)",
+        typed.id, typed.volume, SizeText(typed.size_before), SizeText(typed.size_gib * kGib),
+        ToText(QuotaCommand(typed.dataset, QuotaBelow(typed.size_before))),
+        ToText(ResizeCommand(typed.id, typed.number, typed.size_before, "")));
+  }
   step.commands = {ToText(ResizeCommand(typed.id, typed.number, typed.size_gib << 30, ""))};
   return step;
 }

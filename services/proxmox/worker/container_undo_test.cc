@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "services/proxmox/host/container_sim.h"
 #include "services/proxmox/worker/testing_world.h"
 
 namespace phoenix::proxmox {
@@ -14,7 +15,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 
-constexpr uint64_t kGib = uint64_t{1} << 30;
 constexpr char kStorages[] =
     "zfspool: ct\n\tpool quickOS/lxc-disks\n\tcontent rootdir\n\tnodes pve1\n\n"
     "dir: files\n\tpath /quickOS/shared-prod-data\n\tcontent rootdir\n\tis_mountpoint 1\n\tnodes pve1\n\n";
@@ -54,6 +54,29 @@ class ContainerUndoTest : public ::testing::Test, protected SimWorld {
   void Start(uint32_t id) {
     WriteFile("/proc/1/net/unix", fmt::format("0: 2 0 1 1 1 7 @/var/lib/lxc/{}/command\n", id));
   }
+  void Fill(uint64_t bytes) {
+    const std::string dataset = "quickOS/lxc-disks/subvol-102-disk-0";
+    EXPECT_TRUE(machine_
+                    ->Change([&](kit::World& world) -> absl::Status {
+                      PHX_ASSIGN_OR_RETURN(auto there, world.Get(kSimDataset, dataset));
+                      there->erase("written_more");
+                      if (bytes > 0) (*there)["written_more"] = bytes;
+                      return world.Put(kSimDataset, dataset, *there);
+                    })
+                    .ok());
+  }
+  // What is mounted into containers that ran then, by container and key.
+  std::vector<std::string> LiveMounts() {
+    std::vector<std::string> keys;
+    EXPECT_TRUE(machine_
+                    ->Look([&](kit::World& world) -> absl::Status {
+                      PHX_ASSIGN_OR_RETURN(const auto all, world.List(kSimLiveMount));
+                      for (const auto& [key, mount] : all) keys.push_back(key);
+                      return absl::OkStatus();
+                    })
+                    .ok());
+    return keys;
+  }
   void Stop() { WriteFile("/proc/1/net/unix", ""); }
   Probe ProbeOf() { return driver_->ProbeLast()->probe; }
   std::string File(uint32_t id) {
@@ -85,7 +108,9 @@ TEST_F(ContainerUndoTest, StoppedAfterAnyStepUndoBringsTheOldStateBack) {
   for (size_t count = 0; count <= 2; ++count) {
     ASSERT_TRUE(Plan(Mixed()).ok()) << last_;
     ASSERT_TRUE((last_ = driver_->Apply(count)).ok()) << last_;
-    if (count > 0) EXPECT_NE(Dump(), before);
+    if (count > 0) {
+      EXPECT_NE(Dump(), before);
+    }
     ASSERT_TRUE(Undo().ok()) << count << ": " << last_;
     EXPECT_EQ(Dump(), before) << count;
   }
@@ -261,18 +286,121 @@ TEST_F(ContainerUndoTest, WhatCameBetweenPlanAndStepStopsTheRun) {
   EXPECT_EQ((last_ = driver_->Apply()).code(), absl::StatusCode::kAborted) << last_;
   EXPECT_THAT(Message(last_), HasSubstr("mp0 (/theirs) is there by now"));
   EXPECT_EQ(File(101), "mp0: /srv/theirs,mp=/theirs\n");
+  WriteGuest("lxc/101.conf", kContainer);
+  ASSERT_TRUE(Plan(One()).ok()) << last_;
+  const std::string line = "lxc.mount.entry: /srv/theirs data none bind 0 0";
+  WriteGuest("lxc/101.conf", kContainer + line + "\n");
+  EXPECT_EQ((last_ = driver_->Apply()).code(), absl::StatusCode::kAborted) << last_;
+  EXPECT_THAT(Message(last_), HasSubstr(line));
 }
 
+// Into a container that runs pct mounts one after the other, and writes no line where one of a call fails.
+TEST_F(ContainerUndoTest, WhatARunningContainerHasMountedIsNeverWithoutItsLine) {
+  Start(101);
+  ASSERT_TRUE(Plan(Mixed()).ok()) << last_;
+  EXPECT_THAT(StepOf("101").commands,
+              ElementsAre("pct set 101 --mp0 ct:8,mp=/data", "pct set 101 --mp1 ct:4,mp=/more",
+                          "pct set 101 --mp2 /quickOS/vm-disks,mp=/shared"));
+  ASSERT_TRUE(machine_->PlanFault("pct.hotplug:101:mp1", "fail").ok());
+  EXPECT_FALSE(driver_->Apply().ok());
+  ASSERT_FALSE(HasFault("pct.hotplug:101:mp1")) << "the fault was not met";
+  EXPECT_THAT(LiveMounts(), ElementsAre("101:mp0"));
+  EXPECT_EQ(Config(101).mounts.count(0), 1u);
+  EXPECT_EQ(ProbeOf(), Probe::kPartial);
+  // What is left is what the plan named: the line goes when the container stops.
+  ASSERT_TRUE(Undo(/*repeat=*/true).ok()) << last_;
+  EXPECT_THAT(Config(101).pending_removals, ElementsAre("mp0"));
+  EXPECT_EQ(host_.containers().Volumes("ct", 101)->size(), 1u);
+}
+
+TEST_F(ContainerUndoTest, AReplacementThatWaitsIsSomebodyElses) {
+  Start(101);
+  ASSERT_TRUE(Carry(One()).ok()) << last_;
+  WriteGuest("lxc/101.conf", File(101) + "\n[pve:pending]\nmp0: /srv/theirs,mp=/data\n");
+  EXPECT_EQ(ProbeOf(), Probe::kForeign);
+  EXPECT_FALSE(domain_.Verify({plan_.steps, nullptr}).ok());
+}
+
+TEST_F(ContainerUndoTest, VerifySaysOfAMountPointThatWaitsThatItComesWithTheNextStart) {
+  ASSERT_TRUE(Carry(One()).ok()) << last_;
+  Start(101);
+  WriteGuest("lxc/101.conf",
+             std::string(kContainer) + "\n[pve:pending]\nmp0: ct:subvol-101-disk-0,mp=/data,size=8G\n");
+  EXPECT_EQ(ProbeOf(), Probe::kDone);
+  const auto report = domain_.Verify({plan_.steps, nullptr});
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_THAT(report->probes, IsEmpty());
+  EXPECT_THAT(report->not_probed,
+              ElementsAre("container:101: mp0 at /data comes with the container's next start"));
+}
+
+TEST_F(ContainerUndoTest, WhatComesWithTheRunAndIsInUseByARunningContainerIsNamed) {
+  Start(101);
+  const auto spec = Containers({{101, {}, {Bind("/quickOS/vm-disks/new", "/a")}, "$.c"}});
+  ASSERT_TRUE(Plan(spec, {"path:/quickOS/vm-disks/new"}).ok()) << last_;
+  EXPECT_THAT(plan_.steps[0].remainder,
+              HasSubstr("until then it uses /quickOS/vm-disks/new, which comes with this run"));
+}
+
+TEST_F(ContainerUndoTest, AVolumeThatARunningContainerFilledKeepsItsNewSizeAsThePlanSays) {
+  Start(102);
+  ASSERT_TRUE(Carry(Larger()).ok()) << last_;
+  EXPECT_EQ(plan_.steps[0].step_class, kit::StepClass::kLossy);
+  EXPECT_THAT(
+      plan_.steps[0].remainder,
+      AllOf(HasSubstr("where volume ct:subvol-102-disk-0 holds more than 8 GiB by then, it keeps 20 GiB"),
+            HasSubstr("zfs set refquota=8589933568 quickOS/lxc-disks/subvol-102-disk-0`, then `pct resize "
+                      "102 mp0 8G`")));
+  ASSERT_EQ(plan_.notes.size(), 1u);
+  EXPECT_THAT(plan_.notes[0].text, HasSubstr("holds 0 bytes of its 8 GiB now"));
+  Fill(9 * kGib);
+  kit::StepContext context;
+  context.captured = fmt::format(R"({{"volumes":[],"size":{}}})", 8 * kGib);
+  EXPECT_EQ(domain_.LookBack(plan_.steps[0], context)->kind, kit::Retrospect::Kind::kStays);
+  ASSERT_TRUE(Undo(/*repeat=*/true).ok()) << last_;
+  EXPECT_THAT(driver_->left(),
+              ElementsAre(AllOf(HasSubstr("more than its former size of 8 GiB, and keeps 20 GiB"),
+                                HasSubstr("pct resize 102 mp0 8G"))));
+  EXPECT_EQ(Config(102).mounts.at(0).size, 20 * kGib);
+}
+
+TEST_F(ContainerUndoTest, AVolumeThatARunningContainerDidNotFillIsUndoneExactly) {
+  Start(102);
+  const std::string before = Dump();
+  ASSERT_TRUE(Carry(Larger()).ok()) << last_;
+  Fill(7 * kGib);
+  ASSERT_TRUE(Undo(/*repeat=*/true).ok()) << last_;
+  Fill(0);
+  EXPECT_THAT(driver_->left(), IsEmpty());
+  EXPECT_EQ(Dump(), before);
+}
+
+// pct was cut off between the volume and its own file: neither size is left standing alone.
+TEST_F(ContainerUndoTest, AFilledVolumeWhoseGrowthWasCutOffIsGrownWholly) {
+  Start(102);
+  ASSERT_TRUE(Plan(Larger()).ok()) << last_;
+  ASSERT_TRUE(machine_->PlanFault("pct.resize:102", "half").ok());
+  EXPECT_FALSE(driver_->Apply().ok());
+  Fill(9 * kGib);
+  EXPECT_EQ(ProbeOf(), Probe::kPartial);
+  ASSERT_TRUE(Undo().ok()) << last_;
+  EXPECT_EQ(driver_->left().size(), 1u);
+  EXPECT_EQ(Config(102).mounts.at(0).size, 20 * kGib);
+  EXPECT_EQ(host_.containers().Volumes("ct", 102)->at("ct:subvol-102-disk-0"), 20 * kGib);
+}
+
+TEST_F(ContainerUndoTest, AContainerThatWasStartedMeanwhileGetsNoLargerVolume) {
+  ASSERT_TRUE(Plan(Larger()).ok()) << last_;
+  Start(102);
+  EXPECT_FALSE(driver_->Apply().ok());
+  EXPECT_EQ(Config(102).mounts.at(0).size, 8 * kGib);
+}
+
+// Of a container that stood still the plan promised the former size.
 TEST_F(ContainerUndoTest, AVolumeThatHoldsMoreThanItsFormerSizeKeepsTheNewOne) {
   ASSERT_TRUE(Carry(Larger()).ok()) << last_;
-  const std::string dataset = "quickOS/lxc-disks/subvol-102-disk-0";
-  ASSERT_TRUE(machine_
-                  ->Change([&](kit::World& world) -> absl::Status {
-                    PHX_ASSIGN_OR_RETURN(auto there, world.Get(kSimDataset, dataset));
-                    (*there)["written_more"] = 9 * kGib;
-                    return world.Put(kSimDataset, dataset, *there);
-                  })
-                  .ok());
+  EXPECT_EQ(plan_.steps[0].step_class, kit::StepClass::kConfig);
+  Fill(9 * kGib);
   EXPECT_FALSE(Undo().ok());
   EXPECT_THAT(Message(last_), AllOf(HasSubstr("keeps 20 GiB"), HasSubstr("holds more by now")));
   EXPECT_EQ(Config(102).mounts.at(0).size, 20 * kGib);

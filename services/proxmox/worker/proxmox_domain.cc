@@ -63,7 +63,8 @@ std::map<std::string, ContainerStorage, std::less<>> StoragesFor(const ProxmoxSp
   for (const auto& [id, entry] : state.config.entries) {
     if (entry.disabled || !IsMember(entry, state.node)) continue;
     const bool holds = entry.content.count(kForContainers) != 0;
-    storages[id] = {entry.type, holds, holds};
+    const auto pool = entry.options.find("pool");
+    storages[id] = {entry.type, holds, holds, pool == entry.options.end() ? "" : pool->second};
   }
   for (const StorageSpec& storage : spec.storages) {
     if (storage.absent) {
@@ -268,7 +269,17 @@ absl::Status ProxmoxDomain::PlanContainers(const ProxmoxSpec& spec, const Proxmo
     }
   }
   PHX_ASSIGN_OR_RETURN(ContainerPlan planned, proxmox::PlanContainers(spec.containers, containers));
-  for (const ContainerStep& step : planned.steps) plan.steps.push_back(Render(step));
+  for (const ContainerStep& step : planned.steps) {
+    plan.steps.push_back(Render(step));
+    if (step.action != ContainerAction::kGrow || !step.running) continue;
+    const auto held = host_.containers().Referenced(step.dataset);
+    if (!held.ok()) continue;  // what is wrong with it, capturing the step will say
+    planned.notes.push_back(
+        {false, fmt::format("container:{}", step.id),
+         fmt::format("volume {} holds {} bytes of its {} now; undo can give it that size back while it holds "
+                     "no more",
+                     step.volume, *held, SizeText(step.size_before))});
+  }
   plan.notes.insert(plan.notes.end(), planned.notes.begin(), planned.notes.end());
   for (const auto& [id, config] : containers.here) {
     plan.provided_now.push_back(kit::Key("container", fmt::to_string(id)));
@@ -338,7 +349,7 @@ absl::StatusOr<kit::ProbeResult> ProxmoxDomain::ProbeStep(const kit::Step& step,
     PHX_ASSIGN_OR_RETURN(const ContainerStep container, ContainerStepOf(step.payload));
     PHX_ASSIGN_OR_RETURN(const CapturedContainer before, ParseCapturedContainer(context.captured));
     const absl::MutexLock lock(&change_mutex_);
-    return containers_.Probe(container, before);
+    return containers_.Probe(container, before, context.undoing);
   }
   PHX_ASSIGN_OR_RETURN(const StorageStep typed, FromPayload(step.payload));
   PHX_ASSIGN_OR_RETURN(const Captured before, ParseCaptured(context.captured));
@@ -411,9 +422,7 @@ absl::StatusOr<kit::Retrospect> ProxmoxDomain::LookBack(const kit::Step& step,
   PHX_ASSIGN_OR_RETURN(const ContainerStep container, ContainerStepOf(step.payload));
   PHX_ASSIGN_OR_RETURN(const CapturedContainer before, ParseCapturedContainer(context.captured));
   const absl::MutexLock lock(&change_mutex_);
-  PHX_ASSIGN_OR_RETURN(std::string obstacle, containers_.ObstacleOf(container, before));
-  if (obstacle.empty()) return kit::Retrospect();
-  return kit::Retrospect{kit::Retrospect::Kind::kObstacle, std::move(obstacle)};
+  return containers_.LookBack(container, before);
 }
 
 void ProxmoxDomain::Remember(const std::string& run_id, const std::string& step, std::string_view tool,

@@ -151,6 +151,47 @@ subtest 'digest, lock, description, low-level lines, snapshots' => sub {
     is($err, "CT is locked (backup)\n", 'a locked container');
 };
 
+my $SOCKETS = "Num RefCount Protocol Flags Type St Inode Path\n0: 2 0 10000 0001 01 7 \@/var/lib/lxc/101/command\n";
+
+subtest 'a container that runs' => sub {
+    my $w = world("${BASE}\n[before]\narch: amd64\n");
+    $w->write('/proc/1/net/unix', $SOCKETS =~ s/101/1011/r);
+    like($w->ok('pct', 'list'), qr/^101 +stopped/m, 'another one runs');
+    $w->write('/proc/1/net/unix', $SOCKETS);
+    like($w->ok('pct', 'list'), qr/^101 +running/m, 'list');
+    mkdir $w->path('/srv') or die;
+    $w->ok('pct', 'set', '101', '-mp0', 'tg:1,mp=/x', '-mp1', '/srv,mp=/y');
+    is(mounts($w), "mp0: tg:subvol-101-disk-1,mp=/x,size=1G\nmp1: /srv,mp=/y\n", 'what is new is there at once');
+    is($w->read('/run/standin-live/101/mp1'), "/y\n", 'in the container, too');
+
+    my $before = $w->read($CONF);
+    my ($out, $err, $rc) = $w->run('pct', 'set', '101', '-mp2', '/srv,mp=/z', '-mp3', '/nowhere,mp=/w');
+    isnt($rc, 0);
+    like($err, qr/mp3: unable to hotplug mp3: directory '\/nowhere' does not exist/, 'one of a call fails');
+    is($w->read($CONF), $before, 'none has a line');
+    is($w->read('/run/standin-live/101/mp2'), "/z\n", 'and what came before it is in the container all the same');
+    $w->write('/run/standin-refuse-101-mp4', '');
+    ($out, $err, $rc) = $w->run('pct', 'set', '101', '-mp4', 'tg:1,mp=/v');
+    isnt($rc, 0);
+    like($w->calls, qr{^zfs destroy -r tank/guests/subvol-101-disk-2$}m, 'its own volume goes again');
+
+    $w->ok('pct', 'set', '101', '--delete', 'mp1,mp0');
+    is($w->read($CONF), $before =~ s/\n\n\[before\]/\n\n[pve:pending]\ndelete: mp0,mp1\n\n[before]/r, 'nothing goes before it stops');
+    $w->ok('pct', 'set', '101', '--revert', 'mp0');
+    like($w->read($CONF), qr/^\[pve:pending\]\ndelete: mp1\n/m, 'taken back');
+    $w->ok('pct', 'set', '101', '-mp1', '/tank,mp=/y');
+    like($w->read($CONF), qr/^mp1: \/srv,mp=\/y\n/m, 'what is in force does not change');
+    like($w->read($CONF), qr/^\[pve:pending\]\nmp1: \/tank,mp=\/y\n\n\[before\]/m, 'the change waits');
+    $w->ok('pct', 'set', '101', '--revert', 'mp1');
+    is($w->read($CONF), $before, 'as before');
+
+    $w->ok('pct', 'set', '101', '--delete', 'mp0');
+    $w->write('/proc/1/net/unix', '');
+    $w->ok('pct', 'set', '101', '--delete', 'mp0,mp1');
+    is(mounts($w), "unused0: tg:subvol-101-disk-1\n", 'of one that stands still everything goes at once');
+    unlike($w->read($CONF), qr/pending/, 'and waits no more');
+};
+
 subtest 'a file with mistakes' => sub {
     my $w = world("arch: amd64\nbogus: 1\nonboot: maybe\nstrange line\n");
     my $said = "vm 101 - unable to parse value of 'bogus' - unknown setting 'bogus'\n"

@@ -1,7 +1,8 @@
 package Standin::ContainerCommand;
 
-# pct set, resize, config, list. Containers never run here, so every change applies at
-# once and none stays pending.
+# pct set, resize, config, list. A container runs where the table of sockets says so. Then a
+# mount point is mounted at once, which here only leaves a mark, and what is in force neither
+# goes nor changes before the next stop.
 
 use strict;
 use warnings;
@@ -18,6 +19,7 @@ use Standin::VolumeCommand;
 use Standin::World;
 
 my $NEW_VOLUME = qr/^([^:\s]+):(\d+(?:\.\d+)?)$/;
+my $NEW_VOLUME_LINE = qr/^(?:volume=)?[^:\s,]+:\d+(?:\.\d+)?(?:,|$)/;
 
 sub locked {
     my ($id, $code) = @_;
@@ -38,6 +40,7 @@ sub set {
     my $digest = delete $param->{digest};
     die "no options specified\n" if !%$param;
     my @deleted = Standin::Value::split_list(delete $param->{delete} // '');
+    my @reverted = Standin::Value::split_list(delete $param->{revert} // '');
 
     locked($id, sub {
         my $config = Standin::ContainerFile::load($id);
@@ -48,6 +51,11 @@ sub set {
             refuse('delete', "unknown option '$key'") if !Standin::ContainerFile::known($key);
             refuse('delete', "you can't use '-$key' and -delete $key' at the same time")
                 if defined $param->{$key};
+        }
+        for my $key (@reverted) {
+            refuse('revert', "unknown option '$key'") if !Standin::ContainerFile::known($key);
+            delete $config->{pending}{$key};
+            forget_removal($config, $key);
         }
         change($id, $config, $param, \@deleted);
         Standin::ContainerFile::save($id, $config);
@@ -61,6 +69,17 @@ sub refuse {
     Standin::Failure->parameter({ $field => $why }, 255);
 }
 
+sub runs {
+    my ($id) = @_;
+    return (Standin::World::slurp('/proc/1/net/unix') // '') =~ m{\@/var/lib/lxc/\Q$id\E/command$}m;
+}
+
+sub forget_removal {
+    my ($config, $key) = @_;
+    Standin::ContainerFile::set_removals($config,
+        grep { $_ ne $key } Standin::ContainerFile::waiting_removals($config));
+}
+
 # Everything is checked before anything is done; what then fails undoes nothing
 # and keeps the file as it was.
 sub change {
@@ -70,7 +89,7 @@ sub change {
 
     my @gone;
     for my $key (@$deleted) {
-        if (!defined $set->{$key}) {
+        if (!defined $set->{$key} && !defined $config->{pending}{$key}) {
             warn "cannot delete '$key' - not set in current configuration!\n";
             next;
         }
@@ -92,17 +111,31 @@ sub change {
     }
 
     my %errors;
+    my $running = runs($id);
     my $attempt = sub {
         my ($key, $code) = @_;
         return if eval { $code->(); 1 };
-        $errors{$key} = "unable to apply pending change $key : $@";
-        print STDERR $errors{$key};
+        $errors{$key} = $running ? "unable to hotplug $key: $@" : "unable to apply pending change $key : $@";
+        print STDERR $errors{$key} if !$running;
     };
     for my $key (sort @gone) {
-        $attempt->($key, sub { drop($id, $set, $storages, $key) });
+        delete $config->{pending}{$key};
+        if ($running && $key =~ /^mp/) {
+            Standin::ContainerFile::set_removals($config, Standin::ContainerFile::waiting_removals($config), $key)
+                if defined $set->{$key};
+            next;
+        }
+        forget_removal($config, $key);
+        $attempt->($key, sub { drop($id, $set, $storages, $key) }) if defined $set->{$key};
     }
     for my $key (sort keys %$param) {
-        $attempt->($key, sub { put($id, $set, $storages, $key, $param->{$key}) });
+        forget_removal($config, $key);
+        if ($running && $key =~ /^mp/ && defined $set->{$key}) {
+            $config->{pending}{$key} = $param->{$key};
+            next;
+        }
+        delete $config->{pending}{$key};
+        $attempt->($key, sub { put($id, $set, $storages, $key, $param->{$key}, $running) });
     }
     Standin::Failure->parameter(\%errors, 255) if %errors;
     if (defined(my $text = delete $set->{description})) {
@@ -137,7 +170,7 @@ sub drop {
 
 # Overwrites what is there; a storage volume that loses its place turns unused.
 sub put {
-    my ($id, $set, $storages, $key, $value) = @_;
+    my ($id, $set, $storages, $key, $value, $running) = @_;
     if ($key =~ /^mp/) {
         my $mount = Standin::ContainerFile::parse_mount($key, $value);
         if ($mount->{kind} eq 'volume' && $mount->{volume} =~ $NEW_VOLUME) {
@@ -145,6 +178,7 @@ sub put {
         } elsif ($mount->{kind} eq 'volume') {
             measure($storages, $mount);
         }
+        hotplug($id, $storages, $key, $mount, $value) if $running;
         $value = Standin::ContainerFile::print_mount($key, $mount);
     }
     my $old = $set->{$key};
@@ -152,6 +186,24 @@ sub put {
     return if $key !~ /^mp/ || !defined $old;
     my $mount = Standin::ContainerFile::parse_mount($key, $old);
     park($set, $mount->{volume}) if $mount->{kind} eq 'volume' && !in_use($set, $mount->{volume}, '');
+}
+
+# The mark is what the container would see from now on, whatever becomes of the call's other mount points.
+# One that cannot be mounted takes its own new volume away.
+sub hotplug {
+    my ($id, $storages, $key, $mount, $given) = @_;
+    if ($mount->{kind} eq 'bind' && !-d Standin::World::at($mount->{volume})) {
+        die "directory '$mount->{volume}' does not exist\n";
+    }
+    if (-e Standin::World::at("/run/standin-refuse-$id-$key")) {
+        Standin::VolumeCommand::release($storages, $mount->{volume})
+            if $mount->{kind} eq 'volume' && $given =~ $NEW_VOLUME_LINE;
+        die "failed to move '$key' into container hierarchy: No such file or directory\n";
+    }
+    mkdir Standin::World::at($_) for '/run', '/run/standin-live', "/run/standin-live/$id";
+    open(my $mark, '>', Standin::World::at("/run/standin-live/$id/$key")) or die "$key: $!\n";
+    print $mark "$mount->{mp}\n";
+    close($mark) or die "$key: $!\n";
 }
 
 sub in_use {
@@ -261,7 +313,7 @@ sub list {
     printf $shape, 'VMID', 'Status', 'Lock', 'Name';
     for my $id (@ids) {
         my $set = Standin::ContainerFile::load($id)->{set};
-        printf $shape, $id, 'stopped', $set->{lock} // '', $set->{hostname} // "CT$id";
+        printf $shape, $id, runs($id) ? 'running' : 'stopped', $set->{lock} // '', $set->{hostname} // "CT$id";
     }
 }
 

@@ -1,7 +1,7 @@
 package Standin::ContainerFile;
 
 # A container's configuration: which keys there are and how the file is read
-# and written. Snapshot sections are kept as they are.
+# and written, with what waits in it. Snapshot sections are kept as they are.
 
 use strict;
 use warnings;
@@ -76,16 +76,22 @@ sub print_mount {
 sub relative { return "nodes/" . Standin::World::node() . "/lxc/$_[0].conf" }
 sub file { return '/etc/pve/' . relative($_[0]) }
 
-# { set => {key => value}, description, lxc => [[key, value]…], rest => text,
-#   digest }; dies where this node has no such container.
+# { set => {key => value}, pending => {key => value, delete => keys}, description,
+#   lxc => [[key, value]…], rest => text, digest }; dies where this node has no
+#   such container.
 sub load {
     my ($id) = @_;
     my $raw = Standin::World::slurp(file($id));
     Standin::Failure->throw("Configuration file '" . relative($id) . "' does not exist\n", 2)
         if !defined $raw;
-    my %config = (set => {}, lxc => [], rest => '', description => '',
+    my %config = (set => {}, pending => {}, lxc => [], rest => '', description => '',
         digest => Standin::Digest::sha1_hex($raw));
     my ($current, $rest) = $raw =~ /^(.*?)(^\[.*)?\z/ms;
+    if (defined $rest && $rest =~ /^\[pve:pending\]\s*\n(.*?)(^\[.*)?\z/msi) {
+        my $waiting = $1;
+        $rest = $2;
+        $config{pending}{$1} = $2 while $waiting =~ /^([a-z][a-z_]*\d*):\s*(.+?)\s*$/mg;
+    }
     $config{rest} = $rest // '';
     for my $line (split /\n/, $current) {
         next if $line =~ /^\s*$/;
@@ -143,8 +149,23 @@ sub text {
         $out .= "$key: $value\n";
     }
     $out .= "$_->[0]: $_->[1]\n" for @{ $config->{lxc} };
+    my $pending = $config->{pending};
+    $out .= join '', "\n[pve:pending]\n", map { "$_: $pending->{$_}\n" } sort keys %$pending if %$pending;
     $out .= "\n$config->{rest}" if $config->{rest} ne '';
     return $out;
+}
+
+# The keys that go with the next stop.
+sub waiting_removals { return grep { $_ ne '' } map { s/^!//r } split /[,;\s]+/, $_[0]{pending}{delete} // '' }
+
+sub set_removals {
+    my ($config, @keys) = @_;
+    my %once = map { $_ => 1 } @keys;
+    if (%once) {
+        $config->{pending}{delete} = join ',', sort keys %once;
+    } else {
+        delete $config->{pending}{delete};
+    }
 }
 
 sub save {
