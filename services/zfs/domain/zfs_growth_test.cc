@@ -233,7 +233,7 @@ TEST_F(GrowingPool, ADegradedPoolIsMendedButGetsNoVdevs) {
   seen_.pools["tank"].health = "DEGRADED";
   seen_.pools["tank"].members[Device('b')].state = "UNAVAIL";
   pool().vdevs = {{VdevClass::kData, "mirror", {Path('c'), Path('d')}}};
-  EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("add vdev waits until the pool is mended")));
+  EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("'add vdev' waits until it is mended")));
   pool().vdevs = {};
   pool().disks = {Path('a'), Path('c')};
   EXPECT_EQ(Planned().steps.size(), 1u);

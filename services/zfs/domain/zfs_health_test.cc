@@ -239,7 +239,7 @@ TEST_F(HealthGate, ADegradedPoolIsMendedButNotGrown) {
   pool().disks = {Path('a'), Path('c')};
   EXPECT_THAT(Warnings(1), ElementsAre(HasSubstr("tank is unhealthy"))) << "the disk that mends it is taken";
   pool().disks = {Path('c'), Path('b')};
-  EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("replace disk waits until the pool is mended")))
+  EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("'replace disk' waits until it is mended")))
       << "in the place of the good one";
   pool().disks = {Path('a'), Path('b'), Path('c')};
   EXPECT_THAT(Refusals(), ElementsAre(AllOf(HasSubstr("zfs.pools[0].disks: pool tank is unhealthy: DEGRADED"),

@@ -155,11 +155,11 @@ class HealthGate {
                      planned.resource, pool.name, fmt::join(why, "; "));
       return;
     }
-    planning_.Refuse(PlaceOf(planned, touch == Touch::kGrow ? "disks" : "state"),
-                     "pool {} is unhealthy: {}. {} waits until the pool is mended, which `zpool status -v "
-                     "{}` says how; or do "
-                     "it all the same, in this run: --allow-unhealthy {}",
-                     pool.name, fmt::join(why, "; "), planned.action, pool.name, pool.name);
+    planning_.Refuse(
+        PlaceOf(planned, touch == Touch::kGrow ? "disks" : "state"),
+        "pool {} is unhealthy: {}. '{}' waits until it is mended; `zpool status -v {}` says how. To "
+        "do it all the same, in this run: --allow-unhealthy {}",
+        pool.name, fmt::join(why, "; "), planned.action, pool.name, pool.name);
   }
 
   void WarnOf(const PoolState& pool) {

@@ -1,6 +1,8 @@
 #include "services/zfs/host/zfs_sim.h"
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
@@ -224,6 +226,8 @@ class Observer {
     for (const auto& [path, disk] : disks) {
       const auto& asked = request_.health;
       if (!all && std::find(asked.begin(), asked.end(), path) == asked.end()) continue;
+      // A disk that no limit helps against.
+      std::this_thread::sleep_for(std::chrono::seconds(disk.value("smart_hangs_seconds", 0)));
       const std::string smart = disk.contains("smart") ? disk["smart"].dump() : kNewDisk;
       state.health[path] = ParseSmart(smart, disk.value("exit", 0));
     }

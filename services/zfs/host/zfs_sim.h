@@ -1,10 +1,10 @@
 // ZFS of the simulated machine: pools, datasets, snapshots, mounts and disks in the machine's one world, with
 // ZFS's own rules and refusals.
 //
-// Objects of the world: "disk" by path (its "smart" is what smartctl prints of it, "exit" beside it),
-// "zfs.pool", "zfs.dataset", "zfs.snapshot" by name, "zfs.parameter" "zfs_arc_max". Users and groups are read
-// from "user" {uid, gid} and "group" {gid}. A mounted dataset's root and content are files of the world at
-// its mount point; unmounted they are kept in the dataset.
+// Objects of the world: "disk" by path (its "smart" is what smartctl prints of it, "exit" and
+// "smart_hangs_seconds" beside it), "zfs.pool", "zfs.dataset", "zfs.snapshot" by name, "zfs.parameter"
+// "zfs_arc_max". Users and groups are read from "user" {uid, gid} and "group" {gid}. A mounted dataset's root
+// and content are files of the world at its mount point; unmounted they are kept in the dataset.
 //
 // Faults (Machine::PlanFault): "zfs.<operation>" or "zfs.<operation>:<object>", operations as in
 // zfs_command.h: pool_create, pool_destroy, disk_clear, create, destroy, set, inherit, rename, mount,
