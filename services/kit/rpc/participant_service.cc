@@ -21,37 +21,6 @@ std::chrono::nanoseconds FromDuration(const google::protobuf::Duration& duration
   return std::chrono::nanoseconds(google::protobuf::util::TimeUtil::DurationToNanoseconds(duration));
 }
 
-pb::Condition::Severity ToProto(Condition::Severity severity) {
-  switch (severity) {
-    case Condition::Severity::kOk:
-      return pb::Condition::SEVERITY_OK;
-    case Condition::Severity::kInfo:
-      return pb::Condition::SEVERITY_INFO;
-    case Condition::Severity::kWarning:
-      return pb::Condition::SEVERITY_WARNING;
-    case Condition::Severity::kCritical:
-      break;
-  }
-  return pb::Condition::SEVERITY_CRITICAL;
-}
-
-// What cannot be read is a condition, too: who this participant is can be told all the same.
-void AddConditions(const absl::StatusOr<std::vector<Condition>>& conditions, pb::DescribeResponse& response) {
-  if (!conditions.ok()) {
-    auto* out = response.add_conditions();
-    out->set_severity(pb::Condition::SEVERITY_WARNING);
-    out->set_object(response.participant());
-    out->set_text(fmt::format("cannot be read: {}", Message(conditions.status())));
-    return;
-  }
-  for (const Condition& condition : *conditions) {
-    auto* out = response.add_conditions();
-    out->set_severity(ToProto(condition.severity));
-    out->set_object(condition.object);
-    out->set_text(condition.text);
-  }
-}
-
 }  // namespace
 
 ParticipantService::ParticipantService(Participant& participant, Dispatcher& dispatcher, std::string node,
