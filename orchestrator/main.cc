@@ -72,6 +72,17 @@ absl::StatusOr<std::vector<std::string>> WipeOn(const std::string& node, const s
   return here;
 }
 
+// Disks and pools as the node knows its own. A pool's name may hold a colon itself: every name is passed on
+// as it is, too.
+std::vector<std::string> AllowedUnhealthyOn(const std::string& node, const std::vector<std::string>& names) {
+  std::vector<std::string> here;
+  for (const auto& name : names) {
+    here.push_back(name);
+    if (name.starts_with(node + ":")) here.push_back(name.substr(node.size() + 1));
+  }
+  return here;
+}
+
 absl::StatusOr<engine::NodeSpecs> MakeSpecs(const run::Request& request, const run::NodeAddress& node,
                                             const Secrets& secrets) {
   config::LoadResult loaded = config::Load(request.config, config::OverridesOf(node.name, node.overrides));
@@ -103,7 +114,8 @@ absl::StatusOr<engine::NodeSpecs> MakeSpecs(const run::Request& request, const r
   for (const auto& [name, secret] : secrets) names.insert(name);
   const std::set<std::string> prune(request.prune.begin(), request.prune.end());
   PHX_ASSIGN_OR_RETURN(const auto wipe, WipeOn(node.name, request.wipe, loaded.config));
-  for (auto& spec : config::SpecsOf(loaded.config, names, prune, containers, wipe)) {
+  for (auto& spec : config::SpecsOf(loaded.config, names, prune, containers, wipe,
+                                    AllowedUnhealthyOn(node.name, request.allow_unhealthy))) {
     result.specs.push_back({spec.participant, spec.type, std::move(spec.content)});
   }
   for (const auto& lint : loaded.findings.lints)

@@ -24,7 +24,8 @@ constexpr char kService[] = "phoenix.orchestrator.v1.OrchestratorService";
 constexpr char kErrorDomain[] = "orchestrator.phoenix";
 constexpr size_t kPlanPage = 500;
 constexpr std::chrono::minutes kDefaultDeadline{30};
-constexpr std::chrono::seconds kDescribeLimit{5};
+// With the conditions of the node's objects, and where those take too long without.
+constexpr std::chrono::seconds kDescribeLimit{7}, kBriefDescribeLimit{2};
 constexpr std::chrono::seconds kLeastConfirm{10};
 
 // Of a plan's request, or of a run's.
@@ -34,6 +35,25 @@ absl::Status TakeConsent(const Message& message, run::Request& request) {
   request.no_install = message.no_install();
   PHX_ASSIGN_OR_RETURN(request.prune, PruneFrom({message.prune().begin(), message.prune().end()}));
   request.wipe.assign(message.wipe().begin(), message.wipe().end());
+  request.allow_unhealthy.assign(message.allow_unhealthy().begin(), message.allow_unhealthy().end());
+  return absl::OkStatus();
+}
+
+// With its conditions; where they take too long without: a hanging disk makes no service unreachable.
+absl::Status DescribeParticipant(client::ParticipantClient& client,
+                                 client::pb::DescribeResponse& description) {
+  client::pb::DescribeRequest request;
+  request.set_conditions(true);
+  const absl::Status status = client.Describe(request, description, kDescribeLimit);
+  if (!absl::IsDeadlineExceeded(status)) return status;
+  description.Clear();
+  request.set_conditions(false);
+  PHX_RETURN_IF_ERROR(client.Describe(request, description, kBriefDescribeLimit));
+  auto* late = description.add_conditions();
+  late->set_severity(client::pb::Condition::SEVERITY_WARNING);
+  late->set_object(description.participant());
+  late->set_text(
+      fmt::format("was not read within {} s: something on this node hangs", kDescribeLimit.count()));
   return absl::OkStatus();
 }
 
@@ -251,8 +271,7 @@ void OrchestratorService::DescribeNode(const run::NodeAddress& address, pb::Node
     threads.emplace_back([this, &address, &participant] {
       const auto client = channels_.Get(address, participant.name());
       const absl::Status status =
-          client.ok() ? (*client)->Describe({}, *participant.mutable_description(), kDescribeLimit)
-                      : client.status();
+          client.ok() ? DescribeParticipant(**client, *participant.mutable_description()) : client.status();
       participant.set_reachable(status.ok());
       participant.set_error(Message(status));
     });

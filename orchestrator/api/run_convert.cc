@@ -48,6 +48,7 @@ void ToProto(const std::string& run_id, const run::RunState& state, pb::Run& out
   for (const auto& key : state.request->allow) out.add_allow(key);
   out.set_no_install(state.request->no_install);
   for (const auto& disk : state.request->wipe) out.add_wipe(disk);
+  for (const auto& name : state.request->allow_unhealthy) out.add_allow_unhealthy(name);
   for (const auto& [kind, word] : kOrphans) {
     const auto& prune = state.request->prune;
     if (std::find(prune.begin(), prune.end(), word) != prune.end()) out.add_prune(kind);

@@ -51,6 +51,9 @@ struct Pool {
   Origin origin;
 };
 
+// From this wear on, in percent, a disk counts as unhealthy.
+inline constexpr std::uint32_t kDefaultMaxWearPercent = 90;
+
 // Who owns the root directory of a dataset.
 struct Ownership {
   std::string owner;                  // name or number; empty: left as it is
@@ -219,6 +222,8 @@ struct Config {
   Origin arc_max_origin;
   // `zfs.settings.allow_destructive_operations`: what the file permits. Only the command line may ask for it.
   bool allow_destructive_operations = false;
+  // `zfs.settings.health.max_wear_percent`, 1 to 255: a disk that is worn so far gets no data.
+  std::uint32_t max_wear_percent = kDefaultMaxWearPercent;
   std::string server_address;  // this node as its network clients reach it, or empty
   std::string default_subnet;  // canonical, or empty
 

@@ -18,8 +18,10 @@ struct Spec {
 };
 
 // One function per domain, each in a file of its own (zfs_spec.cc …).
-// `wipe`: disks that may be wiped on this node; "*" to plan as if all might be.
-Spec ZfsSpecOf(const Config& config, const std::vector<std::string>& wipe = {});
+// `wipe`: disks that may be wiped on this node; "*" to plan as if all might be. `allow_unhealthy`: disks and
+// pools of this node that are used although they are unhealthy.
+Spec ZfsSpecOf(const Config& config, const std::vector<std::string>& wipe = {},
+               const std::vector<std::string>& allow_unhealthy = {});
 Spec NfsSpecOf(const Config& config, const std::set<std::string>& prune);
 // `secret_names`: which passwords the secrets hold.
 Spec SambaSpecOf(const Config& config, const std::set<std::string>& secret_names,
@@ -30,10 +32,11 @@ Spec ProxmoxSpecOf(const Config& config, const std::vector<Container>& container
 
 // Every domain's spec for one node. A domain that the configuration does not speak of gets an empty spec, so
 // that its orphans are still shown. `prune`: whose orphans go ("exports", "shares", "rules", "storages").
-// `wipe`: as ZfsSpecOf.
+// `wipe`, `allow_unhealthy`: as ZfsSpecOf.
 std::vector<Spec> SpecsOf(const Config& config, const std::set<std::string>& secret_names,
                           const std::set<std::string>& prune = {},
                           const std::vector<Container>& containers = {},
-                          const std::vector<std::string>& wipe = {});
+                          const std::vector<std::string>& wipe = {},
+                          const std::vector<std::string>& allow_unhealthy = {});
 
 }  // namespace phoenix::config

@@ -154,6 +154,24 @@ void ReadArcLimit(const Cursor& zfs, Config& config) {
   accept(gib, *value > kMost / kGiB ? kMost + 1 : *value * kGiB);
 }
 
+void ReadHealth(const Cursor& health, Config& config) {
+  constexpr std::uint64_t kMost = 255;  // NVMe counts no further
+  constexpr std::uint64_t kEnd = 100;   // what the disk is made for
+  if (!health.present() || !health.RequireObject()) return;
+  health.ExpectKeys({"max_wear_percent"});
+  const Cursor wear = health.Key("max_wear_percent");
+  const auto percent = wear.Unsigned();
+  if (!percent.has_value()) return;
+  if (*percent < 1 || *percent > kMost) {
+    wear.Error("wear-limit", "this is no wear of a disk",
+               "1 to 255 percent; leave the key out for 90, and use --allow-unhealthy for a single disk");
+    return;
+  }
+  if (*percent > kEnd)
+    wear.Lint("wear-limit-late", "disks are taken that are worn past what they are made for, which is 100");
+  config.max_wear_percent = static_cast<std::uint32_t>(*percent);
+}
+
 }  // namespace
 
 void ReadZfs(const Cursor& root, Config& config) {
@@ -167,8 +185,9 @@ void ReadZfs(const Cursor& root, Config& config) {
   ReadArcLimit(zfs, config);
   const Cursor settings = zfs.Key("settings");
   if (settings.present() && settings.RequireObject()) {
-    settings.ExpectKeys({"allow_destructive_operations"});
+    settings.ExpectKeys({"allow_destructive_operations", "health"});
     config.allow_destructive_operations = settings.Key("allow_destructive_operations").Bool().value_or(false);
+    ReadHealth(settings.Key("health"), config);
   }
 }
 

@@ -518,5 +518,23 @@ TEST(Settings, DestructiveOperationsAreOffUnlessTheFilePermitsThem) {
   EXPECT_FALSE(result.config.allow_destructive_operations);
 }
 
+TEST(ZfsSettings, TheWearThatADiskMayHave) {
+  EXPECT_EQ(Load("{}").config.max_wear_percent, 90U);
+  const auto load = [](const char* percent) {
+    return Load(
+        fmt::format(R"({{"zfs": {{"settings": {{"health": {{"max_wear_percent": {}}}}}}}}})", percent));
+  };
+  EXPECT_EQ(load("75").config.max_wear_percent, 75U);
+  EXPECT_EQ(load("\"100\"").config.max_wear_percent, 100U);
+  EXPECT_THAT(Labels(load("100").findings.lints), IsEmpty());
+  EXPECT_THAT(Labels(load("101").findings.lints),
+              ElementsAre("wear-limit-late@$.zfs.settings.health.max_wear_percent"));
+  for (const char* wrong : {"0", "256"}) {
+    EXPECT_THAT(Labels(load(wrong).findings.errors),
+                ElementsAre("wear-limit@$.zfs.settings.health.max_wear_percent"))
+        << wrong;
+  }
+}
+
 }  // namespace
 }  // namespace phoenix::config

@@ -7,7 +7,8 @@
 
 namespace phoenix::config {
 
-Spec ZfsSpecOf(const Config& config, const std::vector<std::string>& wipe) {
+Spec ZfsSpecOf(const Config& config, const std::vector<std::string>& wipe,
+               const std::vector<std::string>& allow_unhealthy) {
   zfs::v1::ZfsSpec spec;
   for (const Pool& pool : config.pools) {
     auto* out = spec.add_pools();
@@ -69,6 +70,8 @@ Spec ZfsSpecOf(const Config& config, const std::vector<std::string>& wipe) {
                 : any        ? zfs::v1::MODE_INTERACTIVE
                              : zfs::v1::MODE_FORCE_DESTRUCTIVE);
   if (!any) spec.mutable_wipe()->Assign(wipe.begin(), wipe.end());
+  spec.mutable_health()->set_max_wear_percent(config.max_wear_percent);
+  spec.mutable_allow_unhealthy()->Assign(allow_unhealthy.begin(), allow_unhealthy.end());
   return {"zfs", "phoenix.zfs.v1.ZfsSpec", spec.SerializeAsString()};
 }
 

@@ -62,6 +62,9 @@ struct Request {
   // Disks that may be wiped although they hold something: "/dev/disk/by-id/…" on any node, "NODE:/dev/…" on
   // one. "*" stands for all of them, in plans only.
   std::vector<std::string> wipe;
+  // Disks and pools that are used although they are unhealthy: "/dev/disk/by-id/…" or "tank" on any node,
+  // "NODE:…" on one.
+  std::vector<std::string> allow_unhealthy;
 };
 
 struct PlannedParticipant {

@@ -95,7 +95,8 @@ json RequestJson(const run::Request& request) {
           {"allow", request.allow},
           {"no_install", request.no_install},
           {"prune", request.prune},
-          {"wipe", request.wipe}};
+          {"wipe", request.wipe},
+          {"allow_unhealthy", request.allow_unhealthy}};
 }
 
 run::Request RequestFrom(const json& j) {
@@ -126,6 +127,7 @@ run::Request RequestFrom(const json& j) {
   const json scripts = j.value("feature_scripts", json::object());
   for (const auto& [name, content] : scripts.items()) request.feature_scripts[name] = FromHex(content);
   request.wipe = j.value("wipe", std::vector<std::string>());
+  request.allow_unhealthy = j.value("allow_unhealthy", std::vector<std::string>());
   return request;
 }
 

@@ -89,6 +89,19 @@ TEST_F(RunStoreTest, TheVmsAndTheirScriptsComeBackByteForByte) {
   EXPECT_EQ(events->front().request->feature_scripts, request->feature_scripts);
 }
 
+TEST_F(RunStoreTest, WhatWasAllowedByNameComesBack) {
+  run::Event event = Created();
+  auto request = std::make_shared<run::Request>(*event.request);
+  request->wipe = {"/dev/disk/by-id/nvme-A"};
+  request->allow_unhealthy = {"tank", "hv1:/dev/disk/by-id/nvme-A"};
+  event.request = request;
+  PHX_ASSERT_OK(store_->Create("r1", "", epoch_, event));
+  const auto events = store_->Load("r1");
+  PHX_ASSERT_OK(events);
+  EXPECT_EQ(events->front().request->wipe, request->wipe);
+  EXPECT_EQ(events->front().request->allow_unhealthy, request->allow_unhealthy);
+}
+
 TEST_F(RunStoreTest, ARepeatedRequestIsFound) {
   PHX_ASSERT_OK(store_->Create("r1", "request-1", epoch_, Created()));
   EXPECT_THAT(store_->Create("r2", "request-1", epoch_, Created()), StatusIs(Code::kAlreadyExists, _));

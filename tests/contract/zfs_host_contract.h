@@ -123,6 +123,27 @@ TYPED_TEST_P(ZfsHostContract, BlankDisksAreBlank) {
   }
 }
 
+// By smartctl; QEMU's NVMe disks have SMART as real ones.
+TYPED_TEST_P(ZfsHostContract, DisksSayHowTheyAre) {
+  ObserveRequest request;
+  request.health = this->node_->disks();
+  request.health.push_back("/dev/disk/by-id/nvme-there-is-no-such-disk");
+  const ZfsState state = this->See(request);
+  EXPECT_EQ(state.health.size(), 3u) << "a disk that is not there says nothing";
+  for (const auto& path : this->node_->disks()) {
+    ASSERT_EQ(state.health.count(path), 1u) << path;
+    const DiskHealth& disk = state.health.at(path);
+    EXPECT_EQ(disk.verdict, DiskHealth::Verdict::kPassed) << path << ": " << disk.unknown;
+    EXPECT_EQ(disk.critical_warning, 0u) << path;
+    ASSERT_TRUE(disk.wear_percent.has_value()) << path;
+    EXPECT_LT(*disk.wear_percent, 90u) << path;
+    EXPECT_TRUE(disk.temperature_celsius.has_value()) << path;
+    EXPECT_TRUE(disk.power_on_hours.has_value()) << path;
+  }
+  request.health = {"*"};
+  EXPECT_GE(this->See(request).health.size(), 3u);
+}
+
 TYPED_TEST_P(ZfsHostContract, AMirrorIsSeenAsItWasMade) {
   this->Must(CreatePool{this->kPool,
                         {{"mirror", {this->Disk(0), this->Disk(1)}}},
@@ -135,6 +156,8 @@ TYPED_TEST_P(ZfsHostContract, AMirrorIsSeenAsItWasMade) {
   EXPECT_EQ(pool.health, "ONLINE");
   EXPECT_NE(pool.guid, 0u);
   EXPECT_EQ(pool.properties.at("ashift").value, "12");
+  EXPECT_EQ(pool.data_errors, 0u);
+  EXPECT_EQ(pool.properties.count("fragmentation"), 1u);
   const DiskState &first = state.disks.at(this->Disk(0)), &second = state.disks.at(this->Disk(1));
   EXPECT_EQ(ExplainDifference({{"mirror", {first.device_path, second.device_path}}}, pool.layout), "");
   EXPECT_EQ(first.member_of, this->kPool);
@@ -466,7 +489,7 @@ TYPED_TEST_P(ZfsHostContract, AnObserverThatRefusesKeepsTheToolFromStarting) {
   EXPECT_FALSE(this->Has(this->Name("a")));
 }
 
-REGISTER_TYPED_TEST_SUITE_P(ZfsHostContract, BlankDisksAreBlank, AMirrorIsSeenAsItWasMade,
+REGISTER_TYPED_TEST_SUITE_P(ZfsHostContract, DisksSayHowTheyAre, BlankDisksAreBlank, AMirrorIsSeenAsItWasMade,
                             ADraidIsSeenAsItWasMade, ADestroyedPoolsDisksAreNotBlankUntilTheyAreCleared,
                             AUsedDiskIsNotTakenWithoutForce, ADatasetHasItsPropertiesWithTheirSources,
                             RefusesImpossibleDatasets, WhatIsMissingIsAbsentNotAnError,

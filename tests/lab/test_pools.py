@@ -75,6 +75,14 @@ class Pools(unittest.TestCase):
         self.run_node("head -c 20000000 /dev/urandom > /tank/data/file; sync")
         type(self).digest = self.run_node("sha256sum < /tank/data/file")
 
+    def test_1a_nodes_shows_pools_and_the_wear_of_disks(self):
+        self.assertRegex(self.node.run("phoenix nodes").stdout, r"tank +ONLINE, \d+ % full, no scrub known\n")
+        self.run_node("zpool scrub -w tank")
+        said = self.node.run("phoenix nodes --verbose").stdout
+        self.assertRegex(said, r"tank +ONLINE, \d+ % full, last scrub \d{4}-\d\d-\d\d without errors\n")
+        for serial in SERIALS:
+            self.assertRegex(said, rf"nvme-QEMU_NVMe_Ctrl_{serial}\S* +wear 0 %, .*ok\n")
+
     def test_2_a_disk_more_makes_it_a_mirror(self):
         self.pool.update({"raid_level": "mirror", "disks": [disk("S1A"), disk("S1B")]})
         self.wish()

@@ -9,7 +9,7 @@
 namespace phoenix::cli {
 namespace {
 
-int Nodes(const Session& session, const std::string& fleet) {
+int Nodes(const Session& session, const std::string& fleet, bool verbose) {
   pb::ListNodesRequest request;
   if (!fleet.empty()) {
     auto text = ReadText(fleet);
@@ -24,7 +24,7 @@ int Nodes(const Session& session, const std::string& fleet) {
   if (!status.ok()) return Fail(session, session.StatusOf(status));
   fmt::print("{}", session.output == Output::kJson
                        ? ToJson(response) + "\n"
-                       : RenderNodes({response.nodes().begin(), response.nodes().end()}));
+                       : RenderNodes({response.nodes().begin(), response.nodes().end()}, verbose));
   return kDone;
 }
 
@@ -34,7 +34,9 @@ void AddNodes(CLI::App& app, Session& session, int& exit_code) {
   auto fleet = std::make_shared<std::string>();
   auto* command = app.add_subcommand("nodes", "The nodes of a fleet and their services");
   command->add_option("--fleet", *fleet, "The fleet; without it, this very node");
-  command->callback([&session, &exit_code, fleet] { exit_code = Nodes(session, *fleet); });
+  auto verbose = std::make_shared<bool>(false);
+  command->add_flag("-v,--verbose", *verbose, "Also what is as it should be, disk by disk");
+  command->callback([&session, &exit_code, fleet, verbose] { exit_code = Nodes(session, *fleet, *verbose); });
 }
 
 }  // namespace phoenix::cli

@@ -25,6 +25,7 @@ struct Flags {
   std::vector<std::string> prune;
   std::string mode = "safe";
   std::vector<std::string> wipe;
+  std::vector<std::string> allow_unhealthy;
   bool detailed_exit_code = false;
   bool await_approval = false;
   int64_t confirm_within_seconds = 0;
@@ -38,6 +39,7 @@ void Fill(const Flags& flags, const pb::Declaration& declaration, Request& reque
   for (const auto& key : flags.allow) request.add_allow(key);
   request.set_no_install(flags.no_install);
   for (const auto& disk : flags.wipe) request.add_wipe(disk);
+  for (const auto& name : flags.allow_unhealthy) request.add_allow_unhealthy(name);
   for (int kind = pb::Orphans_MIN; kind <= pb::Orphans_MAX; ++kind) {
     const auto orphans = static_cast<pb::Orphans>(kind);
     if (std::count(flags.prune.begin(), flags.prune.end(), PruneWord(orphans)) > 0)
@@ -244,6 +246,14 @@ void AddFiles(CLI::App& command, Flags& flags) {
           "A disk that may be wiped: /dev/disk/by-id/…, or NODE:/dev/disk/by-id/… on one node only; may be "
           "repeated")
       ->option_text("DISK")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command
+      .add_option(
+          "--allow-unhealthy", flags.allow_unhealthy,
+          "A disk or pool that is used although it is unhealthy: /dev/disk/by-id/… or POOL, with NODE: "
+          "in front on one node only; may be repeated")
+      ->option_text("NAME")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }

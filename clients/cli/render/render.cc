@@ -11,6 +11,7 @@
 namespace phoenix::cli {
 namespace {
 
+using ::phoenix::participant::v1::Condition;
 using ::phoenix::participant::v1::Note;
 using ::phoenix::participant::v1::Step;
 using ::phoenix::participant::v1::StepClass_Name;
@@ -46,6 +47,18 @@ std::string PlaceOf(const pb::NodeNote& note) {
 size_t Width(const std::string& text) {
   return static_cast<size_t>(
       std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
+// Before its text.
+std::string UrgencyOf(const Condition& condition) {
+  switch (condition.severity()) {
+    case Condition::SEVERITY_WARNING:
+      return "warning: ";
+    case Condition::SEVERITY_CRITICAL:
+      return "CRITICAL: ";
+    default:
+      return "";
+  }
 }
 
 // A line for a node with services that obey another orchestrator; empty for any other.
@@ -187,11 +200,17 @@ std::string RenderRuns(const std::vector<pb::Run>& runs) {
   return RenderTable(rows);
 }
 
-std::string RenderNodes(const std::vector<pb::Node>& nodes) {
+std::string RenderNodes(const std::vector<pb::Node>& nodes, bool verbose) {
   std::vector<std::vector<std::string>> rows = {{"NODE", "SERVICE", "STATUS", "BUILD", "TOOLS", "OPEN RUN"}};
+  std::vector<std::vector<std::string>> conditions = {{"NODE", "OBJECT", "CONDITION"}};
   std::string silent, foreign;
   for (const auto& node : nodes) {
     for (const auto& participant : node.participants()) {
+      for (const auto& condition : participant.description().conditions()) {
+        if (!verbose && condition.severity() == Condition::SEVERITY_OK) continue;
+        conditions.push_back(
+            {Strip(node.name(), "nodes/"), condition.object(), UrgencyOf(condition) + condition.text()});
+      }
       std::string tools;
       for (const auto& [tool, version] : participant.description().tool_versions()) {
         tools += fmt::format("{}{} {}", tools.empty() ? "" : ", ", tool, version);
@@ -204,7 +223,8 @@ std::string RenderNodes(const std::vector<pb::Node>& nodes) {
     }
     foreign += ForeignServices(node);
   }
-  return RenderTable(rows) + silent + foreign;
+  const std::string health = conditions.size() > 1 ? "\n" + RenderTable(conditions) : "";
+  return RenderTable(rows) + health + silent + foreign;
 }
 
 std::string RenderRun(const pb::Run& run, const std::vector<pb::RunStep>& steps) {
@@ -220,6 +240,11 @@ std::string RenderRun(const pb::Run& run, const std::vector<pb::RunStep>& steps)
   if (run.wipe_size() > 0) {
     text += "wipes   ";
     for (const auto& disk : run.wipe()) text += " " + disk;
+    text += "\n";
+  }
+  if (run.allow_unhealthy_size() > 0) {
+    text += "used although unhealthy ";
+    for (const auto& name : run.allow_unhealthy()) text += " " + name;
     text += "\n";
   }
   if (run.prune_size() > 0) {

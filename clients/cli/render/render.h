@@ -29,8 +29,9 @@ std::string Cut(const std::string& text, size_t width);
 // Columns aligned by content.
 std::string RenderTable(const std::vector<std::vector<std::string>>& rows);
 std::string RenderRuns(const std::vector<pb::Run>& runs);
-// A table, and below it why each silent service is silent and which nodes obey another orchestrator.
-std::string RenderNodes(const std::vector<pb::Node>& nodes);
+// A table, and below it how each node's objects are, why each silent service is silent and which nodes obey
+// another orchestrator. `verbose`: with objects that ask for nothing.
+std::string RenderNodes(const std::vector<pb::Node>& nodes, bool verbose = false);
 // One run with what became of it and what to do.
 std::string RenderRun(const pb::Run& run, const std::vector<pb::RunStep>& steps);
 // One event as one line.

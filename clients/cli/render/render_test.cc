@@ -165,6 +165,30 @@ TEST(RenderNodes, ASilentServiceIsExplainedBelowTheTable) {
             "the nfs service of node hv2 does not answer at 10.0.0.12:7442: nothing listens there\n");
 }
 
+TEST(RenderNodes, WhatNeedsAttentionIsBelowTheTableAndTheRestOnRequest) {
+  pb::Node node;
+  node.set_name("nodes/hv2");
+  auto* zfs = node.add_participants();
+  zfs->set_name("zfs");
+  zfs->set_reachable(true);
+  const auto add = [&](part::Condition::Severity severity, const char* object, const char* text) {
+    auto* condition = zfs->mutable_description()->add_conditions();
+    condition->set_severity(severity);
+    condition->set_object(object);
+    condition->set_text(text);
+  };
+  add(part::Condition::SEVERITY_INFO, "tank", "ONLINE, 41 % full");
+  add(part::Condition::SEVERITY_OK, "nvme-S1A", "wear 3 %, ok");
+  add(part::Condition::SEVERITY_CRITICAL, "nvme-S1B", "unhealthy: wear 93 %, allowed below 90 %");
+  add(part::Condition::SEVERITY_WARNING, "nvme-S1C", "2 media errors");
+  EXPECT_THAT(RenderNodes({node}),
+              HasSubstr("\n\nNODE  OBJECT    CONDITION\n"
+                        "hv2   tank      ONLINE, 41 % full\n"
+                        "hv2   nvme-S1B  CRITICAL: unhealthy: wear 93 %, allowed below 90 %\n"
+                        "hv2   nvme-S1C  warning: 2 media errors\n"));
+  EXPECT_THAT(RenderNodes({node}, /*verbose=*/true), HasSubstr("\nhv2   nvme-S1A  wear 3 %, ok\n"));
+}
+
 TEST(RenderNodes, ANodeOfAnotherOrchestratorIsNamedWithTheWayOut) {
   pb::Node node;
   node.set_name("nodes/hv2");

@@ -113,6 +113,19 @@ struct DomainDescription {
   std::map<std::string, std::string> tool_versions;
 };
 
+// How an object of the node is, whatever any configuration says of it.
+struct Condition {
+  enum class Severity {
+    kOk,        // asks for nothing
+    kInfo,      // neither, and is worth a line in every overview
+    kWarning,   // is to be looked at
+    kCritical,  // is to be acted on: plans refuse to build on it
+  };
+  Severity severity = Severity::kOk;
+  std::string object;  // native name, "tank"
+  std::string text;    // one line
+};
+
 // Thread-safe: the kit runs independent steps concurrently, and reads while steps run. A domain whose steps
 // must not overlap (one file, one database) takes a lock of its own.
 class Domain {
@@ -120,6 +133,9 @@ class Domain {
   virtual ~Domain() = default;
 
   virtual DomainDescription Describe() = 0;
+  // How the node's objects of this domain are. Comes back within a few seconds, whatever hangs; what could
+  // not be read by then says so.
+  virtual absl::StatusOr<std::vector<Condition>> Conditions() { return std::vector<Condition>(); }
   // State as key/field/value/source; `keys` empty for all.
   virtual absl::StatusOr<std::vector<ObservedField>> Observe(const std::vector<std::string>& keys) = 0;
   // Reads state once and plans. Mutates nothing. The same state and input give the same plan.

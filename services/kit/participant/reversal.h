@@ -20,6 +20,7 @@ class Reversal final : public Domain {
       : domain_(domain), journal_(journal), node_key_(std::move(node_key)) {}
 
   DomainDescription Describe() override;
+  absl::StatusOr<std::vector<Condition>> Conditions() override { return domain_.Conditions(); }
   absl::StatusOr<std::vector<ObservedField>> Observe(const std::vector<std::string>& keys) override;
   // FAILED_PRECONDITION, with one violation for each object, where the run is not the last one that changed
   // something here, or what it made has changed since. A step that is back already has no step in the plan.

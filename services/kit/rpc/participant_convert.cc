@@ -2,6 +2,8 @@
 
 #include <google/protobuf/util/time_util.h>
 
+#include "base/status/errors.h"
+
 namespace phoenix::kit {
 namespace {
 
@@ -15,6 +17,20 @@ std::vector<std::string> Strings(const Repeated& repeated) {
 template <class Repeated>
 void Fill(Repeated* repeated, const std::vector<std::string>& strings) {
   for (const auto& text : strings) *repeated->Add() = text;
+}
+
+pb::Condition::Severity ToProto(Condition::Severity severity) {
+  switch (severity) {
+    case Condition::Severity::kOk:
+      return pb::Condition::SEVERITY_OK;
+    case Condition::Severity::kInfo:
+      return pb::Condition::SEVERITY_INFO;
+    case Condition::Severity::kWarning:
+      return pb::Condition::SEVERITY_WARNING;
+    case Condition::Severity::kCritical:
+      break;
+  }
+  return pb::Condition::SEVERITY_CRITICAL;
 }
 
 }  // namespace
@@ -155,6 +171,22 @@ PrepareInput FromProto(const pb::PrepareRequest& request) {
   }
   input.participants = Strings(request.participants());
   return input;
+}
+
+void AddConditions(const absl::StatusOr<std::vector<Condition>>& conditions, pb::DescribeResponse& response) {
+  if (!conditions.ok()) {
+    auto* out = response.add_conditions();
+    out->set_severity(pb::Condition::SEVERITY_WARNING);
+    out->set_object(response.participant());
+    out->set_text(fmt::format("cannot be read: {}", Message(conditions.status())));
+    return;
+  }
+  for (const Condition& condition : *conditions) {
+    auto* out = response.add_conditions();
+    out->set_severity(ToProto(condition.severity));
+    out->set_object(condition.object);
+    out->set_text(condition.text);
+  }
 }
 
 }  // namespace phoenix::kit

@@ -19,6 +19,8 @@ void ToProto(const Outcome& outcome, pb::StepOutcome& out);
 Outcome FromProto(const pb::StepOutcome& outcome);
 void ToProto(const TransactionRecord& record, std::optional<Duration> remaining, pb::Transaction& out);
 void ToProto(const Journal::Adoption& adoption, pb::Adoption& out);
+// What cannot be read is a condition of the participant itself: who it is can be told all the same.
+void AddConditions(const absl::StatusOr<std::vector<Condition>>& conditions, pb::DescribeResponse& out);
 RunContext FromProto(const pb::RunContext& context);
 PlanInput FromProto(const pb::PlanRequest& request);
 PrepareInput FromProto(const pb::PrepareRequest& request);

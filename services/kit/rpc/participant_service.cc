@@ -39,9 +39,9 @@ grpc::ServerUnaryReactor* ParticipantService::Serve(grpc::CallbackServerContext*
 }
 
 grpc::ServerUnaryReactor* ParticipantService::Describe(grpc::CallbackServerContext* context,
-                                                       const pb::DescribeRequest*,
+                                                       const pb::DescribeRequest* request,
                                                        pb::DescribeResponse* response) {
-  return Serve(context, "Describe", Lane::kRead, [this, response](const Caller&) -> absl::Status {
+  return Serve(context, "Describe", Lane::kRead, [this, request, response](const Caller&) -> absl::Status {
     const DomainDescription description = participant_.domain().Describe();
     response->set_participant(description.participant);
     response->set_build(PHOENIX_VERSION);
@@ -59,6 +59,7 @@ grpc::ServerUnaryReactor* ParticipantService::Describe(grpc::CallbackServerConte
     response->set_node(node_);
     PHX_ASSIGN_OR_RETURN(const auto adoptions, participant_.journal().Adoptions());
     for (const auto& adoption : adoptions) ToProto(adoption, *response->add_adoptions());
+    if (request->conditions()) AddConditions(participant_.domain().Conditions(), *response);
     return absl::OkStatus();
   });
 }

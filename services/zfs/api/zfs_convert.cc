@@ -6,6 +6,7 @@
 #include "base/digest/digest.h"
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
+#include "services/zfs/domain/zfs_health.h"
 #include "services/zfs/domain/zfs_kept.h"
 #include "services/zfs/domain/zfs_names.h"
 
@@ -135,6 +136,11 @@ absl::StatusOr<ZfsSpec> ToSpec(const v1::ZfsSpec& proto) {
   }
   spec.wipe.assign(proto.wipe().begin(), proto.wipe().end());
   spec.partial = proto.partial();
+  if (const uint32_t wear = proto.health().max_wear_percent(); wear != 0) {
+    if (wear > 255) return InvalidArgument("max_wear_percent is {}; disks count from 1 to 255", wear);
+    spec.health.max_wear_percent = wear;
+  }
+  spec.allow_unhealthy.assign(proto.allow_unhealthy().begin(), proto.allow_unhealthy().end());
   return spec;
 }
 
@@ -192,8 +198,46 @@ v1::ZfsSpec ToProto(const ZfsSpec& spec) {
                                                    : v1::MODE_FORCE_DESTRUCTIVE);
   for (const auto& disk : spec.wipe) proto.add_wipe(disk);
   proto.set_partial(spec.partial);
+  proto.mutable_health()->set_max_wear_percent(spec.health.max_wear_percent);
+  for (const auto& name : spec.allow_unhealthy) proto.add_allow_unhealthy(name);
   return proto;
 }
+
+namespace {
+
+v1::Scan ToProto(const ScanState& scan) {
+  v1::Scan out;
+  out.set_kind(scan.kind == ScanState::Kind::kScrub ? v1::Scan::KIND_SCRUB : v1::Scan::KIND_RESILVER);
+  out.set_state(scan.stage == ScanState::Stage::kRunning    ? v1::Scan::STATE_RUNNING
+                : scan.stage == ScanState::Stage::kFinished ? v1::Scan::STATE_FINISHED
+                                                            : v1::Scan::STATE_STOPPED);
+  out.set_errors(scan.errors);
+  out.set_date(scan.date);
+  out.set_progress(scan.progress);
+  return out;
+}
+
+v1::DiskHealth ToProto(const DiskHealth& disk) {
+  v1::DiskHealth out;
+  out.set_verdict(disk.verdict == DiskHealth::Verdict::kPassed   ? v1::DiskHealth::VERDICT_PASSED
+                  : disk.verdict == DiskHealth::Verdict::kFailed ? v1::DiskHealth::VERDICT_FAILED
+                                                                 : v1::DiskHealth::VERDICT_UNKNOWN);
+  out.set_unknown(disk.unknown);
+  if (disk.wear_percent) out.set_wear_percent(*disk.wear_percent);
+  if (disk.spare_percent) out.set_spare_percent(*disk.spare_percent);
+  if (disk.spare_threshold_percent) out.set_spare_threshold_percent(*disk.spare_threshold_percent);
+  for (auto& warning : CriticalWarnings(disk.critical_warning)) out.add_critical_warnings(std::move(warning));
+  if (disk.media_errors) out.set_media_errors(*disk.media_errors);
+  if (disk.reallocated_sectors) out.set_reallocated_sectors(*disk.reallocated_sectors);
+  if (disk.pending_sectors) out.set_pending_sectors(*disk.pending_sectors);
+  if (disk.uncorrectable_sectors) out.set_uncorrectable_sectors(*disk.uncorrectable_sectors);
+  if (disk.temperature_celsius) out.set_temperature_celsius(*disk.temperature_celsius);
+  if (disk.power_on_hours) out.set_power_on_hours(*disk.power_on_hours);
+  for (auto& why : WhyUnhealthy(disk)) out.add_unhealthy(std::move(why));
+  return out;
+}
+
+}  // namespace
 
 v1::Pool ToProto(const PoolState& pool, const std::map<std::string, std::string, std::less<>>& links,
                  bool managed) {
@@ -226,10 +270,17 @@ v1::Pool ToProto(const PoolState& pool, const std::map<std::string, std::string,
   out.set_size_bytes(pool.size_bytes);
   out.set_free_bytes(pool.free_bytes);
   out.set_managed(managed);
+  if (const auto known = pool.properties.find("fragmentation"); known != pool.properties.end()) {
+    const std::string& percent = known->second.value;
+    if (!percent.empty() && percent.find_first_not_of("0123456789") == std::string::npos)
+      out.set_fragmentation_percent(static_cast<uint32_t>(NumberOf(percent)));
+  }
+  if (pool.data_errors) out.set_data_errors(*pool.data_errors);
+  for (const ScanState& scan : pool.scans) *out.add_scans() = ToProto(scan);
   return out;
 }
 
-v1::Disk ToProto(const DiskState& disk) {
+v1::Disk ToProto(const DiskState& disk, const DiskHealth* health) {
   v1::Disk out;
   out.set_name("disks/" + disk.path.substr(disk.path.rfind('/') + 1));
   out.set_device_path(disk.device_path);
@@ -238,6 +289,7 @@ v1::Disk ToProto(const DiskState& disk) {
   if (!disk.member_of.empty()) out.add_holds(fmt::format("member of the imported pool {}", disk.member_of));
   if (!disk.in_use.empty()) out.add_holds(disk.in_use);
   for (const auto& finding : disk.findings) out.add_holds(fmt::format("{}: {}", finding.where, finding.what));
+  if (health != nullptr) *out.mutable_health() = ToProto(*health);
   return out;
 }
 

@@ -22,7 +22,8 @@ v1::ZfsSpec ToProto(const ZfsSpec& spec);
 // `links`: see ZfsState. A disk without one is told by the kernel's path.
 v1::Pool ToProto(const PoolState& pool, const std::map<std::string, std::string, std::less<>>& links,
                  bool managed);
-v1::Disk ToProto(const DiskState& disk);
+// `health`: null where it was not asked for.
+v1::Disk ToProto(const DiskState& disk, const DiskHealth* health = nullptr);
 v1::Dataset ToProto(const DatasetState& dataset, bool managed);
 v1::Snapshot ToProto(const SnapshotState& snapshot);
 // `dataset` must be kept itself (AsKept).

@@ -36,6 +36,33 @@ TEST(ZfsConvert, APoolsVdevsAreToldWithTheStateOfTheirDisks) {
   EXPECT_EQ(member.replaces(), "/dev/disk/by-id/nvme-C");
 }
 
+TEST(ZfsConvert, WhatIsNotKnownOfADiskIsAbsent) {
+  DiskState disk;
+  disk.path = "/dev/disk/by-id/nvme-A";
+  EXPECT_FALSE(ToProto(disk).has_health());
+  DiskHealth health;
+  health.verdict = DiskHealth::Verdict::kPassed;
+  health.wear_percent = 0;
+  health.critical_warning = 2;
+  const v1::DiskHealth known = ToProto(disk, &health).health();
+  EXPECT_EQ(known.verdict(), v1::DiskHealth::VERDICT_PASSED);
+  EXPECT_TRUE(known.has_wear_percent()) << "none is not unknown";
+  EXPECT_FALSE(known.has_media_errors());
+  EXPECT_THAT(known.critical_warnings(), ElementsAre("temperature is past a threshold"));
+  EXPECT_EQ(known.unhealthy_size(), 1);
+}
+
+TEST(ZfsConvert, TheWordsForUnhealthyDisksSurvive) {
+  ZfsSpec spec;
+  spec.health.max_wear_percent = 80;
+  spec.allow_unhealthy = {"tank", "/dev/disk/by-id/nvme-A"};
+  EXPECT_EQ(*ToSpec(ToProto(spec)), spec);
+  v1::ZfsSpec older;
+  EXPECT_EQ(ToSpec(older)->health.max_wear_percent, 90u);
+  older.mutable_health()->set_max_wear_percent(256);
+  EXPECT_FALSE(ToSpec(older).ok());
+}
+
 TEST(ZfsConvert, OwnersAreToldByNameWhereTheyHaveOne) {
   DatasetState dataset{.name = "fast/a", .type = "filesystem"};
   dataset.root = DirectoryState{1000, 1001, 02770};

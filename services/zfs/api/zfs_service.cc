@@ -44,6 +44,12 @@ absl::StatusOr<v1::Dataset> Masked(const v1::Dataset& from, const google::protob
   return masked;
 }
 
+// Null where it was not asked for.
+const DiskHealth* HealthOf(const DiskState& disk, const ZfsState& state) {
+  const auto health = state.health.find(disk.path);
+  return health == state.health.end() ? nullptr : &health->second;
+}
+
 }  // namespace
 
 grpc::ServerUnaryReactor* ZfsService::ListPools(grpc::CallbackServerContext* context,
@@ -78,11 +84,14 @@ grpc::ServerUnaryReactor* ZfsService::ListDisks(grpc::CallbackServerContext* con
                                                 const v1::ListDisksRequest* request,
                                                 v1::ListDisksResponse* response) {
   return typed_.Read(context, "ListDisks", [=, this](const Caller&) -> absl::Status {
-    PHX_ASSIGN_OR_RETURN(const ZfsState state, host_.Observe({.pools = true, .disks = {"*"}}));
+    ObserveRequest wanted{.pools = true, .disks = {"*"}};
+    if (request->health()) wanted.health = {"*"};
+    PHX_ASSIGN_OR_RETURN(const ZfsState state, host_.Observe(wanted));
     std::vector<const DiskState*> disks;
     for (const auto& [path, disk] : state.disks) disks.push_back(&disk);
-    return kit::FillPage(*request, *response, disks,
-                         [&](const DiskState* disk) { *response->add_disks() = ToProto(*disk); });
+    return kit::FillPage(*request, *response, disks, [&](const DiskState* disk) {
+      *response->add_disks() = ToProto(*disk, HealthOf(*disk, state));
+    });
   });
 }
 
@@ -90,9 +99,12 @@ grpc::ServerUnaryReactor* ZfsService::GetDisk(grpc::CallbackServerContext* conte
                                               const v1::GetDiskRequest* request, v1::Disk* response) {
   return typed_.Read(context, "GetDisk", [=, this](const Caller&) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const std::string path, ParseDiskName(request->name()));
-    PHX_ASSIGN_OR_RETURN(const ZfsState state, host_.Observe({.pools = true, .disks = {path}}));
+    ObserveRequest wanted{.pools = true, .disks = {path}};
+    if (request->health()) wanted.health = {path};
+    PHX_ASSIGN_OR_RETURN(const ZfsState state, host_.Observe(wanted));
     if (state.disks.empty()) return NotFound("there is no disk {}", path);
-    *response = ToProto(state.disks.begin()->second);
+    const DiskState& disk = state.disks.begin()->second;
+    *response = ToProto(disk, HealthOf(disk, state));
     return absl::OkStatus();
   });
 }

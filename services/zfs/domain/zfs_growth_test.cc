@@ -244,10 +244,11 @@ TEST_F(GrowingPool, APropertyThatThisZfsDoesNotKnowIsRefused) {
   EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("does not know the pool property multihost")));
 }
 
-TEST_F(GrowingPool, ADegradedPoolGetsDisksButNoVdevs) {
+TEST_F(GrowingPool, ADegradedPoolIsMendedButGetsNoVdevs) {
   seen_.pools["tank"].health = "DEGRADED";
+  seen_.pools["tank"].members[Device('b')].state = "UNAVAIL";
   pool().vdevs = {{VdevClass::kData, "mirror", {Path('c'), Path('d')}}};
-  EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("no further vdevs until it is ONLINE")));
+  EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("'add vdev' waits until it is mended")));
   pool().vdevs = {};
   pool().disks = {Path('a'), Path('c')};
   EXPECT_EQ(Planned().steps.size(), 1u);

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "services/zfs/domain/zfs_growth.h"
+#include "services/zfs/domain/zfs_health.h"
 #include "services/zfs/domain/zfs_names.h"
 #include "services/zfs/domain/zfs_planning.h"
 #include "services/zfs/domain/zfs_property.h"
@@ -54,12 +55,11 @@ class PoolPlanner {
 
   // An existing pool is never skipped and never made again: what differs is said, or is a step of its own.
   void Compare(const PoolState& seen) {
-    if (seen.health == "SUSPENDED" || seen.health == "UNAVAIL") {
+    if (IsUnusable(seen)) {
       planning_.Refuse(At("name"), "pool {} is {}: nothing can be changed in it until its disks are back",
                        pool_.name, seen.health);
       return;
     }
-    if (seen.health != "ONLINE") planning_.Warn(pool_.name, "pool {} is {}", pool_.name, seen.health);
     CompareProperties(seen);
     if (pool_.disks.empty()) {
       if (!pool_.raid_level.empty()) {
@@ -158,11 +158,6 @@ class PoolPlanner {
       CheckSizes({change.vdev});
       // zpool asks nothing of a pool that is uneven already.
       if (ExplainMismatch(seen.layout).empty()) CheckRedundancy(wanted);
-      // What is added can be lost with the rest: not onto a pool that is losing disks already.
-      if (seen.health != "ONLINE") {
-        planning_.Refuse(At("vdevs"), "pool {} is {}; it gets no further vdevs until it is ONLINE again",
-                         pool_.name, seen.health);
-      }
     } else if (!existing.partition.empty()) {
       planning_.Refuse(
           At("disks"),

@@ -6,6 +6,7 @@
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
 #include "services/zfs/domain/zfs_growth.h"
+#include "services/zfs/domain/zfs_health.h"
 #include "services/zfs/domain/zfs_kept.h"
 #include "services/zfs/domain/zfs_names.h"
 #include "services/zfs/domain/zfs_planning.h"
@@ -440,6 +441,7 @@ ObserveRequest SecondLook(const ZfsSpec& spec, const ZfsState& seen) {
   }
   ObserveRequest request;
   request.paths.assign(paths.begin(), paths.end());
+  request.health = DisksToJudge(spec, seen);
   return request;
 }
 
@@ -452,6 +454,7 @@ absl::StatusOr<ZfsPlan> MakePlan(const ZfsSpec& spec, const ZfsState& seen, cons
   PlanDatasets(planning);
   PlanSnapshots(planning);
   PlanArc(planning);
+  CheckHealth(planning);
   if (!planning.violations.empty()) {
     std::string text = "what is wanted of ZFS cannot be brought about:";
     for (const auto& violation : planning.violations) {

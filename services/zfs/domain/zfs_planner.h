@@ -75,7 +75,7 @@ struct ZfsPlan {
 // What has to be looked at first.
 ObserveRequest FirstLook(const ZfsSpec& spec);
 // What has to be looked at besides, now that the datasets are known: mount points and the directories above
-// them.
+// them, and the health of disks that pools would get.
 ObserveRequest SecondLook(const ZfsSpec& spec, const ZfsState& seen);
 
 // INVALID_ARGUMENT with one violation per problem, all at once, each at its place in the configuration;

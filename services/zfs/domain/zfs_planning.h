@@ -79,6 +79,9 @@ void PlanDatasets(Planning& planning);
 void PlanSnapshots(Planning& planning);
 void PlanKept(Planning& planning);
 void PlanArc(Planning& planning);
+// Refuses planned steps that would put data on unhealthy disks, or that an unhealthy pool should not go
+// through; what is allowed all the same is a warning.
+void CheckHealth(Planning& planning);
 
 // Where something that was kept will be mounted once it is restored to `to`; "" where it will not.
 std::string RestoredAt(const MountPoints& mounts, const DatasetState& kept, std::string_view to);

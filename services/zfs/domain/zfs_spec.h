@@ -86,6 +86,12 @@ struct KeptSpec {
   friend bool operator==(const KeptSpec&, const KeptSpec&) = default;
 };
 
+// From where on a disk counts as unhealthy. What it says of its own failure needs no limit.
+struct HealthLimits {
+  uint32_t max_wear_percent = 90;  // refused where it is reached
+  friend bool operator==(const HealthLimits&, const HealthLimits&) = default;
+};
+
 struct ZfsSpec {
   std::vector<PoolSpec> pools;
   std::vector<DatasetSpec> datasets;
@@ -96,6 +102,8 @@ struct ZfsSpec {
   std::vector<std::string> wipe;  // disks, as pools name them
   // What is not named is not reported as orphaned.
   bool partial = false;
+  HealthLimits health = {};
+  std::vector<std::string> allow_unhealthy = {};  // disks, as pools name them, and pools
   friend bool operator==(const ZfsSpec&, const ZfsSpec&) = default;
 };
 

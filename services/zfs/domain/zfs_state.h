@@ -84,10 +84,22 @@ struct MemberState {
   friend bool operator==(const MemberState&, const MemberState&) = default;
 };
 
+// A scrub or resilver that ZFS still knows of.
+struct ScanState {
+  enum class Kind { kScrub, kResilver };
+  enum class Stage { kRunning, kFinished, kStopped };
+  Kind kind = Kind::kScrub;
+  Stage stage = Stage::kFinished;
+  uint64_t errors = 0;   // that it could not repair, where it is finished
+  std::string date;      // "2026-11-20", when it ended, or began where it goes on
+  std::string progress;  // "12.34%", where it goes on and ZFS tells
+  friend bool operator==(const ScanState&, const ScanState&) = default;
+};
+
 struct PoolState {
   std::string name;
   uint64_t guid = 0;
-  std::string health;
+  std::string health;  // "ONLINE", "DEGRADED", "SUSPENDED" …
   uint64_t size_bytes = 0;
   uint64_t free_bytes = 0;
   PropertyStates properties;
@@ -97,6 +109,25 @@ struct PoolState {
   std::vector<VdevGroup> layout;
   // Each member and each disk whose place is being taken, by the same names.
   std::map<std::string, MemberState, std::less<>> members;
+  // Places that cannot be read any more; nullopt where ZFS cannot tell.
+  std::optional<uint64_t> data_errors;
+  std::vector<ScanState> scans;
+};
+
+// What a disk says of itself by SMART; what it does not say is nullopt.
+struct DiskHealth {
+  enum class Verdict { kUnknown, kPassed, kFailed };
+  Verdict verdict = Verdict::kUnknown;
+  std::string unknown;                    // why nothing is known
+  std::optional<uint32_t> wear_percent;   // of what the disk is made for; may pass 100
+  std::optional<uint32_t> spare_percent;  // NVMe, as the next
+  std::optional<uint32_t> spare_threshold_percent;
+  uint32_t critical_warning = 0;  // NVMe's bits
+  std::optional<uint64_t> media_errors;
+  std::optional<uint64_t> reallocated_sectors, pending_sectors, uncorrectable_sectors;
+  std::optional<int32_t> temperature_celsius;
+  std::optional<uint64_t> power_on_hours;
+  friend bool operator==(const DiskHealth&, const DiskHealth&) = default;
 };
 
 // Something a probe found on a disk.
@@ -192,6 +223,9 @@ struct ObserveRequest {
   bool vdev_names = false;  // with `pools`: what zpool takes for their members
   bool arc = false;
   bool mount_points = false;
+  std::vector<std::string> health;  // disks, by path; "*" for every whole disk with a link in by-id
+  // What each tool may take; 0 for as long as it needs. Then an error, and of `health` an unknown one.
+  uint32_t limit_seconds = 0;
 };
 
 struct ZfsState {
@@ -201,7 +235,8 @@ struct ZfsState {
   // Bytes, by the snapshots asked for; those that are not there are not in it. What no transaction group
   // holds yet is not counted: SyncPool first.
   std::map<std::string, uint64_t, std::less<>> written_since;
-  std::map<std::string, DiskState, std::less<>> disks;  // by the path asked for; absent where there is none
+  std::map<std::string, DiskState, std::less<>> disks;    // by the path asked for; absent where there is none
+  std::map<std::string, DiskHealth, std::less<>> health;  // by the path asked for; absent where there is none
   std::vector<ExportedPool> exported;
   std::map<std::string, PathState, std::less<>> paths;
   // Where anything is mounted, of whatever file system.

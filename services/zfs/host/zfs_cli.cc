@@ -21,7 +21,6 @@
 namespace phoenix::zfs {
 namespace {
 
-constexpr size_t kMostAtOnce = 8;
 constexpr char kById[] = "/dev/disk/by-id";
 constexpr char kModprobe[] = "/etc/modprobe.d";
 
@@ -76,14 +75,14 @@ std::string NameOf(uint32_t number, Lookup lookup, char* Entry::* name) {
 
 }  // namespace
 
-std::vector<absl::StatusOr<CommandResult>> ZfsCli::RunAll(const std::vector<Command>& commands) {
+std::vector<absl::StatusOr<CommandResult>> ZfsCli::RunAll(const std::vector<Command>& commands, size_t most) {
   std::vector<absl::StatusOr<CommandResult>> results(commands.size(), Internal("not run"));
   std::atomic<size_t> next = 0;
   const auto work = [&] {
     for (size_t i = next++; i < commands.size(); i = next++) results[i] = runner_.Run(commands[i]);
   };
   std::vector<std::thread> threads;
-  for (size_t i = 1; i < std::min(kMostAtOnce, commands.size()); ++i) threads.emplace_back(work);
+  for (size_t i = 1; i < std::min(most, commands.size()); ++i) threads.emplace_back(work);
   work();
   for (auto& thread : threads) thread.join();
   return results;
@@ -116,11 +115,13 @@ absl::StatusOr<ZfsState> ZfsCli::Observe(const ObserveRequest& request) {
 }
 
 absl::StatusOr<ZfsState> ZfsCli::Look(const ObserveRequest& request) {
-  const bool pools = request.pools || !request.disks.empty();
+  const bool all_health = request.health.size() == 1 && request.health[0] == "*";
+  const bool pools = request.pools || !request.disks.empty() || all_health;
   const bool datasets = request.all_datasets || !request.datasets.empty();
   std::vector<Command> commands;
   std::optional<size_t> pool_list, pool_status, pool_guids, devices_list, dataset_list, snapshot_list;
   const auto add = [&](Command command) {
+    if (request.limit_seconds != 0) command.limit = std::chrono::seconds(request.limit_seconds);
     commands.push_back(std::move(command));
     return commands.size() - 1;
   };
@@ -149,7 +150,10 @@ absl::StatusOr<ZfsState> ZfsCli::Look(const ObserveRequest& request) {
     PHX_ASSIGN_OR_RETURN(auto layouts, ParseStatus(status, guids));
     PHX_ASSIGN_OR_RETURN(const std::string blocks, listing(*devices_list));
     PHX_ASSIGN_OR_RETURN(devices, ParseBlockDevices(blocks));
+    auto healths = ParsePoolHealth(status);
     for (auto& [name, pool] : state.pools) {
+      pool.data_errors = healths[name].data_errors;
+      pool.scans = std::move(healths[name].scans);
       pool.layout = layouts[name].vdevs;
       for (auto& group : pool.layout) {
         for (auto& member : group.disks) member = DiskOfMember(devices, member);
@@ -179,6 +183,7 @@ absl::StatusOr<ZfsState> ZfsCli::Look(const ObserveRequest& request) {
   if (request.links) {
     PHX_ASSIGN_OR_RETURN(state.links, Links());
   }
+  if (!request.health.empty()) PHX_RETURN_IF_ERROR(AddHealth(request, devices, state));
   if (pools) PHX_RETURN_IF_ERROR(AddDisks(request, devices, look_for_exported, state));
   if (datasets || request.arc || request.mount_points || !request.paths.empty()) {
     PHX_ASSIGN_OR_RETURN(const auto mounts, Mounts());

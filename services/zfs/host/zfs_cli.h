@@ -23,8 +23,10 @@ class ZfsCli final : public ZfsHost {
 
  private:
   absl::StatusOr<ZfsState> Look(const ObserveRequest& request);
-  // Runs all at once.
-  std::vector<absl::StatusOr<CommandResult>> RunAll(const std::vector<Command>& commands);
+  // Runs all at once, but for no more than `most` at a time.
+  static constexpr size_t kMostAtOnce = 8;
+  std::vector<absl::StatusOr<CommandResult>> RunAll(const std::vector<Command>& commands,
+                                                    size_t most = kMostAtOnce);
   // What the host's first process sees mounted.
   absl::StatusOr<std::vector<Mount>> Mounts();
   absl::StatusOr<std::string> ReadText(const std::string& path);
@@ -47,6 +49,9 @@ class ZfsCli final : public ZfsHost {
                      const std::vector<std::string>& signed_devices,
                      const std::vector<std::string>& labelled_devices, bool look_for_exported,
                      ZfsState& state);
+  // smartctl for all disks at once. What it cannot tell is unknown.
+  absl::Status AddHealth(const ObserveRequest& request, const std::vector<BlockDevice>& devices,
+                         ZfsState& state);
   absl::Status AddArc(const std::vector<Mount>& mounts, ZfsState& state);
   absl::Status AddNames(const ObserveRequest& request, ZfsState& state);
 

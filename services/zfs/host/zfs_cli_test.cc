@@ -48,12 +48,13 @@ class TableRunner final : public CommandRunner {
     return CommandResult{0, "", ""};
   }
   void Answer(const std::string& beginning, CommandResult result) { answers_[beginning] = std::move(result); }
+  void Fail(const std::string& beginning, absl::Status status) { answers_[beginning] = std::move(status); }
   const std::vector<std::string>& ran() const { return ran_; }
 
  private:
   absl::Mutex mutex_;
   // The longest beginning decides: the table is read backwards by name.
-  std::map<std::string, CommandResult, std::greater<>> answers_;
+  std::map<std::string, absl::StatusOr<CommandResult>, std::greater<>> answers_;
   std::vector<std::string> ran_;
 };
 
@@ -92,7 +93,33 @@ TEST_F(Cli, PoolsNameWholeDisks) {
   EXPECT_THAT(state->pools.at("quickOS").layout,
               ElementsAre(VdevGroup{"mirror", {"/dev/nvme0n1", "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_S1B"}}));
   EXPECT_THAT(state->pools.at("fastData").layout, ElementsAre(VdevGroup{"disk", {"/dev/nvme2n1p1"}}));
+  EXPECT_EQ(state->pools.at("fastData").data_errors, 0u);
+  EXPECT_EQ(state->pools.at("quickOS").scans.size(), 1u);
   EXPECT_EQ(runner_.ran().size(), 3u) << "no disk is asked about, so none is probed";
+}
+
+// A plan is not to fail, nor an overview to wait, since a disk does not say how it is.
+TEST_F(Cli, ADiskThatDoesNotSayHowItIsIsUnknown) {
+  std::vector<std::string> disks;
+  for (const char* name : {"fine", "none", "hangs"}) {
+    Put(fmt::format("/disks/{}", name), "");
+    disks.push_back((root_ / "disks" / name).string());
+  }
+  const std::string smart = "smartctl --json=c -n standby -H -A -i ";
+  runner_.Answer(smart + disks[0], CommandResult{8, Transcript("smartctl-nvme-worn.json"), ""});
+  runner_.Fail(smart + disks[1], absl::NotFoundError("cannot start /usr/sbin/smartctl"));
+  runner_.Fail(smart + disks[2], absl::DeadlineExceededError("hangs"));
+  ObserveRequest request;
+  request.health = disks;
+  request.health.push_back((root_ / "disks" / "gone").string());
+  request.limit_seconds = 3;
+  const auto state = host_.Observe(request);
+  ASSERT_TRUE(state.ok()) << state.status();
+  ASSERT_EQ(state->health.size(), 3u);
+  EXPECT_EQ(state->health.at(disks[0]).wear_percent, 117u);
+  EXPECT_THAT(state->health.at(disks[1]).unknown, HasSubstr("smartctl is not installed"));
+  EXPECT_THAT(state->health.at(disks[2]).unknown, HasSubstr("no answer from it for 3 s"));
+  EXPECT_EQ(runner_.ran().size(), 3u) << "nothing else is asked";
 }
 
 TEST_F(Cli, MountsAreThoseOfTheFirstProcess) {

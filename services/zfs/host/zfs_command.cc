@@ -366,6 +366,14 @@ Command ProbeDevice(const std::string& device) {
 
 Command ReadLabel(const std::string& device) { return Tool("/usr/sbin/zdb", {"-l", device}); }
 
+Command ReadSmart(const std::string& disk) {
+  // A tool that waits for a disk inside of the kernel cannot be ended; waiting for its end would hang, too.
+  return Command{.program = "/usr/sbin/smartctl",
+                 .args = {"--json=c", "-n", "standby", "-H", "-A", "-i", disk},
+                 .limit = std::chrono::seconds(10),
+                 .kill_at_limit = false};
+}
+
 Command ShowVersion() { return Zfs({"version"}); }
 
 }  // namespace phoenix::zfs

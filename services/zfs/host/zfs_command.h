@@ -39,6 +39,8 @@ Command ListBlockDevices();
 Command ListSignatures(const std::vector<std::string>& devices);
 Command ProbeDevice(const std::string& device);
 Command ReadLabel(const std::string& device);
+// Never wakes a disk that sleeps.
+Command ReadSmart(const std::string& disk);
 Command ShowVersion();
 
 // The channel program behind RollbackDataset; its arguments are the dataset, the snapshot's name, the most

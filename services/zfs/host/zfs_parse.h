@@ -34,6 +34,17 @@ struct PoolLayout {
 // is another tree.
 absl::StatusOr<std::map<std::string, PoolLayout, std::less<>>> ParseStatus(std::string_view text,
                                                                            std::string_view guids = {});
+// Of `zpool status`, besides the vdevs.
+struct PoolHealth {
+  std::optional<uint64_t> data_errors;
+  std::vector<ScanState> scans;
+};
+std::map<std::string, PoolHealth, std::less<>> ParsePoolHealth(std::string_view status);
+// "scrub repaired 0B in 00:10:11 with 0 errors on Sun Oct 12 00:34:12 2025"; nullopt where there was none.
+std::optional<ScanState> ParseScan(std::string_view text);
+// What `smartctl --json` printed, whatever it ended with: what it could not read is unknown, never an error.
+DiskHealth ParseSmart(std::string_view json, int exit_code);
+
 // `zpool import` without a pool.
 absl::StatusOr<std::vector<ExportedPool>> ParseImport(std::string_view text);
 

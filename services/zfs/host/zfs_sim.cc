@@ -1,6 +1,8 @@
 #include "services/zfs/host/zfs_sim.h"
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
@@ -8,6 +10,7 @@
 #include "services/zfs/domain/zfs_planner.h"
 #include "services/zfs/domain/zfs_property.h"
 #include "services/zfs/host/zfs_command.h"
+#include "services/zfs/host/zfs_parse.h"
 #include "services/zfs/host/zfs_sim_world.h"
 
 namespace phoenix::zfs {
@@ -21,7 +24,12 @@ constexpr uint64_t kMemoryBytes = uint64_t{64} << 30;
 constexpr std::pair<const char*, const char*> kPoolDefaults[] = {
     {"ashift", "0"},          {"autoexpand", "off"}, {"autoreplace", "off"}, {"autotrim", "off"},
     {"comment", "-"},         {"delegation", "on"},  {"failmode", "wait"},   {"compatibility", "off"},
-    {"listsnapshots", "off"}, {"multihost", "off"}};
+    {"listsnapshots", "off"}, {"multihost", "off"},  {"fragmentation", "0"}};
+
+// What smartctl prints of a disk of which no test has said anything.
+const char kNewDisk[] = R"json({"smart_status": {"passed": true}, "temperature": {"current": 35},
+  "power_on_time": {"hours": 24}, "nvme_smart_health_information_log": {"critical_warning": 0, "available_spare": 100,
+  "available_spare_threshold": 10, "percentage_used": 0, "media_errors": 0}})json";
 
 Finding FindingOf(const json& value) {
   return {value["where"], value["what"], value["pool"], value["pool_guid"].get<uint64_t>(),
@@ -42,6 +50,7 @@ class Observer {
       if (written) state.written_since[name] = *written;
     }
     if (!request_.disks.empty()) PHX_RETURN_IF_ERROR(Disks(state));
+    if (!request_.health.empty()) PHX_RETURN_IF_ERROR(Health(state));
     for (const auto& path : request_.paths) PHX_RETURN_IF_ERROR(Path(path, state));
     for (const auto& mount : request_.first_files) PHX_RETURN_IF_ERROR(FirstFile(mount, state));
     for (const auto& [name, paths] : request_.files) {
@@ -127,6 +136,8 @@ class Observer {
         pool.members[by_path[fresh]["device"]].replaces = by_path[old]["device"];
       }
       pool.free_bytes = pool.size_bytes - value.value("allocated", uint64_t{0});
+      pool.data_errors = value.value("data_errors", uint64_t{0});
+      if (const auto scan = ParseScan(value.value("scan", ""))) pool.scans.push_back(*scan);
       for (const auto& [property, standard] : kPoolDefaults)
         pool.properties[property] = {standard, "default", "-"};
       for (const auto& [property, set] : value["properties"].items()) {
@@ -205,6 +216,20 @@ class Observer {
         for (const auto& finding : value["holds"]) disk.findings.push_back(FindingOf(finding));
       }
       state.disks[path] = std::move(disk);
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Health(ZfsState& state) {
+    PHX_ASSIGN_OR_RETURN(const auto disks, world_.List("disk"));
+    const bool all = request_.health.size() == 1 && request_.health[0] == "*";
+    for (const auto& [path, disk] : disks) {
+      const auto& asked = request_.health;
+      if (!all && std::find(asked.begin(), asked.end(), path) == asked.end()) continue;
+      // A disk that no limit helps against.
+      std::this_thread::sleep_for(std::chrono::seconds(disk.value("smart_hangs_seconds", 0)));
+      const std::string smart = disk.contains("smart") ? disk["smart"].dump() : kNewDisk;
+      state.health[path] = ParseSmart(smart, disk.value("exit", 0));
     }
     return absl::OkStatus();
   }
@@ -329,6 +354,26 @@ absl::Status PutOnDisk(kit::Machine& machine, const std::string& disk, const Fin
                                  {"pool_guid", finding.pool_guid},
                                  {"zfs_partition", finding.zfs_partition}});
     return world.Put("disk", disk, *value);
+  });
+}
+
+absl::Status SetSmart(kit::Machine& machine, const std::string& disk, const std::string& smart) {
+  return machine.Change([&](kit::World& world) -> absl::Status {
+    PHX_ASSIGN_OR_RETURN(auto value, world.Get("disk", disk));
+    if (!value) return NotFound("no disk {}", disk);
+    (*value)["smart"] = json::parse(smart, nullptr, /*allow_exceptions=*/false);
+    return world.Put("disk", disk, *value);
+  });
+}
+
+absl::Status SetPoolHealth(kit::Machine& machine, const std::string& pool, const std::string& health,
+                           uint64_t data_errors) {
+  return machine.Change([&](kit::World& world) -> absl::Status {
+    PHX_ASSIGN_OR_RETURN(auto value, world.Get("zfs.pool", pool));
+    if (!value) return NotFound("no pool {}", pool);
+    (*value)["health"] = health;
+    (*value)["data_errors"] = data_errors;
+    return world.Put("zfs.pool", pool, *value);
   });
 }
 

@@ -1,7 +1,8 @@
 // ZFS of the simulated machine: pools, datasets, snapshots, mounts and disks in the machine's one world, with
 // ZFS's own rules and refusals.
 //
-// Objects of the world: "disk" by path, "zfs.pool", "zfs.dataset", "zfs.snapshot" by name, "zfs.parameter"
+// Objects of the world: "disk" by path (its "smart" is what smartctl prints of it, "exit" and
+// "smart_hangs_seconds" beside it), "zfs.pool", "zfs.dataset", "zfs.snapshot" by name, "zfs.parameter"
 // "zfs_arc_max". Users and groups are read from "user" {uid, gid} and "group" {gid}. A mounted dataset's root
 // and content are files of the world at its mount point; unmounted they are kept in the dataset.
 //
@@ -42,6 +43,13 @@ absl::Status SeedDisks(kit::Machine& machine);
 // Puts something on a disk; `finding.where` is relative to the disk: "" for itself, "p1" for its first
 // partition.
 absl::Status PutOnDisk(kit::Machine& machine, const std::string& disk, const Finding& finding);
+// What a disk says of itself from now on: a part of what `smartctl --json` prints, as
+// {"smart_status": {"passed": true}, "nvme_smart_health_information_log": {"percentage_used": 93}}. A disk of
+// which nothing was said is a new NVMe.
+absl::Status SetSmart(kit::Machine& machine, const std::string& disk, const std::string& smart);
+// The pool's health as zpool shows it, and how many places of it cannot be read any more.
+absl::Status SetPoolHealth(kit::Machine& machine, const std::string& pool, const std::string& health,
+                           uint64_t data_errors = 0);
 // Exports a pool.
 absl::Status ExportFromOutside(kit::Machine& machine, const std::string& pool);
 

@@ -8,6 +8,7 @@
 #include "base/status/status_macros.h"
 #include "services/kit/plan/keys.h"
 #include "services/zfs/domain/zfs_checkpoint.h"
+#include "services/zfs/domain/zfs_health.h"
 #include "services/zfs/domain/zfs_names.h"
 #include "services/zfs/domain/zfs_property.h"
 #include "services/zfs/host/zfs_command.h"
@@ -35,6 +36,23 @@ kit::StepClass ClassOf(Reversal reversal) {
       break;
   }
   return kit::StepClass::kPointOfNoReturn;
+}
+
+// So long may each tool take for an overview.
+constexpr uint32_t kConditionsSeconds = 3;
+
+kit::Condition::Severity SeverityOf(HealthLine::Urgency urgency) {
+  switch (urgency) {
+    case HealthLine::Urgency::kNone:
+      return kit::Condition::Severity::kOk;
+    case HealthLine::Urgency::kOverview:
+      return kit::Condition::Severity::kInfo;
+    case HealthLine::Urgency::kLookAt:
+      return kit::Condition::Severity::kWarning;
+    case HealthLine::Urgency::kAct:
+      break;
+  }
+  return kit::Condition::Severity::kCritical;
 }
 
 // What a person would type for owner, group and mode by name; the numbers are known only when the step runs.
@@ -154,6 +172,17 @@ auto Guarded(const kit::Step& step, Body body) -> decltype(body()) {
 
 kit::DomainDescription ZfsDomain::Describe() { return {"zfs", {std::string(kSpecType)}, host_.Versions()}; }
 
+absl::StatusOr<std::vector<kit::Condition>> ZfsDomain::Conditions() {
+  ObserveRequest request{.pools = true, .links = true};
+  request.health = {"*"};
+  request.limit_seconds = kConditionsSeconds;
+  PHX_ASSIGN_OR_RETURN(const ZfsState seen, host_.Observe(request));
+  std::vector<kit::Condition> conditions;
+  for (const HealthLine& line : HealthLines(seen))
+    conditions.push_back({SeverityOf(line.urgency), line.object, line.text});
+  return conditions;
+}
+
 absl::StatusOr<kit::Plan> ZfsDomain::MakePlan(const kit::PlanInput& input) {
   PHX_ASSIGN_OR_RETURN(ZfsSpec spec, parser_(input.spec_type, input.spec));
   spec.partial = spec.partial || input.local;
@@ -163,6 +192,7 @@ absl::StatusOr<kit::Plan> ZfsDomain::MakePlan(const kit::PlanInput& input) {
   PHX_ASSIGN_OR_RETURN(ZfsState seen, host_.Observe(first_look));
   PHX_ASSIGN_OR_RETURN(ZfsState more, host_.Observe(SecondLook(spec, seen)));
   seen.paths = std::move(more.paths);
+  seen.health = std::move(more.health);
   PHX_ASSIGN_OR_RETURN(const ZfsPlan made,
                        phoenix::zfs::MakePlan(spec, seen, OwnershipOf(input.ledger, record_directory_)));
   kit::Plan plan;

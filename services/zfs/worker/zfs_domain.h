@@ -39,6 +39,8 @@ class ZfsDomain final : public kit::Domain {
   Reaper& reaper() { return reaper_; }
 
   kit::DomainDescription Describe() override;
+  // Of the pools, and of every disk that tells how it is.
+  absl::StatusOr<std::vector<kit::Condition>> Conditions() override;
   absl::StatusOr<std::vector<kit::ObservedField>> Observe(const std::vector<std::string>& keys) override;
   absl::StatusOr<kit::Plan> MakePlan(const kit::PlanInput& input) override;
   absl::StatusOr<std::vector<std::string>> CheckpointsOf(

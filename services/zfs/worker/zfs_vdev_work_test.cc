@@ -257,5 +257,45 @@ TEST_F(GrowingPool, StaysWhereSomebodyMadeADatasetMeanwhile) {
   EXPECT_EQ(machine_->Dataset("tank/data").mounted_at, "/tank/data");
 }
 
+std::string Worn(int percent) {
+  return fmt::format(R"({{"smart_status": {{"passed": true}},
+      "nvme_smart_health_information_log": {{"percentage_used": {}}}}})",
+                     percent);
+}
+
+// The health is read when it is planned, of the very disks that the pool would get.
+TEST_F(GrowingPool, AWornDiskIsTakenOnlyByName) {
+  pool().disks.push_back(fresh_[0]);
+  TestMachine::Must(SetSmart(machine_->machine(), fresh_[0], Worn(93)));
+  TestMachine::Must(SetSmart(machine_->machine(), fresh_[1], Worn(99)));
+  const absl::Status refused = driver_->Prepare(machine_->Input(spec_), kSecondRun);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("wear 93 %, allowed below 90 %"));
+  spec_.allow_unhealthy = {fresh_[0]};
+  Prepare();
+  TestMachine::Must(driver_->Apply());
+  TestMachine::Must(driver_->Commit());
+  // What is there stays there: nothing is left to do, and no word is needed for that.
+  spec_.allow_unhealthy = {};
+  TestMachine::Must(driver_->Prepare(machine_->Input(spec_), "another run"));
+  EXPECT_TRUE(driver_->plan().steps.empty());
+}
+
+TEST_F(GrowingPool, AnOverviewSaysHowPoolAndDisksAre) {
+  TestMachine::Must(SetSmart(machine_->machine(), fresh_[3], Worn(93)));
+  TestMachine::Must(SetPoolHealth(machine_->machine(), "tank", "DEGRADED", 2));
+  const auto conditions = machine_->domain().Conditions();
+  ASSERT_TRUE(conditions.ok()) << conditions.status();
+  std::map<std::string, kit::Condition> by_object;
+  for (const auto& condition : *conditions) by_object[condition.object] = condition;
+  EXPECT_EQ(by_object.size(), 8u) << "the pool and seven disks";
+  using Severity = kit::Condition::Severity;
+  EXPECT_EQ(by_object["tank"].severity, Severity::kCritical);
+  EXPECT_THAT(by_object["tank"].text, HasSubstr("2 data errors"));
+  EXPECT_EQ(by_object["nvme-QEMU_NVMe_Ctrl_S1F"].severity, Severity::kCritical);
+  EXPECT_THAT(by_object["nvme-QEMU_NVMe_Ctrl_S1F"].text, HasSubstr("wear 93 %"));
+  EXPECT_EQ(by_object["nvme-QEMU_NVMe_Ctrl_S1A"].severity, Severity::kOk);
+}
+
 }  // namespace
 }  // namespace phoenix::zfs

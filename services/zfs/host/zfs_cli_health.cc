@@ -1,0 +1,59 @@
+// How the disks of the real machine are.
+#include <absl/status/status.h>
+
+#include "base/status/errors.h"
+#include "base/status/status_macros.h"
+#include "services/zfs/host/zfs_cli.h"
+#include "services/zfs/host/zfs_command.h"
+#include "services/zfs/host/zfs_disks.h"
+#include "services/zfs/host/zfs_inode.h"
+
+namespace phoenix::zfs {
+namespace {
+
+// smartctl waits for its disk and needs no processor: a node's disks are asked all at once.
+constexpr size_t kDisksAtOnce = 64;
+
+std::string WhyNotRun(const absl::Status& status, const Command& command) {
+  if (absl::IsNotFound(status)) return "smartctl is not installed (package smartmontools)";
+  if (absl::IsDeadlineExceeded(status))
+    return fmt::format("smartctl has had no answer from it for {} s", command.limit.count());
+  return Message(status);
+}
+
+}  // namespace
+
+absl::Status ZfsCli::AddHealth(const ObserveRequest& request, const std::vector<BlockDevice>& devices,
+                               ZfsState& state) {
+  std::vector<std::string> paths;
+  if (request.health.size() == 1 && request.health[0] == "*") {
+    PHX_ASSIGN_OR_RETURN(const auto links, Links());
+    for (const auto& [device, path] : links) {
+      const auto parts = DevicesOf(devices, device);
+      // A volume is a disk to lsblk, and made of others.
+      if (!parts.empty() && parts[0]->type == "disk" && !device.starts_with("/dev/zd")) paths.push_back(path);
+    }
+  } else {
+    for (const auto& path : request.health) {
+      PHX_ASSIGN_OR_RETURN(const auto device, ResolveLink(path));
+      if (device) paths.push_back(path);
+    }
+  }
+  std::vector<Command> commands;
+  for (const auto& path : paths) {
+    commands.push_back(ReadSmart(path));
+    if (request.limit_seconds != 0) commands.back().limit = std::chrono::seconds(request.limit_seconds);
+  }
+  const auto results = RunAll(commands, kDisksAtOnce);
+  for (size_t i = 0; i < paths.size(); ++i) {
+    const auto& result = results[i];
+    if (result.ok()) {
+      state.health[paths[i]] = ParseSmart(result->out, result->exit_code);
+    } else {
+      state.health[paths[i]].unknown = WhyNotRun(result.status(), commands[i]);
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace phoenix::zfs
