@@ -1,6 +1,6 @@
 // The machine behind the Proxmox domain: what is there, and the three changes that Proxmox VE offers. The
-// real one runs pvesm, the simulated one lives in the node's simulated machine; one that speaks to the node's
-// own API fits here too.
+// real one speaks to the node's own API or runs pvesm, the simulated one lives in the node's simulated
+// machine.
 #pragma once
 
 #include <absl/status/status.h>
@@ -76,7 +76,8 @@ struct StatusReport {
 // All calls are thread-safe; changes are taken one at a time by Proxmox VE itself (a lock in /etc/pve).
 // Errors of changes: ALREADY_EXISTS and NOT_FOUND for the entry, ABORTED for another digest, UNAVAILABLE
 // where the lock or /etc/pve cannot be had, FAILED_PRECONDITION without quorum and for everything that the
-// tool refuses. A change that answered an error may have happened all the same: read again.
+// tool refuses (the node's API names refused parameters: INVALID_ARGUMENT). A change that answered an error
+// may have happened all the same: read again; reading waits for a request to the API whose end nobody saw.
 class ProxmoxHost {
  public:
   virtual ~ProxmoxHost() = default;
@@ -92,6 +93,9 @@ class ProxmoxHost {
   virtual absl::StatusOr<ToolReport> Add(const NewStorage& storage, const ChildObserver& on_child) = 0;
   virtual absl::StatusOr<ToolReport> Set(const StorageChange& change, const ChildObserver& on_child) = 0;
   virtual absl::StatusOr<ToolReport> Remove(const std::string& id, const ChildObserver& on_child) = 0;
+  // What keeps changes of entries from being tried at all: a token for the node's API that is there and
+  // cannot be used.
+  virtual absl::Status CanChange() = 0;
   // The state of all entries in one call: it takes seconds, and activates every storage of this node.
   virtual absl::StatusOr<StatusReport> Status() = 0;
 

@@ -183,6 +183,7 @@ absl::StatusOr<kit::Plan> ProxmoxDomain::MakePlan(const kit::PlanInput& input) {
   }
   const ProxmoxState& state = *observed;
   PHX_ASSIGN_OR_RETURN(StoragePlan planned, PlanStorages(spec, state, surroundings));
+  if (!planned.steps.empty()) PHX_RETURN_IF_ERROR(host_.CanChange());
   kit::Plan plan;
   for (const StorageStep& step : planned.steps) plan.steps.push_back(Render(step, state));
   plan.notes = std::move(planned.notes);

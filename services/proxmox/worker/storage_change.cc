@@ -172,8 +172,8 @@ absl::Status StorageChanges::Join(const StorageStep& step, const ChildObserver& 
     const Entry now = Find(after, step.id);
     if (!now || !IsMember(*now, step.node)) {
       if (!last.ok()) return last;
-      return FailedPrecondition("pvesm said that storage '{}' was added, but {} does not hold it", step.id,
-                                kStorageConfigPath);
+      return FailedPrecondition("Proxmox VE said that storage '{}' was added, but {} does not hold it",
+                                step.id, kStorageConfigPath);
     }
     const auto differences = Compare(*now, step.definition);
     if (differences.empty()) return absl::OkStatus();
@@ -183,7 +183,7 @@ absl::Status StorageChanges::Join(const StorageStep& step, const ChildObserver& 
     }
     std::string said;
     for (const auto& warning : warnings) said += (said.empty() ? "; it said: " : "; ") + warning;
-    return FailedPrecondition("pvesm made storage '{}' with {}{}", step.id, Describe(differences), said);
+    return FailedPrecondition("Proxmox VE made storage '{}' with {}{}", step.id, Describe(differences), said);
   }
   return last;
 }
@@ -224,7 +224,7 @@ absl::Status StorageChanges::Leave(const StorageStep& step, const Definition& de
     const Entry now = Find(after, step.id);
     if (!now || !IsMember(*now, step.node)) return absl::OkStatus();
     if (!last.ok()) return last;
-    return FailedPrecondition("pvesm said that storage '{}' was removed, but {} still holds it", step.id,
+    return FailedPrecondition("Proxmox VE said that storage '{}' was removed, but {} still holds it", step.id,
                               kStorageConfigPath);
   }
   return last;
@@ -269,8 +269,8 @@ absl::Status StorageChanges::SetFields(const StorageStep& step, const Captured& 
       return absl::OkStatus();
     }
     if (!last.ok()) return last;
-    return FailedPrecondition("pvesm said that storage '{}' was changed, but {} says otherwise ({})", step.id,
-                              kStorageConfigPath,
+    return FailedPrecondition("Proxmox VE said that storage '{}' was changed, but {} says otherwise ({})",
+                              step.id, kStorageConfigPath,
                               now ? Describe(Compare(*now, step.definition)) : "it is gone");
   }
   return last;
@@ -305,8 +305,8 @@ absl::Status StorageChanges::AddBack(const StorageStep& step, const StorageEntry
     if (found && IsMember(*found, step.node) && Compare(*found, DefinitionOf(entry)).empty())
       return absl::OkStatus();
     if (!last.ok()) return last;
-    return FailedPrecondition("pvesm said that storage '{}' was added, but {} does not hold it so", step.id,
-                              kStorageConfigPath);
+    return FailedPrecondition("Proxmox VE said that storage '{}' was added, but {} does not hold it so",
+                              step.id, kStorageConfigPath);
   }
   return last;
 }
