@@ -14,17 +14,27 @@ namespace {
 
 constexpr size_t kShown = 500;
 
-std::string Encoded(std::string_view text) {
-  std::string encoded;
+constexpr size_t kLongestCode = 3;  // "%2F"
+
+// Adds to `encoded` within its capacity, so that nothing of it is left behind in memory.
+void Encode(std::string_view text, std::string& encoded) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
   for (const char c : text) {
     const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                        c == '-' || c == '.' || c == '_' || c == '~';
     if (plain) {
       encoded += c;
     } else {
-      encoded += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+      encoded += '%';
+      encoded += kDigits[static_cast<unsigned char>(c) >> 4U];
+      encoded += kDigits[static_cast<unsigned char>(c) & 0xFU];
     }
   }
+}
+
+std::string Encoded(std::string_view text) {
+  std::string encoded;
+  Encode(text, encoded);
   return encoded;
 }
 
@@ -80,30 +90,36 @@ absl::Status TokenRefused(absl::Status status) { return WithReason(std::move(sta
 }  // namespace
 
 ApiRequest AddRequest(const NewStorage& storage) {
-  ApiRequest request{"POST", "/storage", ""};
-  Put(request.body, "storage", storage.id);
-  Put(request.body, "type", storage.type);
-  for (const auto& [name, value] : storage.options) Put(request.body, name, value);
-  if (storage.content) Put(request.body, "content", Join(*storage.content));
-  if (!storage.nodes.empty()) Put(request.body, "nodes", Join(storage.nodes));
-  if (storage.disabled) Put(request.body, "disable", "1");
-  return request;
+  std::string body;
+  Put(body, "storage", storage.id);
+  Put(body, "type", storage.type);
+  for (const auto& [name, value] : storage.options) Put(body, name, value);
+  if (storage.content) Put(body, "content", Join(*storage.content));
+  if (!storage.nodes.empty()) Put(body, "nodes", Join(storage.nodes));
+  if (storage.disabled) Put(body, "disable", "1");
+  if (!storage.password.empty()) {
+    constexpr std::string_view kField = "&password=";
+    body.reserve(body.size() + kField.size() + kLongestCode * storage.password.Reveal().size());
+    body += kField;
+    Encode(storage.password.Reveal(), body);
+  }
+  return {"POST", "/storage", Secret(std::move(body))};
 }
 
 ApiRequest SetRequest(const StorageChange& change) {
-  ApiRequest request{"PUT", PathOfStorage(change.id), ""};
-  for (const auto& [name, value] : change.set) Put(request.body, name, value);
-  if (change.content) Put(request.body, "content", Join(*change.content));
-  if (change.nodes) Put(request.body, "nodes", Join(*change.nodes));
-  if (!change.remove.empty()) Put(request.body, "delete", Join(change.remove));
+  std::string body;
+  for (const auto& [name, value] : change.set) Put(body, name, value);
+  if (change.content) Put(body, "content", Join(*change.content));
+  if (change.nodes) Put(body, "nodes", Join(*change.nodes));
+  if (!change.remove.empty()) Put(body, "delete", Join(change.remove));
   // Refused where the file is not the one that the change was decided on.
-  if (!change.digest.empty()) Put(request.body, "digest", change.digest);
-  return request;
+  if (!change.digest.empty()) Put(body, "digest", change.digest);
+  return {"PUT", PathOfStorage(change.id), Secret(std::move(body))};
 }
 
-ApiRequest RemoveRequest(const std::string& id) { return {"DELETE", PathOfStorage(id), ""}; }
+ApiRequest RemoveRequest(const std::string& id) { return {"DELETE", PathOfStorage(id), Secret()}; }
 
-ApiRequest VersionRequest() { return {"GET", "/version", ""}; }
+ApiRequest VersionRequest() { return {"GET", "/version", Secret()}; }
 
 std::string ToText(const ApiRequest& request) { return request.method + " " + request.path; }
 

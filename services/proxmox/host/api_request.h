@@ -14,7 +14,7 @@ namespace phoenix::proxmox {
 struct ApiRequest {
   std::string method;  // POST, PUT, DELETE or GET
   std::string path;    // below /api2/json, encoded
-  std::string body;    // form-encoded; "" for none
+  Secret body;         // form-encoded; empty for none. It may hold a password.
 };
 
 struct ApiAnswer {
@@ -29,7 +29,7 @@ ApiRequest RemoveRequest(const std::string& id);
 // Changes nothing, and is answered to whoever has a valid token.
 ApiRequest VersionRequest();
 
-// "POST /storage", for people. A body may hold what is nobody's business.
+// "POST /storage", for people.
 std::string ToText(const ApiRequest& request);
 
 // OK for a success; otherwise the error, with the same codes and reasons as ExplainFailure() gives where

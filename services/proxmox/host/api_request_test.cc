@@ -23,9 +23,18 @@ TEST(ApiRequest, AddIsAPostOfAllFields) {
                                          true});
   EXPECT_EQ(request.method, "POST");
   EXPECT_EQ(request.path, "/storage");
-  EXPECT_EQ(request.body,
+  EXPECT_EQ(request.body.Reveal(),
             "storage=vm&type=zfspool&pool=quickOS%2Fvm-disks&sparse=1&content=images%2Crootdir&nodes=pve1&"
             "disable=1");
+}
+
+TEST(ApiRequest, APasswordIsInTheBodyOnly) {
+  const NewStorage storage{
+      "c1", "cifs", Words{"iso"}, {"pve1"}, {{"username", "u"}}, false, Secret("p&=% \xc3\xa4+")};
+  const ApiRequest request = AddRequest(storage);
+  EXPECT_EQ(request.body.Reveal(),
+            "storage=c1&type=cifs&username=u&content=iso&nodes=pve1&password=p%26%3D%25%20%C3%A4%2B");
+  EXPECT_EQ(ToText(request), "POST /storage");
 }
 
 TEST(ApiRequest, SetIsAPutWithTheDigest) {
@@ -33,7 +42,7 @@ TEST(ApiRequest, SetIsAPutWithTheDigest) {
       SetRequest({"vm", Words{"iso"}, Words{"pve1", "pve2"}, {{"options", "a b&c=d+e%"}}, {"shared"}, "abc"});
   EXPECT_EQ(request.method, "PUT");
   EXPECT_EQ(request.path, "/storage/vm");
-  EXPECT_EQ(request.body,
+  EXPECT_EQ(request.body.Reveal(),
             "options=a%20b%26c%3Dd%2Be%25&content=iso&nodes=pve1%2Cpve2&delete=shared&digest=abc");
 }
 

@@ -157,8 +157,8 @@ CURLcode Perform(const ApiRequest& request, const ApiToken& token, uint16_t port
   ::curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.get());
   if (request.method == "POST" || request.method == "PUT") {
     ::curl_easy_setopt(curl, CURLOPT_POST, 1L);
-    ::curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, static_cast<long>(request.body.size()));
-    ::curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request.body.c_str());
+    ::curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, static_cast<long>(request.body.Reveal().size()));
+    ::curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request.body.Reveal().c_str());
   }
   ::curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request.method.c_str());
   const CURLcode result = ::curl_easy_perform(curl);

@@ -213,6 +213,26 @@ TEST_F(NodeApiTest, WhereNobodyListensPvesmIsRunAndTheLogSaysSo) {
   EXPECT_FALSE(std::filesystem::exists(settings_.sent_file));
 }
 
+TEST_F(NodeApiTest, APasswordGoesThroughTheApiOrNotAtAll) {
+  const NewStorage storage{
+      "new", "cifs", std::nullopt, {"pve1"}, {{"username", "u"}}, false, Secret("correct horse")};
+  ListenAndStart([](const SeenRequest&) { return HttpAnswer(200, "OK", R"({"data":null})"); });
+  EXPECT_TRUE(host_->Observe({})->has_api_token);
+  EXPECT_TRUE(host_->Add(storage, nullptr).ok());
+  EXPECT_THAT(server_->seen().at(0).body, HasSubstr("&password=correct%20horse"));
+  // Nobody listens.
+  server_.reset();
+  absl::Status status = host_->Add(storage, nullptr).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(Message(status), AllOf(HasSubstr("pvedaemon"), Not(HasSubstr("horse"))));
+  // There is no token.
+  std::filesystem::remove(settings_.token_file);
+  status = host_->Add(storage, nullptr).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_FALSE(host_->Observe({})->has_api_token);
+  EXPECT_THAT(runner_.commands, IsEmpty());
+}
+
 TEST_F(NodeApiTest, NoProxyOfTheEnvironmentIsToldTheToken) {
   ApiServer proxy([](const SeenRequest&) { return HttpAnswer(200, "OK", R"({"data":"proxy"})"); });
   const std::string url = fmt::format("http://127.0.0.1:{}", proxy.port());
@@ -285,14 +305,14 @@ TEST_F(NodeApiTest, WhatALostAnswerWouldHaveSaidIsReadFromTheFile) {
   const auto before = changes.Capture(step);
   ASSERT_TRUE(before.ok()) << before.status();
   std::vector<std::string> said;
-  const absl::Status done = changes.Do(step, *before, nullptr, said);
+  const absl::Status done = changes.Do(step, *before, Secret(), nullptr, said);
   EXPECT_TRUE(done.ok()) << done;
   EXPECT_EQ(server_->seen().size(), 1u);
   EXPECT_EQ(changes.Probe(step, *before)->probe, kit::Probe::kDone);
 
   WriteEntries(kOldEntry);
   does = false;
-  const absl::Status lost = changes.Do(step, *before, nullptr, said);
+  const absl::Status lost = changes.Do(step, *before, Secret(), nullptr, said);
   EXPECT_EQ(ReasonOf(lost)->reason, kNodeApiNoAnswer) << lost;
   EXPECT_EQ(changes.Probe(step, *before)->probe, kit::Probe::kNotDone);
   EXPECT_THAT(runner_.commands, IsEmpty());

@@ -26,7 +26,13 @@ ProxmoxCli::ProxmoxCli(CommandRunner& runner, Files& files, NodeApi* api, Warn w
 
 absl::StatusOr<ProxmoxState> ProxmoxCli::Observe(const Question& question) {
   PHX_RETURN_IF_ERROR(Settle());
-  return reading_.Observe(question);
+  PHX_ASSIGN_OR_RETURN(ProxmoxState state, reading_.Observe(question));
+  if (api_ != nullptr) {
+    // One that cannot be used is told by CanChange().
+    const auto token = api_->Token();
+    state.has_api_token = token.ok() && token->has_value();
+  }
+  return state;
 }
 
 absl::StatusOr<StorageConfig> ProxmoxCli::ReadStorages() {
@@ -43,7 +49,8 @@ absl::StatusOr<std::vector<std::string>> ProxmoxCli::UsersOf(const std::string& 
 
 absl::StatusOr<bool> ProxmoxCli::IsMounted(const std::string& path) { return reading_.IsMounted(path); }
 
-absl::StatusOr<ToolReport> ProxmoxCli::Change(const ApiRequest& request, const Command& command,
+absl::StatusOr<ToolReport> ProxmoxCli::Change(const ApiRequest& request,
+                                              const std::optional<Command>& command,
                                               const ChildObserver& on_child) {
   if (api_ != nullptr) {
     PHX_ASSIGN_OR_RETURN(const auto token, api_->Token());
@@ -54,7 +61,7 @@ absl::StatusOr<ToolReport> ProxmoxCli::Change(const ApiRequest& request, const C
         // What pvesm would have warned of goes to pvedaemon's log; the callers compare the file themselves.
         return ToolReport{};
       }
-      if (warn_) {
+      if (warn_ && command) {
         warn_(
             fmt::format("nobody answers at the node's API although there is a token ({}); {} goes through "
                         "pvesm, which is slower: look at `systemctl status pvedaemon`",
@@ -62,13 +69,22 @@ absl::StatusOr<ToolReport> ProxmoxCli::Change(const ApiRequest& request, const C
       }
     }
   }
-  PHX_ASSIGN_OR_RETURN(const CommandResult result, runner_.Run(command, on_child));
-  if (result.exit_code != 0) return ExplainFailure(command, result);
+  if (!command) {
+    return FailedPrecondition(
+        "{} carries a password, which only the node's own API is told, and that cannot be asked: it needs a "
+        "token "
+        "({}) and a running pvedaemon (`systemctl status pvedaemon`)",
+        ToText(request), kTokenPath);
+  }
+  PHX_ASSIGN_OR_RETURN(const CommandResult result, runner_.Run(*command, on_child));
+  if (result.exit_code != 0) return ExplainFailure(*command, result);
   return ToolReport{Warnings(result.err)};
 }
 
 absl::StatusOr<ToolReport> ProxmoxCli::Add(const NewStorage& storage, const ChildObserver& on_child) {
-  return Change(AddRequest(storage), AddCommand(storage), on_child);
+  // pvesm takes a password as an argument only, which every process can read.
+  return Change(AddRequest(storage),
+                storage.password.empty() ? std::optional(AddCommand(storage)) : std::nullopt, on_child);
 }
 
 absl::StatusOr<ToolReport> ProxmoxCli::Set(const StorageChange& change, const ChildObserver& on_child) {

@@ -37,8 +37,9 @@ class ProxmoxCli final : public ProxmoxHost {
   std::map<std::string, std::string> Versions() override;
 
  private:
-  // By the API, or by the command where there is no token or nobody who answers.
-  absl::StatusOr<ToolReport> Change(const ApiRequest& request, const Command& command,
+  // By the API, or by the command where there is no token or nobody who answers. Without a command (nullopt)
+  // it is the API or an error.
+  absl::StatusOr<ToolReport> Change(const ApiRequest& request, const std::optional<Command>& command,
                                     const ChildObserver& on_child);
   absl::Status Settle();
 

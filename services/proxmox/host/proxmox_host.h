@@ -13,6 +13,7 @@
 
 #include "base/host/command.h"
 #include "base/host/files.h"
+#include "base/secret.h"
 #include "services/proxmox/domain/proxmox_spec.h"
 #include "services/proxmox/domain/proxmox_state.h"
 #include "services/proxmox/domain/storage_entry.h"
@@ -22,6 +23,11 @@
 namespace phoenix::proxmox {
 
 inline constexpr char kStorageConfigPath[] = "/etc/pve/storage.cfg";
+// Where Proxmox VE keeps the password of a cifs entry, as one line `password=…`; for the whole cluster.
+inline constexpr char kPasswordFolder[] = "/etc/pve/priv/storage";
+inline std::string PasswordPath(const std::string& id) {
+  return kPasswordFolder + std::string("/") + id + ".pw";
+}
 
 // Reasons that errors carry.
 inline constexpr char kNoQuorum[] = "NO_QUORUM";
@@ -45,6 +51,8 @@ struct NewStorage {
   Words nodes;
   Options options;
   bool disabled = false;
+  // cifs: taken by the node's own API only; FAILED_PRECONDITION where that cannot be asked.
+  Secret password;
 };
 
 // A change of an entry's free fields.

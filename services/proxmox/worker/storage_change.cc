@@ -124,11 +124,11 @@ absl::StatusOr<Captured> StorageChanges::Capture(const StorageStep& step) {
   return captured;
 }
 
-absl::Status StorageChanges::Do(const StorageStep& step, const Captured& before,
+absl::Status StorageChanges::Do(const StorageStep& step, const Captured& before, const Secret& password,
                                 const ChildObserver& on_child, std::vector<std::string>& warnings) {
   switch (step.action) {
     case StorageAction::kAdd:
-      return Join(step, on_child, warnings);
+      return Join(step, password, on_child, warnings);
     case StorageAction::kSet:
       return SetFields(step, before, /*back=*/false, on_child, warnings);
     case StorageAction::kRemove:
@@ -137,8 +137,8 @@ absl::Status StorageChanges::Do(const StorageStep& step, const Captured& before,
   return Internal("unknown action");
 }
 
-absl::Status StorageChanges::Join(const StorageStep& step, const ChildObserver& on_child,
-                                  std::vector<std::string>& warnings) {
+absl::Status StorageChanges::Join(const StorageStep& step, const Secret& password,
+                                  const ChildObserver& on_child, std::vector<std::string>& warnings) {
   absl::Status last;
   for (int attempt = 0; attempt < kTries; ++attempt) {
     PHX_ASSIGN_OR_RETURN(const StorageConfig config, host_.ReadStorages());
@@ -150,7 +150,8 @@ absl::Status StorageChanges::Join(const StorageStep& step, const ChildObserver& 
                           step.definition.content,
                           {step.node},
                           step.definition.options,
-                          false},
+                          false,
+                          password},
                          on_child);
     } else {
       const auto differences = Compare(*entry, step.definition);
