@@ -171,6 +171,10 @@ struct ProxmoxStorage {
   std::string path;     // kDir: the dataset's mount point
   std::string server;   // kNfs, kCifs
   std::string remote;   // kNfs: the exported path; kCifs: the share's name
+  // kCifs: the Samba user that the node mounts the share as, and where the secrets hold the password. Empty:
+  // as a guest.
+  std::string user;
+  std::string secret_name;
   Origin origin;
 };
 

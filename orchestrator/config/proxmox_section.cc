@@ -19,6 +19,7 @@ struct Wish {
   std::vector<std::string> contents;
   Origin origin;
   bool absent = false;
+  std::optional<Text> user;
 };
 
 std::optional<StorageType> ReadType(const std::string& text, const Origin& origin, Findings& findings) {
@@ -54,6 +55,12 @@ std::optional<Wish> ReadWish(const Cursor& dataset) {
   const Cursor type = dataset.Key("proxmox_storage_type");
   const Cursor content = dataset.Key("proxmox_content_type");
   const std::string word(Trimmed(type.String().value_or("")));
+  const Cursor login = dataset.Key("proxmox_storage_user");
+  const auto user = login.String();
+  if (user.has_value() && word != ToString(StorageType::kCifs)) {
+    login.Error("invalid-storage-user", "only a storage of the type cifs is mounted as a user",
+                "proxmox_storage_type cifs, or no user");
+  }
   const std::vector<Text> contents = content.StringList(", \t;");
   if (word.empty()) {
     if (!contents.empty()) {
@@ -64,12 +71,14 @@ std::optional<Wish> ReadWish(const Cursor& dataset) {
   const auto known = ReadType(word, type.origin(), type.findings());
   const auto absent = ReadAbsent(dataset, "proxmox_storage_state");
   if (!known.has_value() || !absent.has_value()) return std::nullopt;
-  if (*absent) return Wish{*known, {}, type.origin(), true};
+  if (*absent) return Wish{*known, {}, type.origin(), true, std::nullopt};
   if (contents.empty()) {
     content.Error("missing", "a Proxmox storage needs a content type", "a list such as images,rootdir");
     return std::nullopt;
   }
-  Wish wish{*known, CheckContents(*known, contents, content.findings()), type.origin()};
+  Wish wish{*known, CheckContents(*known, contents, content.findings()), type.origin(), false, std::nullopt};
+  // For another type it was told already.
+  if (user.has_value() && *known == StorageType::kCifs) wish.user = Text{*user, login.origin()};
   return wish.contents.empty() ? std::nullopt : std::optional<Wish>(wish);
 }
 
@@ -103,7 +112,7 @@ void ReadOlderTypes(const Cursor& list, const Config& config, std::map<std::stri
       type.Error("missing", "a Proxmox storage needs a content type", "type:contents, zfspool:images");
       continue;
     }
-    Wish wish{*known, CheckContents(*known, words, type.findings()), type.origin()};
+    Wish wish{*known, CheckContents(*known, words, type.findings()), type.origin(), false, std::nullopt};
     if (wish.contents.empty()) continue;
     const auto [place, is_new] = wishes.emplace(*dataset, wish);
     if (!is_new && (place->second.type != wish.type || place->second.contents != wish.contents)) {
@@ -213,6 +222,33 @@ bool Locate(const Dataset& dataset, const Config& config, ProxmoxStorage& storag
   return true;
 }
 
+// Fills in whom the node mounts the share of a cifs storage as; false after an error.
+bool FindUser(const Text& user, const Config& config, ProxmoxStorage& storage, Findings& findings) {
+  const auto refuse = [&](std::string message, std::string allowed) {
+    findings.Error("invalid-storage-user", user.origin, std::move(message), Quoted(user.value),
+                   std::move(allowed));
+    return false;
+  };
+  for (const SambaShare& share : config.samba.shares) {
+    if (share.name != storage.remote || share.absent || share.valid_users.empty()) continue;
+    const bool open = std::any_of(share.valid_users.begin(), share.valid_users.end(), [&](const auto& valid) {
+      // Who is in a group is known on the node only.
+      return valid == user.value || std::string_view("@+&").find(valid.front()) != std::string_view::npos;
+    });
+    if (!open)
+      return refuse(fmt::format("the share {} does not let this user in", share.name),
+                    "one of its valid_users");
+  }
+  for (const SambaUser& known : config.samba.users) {
+    if (known.name != user.value || known.absent) continue;
+    storage.user = known.name;
+    storage.secret_name = known.secret_name;
+    return true;
+  }
+  return refuse("no such Samba user is declared",
+                "samba.user, or one of samba.users or of a share's valid_users");
+}
+
 void AddStorage(ProxmoxStorage storage, Config& config, Findings& findings) {
   for (const ProxmoxStorage& other : config.storages) {
     if (other.id == storage.id) {
@@ -273,7 +309,9 @@ void ReadProxmox(const Cursor& root, Config& config) {
                      Quoted(storage.id), *problem);
       continue;
     }
-    if (storage.absent || Locate(dataset, config, storage, findings))
+    const auto& user = wish->second.user;
+    if (storage.absent || (Locate(dataset, config, storage, findings) &&
+                           (!user.has_value() || FindUser(*user, config, storage, findings))))
       AddStorage(std::move(storage), config, findings);
   }
 }

@@ -208,6 +208,40 @@ TEST(Storages, ProxmoxTakesNeitherBlanksInASharesNameNorSomeSignsInAnExportsPath
               ElementsAre("storage-without-place@$.zfs.datasets[0].proxmox_storage_type"));
 }
 
+constexpr const char* kCifsAsHeads =
+    R"("proxmox_storage_type": "cifs", "proxmox_content_type": "iso", "proxmox_storage_user": "heads")";
+
+TEST(Storages, ACifsStorageMayBeMountedAsASambaUserOfTheFile) {
+  const auto result =
+      LoadStorage(kCifsAsHeads, R"("network": {"nfs_server": "10.0.0.13"}, "samba": {"user": "heads",
+      "shares": [{"name": "disks", "path": "tank/vm-disks"}]})");
+  ASSERT_TRUE(result.ok()) << Render(result.findings.errors);
+  EXPECT_EQ(result.config.storages.at(0).user, "heads");
+  EXPECT_EQ(result.config.storages.at(0).secret_name, "samba/users/heads");
+  const auto group =
+      LoadStorage(kCifsAsHeads, R"("network": {"nfs_server": "10.0.0.13"}, "samba": {"user": "heads",
+      "shares": [{"name": "disks", "path": "tank/vm-disks", "valid_users": ["@staff"]}]})");
+  EXPECT_TRUE(group.ok()) << Render(group.findings.errors);
+}
+
+TEST(Storages, AStorageUserThatCannotLogInIsAnError) {
+  const char* place = "invalid-storage-user@$.zfs.datasets[0].proxmox_storage_user";
+  for (
+      const char* samba : {
+          R"("samba": {"user": "ann", "shares": [{"name": "disks", "path": "tank/vm-disks"}]})",
+          R"("samba": {"user": "heads", "shares": [{"name": "disks", "path": "tank/vm-disks", "valid_users": ["ann"]}]})",
+          R"("samba": {"user": "ann", "shares": [{"name": "disks", "path": "tank/vm-disks", "valid_users": ["@staff"]}]})",
+      }) {
+    const auto result =
+        LoadStorage(kCifsAsHeads, std::string(R"("network": {"nfs_server": "10.0.0.13"}, )") + samba);
+    EXPECT_THAT(Labels(result.findings.errors), ElementsAre(place)) << samba;
+  }
+  EXPECT_THAT(
+      Labels(LoadStorage(std::string(kZfsPool) + R"(, "proxmox_storage_user": "heads")").findings.errors),
+      ElementsAre(place));
+  EXPECT_THAT(Labels(LoadStorage(R"("proxmox_storage_user": "heads")").findings.errors), ElementsAre(place));
+}
+
 TEST(OlderStorageTypes, MistakesAreErrors) {
   const auto result = Load(R"({"zfs": {"pools": [{"name": "tank"}], "datasets": [{"name": "tank/a"}],
     "dataset_storage_types": [{"dataset": "tank/b", "storage_type": "zfspool:images"},

@@ -60,6 +60,10 @@ Spec ProxmoxSpecOf(const Config& config, const std::vector<Container>& container
       case StorageType::kCifs:
         options["server"] = storage.server;
         options["share"] = storage.remote;
+        if (!storage.user.empty()) {
+          options["username"] = storage.user;
+          out->set_password_secret(storage.secret_name);
+        }
         break;
     }
     out->set_presence(storage.absent ? proxmox::v1::PRESENCE_ABSENT : proxmox::v1::PRESENCE_PRESENT);

@@ -110,7 +110,7 @@ void ReadDataset(const Cursor& cursor, Config& config) {
   if (!cursor.RequireObject()) return;
   cursor.ExpectKeys({"name", "pool", "properties", "mountpoint", "proxmox_storage_type",
                      "proxmox_content_type", "storage_class", "owner", "group", "mode", "recursive_owner",
-                     "files", "state", "proxmox_storage_state"});
+                     "files", "state", "proxmox_storage_state", "proxmox_storage_user"});
   Dataset dataset;
   dataset.origin = cursor.origin();
   const bool named = ReadDatasetName(cursor, dataset);

@@ -1,5 +1,5 @@
-// What every Proxmox host must do alike: the simulated one, and pvesm on a real node or on the lab's stand-in
-// for it.
+// What every Proxmox host must do alike: the simulated one, and the node's API and pvesm on a real node or on
+// the lab's stand-ins for them.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -15,8 +15,9 @@ namespace phoenix::proxmox {
 
 // A world gives: host(), node(), folder() (a directory of its own, empty at first, no mount point) and
 // dataset() (a mounted dataset of its own, "" where there is none; the cases that need one are skipped then),
-// and WriteVm() makes the file of a VM with an id from 99900 to 99999.
-// It cleans up at its end whatever has an id that begins with phxct.
+// tells_warnings() (what the tools say while they succeed is reported; the API keeps it to itself), and
+// WriteVm() makes the file of a VM with an id from 99900 to 99999. It cleans up at its end whatever has an id
+// that begins with phxct.
 template <class World>
 class ProxmoxHostContract : public ::testing::Test {
  protected:
@@ -235,7 +236,9 @@ TYPED_TEST_P(ProxmoxHostContract, AZfspoolNotesItsMountPointAndDropsWhatItCannot
       {"phxct-zfs", "zfspool", Words{"images", "iso"}, {this->world_.node()}, {{"pool", dataset}}, false},
       this->observer_);
   ASSERT_TRUE(report.ok()) << report.status();
-  EXPECT_THAT(report->warnings, ::testing::Contains(::testing::HasSubstr("'iso'")));
+  if (this->world_.tells_warnings()) {
+    EXPECT_THAT(report->warnings, ::testing::Contains(::testing::HasSubstr("'iso'")));
+  }
   const auto entry = this->Find("phxct-zfs");
   ASSERT_TRUE(entry);
   EXPECT_EQ(entry->content, Words{"images"});
@@ -319,10 +322,43 @@ TYPED_TEST_P(ProxmoxHostContract, AVmThatIsLockedOrNotThereIsRefused) {
             absl::StatusCode::kNotFound);
 }
 
+TYPED_TEST_P(ProxmoxHostContract, APasswordIsKeptBesideTheEntryAndGoesWithItOrIsRefused) {
+  // Switched off, so that no server is asked.
+  NewStorage wanted{"phxct-cifs",
+                    "cifs",
+                    Words{"iso"},
+                    {this->world_.node()},
+                    {{"server", "127.0.0.1"}, {"share", "m"}, {"username", "heads"}},
+                    true,
+                    Secret("correct & horse")};
+  const bool had_folder = this->HasFolder(kPasswordFolder);
+  const auto report = this->host().Add(wanted, this->observer_);
+  if (!this->host().Observe({})->has_api_token) {
+    EXPECT_EQ(report.status().code(), absl::StatusCode::kFailedPrecondition) << report.status();
+    EXPECT_FALSE(this->Find("phxct-cifs"));
+    return;
+  }
+  ASSERT_TRUE(report.ok()) << report.status();
+  const auto entry = this->Find("phxct-cifs");
+  ASSERT_TRUE(entry);
+  EXPECT_EQ(entry->options.at("username"), "heads");
+  EXPECT_EQ(entry->options.count("password"), 0u);
+  const auto file = this->host().files().Read(PasswordPath("phxct-cifs"));
+  ASSERT_TRUE(file.ok() && file->has_value()) << file.status();
+  EXPECT_EQ((*file)->content, "password=correct & horse\n");
+  EXPECT_EQ((*file)->mode, 0600u);
+  ASSERT_TRUE(this->host().Remove("phxct-cifs", this->observer_).ok());
+  EXPECT_FALSE(*this->host().files().Read(PasswordPath("phxct-cifs")));
+  // It stays, as other folders of an entry do.
+  if (!had_folder) {
+    EXPECT_TRUE(this->host().files().RemoveDirectory(kPasswordFolder).ok());
+  }
+}
+
 REGISTER_TYPED_TEST_SUITE_P(
-    ProxmoxHostContract, AVmIsReadAndGivenCloudInitData, AVmThatIsLockedOrNotThereIsRefused,
-    ObservesTheNodeAndItsImplicitStorage, AddsADirectoryWithItsFolders,
-    ContainersBringTheFolderOfTheirDumpsAlong, AnIdThatIsTakenIsAlreadyExists,
+    ProxmoxHostContract, APasswordIsKeptBesideTheEntryAndGoesWithItOrIsRefused,
+    AVmIsReadAndGivenCloudInitData, AVmThatIsLockedOrNotThereIsRefused, ObservesTheNodeAndItsImplicitStorage,
+    AddsADirectoryWithItsFolders, ContainersBringTheFolderOfTheirDumpsAlong, AnIdThatIsTakenIsAlreadyExists,
     WithoutContentTheDefaultCountsBeforeAndAfterTheNextRewrite, SetsAndTakesBackFreeFields,
     NodesAreReplacedAsAWhole, AnotherDigestIsAbortedAndChangesNothing,
     FixedFieldsAndForeignOptionsAreRefusedAndChangeNothing, BadEntriesAreRefusedAndLeaveNothing,

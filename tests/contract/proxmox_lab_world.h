@@ -1,23 +1,31 @@
 // A real node. Run as root on a lab node, never on one that matters: storages are added and removed. The
-// zfspool cases need PHOENIX_CONTRACT_DATASET and are skipped without it.
+// zfspool cases need PHOENIX_CONTRACT_DATASET and are skipped without it. With PHOENIX_CONTRACT_TOKEN all
+// changes of entries must go through the node's API.
 #pragma once
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <string>
 
 #include "base/host/posix_command_runner.h"
 #include "base/host/posix_files.h"
 #include "base/status/errors.h"
+#include "services/proxmox/host/curl_node_api.h"
 #include "services/proxmox/host/proxmox_cli.h"
 #include "services/proxmox/host/proxmox_command.h"
+#include "tests/contract/api_only_runner.h"
 #include "tests/support/lab_setting.h"
 
 namespace phoenix::proxmox {
 
 class LabContractWorld {
  public:
-  LabContractWorld() : runner_(testing::Launcher()), host_(runner_, files_) {
+  LabContractWorld()
+      : runner_(testing::Launcher()),
+        changes_(runner_, !TokenFile().empty()),
+        api_(OpenApi()),
+        host_(changes_, files_, api_.get()) {
     CleanUp();
     const DirectoryState open{0, 0, 0755};
     EXPECT_TRUE(files_.MakeDirectory("/srv", open).ok());
@@ -26,6 +34,7 @@ class LabContractWorld {
   ~LabContractWorld() { CleanUp(); }
 
   ProxmoxHost& host() { return host_; }
+  bool tells_warnings() { return api_ == nullptr; }
   std::string node() {
     const auto state = host_.Observe({});
     EXPECT_TRUE(state.ok()) << state.status();
@@ -54,6 +63,14 @@ class LabContractWorld {
 
  private:
   static constexpr uint32_t kContainer = 999950;
+
+  static std::string TokenFile() { return testing::LabSetting("PHOENIX_CONTRACT_TOKEN"); }
+  std::unique_ptr<CurlNodeApi> OpenApi() {
+    if (TokenFile().empty()) return nullptr;
+    auto api = CurlNodeApi::Open(files_, {.token_file = TokenFile(), .sent_file = "/run/phxct-api-request"});
+    EXPECT_TRUE(api.ok()) << api.status();
+    return api.ok() ? *std::move(api) : nullptr;
+  }
 
   std::string VmFolder() { return "/etc/pve/nodes/" + node() + "/qemu-server/"; }
   void CleanUp() {
@@ -92,6 +109,8 @@ class LabContractWorld {
 
   PosixFiles files_;
   PosixCommandRunner runner_;
+  ApiOnlyRunner changes_;
+  const std::unique_ptr<CurlNodeApi> api_;
   ProxmoxCli host_;
 };
 

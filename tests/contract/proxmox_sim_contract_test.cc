@@ -29,6 +29,7 @@ class SimContractWorld {
   ~SimContractWorld() { std::filesystem::remove_all(directory_); }
 
   ProxmoxHost& host() { return host_; }
+  bool tells_warnings() { return true; }
   std::string node() { return "pve1"; }
   std::string folder() { return "/srv/contract"; }
   std::string dataset() { return "tank/guests"; }

@@ -2,6 +2,7 @@
 """Each host's contract suite on the real tools, whose simulated side the unit tier runs; and the domains' own runs there.
 
 hv1 has the packages and blank disks, hv2 has no packages: installing some is part of the node's contract."""
+import json
 import os
 import sys
 import tempfile
@@ -74,6 +75,24 @@ class Contracts(unittest.TestCase):
 
     def test_proxmox_domain(self):
         self.leaves_no_trace("proxmox_domain_lab")
+
+    def with_node_api(self):
+        """The node's own API with a token of root@pam in a file; answers its path."""
+        hv1 = self.lab["hv1"]
+        hv1.run("systemctl start pvedaemon")
+        self.addCleanup(hv1.run, "systemctl stop pvedaemon")
+        made = json.loads(hv1.run("pveum user token add root@pam phoenix --privsep 0 --output-format json").stdout)
+        self.addCleanup(hv1.run, "pveum user token remove root@pam phoenix && rm -f /root/pve-token")
+        hv1.run("umask 077; cat > /root/pve-token", input=f"{made['full-tokenid']}={made['value']}\n")
+        return "/root/pve-token"
+
+    def test_proxmox_host_through_the_nodes_api(self):
+        self.with_dataset()
+        self.leaves_no_trace("proxmox_host_lab_contract", PHOENIX_CONTRACT_DATASET=DATASET,
+                             PHOENIX_CONTRACT_TOKEN=self.with_node_api())
+
+    def test_proxmox_domain_through_the_nodes_api(self):
+        self.leaves_no_trace("proxmox_domain_lab", PHOENIX_CONTRACT_TOKEN=self.with_node_api())
 
     def test_node_host(self):
         # What packages leave behind is no secret; that the contract holds on a node without them is the point.

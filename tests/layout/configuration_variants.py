@@ -208,6 +208,7 @@ BAD = {
 
 # What only the loader sees, by the rule of its error: places that do not fit together.
 BEYOND_SCHEMA = {
+    "invalid-storage-user": [dataset(**STORAGE, proxmox_storage_user="heads"), dataset(proxmox_storage_user="heads")],
     "unknown-storage": [features(snippets_storage="tank-none")],
     "exposed-features": [{**features(), "nfs": {"exports": [{"path": "/tank/vms", "clients": ["10.0.0.0/24"], "options": ["ro"]}]}}],
     "json-syntax": ["{"],

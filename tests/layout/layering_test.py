@@ -17,8 +17,9 @@ CALLERS_OF_TYPED_SERVICES = {("clients/cli/commands/kept.cc", "phoenix/zfs/v1/zf
                              ("clients/cli/commands/kept_test.cc", "phoenix/zfs/v1/zfs.grpc.pb.h")}
 
 # Libraries that a room must ask for. The standard library, POSIX, Abseil and fmt are free.
-GRPC, PROTOBUF, JSON, LOG, CLI = "grpc", "protobuf", "nlohmann", "spdlog", "CLI11"
-LIBRARY_OF = {"grpc": GRPC, "grpcpp": GRPC, "google": PROTOBUF, "phoenix": PROTOBUF, "nlohmann": JSON, "spdlog": LOG, "CLI": CLI}
+GRPC, PROTOBUF, JSON, LOG, CLI, CURL = "grpc", "protobuf", "nlohmann", "spdlog", "CLI11", "libcurl"
+LIBRARY_OF = {"grpc": GRPC, "grpcpp": GRPC, "google": PROTOBUF, "phoenix": PROTOBUF, "nlohmann": JSON, "spdlog": LOG, "CLI": CLI,
+              "curl": CURL}
 
 # room -> (project rooms it may include, libraries it may include). A room is a folder; "x/main" is the main.cc in it.
 # A room always knows itself. Rooms not named here fail: a new room states its place in this table.
@@ -56,7 +57,9 @@ for _domain in DOMAINS:
     _node = ("services/node",) if _domain in USERS_OF_NODE else ()
     ROOMS.update({
         _service + "/domain": (("base", "services/kit/plan"), ()),
-        _service + "/host": (("base", _service + "/domain", "services/kit/sim") + _node, (JSON,)),
+        # Proxmox VE's own API is HTTP.
+        _service + "/host": (("base", _service + "/domain", "services/kit/sim") + _node,
+                             (JSON, CURL) if _domain == "proxmox" else (JSON,)),
         _service + "/worker": (("base", _service + "/domain", _service + "/host", "services/kit/plan",
                                 "services/kit/participant") + _node, (JSON, LOG)),
         _service + "/api": (("base", _service, "services/kit/rpc", "services/kit/plan"), (GRPC, PROTOBUF)),

@@ -95,6 +95,7 @@ absl::StatusOr<ProxmoxSpec> ToSpec(const v1::ProxmoxSpec& proto) {
     wanted.content.insert(storage.content().begin(), storage.content().end());
     wanted.options.insert(storage.options().begin(), storage.options().end());
     wanted.origin = storage.origin();
+    wanted.password_secret = storage.password_secret();
     switch (storage.presence()) {
       case v1::PRESENCE_UNSPECIFIED:
       case v1::PRESENCE_PRESENT:
@@ -134,6 +135,7 @@ v1::ProxmoxSpec ToProto(const ProxmoxSpec& spec) {
     for (const auto& [name, value] : storage.options) (*wanted.mutable_options())[name] = value;
     wanted.set_presence(storage.absent ? v1::PRESENCE_ABSENT : v1::PRESENCE_PRESENT);
     wanted.set_origin(storage.origin);
+    wanted.set_password_secret(storage.password_secret);
   }
   for (const VmSpec& vm : spec.vms) {
     v1::VirtualMachineSpec& wanted = *proto.add_virtual_machines();

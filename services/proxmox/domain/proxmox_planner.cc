@@ -139,14 +139,7 @@ class Planner {
     const StorageEntry* entry = Find(spec.id);
     const Definition wanted = WantedDefinition(spec);
     if (entry == nullptr) {
-      if (spec.type == kCifs && spec.options.count("username") != 0) {
-        Problem(spec, "options.username",
-                "a cifs entry with a password cannot be added by Phoenix yet, since pvesm takes the password "
-                "only as an "
-                "argument that every process can read; make it once with `pvesm add cifs " +
-                    spec.id + " … --password`, then Phoenix manages its contents and options");
-        return;
-      }
+      if (spec.type == kCifs && spec.options.count("username") != 0 && !CanLogIn(spec)) return;
       if (SharesNoFolder(spec, wanted, nullptr)) AddStep(spec, wanted, nullptr);
       return;
     }
@@ -187,6 +180,45 @@ class Planner {
     } else if (!differences.empty()) {
       SetStep(spec, *entry, differences);
     }
+  }
+
+  PasswordState PasswordOf(const StorageSpec& spec) const {
+    const auto found = surroundings_.passwords.find(spec.id);
+    return found == surroundings_.passwords.end() ? PasswordState::kNotGiven : found->second;
+  }
+
+  // False, and a problem, where a new cifs entry with a user name would get no password.
+  bool CanLogIn(const StorageSpec& spec) {
+    const std::string by_hand = fmt::format(
+        "make the entry once with `pvesm add cifs {} … --password`, which asks for it; then Phoenix manages "
+        "its "
+        "contents and options",
+        spec.id);
+    if (spec.password_secret.empty()) {
+      Problem(spec, "options.username",
+              fmt::format("a cifs entry with a user name needs a password: name the secret that holds it "
+                          "(password_secret), or {}",
+                          by_hand));
+      return false;
+    }
+    if (!state_.has_api_token) {
+      Problem(
+          spec, "options.username",
+          fmt::format("a password is handed over through the node's own API only, since pvesm takes it as an "
+                      "argument that every process can read, and node {} has no token for the API. Make one "
+                      "(`pveum user token add root@pam phoenix --privsep 0`) and put its id and value as one "
+                      "line, root@pam!phoenix=VALUE, into /etc/phoenix/pve-token (mode 0600), or {}",
+                      state_.node, by_hand));
+      return false;
+    }
+    if (PasswordOf(spec) == PasswordState::kNotGiven) {
+      Problem(
+          spec, "options.username",
+          fmt::format("the password is to be the secret '{}', which is not among the secrets that were given",
+                      spec.password_secret));
+      return false;
+    }
+    return true;
   }
 
   static std::string FieldOf(const Difference& difference) {
@@ -232,6 +264,13 @@ class Planner {
     }
     const std::string ground = GroundOf(spec.id, wanted, state_);
     if (!ground.empty()) step.requires_keys.push_back({ground, IsThere(ground, wanted, state_)});
+    if (entry == nullptr && !spec.password_secret.empty()) {
+      step.password_secret = spec.password_secret;
+      step.diffs.push_back({"password", "", "(secret)"});
+      // Proxmox VE logs in at once.
+      if (IsThisNode(OptionOf(wanted, "server"), state_))
+        step.requires_keys.push_back({kit::Key("passdb", OptionOf(wanted, "username")), false});
+    }
     NewFolders(entry, wanted, step);
     AddRemarks(spec, wanted);
     plan_.steps.push_back(std::move(step));
@@ -362,6 +401,16 @@ class Planner {
            "below; "
            "declare is_mountpoint 1 to change that");
     }
+    const PasswordState password = spec.password_secret.empty() ? PasswordState::kNotGiven : PasswordOf(spec);
+    if (password == PasswordState::kMissing || password == PasswordState::kOther) {
+      Warn(spec.id,
+           fmt::format("{}; Phoenix does not change the password of an entry that is there: `pvesm set {} "
+                       "--username {} --password` asks for it",
+                       password == PasswordState::kMissing
+                           ? "has no password, so that its share is mounted as a guest"
+                           : fmt::format("has another password than the secret '{}'", spec.password_secret),
+                       spec.id, OptionOf(compared, "username")));
+    }
     const auto shared = entry.options.find("shared");
     if (entry.type == kDir && shared != entry.options.end() && shared->second == "1" &&
         spec.options.count("shared") == 0) {
@@ -479,6 +528,9 @@ std::string GroundOf(const std::string& id, const Definition& definition, const 
   }
   if (definition.type == kNfs && IsThisNode(OptionOf(definition, "server"), state)) {
     return kit::Key("export", OptionOf(definition, "export"));
+  }
+  if (definition.type == kCifs && IsThisNode(OptionOf(definition, "server"), state)) {
+    return kit::Key("share", OptionOf(definition, "share"));
   }
   return "";
 }

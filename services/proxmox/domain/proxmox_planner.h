@@ -36,6 +36,8 @@ struct StorageStep {
   std::vector<kit::Requirement> requires_keys;
   std::vector<std::string> disturbs;
   bool extends = false;  // kAdd: other nodes have the entry already; kRemove: they keep it
+  // kAdd of a new cifs entry: the secret with its password.
+  std::string password_secret;
 };
 
 // What the ledger says of one entry.
@@ -43,6 +45,14 @@ struct OwnedStorage {
   bool joined = false;   // Phoenix made this node a member
   bool created = false;  // and made the entry at that
 };
+// How the password of an entry compares with the declared secret.
+enum class PasswordState {
+  kNotGiven,  // the secret was not handed over
+  kMissing,   // the entry has none
+  kSame,
+  kOther,
+};
+
 using OwnedStorages = std::map<std::string, OwnedStorage, std::less<>>;  // by id
 
 struct StoragePlan {
@@ -56,6 +66,8 @@ struct PlanSurroundings {
   std::vector<std::string> removed_keys;
   // What the spec does not name is not reported.
   bool partial = false;
+  // By id, of entries whose password is declared.
+  std::map<std::string, PasswordState, std::less<>> passwords;
 };
 
 // Where the spec asks for it, adds entries of ours that it does not name any more, as absent ones.
@@ -71,8 +83,8 @@ absl::StatusOr<StoragePlan> PlanStorages(const ProxmoxSpec& spec, const ProxmoxS
 // is not mounted.
 Definition WantedDefinition(const StorageSpec& spec);
 
-// The key that the entry stands on: dataset:…, pool:…, path:… or (a server that is this node) export:…; ""
-// for none.
+// The key that the entry stands on: dataset:…, pool:…, path:… or (a server that is this node) export:… and
+// share:…; "" for none.
 std::string GroundOf(const std::string& id, const Definition& definition, const ProxmoxState& state);
 
 }  // namespace phoenix::proxmox

@@ -136,6 +136,9 @@ INSTANTIATE_TEST_SUITE_P(
                Make("x1", "nfs", {}, {{"server", "10.0.0.13"}, {"export", "/tank/b"}}),
                {{"export:/tank/b", false}}},
         Ground{"other_server", Make("x1", "nfs", {}, {{"server", "10.0.0.14"}, {"export", "/tank/b"}}), {}},
+        Ground{"own_share",
+               Make("x1", "cifs", {}, {{"server", "10.0.0.13"}, {"share", "m"}}),
+               {{"share:m", false}}},
         Ground{"guest_share", Make("x1", "cifs", {}, {{"server", "nas"}, {"share", "m"}}), {}}),
     [](const auto& info) { return info.param.name; });
 
@@ -181,6 +184,7 @@ TEST(PlanStorages, ACifsPasswordIsNeverPutOnACommandLine) {
       {Make("c1", "cifs", {"iso"}, {{"server", "nas"}, {"share", "m"}, {"username", "u"}})}, false};
   const auto refused = PlanStorages(spec, Node(), {});
   EXPECT_EQ(refused.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(Message(refused.status()), HasSubstr("password_secret"));
   auto state = Node();
   state.config.entries["c1"] = {
       "c1", "cifs", {"backup"},
@@ -190,6 +194,83 @@ TEST(PlanStorages, ACifsPasswordIsNeverPutOnACommandLine) {
   ASSERT_TRUE(plan.ok()) << plan.status();
   ASSERT_EQ(plan->steps.size(), 1u);
   EXPECT_EQ(plan->steps[0].action, StorageAction::kSet);
+}
+
+ProxmoxSpec WithPassword(const std::string& server) {
+  StorageSpec storage = Make("c1", "cifs", {"iso"}, {{"server", server}, {"share", "m"}, {"username", "u"}});
+  storage.password_secret = "samba/users/u";
+  return {{storage}, false};
+}
+
+TEST(PlanStorages, ACifsEntryWithAPasswordNeedsATokenAndTheSecret) {
+  auto state = Node();
+  const auto refusal = [&](const PlanSurroundings& surroundings) {
+    const absl::Status status = PlanStorages(WithPassword("nas"), state, surroundings).status();
+    const auto violations = ViolationsOf(status);
+    EXPECT_EQ(violations.size(), 1u);
+    return violations.empty() ? std::string() : violations[0].field + ": " + violations[0].description;
+  };
+  PlanSurroundings surroundings;
+  surroundings.passwords["c1"] = PasswordState::kMissing;
+  EXPECT_THAT(refusal(surroundings),
+              ::testing::AllOf(HasSubstr("o.options.username: "), HasSubstr("node pve1 has no token"),
+                               HasSubstr("pveum user token add root@pam phoenix --privsep 0"),
+                               HasSubstr("/etc/phoenix/pve-token")));
+  state.has_api_token = true;
+  EXPECT_THAT(refusal({}), HasSubstr("'samba/users/u', which is not among the secrets"));
+  const auto plan = PlanStorages(WithPassword("nas"), state, surroundings);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  ASSERT_EQ(plan->steps.size(), 1u);
+  EXPECT_EQ(plan->steps[0].password_secret, "samba/users/u");
+  EXPECT_EQ(plan->steps[0].definition.options.count("password"), 0u);
+  EXPECT_THAT(plan->steps[0].requires_keys, IsEmpty());
+}
+
+TEST(PlanStorages, AUserOfThisNodesOwnShareMustBeAbleToLogInFirst) {
+  auto state = Node();
+  state.has_api_token = true;
+  PlanSurroundings surroundings;
+  surroundings.passwords["c1"] = PasswordState::kMissing;
+  const auto plan = PlanStorages(WithPassword("127.0.0.1"), state, surroundings);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_THAT(plan->steps.at(0).requires_keys,
+              ElementsAre(kit::Requirement{"share:m", false}, kit::Requirement{"passdb:u", false}));
+}
+
+TEST(PlanStorages, ThePasswordOfAnEntryThatIsThereIsLeftAndADifferenceSaid) {
+  auto state = Node();
+  state.config.entries["c1"] = {
+      "c1", "cifs", {"iso"},
+      {},   false,  {{"server", "nas"}, {"share", "m"}, {"username", "u"}, {"path", "/mnt/pve/c1"}},
+      false};
+  for (const auto& [password, said] :
+       {std::pair{PasswordState::kSame, ""},
+        {PasswordState::kNotGiven, ""},
+        {PasswordState::kMissing, "has no password"},
+        {PasswordState::kOther, "another password than the secret 'samba/users/u'"}}) {
+    PlanSurroundings surroundings;
+    surroundings.passwords["c1"] = password;
+    const auto plan = PlanStorages(WithPassword("nas"), state, surroundings);
+    ASSERT_TRUE(plan.ok()) << plan.status();
+    EXPECT_THAT(plan->steps, IsEmpty());
+    if (std::string(said).empty()) {
+      EXPECT_THAT(plan->notes, IsEmpty());
+    } else {
+      ASSERT_EQ(plan->notes.size(), 1u);
+      EXPECT_THAT(plan->notes[0].text,
+                  ::testing::AllOf(HasSubstr(said), HasSubstr("pvesm set c1 --username u --password")));
+    }
+  }
+}
+
+TEST(PlanStorages, OnlyACifsEntryWithAUserNameHasAPassword) {
+  for (StorageSpec storage : {Make("x1", "zfspool", {}, {{"pool", "tank"}}),
+                              Make("x1", "cifs", {}, {{"server", "nas"}, {"share", "m"}})}) {
+    storage.password_secret = "s";
+    const auto violations = CheckSpec({{storage}, false});
+    ASSERT_EQ(violations.size(), 1u);
+    EXPECT_EQ(violations[0].field, "o.password_secret");
+  }
 }
 
 TEST(PlanStorages, AnEntryOfAllNodesOfAClusterIsNotRemovedByOne) {

@@ -23,6 +23,8 @@ struct StorageSpec {
   Options options;
   bool absent = false;
   std::string origin;  // the place in the configuration, for errors
+  // cifs with a user name: the secret's name, never its value.
+  std::string password_secret;
   friend bool operator==(const StorageSpec&, const StorageSpec&) = default;
 };
 

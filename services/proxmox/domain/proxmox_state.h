@@ -46,6 +46,8 @@ struct Mount {
 };
 
 struct ProxmoxState {
+  // There is a token for the node's own API, by which alone a password can be handed over.
+  bool has_api_token = false;
   bool installed = false;  // pvesm is there
   std::string node;
   std::string cluster;  // "" on a standalone node

@@ -39,6 +39,9 @@ class Check {
       return;
     }
     Content(spec, *type);
+    if (!spec.password_secret.empty() && (spec.type != kCifs || spec.options.count("username") == 0)) {
+      Add(spec, "password_secret", "only a cifs entry with the option 'username' has a password");
+    }
     for (const auto& [name, value] : spec.options) Option(spec, *type, name, value);
     for (const OptionRule& rule : type->options) {
       const auto found = spec.options.find(rule.name);
@@ -121,8 +124,7 @@ class Check {
     if (name == "password") {
       AddOption(
           spec, name,
-          "a password never belongs in the configuration; make the entry once with `pvesm add`, then Phoenix "
-          "manages its contents and options");
+          "a password never belongs in the configuration; name the secret that holds it (password_secret)");
       return;
     }
     if (name == "maxfiles") {

@@ -1,5 +1,7 @@
 #include "services/proxmox/host/proxmox_cli.h"
 
+#include <fmt/format.h>
+
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
 #include "services/proxmox/host/proxmox_command.h"
@@ -7,9 +9,11 @@
 
 namespace phoenix::proxmox {
 
-ProxmoxCli::ProxmoxCli(CommandRunner& runner, Files& files)
+ProxmoxCli::ProxmoxCli(CommandRunner& runner, Files& files, NodeApi* api, Warn warn)
     : runner_(runner),
       files_(files),
+      api_(api),
+      warn_(std::move(warn)),
       reading_(files,
                [&files]() -> absl::StatusOr<std::vector<Mount>> {
                  // The first process's table, since a sandboxed daemon has one of its own.
@@ -21,10 +25,23 @@ ProxmoxCli::ProxmoxCli(CommandRunner& runner, Files& files)
       containers_(runner, files, reading_) {}
 
 absl::StatusOr<ProxmoxState> ProxmoxCli::Observe(const Question& question) {
-  return reading_.Observe(question);
+  PHX_RETURN_IF_ERROR(Settle());
+  PHX_ASSIGN_OR_RETURN(ProxmoxState state, reading_.Observe(question));
+  if (api_ != nullptr) {
+    // One that cannot be used is told by CanChange().
+    const auto token = api_->Token();
+    state.has_api_token = token.ok() && token->has_value();
+  }
+  return state;
 }
 
-absl::StatusOr<StorageConfig> ProxmoxCli::ReadStorages() { return reading_.ReadStorages(); }
+absl::StatusOr<StorageConfig> ProxmoxCli::ReadStorages() {
+  PHX_RETURN_IF_ERROR(Settle());
+  return reading_.ReadStorages();
+}
+
+// What a request of ours may still change is not read: undo would take it for never done.
+absl::Status ProxmoxCli::Settle() { return api_ == nullptr ? absl::OkStatus() : api_->Settle(); }
 
 absl::StatusOr<std::vector<std::string>> ProxmoxCli::UsersOf(const std::string& id) {
   return reading_.UsersOf(id);
@@ -32,22 +49,63 @@ absl::StatusOr<std::vector<std::string>> ProxmoxCli::UsersOf(const std::string& 
 
 absl::StatusOr<bool> ProxmoxCli::IsMounted(const std::string& path) { return reading_.IsMounted(path); }
 
-absl::StatusOr<ToolReport> ProxmoxCli::Run(const Command& command, const ChildObserver& on_child) {
-  PHX_ASSIGN_OR_RETURN(const CommandResult result, runner_.Run(command, on_child));
-  if (result.exit_code != 0) return ExplainFailure(command, result);
+absl::StatusOr<ToolReport> ProxmoxCli::Change(const ApiRequest& request,
+                                              const std::optional<Command>& command,
+                                              const ChildObserver& on_child) {
+  if (api_ != nullptr) {
+    PHX_ASSIGN_OR_RETURN(const auto token, api_->Token());
+    if (token) {
+      PHX_ASSIGN_OR_RETURN(const auto answer, api_->Send(request, *token));
+      if (answer) {
+        PHX_RETURN_IF_ERROR(Explain(request, *answer));
+        // What pvesm would have warned of goes to pvedaemon's log; the callers compare the file themselves.
+        return ToolReport{};
+      }
+      if (warn_ && command) {
+        warn_(
+            fmt::format("nobody answers at the node's API although there is a token ({}); {} goes through "
+                        "pvesm, which is slower: look at `systemctl status pvedaemon`",
+                        token->id, ToText(request)));
+      }
+    }
+  }
+  if (!command) {
+    return FailedPrecondition(
+        "{} carries a password, which only the node's own API is told, and that cannot be asked: it needs a "
+        "token "
+        "({}) and a running pvedaemon (`systemctl status pvedaemon`)",
+        ToText(request), kTokenPath);
+  }
+  PHX_ASSIGN_OR_RETURN(const CommandResult result, runner_.Run(*command, on_child));
+  if (result.exit_code != 0) return ExplainFailure(*command, result);
   return ToolReport{Warnings(result.err)};
 }
 
 absl::StatusOr<ToolReport> ProxmoxCli::Add(const NewStorage& storage, const ChildObserver& on_child) {
-  return Run(AddCommand(storage), on_child);
+  // pvesm takes a password as an argument only, which every process can read.
+  return Change(AddRequest(storage),
+                storage.password.empty() ? std::optional(AddCommand(storage)) : std::nullopt, on_child);
 }
 
 absl::StatusOr<ToolReport> ProxmoxCli::Set(const StorageChange& change, const ChildObserver& on_child) {
-  return Run(SetCommand(change), on_child);
+  return Change(SetRequest(change), SetCommand(change), on_child);
 }
 
 absl::StatusOr<ToolReport> ProxmoxCli::Remove(const std::string& id, const ChildObserver& on_child) {
-  return Run(RemoveCommand(id), on_child);
+  return Change(RemoveRequest(id), RemoveCommand(id), on_child);
+}
+
+absl::Status ProxmoxCli::CanChange() {
+  if (api_ == nullptr) return absl::OkStatus();
+  PHX_ASSIGN_OR_RETURN(const auto token, api_->Token());
+  if (!token) return absl::OkStatus();
+  const ApiRequest request = VersionRequest();
+  const auto answer = api_->Send(request, *token);
+  // An API that is down or slow now may be neither when it is needed, and pvesm is there.
+  if (!answer.ok() || !*answer) return absl::OkStatus();
+  absl::Status status = Explain(request, **answer);
+  const auto reason = ReasonOf(status);
+  return reason && reason->reason == kNodeApiToken ? status : absl::OkStatus();
 }
 
 absl::StatusOr<StatusReport> ProxmoxCli::Status() {
@@ -79,6 +137,14 @@ std::map<std::string, std::string> ProxmoxCli::Versions() {
   versions["pvesm"] = version.empty() ? "unknown" : version;
   const std::string product = reading_.PackageVersion("pve-manager");
   if (!product.empty()) versions["pve-manager"] = product;
+  if (api_ != nullptr) {
+    const auto token = api_->Token();
+    if (!token.ok()) {
+      versions["node-api"] = "not used: " + Message(token.status());
+    } else if (*token) {
+      versions["node-api"] = "token of " + (*token)->id;
+    }
+  }
   return versions;
 }
 

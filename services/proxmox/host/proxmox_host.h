@@ -1,6 +1,6 @@
 // The machine behind the Proxmox domain: what is there, and the three changes that Proxmox VE offers. The
-// real one runs pvesm, the simulated one lives in the node's simulated machine; one that speaks to the node's
-// own API fits here too.
+// real one speaks to the node's own API or runs pvesm, the simulated one lives in the node's simulated
+// machine.
 #pragma once
 
 #include <absl/status/status.h>
@@ -13,6 +13,7 @@
 
 #include "base/host/command.h"
 #include "base/host/files.h"
+#include "base/secret.h"
 #include "services/proxmox/domain/proxmox_spec.h"
 #include "services/proxmox/domain/proxmox_state.h"
 #include "services/proxmox/domain/storage_entry.h"
@@ -22,6 +23,11 @@
 namespace phoenix::proxmox {
 
 inline constexpr char kStorageConfigPath[] = "/etc/pve/storage.cfg";
+// Where Proxmox VE keeps the password of a cifs entry, as one line `password=…`; for the whole cluster.
+inline constexpr char kPasswordFolder[] = "/etc/pve/priv/storage";
+inline std::string PasswordPath(const std::string& id) {
+  return kPasswordFolder + std::string("/") + id + ".pw";
+}
 
 // Reasons that errors carry.
 inline constexpr char kNoQuorum[] = "NO_QUORUM";
@@ -45,6 +51,8 @@ struct NewStorage {
   Words nodes;
   Options options;
   bool disabled = false;
+  // cifs: taken by the node's own API only; FAILED_PRECONDITION where that cannot be asked.
+  Secret password;
 };
 
 // A change of an entry's free fields.
@@ -76,7 +84,8 @@ struct StatusReport {
 // All calls are thread-safe; changes are taken one at a time by Proxmox VE itself (a lock in /etc/pve).
 // Errors of changes: ALREADY_EXISTS and NOT_FOUND for the entry, ABORTED for another digest, UNAVAILABLE
 // where the lock or /etc/pve cannot be had, FAILED_PRECONDITION without quorum and for everything that the
-// tool refuses. A change that answered an error may have happened all the same: read again.
+// tool refuses (the node's API names refused parameters: INVALID_ARGUMENT). A change that answered an error
+// may have happened all the same: read again; reading waits for a request to the API whose end nobody saw.
 class ProxmoxHost {
  public:
   virtual ~ProxmoxHost() = default;
@@ -92,6 +101,9 @@ class ProxmoxHost {
   virtual absl::StatusOr<ToolReport> Add(const NewStorage& storage, const ChildObserver& on_child) = 0;
   virtual absl::StatusOr<ToolReport> Set(const StorageChange& change, const ChildObserver& on_child) = 0;
   virtual absl::StatusOr<ToolReport> Remove(const std::string& id, const ChildObserver& on_child) = 0;
+  // What keeps changes of entries from being tried at all: a token for the node's API that is there and
+  // cannot be used.
+  virtual absl::Status CanChange() = 0;
   // The state of all entries in one call: it takes seconds, and activates every storage of this node.
   virtual absl::StatusOr<StatusReport> Status() = 0;
 

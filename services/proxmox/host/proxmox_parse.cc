@@ -203,6 +203,45 @@ std::vector<std::string> Warnings(std::string_view err) {
   return warnings;
 }
 
+absl::Status ExplainComplaint(std::string_view who, std::string_view complaint, std::string_view said) {
+  if (Contains(complaint, "no quorum!")) {
+    return WithReason(
+        FailedPrecondition("the cluster has no quorum, so storage entries cannot change: bring the other "
+                           "nodes back (`pvecm status` names them) and try again ({} said: {})",
+                           who, said),
+        {kNoQuorum, {}});
+  }
+  if (Contains(complaint, "got lock request timeout")) {
+    return WithReason(
+        Unavailable(
+            "another Proxmox tool holds the lock of storage.cfg for more than 10 s; try again. A lock "
+            "that nobody holds any more goes by itself after 2 minutes ({} said: {})",
+            who, said),
+        {kStorageLocked, {}});
+  }
+  if (Contains(complaint, "ipcc_send_rec") || Contains(complaint, "Unable to load access control list") ||
+      Contains(complaint, "pve cluster filesystem not online")) {
+    return WithReason(
+        Unavailable("/etc/pve does not answer: look at `systemctl status pve-cluster` ({} said: {})", who,
+                    said),
+        {kPmxcfsDown, {}});
+  }
+  if (Contains(complaint, "detected modified configuration")) {
+    return WithReason(
+        Aborted("storage.cfg was changed by somebody else since it was read ({} said: {})", who, said),
+        {kStorageConfigChanged, {}});
+  }
+  if (Contains(complaint, "already defined")) {
+    return AlreadyExists("the storage id is taken ({} said: {})", who, said);
+  }
+  const bool missing = Contains(complaint, "update storage failed: storage '") ||
+                       Contains(complaint, "delete storage failed: storage '");
+  if (missing && Contains(complaint, "does not exist")) {
+    return NotFound("there is no such storage ({} said: {})", who, said);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ExplainFailure(const Command& command, const CommandResult& result) {
   const std::string text = ToText(command);
   const auto lines = Warnings(result.err);
@@ -212,41 +251,8 @@ absl::Status ExplainFailure(const Command& command, const CommandResult& result)
     said += line;
   }
   if (said.empty()) said = fmt::format("nothing, with exit code {}", result.exit_code);
-  if (Contains(result.err, "no quorum!")) {
-    return WithReason(
-        FailedPrecondition("the cluster has no quorum, so storage entries cannot change: bring the other "
-                           "nodes back (`pvecm status` names them) and try again ({} said: {})",
-                           text, said),
-        {kNoQuorum, {}});
-  }
-  if (Contains(result.err, "got lock request timeout")) {
-    return WithReason(
-        Unavailable(
-            "another Proxmox tool holds the lock of storage.cfg for more than 10 s; try again. A lock "
-            "that nobody holds any more goes by itself after 2 minutes ({} said: {})",
-            text, said),
-        {kStorageLocked, {}});
-  }
-  if (Contains(result.err, "ipcc_send_rec") || Contains(result.err, "pve cluster filesystem not online")) {
-    return WithReason(
-        Unavailable("/etc/pve does not answer: look at `systemctl status pve-cluster` ({} said: {})", text,
-                    said),
-        {kPmxcfsDown, {}});
-  }
-  if (Contains(result.err, "detected modified configuration")) {
-    return WithReason(
-        Aborted("storage.cfg was changed by somebody else since it was read ({} said: {})", text, said),
-        {kStorageConfigChanged, {}});
-  }
-  if (Contains(result.err, "already defined")) {
-    return AlreadyExists("the storage id is taken ({} said: {})", text, said);
-  }
-  const bool missing = Contains(result.err, "update storage failed: storage '") ||
-                       Contains(result.err, "delete storage failed: storage '");
-  if (missing && Contains(result.err, "does not exist")) {
-    return NotFound("there is no such storage ({} said: {})", text, said);
-  }
-  return FailedPrecondition("{} failed and said: {}", text, said);
+  absl::Status known = ExplainComplaint(text, result.err, said);
+  return known.ok() ? FailedPrecondition("{} failed and said: {}", text, said) : known;
 }
 
 }  // namespace phoenix::proxmox

@@ -60,6 +60,10 @@ std::string ParsePackageVersion(std::string_view dpkg_status, std::string_view p
 // The lines of a tool's standard error that say something: without those about waiting for the lock.
 std::vector<std::string> Warnings(std::string_view err);
 
+// What a complaint of Proxmox VE's tools or of its API means for whoever asked; OK where it is none of those
+// that the callers tell apart. `who` said `said`.
+absl::Status ExplainComplaint(std::string_view who, std::string_view complaint, std::string_view said);
+
 // Why a pvesm command failed, with what to do; exit codes mean nothing beyond zero and not zero.
 absl::Status ExplainFailure(const Command& command, const CommandResult& result);
 

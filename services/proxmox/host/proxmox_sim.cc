@@ -215,6 +215,8 @@ absl::Status ProxmoxSim::Install(kit::Machine& machine, const std::string& node,
 
 absl::StatusOr<ProxmoxState> ProxmoxSim::Observe(const Question& question) {
   PHX_ASSIGN_OR_RETURN(ProxmoxState state, reading_.Observe(question));
+  // Here the road costs nothing.
+  state.has_api_token = true;
   // The simulated machine has no kernel that lists pools.
   PHX_RETURN_IF_ERROR(machine_->Look([&](World& world) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const auto pools, world.List(kSimPool));
@@ -279,6 +281,11 @@ absl::StatusOr<ToolReport> ProxmoxSim::Add(const NewStorage& storage, const Chil
     if (!entry.disabled && IsMember(entry, node))
       PHX_RETURN_IF_ERROR(Activate(world, entry, /*whole=*/false));
     if (answer.fault == "folders") return absl::OkStatus();
+    if (!storage.password.empty()) {
+      const std::string line = "password=" + storage.password.Reveal() + "\n";
+      PHX_RETURN_IF_ERROR(MakeFolders(world, kPasswordFolder));
+      PHX_RETURN_IF_ERROR(world.WriteFile(PasswordPath(entry.id), {false, {line, 0, kWwwData, 0600}}));
+    }
     if (entry.type == kZfspool) {
       // The mount point is noted once, at add.
       PHX_ASSIGN_OR_RETURN(const auto mounts, MountsOf(world));
@@ -331,6 +338,8 @@ absl::StatusOr<ToolReport> ProxmoxSim::Remove(const std::string& id, const Child
     PHX_RETURN_IF_ERROR(CheckQuorum(world));
     PHX_ASSIGN_OR_RETURN(StorageConfig config, ReadConfig(world));
     if (config.entries.erase(id) == 0) return NotFound("storage '{}' does not exist", id);
+    PHX_ASSIGN_OR_RETURN(const auto password, world.ReadFile(PasswordPath(id)));
+    if (password) PHX_RETURN_IF_ERROR(world.RemoveFile(PasswordPath(id)));
     return WriteConfig(world, std::move(config));
   });
 }

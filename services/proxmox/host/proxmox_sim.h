@@ -41,6 +41,7 @@ class ProxmoxSim final : public ProxmoxHost {
   absl::StatusOr<ToolReport> Add(const NewStorage& storage, const ChildObserver& on_child) override;
   absl::StatusOr<ToolReport> Set(const StorageChange& change, const ChildObserver& on_child) override;
   absl::StatusOr<ToolReport> Remove(const std::string& id, const ChildObserver& on_child) override;
+  absl::Status CanChange() override { return absl::OkStatus(); }
   absl::StatusOr<StatusReport> Status() override;
   absl::StatusOr<bool> IsMounted(const std::string& path) override;
   absl::Status Unmount(const std::string& path, const ChildObserver& on_child) override;

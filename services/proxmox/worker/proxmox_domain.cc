@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <set>
 
 #include "base/digest/digest.h"
@@ -111,11 +112,18 @@ kit::Step Render(const StorageStep& typed, const ProxmoxState& state) {
                                             {typed.node},
                                             typed.definition.options,
                                             false}))};
+        if (!typed.password_secret.empty()) {
+          // As a person would: pvesm then asks. The step itself hands it to the node's API.
+          step.commands.front() += " --password";
+          step.secrets = {typed.password_secret};
+        }
       }
       if (typed.definition.type == kNfs || typed.definition.type == kCifs) {
         step.step_class = kit::StepClass::kLossy;
         step.remainder =
             "the server may keep empty folders (dump, images …) that Proxmox VE makes on its share";
+        if (!typed.password_secret.empty())
+          step.remainder += fmt::format("; the empty folder {}, where there was none", kPasswordFolder);
       }
       break;
     }
@@ -171,7 +179,7 @@ absl::StatusOr<std::vector<kit::ObservedField>> ProxmoxDomain::Observe(const std
 
 absl::StatusOr<kit::Plan> ProxmoxDomain::MakePlan(const kit::PlanInput& input) {
   PHX_ASSIGN_OR_RETURN(ProxmoxSpec spec, parse_(input.spec_type, input.spec));
-  const PlanSurroundings surroundings = SurroundingsOf(input, spec);
+  PlanSurroundings surroundings = SurroundingsOf(input, spec);
   AddOrphans(spec, surroundings.owned);
   auto observed = host_.Observe(QuestionOf(spec));
   if (!observed.ok()) {
@@ -183,7 +191,14 @@ absl::StatusOr<kit::Plan> ProxmoxDomain::MakePlan(const kit::PlanInput& input) {
     return plan;
   }
   const ProxmoxState& state = *observed;
+  PHX_ASSIGN_OR_RETURN(surroundings.passwords, PasswordsOf(spec, input.secrets));
+  // A token that is there and cannot be used is not called a missing one.
+  if (!state.has_api_token && std::any_of(spec.storages.begin(), spec.storages.end(),
+                                          [](const StorageSpec& s) { return !s.password_secret.empty(); })) {
+    PHX_RETURN_IF_ERROR(host_.CanChange());
+  }
   PHX_ASSIGN_OR_RETURN(StoragePlan planned, PlanStorages(spec, state, surroundings));
+  if (!planned.steps.empty()) PHX_RETURN_IF_ERROR(host_.CanChange());
   kit::Plan plan;
   for (const StorageStep& step : planned.steps) plan.steps.push_back(Render(step, state));
   plan.notes = std::move(planned.notes);
@@ -195,6 +210,23 @@ absl::StatusOr<kit::Plan> ProxmoxDomain::MakePlan(const kit::PlanInput& input) {
   }
   PHX_RETURN_IF_ERROR(PlanVmsInto(spec, state, input, plan));
   return plan;
+}
+
+absl::StatusOr<std::map<std::string, PasswordState, std::less<>>> ProxmoxDomain::PasswordsOf(
+    const ProxmoxSpec& spec, const Secrets& secrets) {
+  std::map<std::string, PasswordState, std::less<>> passwords;
+  for (const StorageSpec& storage : spec.storages) {
+    const auto wanted = secrets.find(storage.password_secret);
+    if (storage.absent || storage.password_secret.empty() || wanted == secrets.end()) continue;
+    PHX_ASSIGN_OR_RETURN(auto file, host_.files().Read(PasswordPath(storage.id)));
+    PasswordState& state = passwords[storage.id];
+    state = PasswordState::kMissing;
+    if (!file) continue;
+    const Secret found(std::move(file->content));
+    const Secret line("password=" + wanted->second.Reveal() + "\n");
+    state = found.Reveal() == line.Reveal() ? PasswordState::kSame : PasswordState::kOther;
+  }
+  return passwords;
 }
 
 absl::Status ProxmoxDomain::PlanVmsInto(const ProxmoxSpec& spec, const ProxmoxState& state,
@@ -328,11 +360,22 @@ absl::Status ProxmoxDomain::Do(const kit::Step& step, const kit::StepContext& co
   }
   PHX_ASSIGN_OR_RETURN(const StorageStep typed, FromPayload(step.payload));
   PHX_ASSIGN_OR_RETURN(const Captured before, ParseCaptured(context.captured));
+  Secret password;
+  if (!typed.password_secret.empty()) {
+    static const Secrets kNone;
+    const Secrets& secrets = context.secrets == nullptr ? kNone : *context.secrets;
+    const auto found = secrets.find(typed.password_secret);
+    if (found == secrets.end()) {
+      return FailedPrecondition("the secret '{}' is not in this daemon's memory (it restarted?)",
+                                typed.password_secret);
+    }
+    password = found->second;
+  }
   std::vector<std::string> warnings;
   absl::Status status;
   {
     const absl::MutexLock lock(&change_mutex_);
-    status = changes_.Do(typed, before, context.on_child, warnings);
+    status = changes_.Do(typed, before, password, context.on_child, warnings);
   }
   Remember(context.run_id, step.id, "pvesm", warnings);
   return status;

@@ -44,6 +44,9 @@ class ProxmoxDomain final : public kit::Domain {
   absl::Status Close(const std::string& run_id, bool committed) override;
 
  private:
+  // Of entries whose password is declared and was handed over.
+  absl::StatusOr<std::map<std::string, PasswordState, std::less<>>> PasswordsOf(const ProxmoxSpec& spec,
+                                                                                const Secrets& secrets);
   // Adds the steps and notes of VMs to a plan of storage entries.
   absl::Status PlanVmsInto(const ProxmoxSpec& spec, const ProxmoxState& state, const kit::PlanInput& input,
                            kit::Plan& plan);

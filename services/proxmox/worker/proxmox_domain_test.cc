@@ -302,5 +302,70 @@ TEST_F(ProxmoxDomainTest, ObserveTellsEveryField) {
   EXPECT_THAT(*fields, Not(Contains(Field(&kit::ObservedField::key, "storage:local"))));
 }
 
+StorageSpec CifsWithPassword() {
+  StorageSpec storage =
+      MakeSpec("c1", "cifs", {"iso"}, {{"server", "nas"}, {"share", "m"}, {"username", "heads"}});
+  storage.password_secret = "samba/users/heads";
+  return storage;
+}
+
+TEST_F(ProxmoxDomainTest, APasswordComesFromTheSecretsAndGoesWithItsEntry) {
+  const std::string before = Dump();
+  secrets_.emplace("samba/users/heads", Secret("correct horse"));
+  ASSERT_TRUE(Carry(Spec({CifsWithPassword()})).ok()) << last_;
+  const kit::Step step = StepOf("c1");
+  EXPECT_THAT(step.secrets, ElementsAre("samba/users/heads"));
+  EXPECT_THAT(step.commands,
+              ElementsAre(::testing::EndsWith(" --username heads --content iso --nodes pve1 --password")));
+  EXPECT_THAT(step.payload, Not(HasSubstr("correct horse")));
+  EXPECT_EQ((*host_.files().Read(PasswordPath("c1")))->content, "password=correct horse\n");
+  EXPECT_THAT(Text(), Not(HasSubstr("correct horse")));
+  ASSERT_TRUE(driver_->Commit().ok());
+
+  ASSERT_TRUE(Plan(Spec({CifsWithPassword()})).ok()) << last_;
+  EXPECT_THAT(plan_.steps, IsEmpty());
+  EXPECT_THAT(plan_.notes, IsEmpty());
+  secrets_.clear();
+  secrets_.emplace("samba/users/heads", Secret("battery staple"));
+  ASSERT_TRUE(Plan(Spec({CifsWithPassword()})).ok()) << last_;
+  EXPECT_THAT(plan_.steps, IsEmpty());
+  ASSERT_EQ(plan_.notes.size(), 1u);
+  EXPECT_THAT(plan_.notes[0].text, HasSubstr("another password"));
+  EXPECT_EQ((*host_.files().Read(PasswordPath("c1")))->content, "password=correct horse\n");
+  EXPECT_NE(Dump(), before);
+}
+
+TEST_F(ProxmoxDomainTest, UndoTakesThePasswordAwayToo) {
+  secrets_.emplace("samba/users/heads", Secret("correct horse"));
+  ASSERT_TRUE(Carry(Spec({CifsWithPassword()})).ok()) << last_;
+  ASSERT_TRUE(Undo(/*repeat=*/true).ok()) << last_;
+  EXPECT_FALSE(*host_.files().Read(PasswordPath("c1")));
+  EXPECT_THAT(Text(), Not(HasSubstr("c1")));
+}
+
+// The first one brings the folder of passwords, which is no change by somebody else.
+TEST_F(ProxmoxDomainTest, TwoEntriesOfOneRunGetPasswords) {
+  secrets_.emplace("samba/users/heads", Secret("correct horse"));
+  StorageSpec second = CifsWithPassword();
+  second.id = "c2";
+  second.options["share"] = "n";
+  // Proxmox VE's folder of mounts is there.
+  ASSERT_TRUE(host_.files().MakeDirectory("/mnt", {}).ok());
+  ASSERT_TRUE(host_.files().MakeDirectory("/mnt/pve", {}).ok());
+  ASSERT_TRUE(Carry(Spec({CifsWithPassword(), second})).ok()) << last_;
+  EXPECT_TRUE(*host_.files().Read(PasswordPath("c2")));
+  EXPECT_THAT(StepOf("c2").remainder, HasSubstr(kPasswordFolder));
+  ASSERT_TRUE(Undo().ok()) << last_;
+}
+
+TEST_F(ProxmoxDomainTest, WithoutItsSecretAStepIsNotDone) {
+  secrets_.emplace("samba/users/heads", Secret("correct horse"));
+  ASSERT_TRUE(Plan(Spec({CifsWithPassword()})).ok()) << last_;
+  kit::StepContext context;
+  context.captured = *domain_.Capture(plan_.steps[0], "run-1");
+  EXPECT_THAT(Message(domain_.Do(plan_.steps[0], context)), HasSubstr("not in this daemon's memory"));
+  EXPECT_THAT(Text(), Not(HasSubstr("c1")));
+}
+
 }  // namespace
 }  // namespace phoenix::proxmox

@@ -54,13 +54,15 @@ StorageEntry ParseEntry(const json& object) {
 }  // namespace
 
 std::string ToPayload(const StorageStep& step) {
-  const json object = {{"action", ToText(step.action)},
-                       {"id", step.id},
-                       {"node", step.node},
-                       {"definition", ToJson(step.definition)},
-                       {"created", step.created},
-                       {"joined", step.joined},
-                       {"extends", step.extends}};
+  json object = {{"action", ToText(step.action)},
+                 {"id", step.id},
+                 {"node", step.node},
+                 {"definition", ToJson(step.definition)},
+                 {"created", step.created},
+                 {"joined", step.joined},
+                 {"extends", step.extends}};
+  // Only where there is one: digests of plans without passwords stay as they are.
+  if (!step.password_secret.empty()) object["password_secret"] = step.password_secret;
   return object.dump();
 }
 
@@ -84,6 +86,7 @@ absl::StatusOr<StorageStep> FromPayload(std::string_view payload) {
     step.created = object.at("created").get<bool>();
     step.joined = object.value("joined", step.created);
     step.extends = object.value("extends", false);
+    step.password_secret = object.value("password_secret", "");
     return step;
   } catch (const json::exception& error) {
     return DataLoss("a journaled storage step cannot be read: {}", error.what());

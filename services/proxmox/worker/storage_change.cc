@@ -124,11 +124,11 @@ absl::StatusOr<Captured> StorageChanges::Capture(const StorageStep& step) {
   return captured;
 }
 
-absl::Status StorageChanges::Do(const StorageStep& step, const Captured& before,
+absl::Status StorageChanges::Do(const StorageStep& step, const Captured& before, const Secret& password,
                                 const ChildObserver& on_child, std::vector<std::string>& warnings) {
   switch (step.action) {
     case StorageAction::kAdd:
-      return Join(step, on_child, warnings);
+      return Join(step, password, on_child, warnings);
     case StorageAction::kSet:
       return SetFields(step, before, /*back=*/false, on_child, warnings);
     case StorageAction::kRemove:
@@ -137,8 +137,8 @@ absl::Status StorageChanges::Do(const StorageStep& step, const Captured& before,
   return Internal("unknown action");
 }
 
-absl::Status StorageChanges::Join(const StorageStep& step, const ChildObserver& on_child,
-                                  std::vector<std::string>& warnings) {
+absl::Status StorageChanges::Join(const StorageStep& step, const Secret& password,
+                                  const ChildObserver& on_child, std::vector<std::string>& warnings) {
   absl::Status last;
   for (int attempt = 0; attempt < kTries; ++attempt) {
     PHX_ASSIGN_OR_RETURN(const StorageConfig config, host_.ReadStorages());
@@ -150,7 +150,8 @@ absl::Status StorageChanges::Join(const StorageStep& step, const ChildObserver& 
                           step.definition.content,
                           {step.node},
                           step.definition.options,
-                          false},
+                          false,
+                          password},
                          on_child);
     } else {
       const auto differences = Compare(*entry, step.definition);
@@ -172,8 +173,8 @@ absl::Status StorageChanges::Join(const StorageStep& step, const ChildObserver& 
     const Entry now = Find(after, step.id);
     if (!now || !IsMember(*now, step.node)) {
       if (!last.ok()) return last;
-      return FailedPrecondition("pvesm said that storage '{}' was added, but {} does not hold it", step.id,
-                                kStorageConfigPath);
+      return FailedPrecondition("Proxmox VE said that storage '{}' was added, but {} does not hold it",
+                                step.id, kStorageConfigPath);
     }
     const auto differences = Compare(*now, step.definition);
     if (differences.empty()) return absl::OkStatus();
@@ -183,7 +184,7 @@ absl::Status StorageChanges::Join(const StorageStep& step, const ChildObserver& 
     }
     std::string said;
     for (const auto& warning : warnings) said += (said.empty() ? "; it said: " : "; ") + warning;
-    return FailedPrecondition("pvesm made storage '{}' with {}{}", step.id, Describe(differences), said);
+    return FailedPrecondition("Proxmox VE made storage '{}' with {}{}", step.id, Describe(differences), said);
   }
   return last;
 }
@@ -224,7 +225,7 @@ absl::Status StorageChanges::Leave(const StorageStep& step, const Definition& de
     const Entry now = Find(after, step.id);
     if (!now || !IsMember(*now, step.node)) return absl::OkStatus();
     if (!last.ok()) return last;
-    return FailedPrecondition("pvesm said that storage '{}' was removed, but {} still holds it", step.id,
+    return FailedPrecondition("Proxmox VE said that storage '{}' was removed, but {} still holds it", step.id,
                               kStorageConfigPath);
   }
   return last;
@@ -269,8 +270,8 @@ absl::Status StorageChanges::SetFields(const StorageStep& step, const Captured& 
       return absl::OkStatus();
     }
     if (!last.ok()) return last;
-    return FailedPrecondition("pvesm said that storage '{}' was changed, but {} says otherwise ({})", step.id,
-                              kStorageConfigPath,
+    return FailedPrecondition("Proxmox VE said that storage '{}' was changed, but {} says otherwise ({})",
+                              step.id, kStorageConfigPath,
                               now ? Describe(Compare(*now, step.definition)) : "it is gone");
   }
   return last;
@@ -305,8 +306,8 @@ absl::Status StorageChanges::AddBack(const StorageStep& step, const StorageEntry
     if (found && IsMember(*found, step.node) && Compare(*found, DefinitionOf(entry)).empty())
       return absl::OkStatus();
     if (!last.ok()) return last;
-    return FailedPrecondition("pvesm said that storage '{}' was added, but {} does not hold it so", step.id,
-                              kStorageConfigPath);
+    return FailedPrecondition("Proxmox VE said that storage '{}' was added, but {} does not hold it so",
+                              step.id, kStorageConfigPath);
   }
   return last;
 }

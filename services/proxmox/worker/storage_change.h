@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/host/command.h"
+#include "base/secret.h"
 #include "services/kit/participant/domain.h"
 #include "services/proxmox/domain/proxmox_planner.h"
 #include "services/proxmox/host/proxmox_host.h"
@@ -23,15 +24,16 @@ class StorageChanges {
 
   absl::StatusOr<Captured> Capture(const StorageStep& step);
   // Warnings of the tool are added to `warnings`. A refusal names the entry and what to do.
-  absl::Status Do(const StorageStep& step, const Captured& before, const ChildObserver& on_child,
-                  std::vector<std::string>& warnings);
+  // `password` for a step that names a secret.
+  absl::Status Do(const StorageStep& step, const Captured& before, const Secret& password,
+                  const ChildObserver& on_child, std::vector<std::string>& warnings);
   absl::StatusOr<kit::ProbeResult> Probe(const StorageStep& step, const Captured& before);
   absl::Status Undo(const StorageStep& step, const Captured& before, const ChildObserver& on_child);
   // What a person runs where Undo failed.
   std::vector<std::string> RemainingCommands(const StorageStep& step, const Captured& before);
 
  private:
-  absl::Status Join(const StorageStep& step, const ChildObserver& on_child,
+  absl::Status Join(const StorageStep& step, const Secret& password, const ChildObserver& on_child,
                     std::vector<std::string>& warnings);
   absl::Status Leave(const StorageStep& step, const Definition& definition, const ChildObserver& on_child);
   absl::Status SetFields(const StorageStep& step, const Captured& before, bool back,

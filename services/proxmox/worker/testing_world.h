@@ -137,6 +137,7 @@ class SimWorld {
     kit::PlanInput input;
     input.removed_keys = removed_keys_;
     input.disturbed_keys = disturbed_keys_;
+    input.secrets = secrets_;
     const kit::Ledger kept = driver_->ledger();
     driver_ = std::make_unique<testing::StepDriver>(domain_, std::move(given));
     driver_->ledger() = kept;
@@ -183,6 +184,7 @@ class SimWorld {
   kit::Plan plan_;
   absl::Status last_;
   std::vector<std::string> removed_keys_, disturbed_keys_;
+  Secrets secrets_;
 };
 
 }  // namespace phoenix::proxmox

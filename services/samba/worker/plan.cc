@@ -272,6 +272,8 @@ absl::StatusOr<kit::Plan> SambaDomain::MakePlan(const kit::PlanInput& input) {
   for (const auto& [name, account] : question.state.accounts)
     plan.provided_now.push_back(kit::Key("user", name));
   for (const auto& group : question.state.groups) plan.provided_now.push_back(kit::Key("group", group));
+  for (const auto& [name, entry] : question.state.entries)
+    plan.provided_now.push_back(kit::Key("passdb", name));
   for (const ShareSpec& share : question.spec.shares) {
     if (share.absent) continue;
     if (question.state.own.Find(share.name) != nullptr)

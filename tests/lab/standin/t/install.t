@@ -10,7 +10,7 @@ use TestWorld;
 
 my $root = tempdir(CLEANUP => 1);
 is(system("$TestWorld::TOOLS/install", $root), 0, 'install');
-for my $tool (qw(/usr/sbin/pvesm /usr/sbin/pct /usr/sbin/qm /usr/bin/pvesh /usr/sbin/standin-pmxcfs)) {
+for my $tool (qw(/usr/sbin/pvesm /usr/sbin/pct /usr/sbin/qm /usr/sbin/pveum /usr/bin/pvesh /usr/bin/pvedaemon /usr/sbin/standin-pmxcfs)) {
     ok(-x "$root$tool", $tool);
 }
 ok(-d "$root/etc/pve" && !glob("$root/etc/pve/*"), '/etc/pve is an empty mount point');
@@ -27,7 +27,7 @@ SKIP: {
     open(my $out, '-|', $^X, '-e', $program, "$TestWorld::TOOLS/lib", $base, @modules) or die;
     is(join('', <$out>), "all\n", scalar(@modules) . ' modules load with perl-base alone');
 }
-for my $tool (qw(pvesm pct qm pvesh pvestatd pveversion standin-pmxcfs)) {
+for my $tool (qw(pvesm pct qm pveum pvesh pvestatd pvedaemon pveversion standin-pmxcfs)) {
     open(my $in, '<', "$TestWorld::TOOLS/$tool") or die;
     my @used = grep { !/^(?:strict|warnings|lib|Standin::.*)$/ } map { /^use ([\w:]+)/ } <$in>;
     my @missing = grep { my $file = s{::}{/}gr . '.pm'; !-e "$base/$file" } @used;

@@ -115,7 +115,7 @@ subtest 'status' => sub {
 
 subtest '--help says what this is' => sub {
     my $w = TestWorld->new;
-    for my $tool (qw(pvesm pct pvesh pvestatd pveversion standin-pmxcfs)) {
+    for my $tool (qw(pvesm pct pveum pvesh pvestatd pvedaemon pveversion standin-pmxcfs)) {
         like($w->ok($tool, '--help'), qr/lab stand-in .* not Proxmox software/, $tool);
     }
 };
