@@ -1,6 +1,10 @@
 // The real ZFS: runs zfs, zpool and the probes, reads the kernel's tables.
 #pragma once
 
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
+
+#include <chrono>
 #include <functional>
 #include <map>
 #include <optional>
@@ -57,6 +61,10 @@ class ZfsCli final : public ZfsHost {
 
   CommandRunner& runner_;
   Files& files_;
+  absl::Mutex silent_mutex_;
+  // Disks that smartctl has waited for in vain, and until when they are not asked again: each asking leaves a
+  // process that nothing can end.
+  std::map<std::string, std::chrono::steady_clock::time_point> silent_ ABSL_GUARDED_BY(silent_mutex_);
 };
 
 }  // namespace phoenix::zfs

@@ -13,6 +13,7 @@ namespace {
 
 // smartctl waits for its disk and needs no processor: a node's disks are asked all at once.
 constexpr size_t kDisksAtOnce = 64;
+constexpr std::chrono::minutes kSilence{10};
 
 std::string WhyNotRun(const absl::Status& status, const Command& command) {
   if (absl::IsNotFound(status)) return "smartctl is not installed (package smartmontools)";
@@ -39,19 +40,32 @@ absl::Status ZfsCli::AddHealth(const ObserveRequest& request, const std::vector<
       if (device) paths.push_back(path);
     }
   }
+  const auto now = std::chrono::steady_clock::now();
+  std::vector<std::string> asked;
   std::vector<Command> commands;
   for (const auto& path : paths) {
+    absl::MutexLock lock(&silent_mutex_);
+    const auto silent = silent_.find(path);
+    // A plan, which gives more time, asks all the same.
+    if (request.limit_seconds != 0 && silent != silent_.end() && now < silent->second) {
+      state.health[path].unknown = "smartctl had no answer from it a while ago, and does not ask again yet";
+      continue;
+    }
+    asked.push_back(path);
     commands.push_back(ReadSmart(path));
     if (request.limit_seconds != 0) commands.back().limit = std::chrono::seconds(request.limit_seconds);
   }
   const auto results = RunAll(commands, kDisksAtOnce);
-  for (size_t i = 0; i < paths.size(); ++i) {
+  for (size_t i = 0; i < asked.size(); ++i) {
     const auto& result = results[i];
     if (result.ok()) {
-      state.health[paths[i]] = ParseSmart(result->out, result->exit_code);
-    } else {
-      state.health[paths[i]].unknown = WhyNotRun(result.status(), commands[i]);
+      state.health[asked[i]] = ParseSmart(result->out, result->exit_code);
+      continue;
     }
+    state.health[asked[i]].unknown = WhyNotRun(result.status(), commands[i]);
+    if (!absl::IsDeadlineExceeded(result.status())) continue;
+    absl::MutexLock lock(&silent_mutex_);
+    silent_[asked[i]] = now + kSilence;
   }
   return absl::OkStatus();
 }

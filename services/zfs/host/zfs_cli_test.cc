@@ -120,6 +120,14 @@ TEST_F(Cli, ADiskThatDoesNotSayHowItIsIsUnknown) {
   EXPECT_THAT(state->health.at(disks[1]).unknown, HasSubstr("smartctl is not installed"));
   EXPECT_THAT(state->health.at(disks[2]).unknown, HasSubstr("no answer from it for 3 s"));
   EXPECT_EQ(runner_.ran().size(), 3u) << "nothing else is asked";
+  // Each asking of a disk that hangs leaves a process behind.
+  const auto again = host_.Observe(request);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_THAT(again->health.at(disks[2]).unknown, HasSubstr("does not ask again yet"));
+  EXPECT_EQ(runner_.ran().size(), 5u) << "the two others are";
+  request.limit_seconds = 0;
+  EXPECT_TRUE(host_.Observe(request).ok());
+  EXPECT_EQ(runner_.ran().size(), 8u) << "a plan asks all the same";
 }
 
 TEST_F(Cli, MountsAreThoseOfTheFirstProcess) {
