@@ -77,6 +77,39 @@ class Shares(Fleet):
         self.lab.write_config()
         self.assertIn("Plan: 0 steps", self.lab.phoenix("setup").stdout)
 
+    def test_the_nodes_own_share_is_a_storage_that_logs_in_with_a_password(self):
+        word, storage = "another " + PASSWORD, "fastData-shared-media"
+
+        def with_storage(config):
+            config["network"]["nfs_server"] = "127.0.0.1"
+            config["zfs"]["datasets"].append({
+                "name": "shared-media", "pool": "fastData", "properties": "recordsize=1M", "proxmox_storage_type": "cifs",
+                "proxmox_content_type": "iso", "proxmox_storage_user": "heads"})
+            config["samba"]["shares"].append({"name": "media", "path": "/fastData/shared-media", "valid_users": ["heads"]})
+
+        self.lab.write_config(with_storage)
+        # pvesm would take the password as an argument.
+        refused = self.lab.phoenix("plan", check=False)
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("has no token for the API", refused.stdout + refused.stderr)
+        self.lab.lab.each(lambda node: node.run("""set -e
+            systemctl start pvedaemon
+            umask 077
+            pveum user token add root@pam phoenix --privsep 0 --output-format json |
+              python3 -c 'import json, sys; t = json.load(sys.stdin); print(t["full-tokenid"] + "=" + t["value"])' > /etc/phoenix/pve-token
+        """))
+        self.assertIn("token of root@pam!phoenix", self.lab.phoenix("nodes").stdout)
+        done = self.lab.phoenix(f"setup --allow storage:{storage}")
+        self.assertIn("COMMITTED", done.stdout)
+        for node in ("hv1", "hv2"):
+            self.assertIn("//127.0.0.1/media", self.shell(node, f"findmnt -n -o SOURCE /mnt/pve/{storage}"))
+            self.assertEqual(self.shell(node, f"cat /etc/pve/priv/storage/{storage}.pw"), f"password={word}\n")
+            # Neither the token nor the password is told to anybody.
+            log = self.shell(node, "journalctl --no-pager -o cat -u 'phoenix-*'")
+            self.assertNotIn(word, log)
+            self.assertNotIn(self.shell(node, "cut -d= -f2 /etc/phoenix/pve-token").strip(), log)
+        self.assertIn("Plan: 0 steps", self.lab.phoenix("setup").stdout)
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)

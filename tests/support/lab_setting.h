@@ -3,7 +3,7 @@
 //   PHOENIX_LAUNCH            path of phoenix-launch; where it is installed, unless said
 //   PHOENIX_CONTRACT_DISKS    disks that may be overwritten, by-id, with commas between
 //   PHOENIX_CONTRACT_DATASET  a mounted dataset, below its default mount point, that may be changed
-//   PHOENIX_CONTRACT_TOKEN    file with a token for the node's own API, which then makes all changes of storages
+//   PHOENIX_CONTRACT_TOKEN    file with a token for the node's own API, which then makes all changes
 #pragma once
 
 #include <gtest/gtest.h>
