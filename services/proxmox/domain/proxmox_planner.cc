@@ -272,8 +272,17 @@ class Planner {
         step.requires_keys.push_back({kit::Key("passdb", OptionOf(wanted, "username")), false});
     }
     NewFolders(entry, wanted, step);
+    AfterTheFirstMount(wanted, step);
     AddRemarks(spec, wanted);
     plan_.steps.push_back(std::move(step));
+  }
+
+  // The folder of the mounts comes with the first of them and goes with its undo; for the others it is there.
+  void AfterTheFirstMount(const Definition& wanted, StorageStep& step) {
+    const std::string folder = FolderOfMount(step.id, wanted);
+    if (folder.empty() || state_.folders.count(folder) != 0) return;
+    const auto [first, is_first] = first_mounts_.emplace(folder, step.id);
+    if (!is_first) step.requires_keys.push_back({kit::Key("storage", first->second), false});
   }
 
   // A dir entry that is in use makes its folders, in whatever file system is there.
@@ -503,6 +512,8 @@ class Planner {
 
   const ProxmoxSpec& spec_;
   const ProxmoxState& state_;
+  // Storages that bring the folder of their mounts, by that folder.
+  std::map<std::string, std::string, std::less<>> first_mounts_;
   const PlanSurroundings& surroundings_;
   StoragePlan plan_;
   std::vector<FieldViolation> problems_;

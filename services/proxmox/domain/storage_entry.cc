@@ -110,6 +110,12 @@ std::string MountPointOf(const Definition& definition) {
   return value;
 }
 
+std::string FolderOfMount(const std::string& id, const Definition& definition) {
+  if (definition.type != kNfs && definition.type != kCifs) return "";
+  const std::string path = PathOf(id, definition);
+  return path.substr(0, path.rfind('/'));
+}
+
 std::vector<std::string> FoldersOf(const std::string& id, const Definition& definition) {
   std::vector<std::string> folders;
   const std::string path = PathOf(id, definition);

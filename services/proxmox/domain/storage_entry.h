@@ -42,6 +42,9 @@ std::string PathOf(const std::string& id, const Definition& definition);
 
 // The mount point that a dir entry insists on; "" for none.
 std::string MountPointOf(const Definition& definition);
+// "/mnt/pve", where the mount of a network storage lies: Proxmox VE makes it with the first one. "" for other
+// types.
+std::string FolderOfMount(const std::string& id, const Definition& definition);
 
 // Every folder that activating the entry may make, parents first: the path, missing parents of it, and for
 // dir entries one folder for each content. Empty for zfspool.

@@ -38,8 +38,11 @@ Question QuestionOf(const ProxmoxSpec& spec) {
       continue;
     }
     const Definition definition = WantedDefinition(storage);
-    for (const std::string& path : {PathOf(storage.id, definition), MountPointOf(definition)}) {
-      if (!path.empty() && path.front() == '/') question.folders.insert(path);
+    // Never a mount itself: one whose server is gone would hang.
+    const std::string of_mount = FolderOfMount(storage.id, definition);
+    const std::string path = of_mount.empty() ? PathOf(storage.id, definition) : of_mount;
+    for (const std::string& folder : {path, MountPointOf(definition)}) {
+      if (!folder.empty() && folder.front() == '/') question.folders.insert(folder);
     }
     if (definition.type == kDir) question.dirs[storage.id] = definition;
   }
