@@ -43,7 +43,8 @@ Texts RefusedByNodes(const config::Config& config) {
       if (!parsed.ok()) return {parsed.status().ToString()};
       const zfs::ZfsState nothing{};
       const zfs::Ownership none{};
-      zfs::Planning planning(*parsed, nothing, none);
+      const zfs::GivenKeys no_keys{};
+      zfs::Planning planning(*parsed, nothing, none, no_keys);
       zfs::CheckSpec(planning);
       add(planning.violations);
     } else if (spec.participant == "nfs") {

@@ -7,8 +7,8 @@
 //
 // Faults (Machine::PlanFault): "zfs.<operation>" or "zfs.<operation>:<object>", operations as in
 // zfs_command.h: pool_create, pool_destroy, disk_clear, create, destroy, set, inherit, rename, mount,
-// unmount, root, sync, snapshot, checkpoint (several snapshots at once), hold, release, snapshot_destroy,
-// snapshot_rename, clone, rollback, tree, deliver, prove, arc, file, mkdir, rmdir.
+// unmount, load_key, unload_key, root, sync, snapshot, checkpoint (several snapshots at once), hold, release,
+// snapshot_destroy, snapshot_rename, clone, rollback, tree, deliver, prove, arc, file, mkdir, rmdir.
 #pragma once
 
 #include <memory>
@@ -44,5 +44,7 @@ absl::Status SeedDisks(kit::Machine& machine);
 absl::Status PutOnDisk(kit::Machine& machine, const std::string& disk, const Finding& finding);
 // Exports a pool.
 absl::Status ExportFromOutside(kit::Machine& machine, const std::string& pool);
+// What a reboot does to a pool's encryption roots: what they open is unmounted, and their keys are gone.
+absl::Status LockFromOutside(kit::Machine& machine, const std::string& pool);
 
 }  // namespace phoenix::zfs
