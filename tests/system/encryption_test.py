@@ -107,6 +107,28 @@ class EncryptionTest(unittest.TestCase):
         self.assertIn("COMMITTED", self.setup_run())
         self.assertEqual(self.steps(self.plan()), ["deliver files tank/vault", "set owner and mode tank/vault"])
 
+    def test_a_reboot_before_the_confirmation_loses_nothing(self):
+        """Nobody can look into what the run made any more: it is kept, and the rest is undone without any key."""
+        with open(self.config, encoding="utf-8") as text:
+            pools = json.load(text)["zfs"]["pools"]
+        self.phoenix("setup", "-f", self.write("pool.json", {"zfs": {"pools": pools}}))
+        setup = self.fleet.start_phoenix("setup", "-f", self.config, "--secrets", self.secrets, "--confirm-within", "10m")
+        self.addCleanup(setup.stdout.close)
+        for line in setup.stdout:
+            if "waits for confirmation" in line:
+                break
+        self.fleet.lock(NODE)
+        self.fleet.kill(NODE, "zfs")
+        self.fleet.start_daemon(NODE, "zfs")
+        run = json.loads(self.phoenix("--output", "json", "runs", "list"))["runs"][0]["name"].removeprefix("runs/")
+        self.phoenix("runs", "cancel", run)
+        setup.communicate()
+        self.assertEqual(setup.returncode, 3, self.fleet.phoenix("runs", "show", run).stdout)
+        kept = json.loads(self.phoenix("--output", "json", "kept", "list", "--node", NODE))["nodes"][0]["kept"]
+        self.assertEqual([one["original_name"] for one in kept], ["tank/secure", "tank/vault"])
+        name = "tank/.phoenix/kept/%s/vault" % run
+        self.assertIn("first: zfs load-key " + name, self.phoenix("kept", "restore", name, "--node", NODE, expect=1))
+
     def test_no_key_in_any_file(self):
         self.setup_run()
         self.fleet.lock(NODE)

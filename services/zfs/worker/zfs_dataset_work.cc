@@ -37,6 +37,16 @@ absl::Status MarkWritten(const Work& work, const std::string& name) {
   return work.Change(SetProperties{name, {{std::string(kWrittenMark), dataset->Value("written")}}});
 }
 
+// A reboot took the key that it inherits: nobody can look into it, and it leaves its encryption root only
+// together with that. Where the root came with the same run, undoing its creation is next, and sets both
+// aside.
+absl::StatusOr<bool> GoesWithItsRoot(const Work& work, const DatasetState& dataset) {
+  const std::string root = dataset.Value("encryptionroot");
+  if (!IsLocked(dataset) || root == dataset.name) return false;
+  PHX_ASSIGN_OR_RETURN(const auto above, work.Dataset(root));
+  return above && above->LocalValue(kRunMark) == work.run_id;
+}
+
 }  // namespace
 
 absl::StatusOr<json> Capture(const Work& work, const CreateDatasetStep& step) {
@@ -85,6 +95,8 @@ absl::StatusOr<ProbeResult> Probe(const Work& work, const CreateDatasetStep& ste
   if (dataset->LocalValue(kRunMark) != work.run_id) {
     return ProbeResult{Is::kForeign, "it is there, and this run did not make it"};
   }
+  PHX_ASSIGN_OR_RETURN(const bool left_to_root, GoesWithItsRoot(work, *dataset));
+  if (left_to_root) return ProbeResult{Is::kNotDone, ""};
   const bool volume = dataset->type == "volume";
   if (volume != (step.volume_size_bytes != 0)) return ProbeResult{Is::kForeign, "it is a " + dataset->type};
   if (step.key && dataset->Value("encryptionroot") != step.name)
@@ -118,6 +130,8 @@ absl::Status Undo(const Work& work, const CreateDatasetStep& step) {
     if (dataset->LocalValue(kRunMark) != work.run_id) {
       return ForeignChange(step.name, "it is there, and this run did not make it");
     }
+    PHX_ASSIGN_OR_RETURN(const bool left_to_root, GoesWithItsRoot(work, *dataset));
+    if (left_to_root) return absl::OkStatus();
     PHX_ASSIGN_OR_RETURN(const std::string found, ProveEmpty(work, step.name));
     if (found.empty()) {
       PHX_RETURN_IF_ERROR(work.Change(DestroyDataset{step.name}));

@@ -247,6 +247,19 @@ TEST_F(KeyWorkTest, ANewRootThatIsLockedByThenIsKept) {
   EXPECT_TRUE(machine_.Exists(std::string("tank/.phoenix/kept/") + kRun + "/secure")) << status;
 }
 
+TEST_F(KeyWorkTest, ANewChildThatIsLockedByThenGoesWithItsNewRoot) {
+  ZfsSpec pool;
+  pool.pools = spec_.pools;
+  machine_.SetUp(pool, driver_);
+  Prepare();
+  ASSERT_EQ(Steps().size(), 2u);
+  TestMachine::Must(driver_.Apply());
+  Reboot();
+  TestMachine::Must(driver_.Undo(/*repeat=*/true));
+  EXPECT_FALSE(machine_.Exists(kRoot));
+  EXPECT_TRUE(machine_.Exists(std::string("tank/.phoenix/kept/") + kOtherRun + "/secure/below"));
+}
+
 TEST_F(KeyWorkTest, ANewChildThatIsLockedByThenSaysWhatIsNeeded) {
   machine_.SetUp(spec_, driver_);
   spec_.datasets.push_back({.name = "tank/secure/new"});
