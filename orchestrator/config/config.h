@@ -35,6 +35,14 @@ struct Vdev {
   Origin origin;
 };
 
+// Makes a dataset an encryption root; what lies below it inherits its key.
+struct Encryption {
+  std::string secret;                 // the name of the secret that holds the key
+  std::string format = "passphrase";  // or "hex", "raw"
+  std::string algorithm = "aes-256-gcm";
+  Origin origin;
+};
+
 struct Pool {
   std::string name;
   bool absent = false;  // wanted gone
@@ -48,6 +56,7 @@ struct Pool {
   std::vector<Vdev> vdevs;
   // Of the pool ("ashift", "autotrim"), and of its root dataset, from which all others inherit.
   std::map<std::string, Property> properties, root_properties;
+  std::optional<Encryption> encryption;  // of its root dataset
   Origin origin;
 };
 
@@ -87,6 +96,7 @@ struct Dataset {
   bool recursive_owner = false;
   // In the order of the file; no path twice, none below another one.
   std::vector<DatasetFile> files;
+  std::optional<Encryption> encryption;
   std::string storage_class;  // as in the file; decides nothing
   bool absent = false;        // wanted gone
   Origin origin;

@@ -13,6 +13,7 @@
 
 #include "orchestrator/config/names.h"
 #include "orchestrator/config/sections.h"
+#include "orchestrator/config/zfs_encryption.h"
 #include "orchestrator/config/zfs_properties.h"
 
 namespace phoenix::config {
@@ -233,7 +234,7 @@ void CheckRedundancy(const Pool& pool, Findings& findings) {
 
 void ReadPool(const Cursor& cursor, DiskPlaces& places, Config& config) {
   if (!cursor.RequireObject()) return;
-  cursor.ExpectKeys({"name", "raid_level", "disks", "vdevs", "properties", "state"});
+  cursor.ExpectKeys({"name", "raid_level", "disks", "vdevs", "properties", "encryption", "state"});
   Pool pool;
   pool.origin = cursor.origin();
   const Cursor name = cursor.Key("name");
@@ -264,6 +265,7 @@ void ReadPool(const Cursor& cursor, DiskPlaces& places, Config& config) {
   PoolProperties properties = ReadPoolProperties(cursor.Key("properties"));
   pool.properties = std::move(properties.pool);
   pool.root_properties = std::move(properties.root);
+  pool.encryption = ReadEncryption(cursor.Key("encryption"));
   const auto absent = ReadAbsent(cursor);
   if (!absent.has_value() || pool.name.empty()) return;
   pool.absent = *absent;

@@ -10,15 +10,14 @@
 #include "orchestrator/config/json_document.h"
 
 namespace phoenix::config {
-namespace {
-
-// "samba/heads" is short for "samba/users/heads"; user names hold no slash.
-std::string FullName(const std::string& name) {
+std::string FullSecretName(const std::string& name) {
   constexpr std::string_view kSamba = "samba/";
   if (name.substr(0, kSamba.size()) != kSamba) return name;
   const std::string rest = name.substr(kSamba.size());
   return rest.find('/') == std::string::npos ? fmt::format("samba/users/{}", rest) : name;
 }
+
+namespace {
 
 bool IsName(std::string_view name) {
   return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
@@ -27,7 +26,9 @@ bool IsName(std::string_view name) {
   });
 }
 
-bool IsPath(std::string_view name) {
+}  // namespace
+
+bool IsSecretName(std::string_view name) {
   while (true) {
     const std::size_t slash = name.find('/');
     if (!IsName(name.substr(0, slash))) return false;
@@ -36,10 +37,12 @@ bool IsPath(std::string_view name) {
   }
 }
 
+namespace {
+
 // `name` is the way to here from the top, which itself has none.
 void Read(const Cursor& cursor, const std::optional<std::string>& name, SecretsResult& result) {
   Findings& findings = result.findings;
-  if (name.has_value() && !IsPath(*name)) {
+  if (name.has_value() && !IsSecretName(*name)) {
     findings.Error("invalid-name", cursor.origin(), "this is no name of a secret", {},
                    "letters, digits and _.$-, parted by /");
     return;
@@ -66,7 +69,7 @@ void Read(const Cursor& cursor, const std::optional<std::string>& name, SecretsR
                    "one line of text");
     return;
   }
-  const std::string full = FullName(name.value_or(""));
+  const std::string full = FullSecretName(name.value_or(""));
   if (!result.secrets.emplace(full, Secret(value)).second) {
     findings.Error("duplicate-name", cursor.origin(), fmt::format("the secret {} is given twice", full), {},
                    "every secret once");

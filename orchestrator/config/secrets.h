@@ -1,6 +1,7 @@
-// Passwords from the secrets file. Whether the file's mode is safe is the command line's question.
+// Secrets from the secrets file. Whether the file's mode is safe is the command line's question.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "base/secret.h"
@@ -14,6 +15,11 @@ struct SecretsResult {
 
   bool ok() const { return findings.errors.empty(); }
 };
+
+// Letters, digits and _.$- in parts, parted by /.
+bool IsSecretName(std::string_view name);
+// "samba/heads" is short for "samba/users/heads"; user names hold no slash. Any other name is its own.
+std::string FullSecretName(const std::string& name);
 
 // Reads {"samba": {"users": {"heads": "…"}}}, or flat {"samba/users/heads": "…"}, or short {"samba/heads":
 // "…"}; all name the same secret, and giving it twice is an error. Values are non-empty single lines without

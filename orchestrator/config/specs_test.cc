@@ -34,6 +34,23 @@ TEST(ZfsSpec, ALevelIsAskedForInTheWordsOfTheService) {
   EXPECT_EQ(LevelAskedFor("RAIDZ", a + "," + b), "raidz1");
 }
 
+TEST(ZfsSpec, EncryptionReachesTheServiceWithoutAKey) {
+  const auto loaded = Load(R"({"zfs": {
+    "pools": [{"name": "tank", "encryption": {"key": {"secret": "zfs/tank"}, "format": "hex"}}],
+    "datasets": [{"name": "tank/a", "encryption": {"key": {"secret": "zfs/a"}}}, {"name": "tank/b"}]}})");
+  ASSERT_TRUE(loaded.ok());
+  zfs::v1::ZfsSpec spec;
+  ASSERT_TRUE(spec.ParseFromString(ZfsSpecOf(loaded.config).content));
+  ASSERT_EQ(spec.datasets_size(), 3);
+  EXPECT_EQ(spec.datasets(0).name(), "tank") << "the root dataset of the pool";
+  EXPECT_EQ(spec.datasets(0).encryption().key_secret(), "zfs/tank");
+  EXPECT_EQ(spec.datasets(0).encryption().key_format(), "hex");
+  EXPECT_EQ(spec.datasets(1).encryption().key_secret(), "zfs/a");
+  EXPECT_EQ(spec.datasets(1).encryption().key_format(), "passphrase");
+  EXPECT_EQ(spec.datasets(1).encryption().algorithm(), "aes-256-gcm");
+  EXPECT_FALSE(spec.datasets(2).has_encryption());
+}
+
 // What a pool's properties are told for is the pool or its root dataset, whichever has them.
 TEST(ZfsSpec, VdevsAndPropertiesOfAPoolReachTheService) {
   const auto loaded = Load(R"({"zfs": {"pools": [

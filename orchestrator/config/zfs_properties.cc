@@ -84,7 +84,9 @@ std::optional<std::string> WhyUnsupported(std::string_view name) {
   static const Names kEncryption = {"encryption", "keyformat", "keylocation", "pbkdf2iters"};
   static const Names kPerOwner = {"userquota",    "groupquota",    "projectquota",
                                   "userobjquota", "groupobjquota", "projectobjquota"};
-  if (kEncryption.count(name) > 0) return "encrypted datasets are not supported yet";
+  if (kEncryption.count(name) > 0)
+    return "what is encrypted, and with which key, `encryption` beside the properties says; what lies below "
+           "an encrypted dataset is encrypted by itself";
   if (name == "version") return "the version of a file system is not supported yet; `zfs upgrade` raises it";
   const std::size_t at = name.find('@');
   if (at != std::string_view::npos && kPerOwner.count(name.substr(0, at)) > 0)

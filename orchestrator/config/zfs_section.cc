@@ -12,6 +12,7 @@
 #include "orchestrator/config/pool_section.h"
 #include "orchestrator/config/sections.h"
 #include "orchestrator/config/zfs_content.h"
+#include "orchestrator/config/zfs_encryption.h"
 #include "orchestrator/config/zfs_properties.h"
 
 namespace phoenix::config {
@@ -110,7 +111,7 @@ void ReadDataset(const Cursor& cursor, Config& config) {
   if (!cursor.RequireObject()) return;
   cursor.ExpectKeys({"name", "pool", "properties", "mountpoint", "proxmox_storage_type",
                      "proxmox_content_type", "storage_class", "owner", "group", "mode", "recursive_owner",
-                     "files", "state", "proxmox_storage_state", "proxmox_storage_user"});
+                     "files", "encryption", "state", "proxmox_storage_state", "proxmox_storage_user"});
   Dataset dataset;
   dataset.origin = cursor.origin();
   const bool named = ReadDatasetName(cursor, dataset);
@@ -119,6 +120,7 @@ void ReadDataset(const Cursor& cursor, Config& config) {
   ReadOwnership(cursor, dataset);
   ReadRecursiveOwner(cursor, dataset);
   ReadFiles(cursor, dataset);
+  dataset.encryption = ReadEncryption(cursor.Key("encryption"));
   dataset.storage_class = cursor.Key("storage_class").String().value_or("");
   const auto absent = ReadAbsent(cursor);
   if (!absent.has_value() || !named) return;

@@ -454,12 +454,50 @@ TEST(Properties, OfAnUnknownNameAreErrors) {
 }
 
 TEST(Properties, WhatIsNotSupportedYetSaysSo) {
-  for (const char* name : {"userquota@heads", "groupquota@staff", "projectquota@7", "userobjquota@heads",
-                           "version", "encryption", "keyformat", "keylocation", "pbkdf2iters"}) {
+  for (const char* name :
+       {"userquota@heads", "groupquota@staff", "projectquota@7", "userobjquota@heads", "version"}) {
     const auto result = LoadProperties(fmt::format(R"({{"{}": "1"}})", name));
     ASSERT_EQ(result.findings.errors.size(), 1U) << name;
     EXPECT_EQ(result.findings.errors[0].rule, "unsupported-property") << name;
     EXPECT_THAT(result.findings.errors[0].message, HasSubstr("not supported yet")) << name;
+  }
+}
+
+TEST(Properties, WhatEncryptionSaysIsNoProperty) {
+  for (const char* name : {"encryption", "keyformat", "keylocation", "pbkdf2iters"}) {
+    const auto result = LoadProperties(fmt::format(R"({{"{}": "off"}})", name));
+    ASSERT_EQ(result.findings.errors.size(), 1U) << name;
+    EXPECT_EQ(result.findings.errors[0].rule, "unsupported-property") << name;
+    EXPECT_THAT(result.findings.errors[0].message, HasSubstr("`encryption` beside the properties")) << name;
+  }
+}
+
+TEST(Encryption, OfADatasetAndOfAPool) {
+  const auto result = Load(R"({"zfs": {
+    "pools": [{"name": "tank", "encryption": {"key": {"secret": "zfs/tank"}, "format": "raw"}}],
+    "datasets": [{"name": "tank/a", "encryption": {"key": {"secret": "samba/heads"}, "algorithm": "aes-128-ccm"}},
+                 {"name": "tank/b", "encryption": null}]}})");
+  ASSERT_TRUE(result.ok()) << Render(result.findings.errors);
+  EXPECT_THAT(result.findings.lints, IsEmpty()) << "the name of a secret is no password";
+  const auto& pool = result.config.pools.at(0).encryption;
+  ASSERT_TRUE(pool.has_value());
+  EXPECT_EQ(pool->secret, "zfs/tank");
+  EXPECT_EQ(pool->format, "raw");
+  EXPECT_EQ(pool->algorithm, "aes-256-gcm");
+  const auto& dataset = result.config.datasets.at(0).encryption;
+  ASSERT_TRUE(dataset.has_value());
+  EXPECT_EQ(dataset->secret, "samba/users/heads") << "as the secrets file has it";
+  EXPECT_EQ(dataset->format, "passphrase");
+  EXPECT_EQ(dataset->algorithm, "aes-128-ccm");
+  EXPECT_FALSE(result.config.datasets.at(1).encryption.has_value());
+}
+
+// Somebody wrote the key where its name belongs: it is shown nowhere.
+TEST(Encryption, AKeyInTheFileIsRefusedWithoutBeingShown) {
+  for (const char* wrong : {R"({"key": "correct horse"})", R"({"key": {"secret": "correct horse"}})"}) {
+    const auto result = LoadDataset(fmt::format(R"("name": "tank/a", "encryption": {})", wrong));
+    ASSERT_EQ(result.findings.errors.size(), 1U) << wrong;
+    EXPECT_THAT(Render(result.findings.errors), ::testing::Not(HasSubstr("correct horse")));
   }
 }
 

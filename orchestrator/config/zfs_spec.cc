@@ -6,6 +6,16 @@
 #include "phoenix/zfs/v1/zfs.pb.h"
 
 namespace phoenix::config {
+namespace {
+
+void Encrypt(const std::optional<Encryption>& encryption, zfs::v1::DatasetSpec& dataset) {
+  if (!encryption) return;
+  dataset.mutable_encryption()->set_key_secret(encryption->secret);
+  dataset.mutable_encryption()->set_key_format(encryption->format);
+  dataset.mutable_encryption()->set_algorithm(encryption->algorithm);
+}
+
+}  // namespace
 
 Spec ZfsSpecOf(const Config& config, const std::vector<std::string>& wipe,
                const std::vector<std::string>& allow_unhealthy) {
@@ -29,13 +39,14 @@ Spec ZfsSpecOf(const Config& config, const std::vector<std::string>& wipe,
     }
     for (const auto& [name, property] : pool.properties) (*out->mutable_properties())[name] = property.given;
     out->set_origin(pool.origin.ToString());
-    if (pool.root_properties.empty() || pool.absent) continue;
+    if ((pool.root_properties.empty() && !pool.encryption) || pool.absent) continue;
     auto* root = spec.add_datasets();
     root->set_name(pool.name);
     root->set_origin(pool.origin.ToString());
     root->set_presence(zfs::v1::PRESENCE_PRESENT);
     for (const auto& [name, property] : pool.root_properties)
       (*root->mutable_properties())[name] = property.given;
+    Encrypt(pool.encryption, *root);
   }
   for (const Dataset& dataset : config.datasets) {
     auto* out = spec.add_datasets();
@@ -54,6 +65,7 @@ Spec ZfsSpecOf(const Config& config, const std::vector<std::string>& wipe,
       if (dataset.ownership->mode) out->set_mode(fmt::format("{:o}", *dataset.ownership->mode));
     }
     out->set_recursive_owner(dataset.recursive_owner);
+    Encrypt(dataset.encryption, *out);
     for (const DatasetFile& file : dataset.files) {
       auto* delivered = out->add_files();
       delivered->set_path(file.path);

@@ -43,7 +43,8 @@ Texts RefusedByNodes(const config::Config& config) {
       if (!parsed.ok()) return {parsed.status().ToString()};
       const zfs::ZfsState nothing{};
       const zfs::Ownership none{};
-      zfs::Planning planning(*parsed, nothing, none);
+      const zfs::GivenKeys no_keys{};
+      zfs::Planning planning(*parsed, nothing, none, no_keys);
       zfs::CheckSpec(planning);
       add(planning.violations);
     } else if (spec.participant == "nfs") {
@@ -79,6 +80,9 @@ constexpr Place kPlaces[] = {
     {"PROPERTIES", R"("quota=1T")"},
     {"MOUNTPOINT", R"("/srv/a")"},
     {"OWNER", R"("heads")"},
+    {"SECRET", R"("zfs/a")"},
+    {"FORMAT", R"("hex")"},
+    {"ALGORITHM", R"("aes-128-ccm")"},
     {"TYPE", R"("nfs")"},
     {"EXPORT", R"("/srv/a")"},
     {"CLIENT", R"("10.0.0.0/24")"},
@@ -96,6 +100,7 @@ std::string Document(const std::string& place, const std::string& json) {
   std::string text = R"({"network": {"nfs_server": @SERVER@, "default_subnet": @SUBNET@},
     "zfs": {"pools": [{"name": @POOL@, "raid_level": @LEVEL@, "disks": [@DISK@, "/dev/disk/by-id/b"]}, {"name": "other"}],
             "datasets": [{"name": @DATASET@, "pool": "other", "properties": @PROPERTIES@, "mountpoint": @MOUNTPOINT@,
+                          "encryption": {"key": {"secret": @SECRET@}, "format": @FORMAT@, "algorithm": @ALGORITHM@},
                           "owner": @OWNER@, "proxmox_storage_type": @TYPE@, "proxmox_content_type": "iso"}]},
     "proxmox_storage_ids": {"other_a": @ID@},
     "nfs": {"exports": [{"path": @EXPORT@, "clients": [@CLIENT@], "options": ["secure", @OPTION@]},
@@ -194,6 +199,10 @@ const Texts& Words() {
                               "version=5",
                               "encryption=on",
                               "keyformat=raw",
+                              "raw",
+                              "prompt",
+                              "aes-256-gcm",
+                              "aes-256-xts",
                               "recordsiz=1",
                               "acltype=posixacl",
                               "acltype=posix2",

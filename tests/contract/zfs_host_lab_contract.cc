@@ -12,6 +12,7 @@
 #include "services/zfs/host/zfs_inode.h"
 #include "tests/contract/zfs_content_contract.h"
 #include "tests/contract/zfs_host_contract.h"
+#include "tests/contract/zfs_key_contract.h"
 #include "tests/contract/zfs_pool_contract.h"
 #include "tests/support/lab_setting.h"
 
@@ -55,6 +56,7 @@ class LabNode {
 INSTANTIATE_TYPED_TEST_SUITE_P(Lab, ZfsHostContract, LabNode);
 INSTANTIATE_TYPED_TEST_SUITE_P(Lab, ZfsContentContract, LabNode);
 INSTANTIATE_TYPED_TEST_SUITE_P(Lab, ZfsPoolContract, LabNode);
+INSTANTIATE_TYPED_TEST_SUITE_P(Lab, ZfsKeyContract, LabNode);
 
 TEST(MountNamespace, IsTheHosts) { EXPECT_TRUE(CheckMountNamespace().ok()) << CheckMountNamespace(); }
 

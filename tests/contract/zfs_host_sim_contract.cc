@@ -6,6 +6,7 @@
 #include "services/zfs/host/zfs_sim.h"
 #include "tests/contract/zfs_content_contract.h"
 #include "tests/contract/zfs_host_contract.h"
+#include "tests/contract/zfs_key_contract.h"
 #include "tests/contract/zfs_pool_contract.h"
 
 namespace phoenix::zfs {
@@ -83,6 +84,7 @@ class SimNode {
 INSTANTIATE_TYPED_TEST_SUITE_P(Sim, ZfsHostContract, SimNode);
 INSTANTIATE_TYPED_TEST_SUITE_P(Sim, ZfsContentContract, SimNode);
 INSTANTIATE_TYPED_TEST_SUITE_P(Sim, ZfsPoolContract, SimNode);
+INSTANTIATE_TYPED_TEST_SUITE_P(Sim, ZfsKeyContract, SimNode);
 
 }  // namespace
 }  // namespace phoenix::zfs

@@ -81,6 +81,9 @@ GOOD = [
     dataset(mountpoint="/srv//a/"), dataset(mountpoint="legacy"), dataset(mountpoint=""), dataset(state="present"),
     dataset(owner="heads", group=1000, mode="2770", recursive_owner="yes"), dataset(owner="1000", mode="0755"),
     delivered({"path": "conf/app.conf", "content": ""}, {"path": "x", "content": "y", "owner": 0, "mode": "0600"}),
+    *(made(encryption={"key": {"secret": name}, **more}) for made in (dataset, pool) for name, more in (
+        ("zfs/secure", {}), ("backup", {"format": "hex", "algorithm": "aes-128-ccm"}), ("a.b/c_d-$", {"format": None, "algorithm": None}))),
+    dataset(encryption=None), dataset(encryption={"key": {"secret": "zfs/a"}, "format": "raw"}, state="absent"),
     dataset(**STORAGE), dataset(proxmox_storage_type="dir", proxmox_content_type=["iso", "vztmpl"]),
     dataset(proxmox_storage_type="", proxmox_content_type=""),
     dataset(proxmox_storage_type=" dir ", proxmox_content_type="iso; backup"), {"zfs": {"arc_max_gb": 16}},
@@ -118,7 +121,8 @@ BAD = {
     "wrong-type": [
         [], {"zfs": []}, {"nfs": "x"}, {"zfs": {"pools": {}}}, {"zfs": {"arc_max_gb": True}}, {"zfs": {"arc_max": "32G"}},
         pool(name=7), {"zfs": {"pools": ["tank"]}}, dataset(properties=["a=b"]), dataset(properties={"exec": []}),
-        dataset(recursive_owner="yes please"), export(clients=[5]), share(guest_ok=1), share(options={"max connections": -5}),
+        dataset(recursive_owner="yes please"), dataset(encryption=True), pool(encryption="on"), dataset(encryption={"key": "correct horse"}),
+        dataset(encryption={"key": {"secret": 5}}), export(clients=[5]), share(guest_ok=1), share(options={"max connections": -5}),
         {"proxmox_storage_ids": {"tank_a": 5}}, {"shared_volumes": 5}, {"network": {"workgroup": 5}},
         {"zfs": {"settings": {"allow_destructive_operations": "maybe"}}}, {"zfs": {"settings": {"health": 90}}},
         {"zfs": {"settings": {"health": {"max_wear_percent": "90%"}}}}, {"network": []}, {"behavior": "x"}, {"mount_point_base": 5},
@@ -129,7 +133,8 @@ BAD = {
         export(clients=[]), {"samba": {"user": "u", "shares": [{"name": "a"}]}}, {"samba": {"shares": [{"path": "/a"}]}},
         dataset(proxmox_storage_type="zfspool"), dataset(proxmox_content_type="images"),
         dataset(proxmox_storage_type=" ", proxmox_content_type="images"), delivered({"path": "a"}),
-        delivered({"content": "a"}), {"zfs": {"dataset_storage_types": [{"dataset": "tank/a"}]}},
+        delivered({"content": "a"}), dataset(encryption={}), pool(encryption={"key": {}}), dataset(encryption={"key": None}),
+        {"zfs": {"dataset_storage_types": [{"dataset": "tank/a"}]}},
         {"shared_volumes": {"v": None}}, {"shared_volumes": {"v": {}}},
     ],
     "unknown-raid-level": [
@@ -147,6 +152,7 @@ BAD = {
         pool(name="raidz9"), pool(name="cache"), pool(name="special"), pool(name="dedup"), pool(name="a" * 240), share(name="Admin$"),
         share(valid_users=["Heads"]), share(valid_users="a.b"), share(valid_users=["root"]), {"samba": {"user": "Heads"}}, {"samba": {"user": "root"}},
         dataset(name="-a"), dataset(pool="mirror"), dataset(owner="a b"), share(name="IPC$"),
+        dataset(encryption={"key": {"secret": "correct horse"}}), pool(encryption={"key": {"secret": "a//b"}}),
         share(valid_users=["a b"]), {"samba": {"user": "@staff"}}, {"network": {"workgroup": "a]b"}},
     ],
     "invalid-path": [
@@ -164,6 +170,9 @@ BAD = {
     "unsupported-property": [
         dataset(properties="userquota@heads=10G"), dataset(properties={"groupquota@staff": "10G"}), dataset(properties={"version": 5}),
         dataset(properties="encryption=on"), dataset(properties={"keyformat": "raw"}),
+    ],
+    "invalid-encryption": [
+        dataset(encryption={"key": {"secret": "a"}, "format": "prompt"}), pool(encryption={"key": {"secret": "a"}, "algorithm": "on"}),
     ],
     "unknown-property": [dataset(properties="recordsiz=128K"), dataset(properties={"jailed": True})],
     "read-only-property": [dataset(properties="used=1G")],

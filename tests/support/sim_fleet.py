@@ -159,6 +159,35 @@ class SimFleet:
         with self._machine(node) as database:
             database.execute("DELETE FROM files WHERE path = ?", (path,))
 
+    def lock(self, node):
+        """What a reboot does to encrypted datasets: they are unmounted, and their keys are gone."""
+        with self._machine(node) as database:
+            datasets = {name: json.loads(value) for name, value in
+                        database.execute("SELECT name, value FROM objects WHERE kind = 'zfs.dataset'")}
+            for name in sorted(datasets, reverse=True):
+                dataset = datasets[name]
+                if "crypt" not in dataset:
+                    continue
+                at = dataset["mounted"]
+                for path, directory, content, uid, gid, mode in database.execute(
+                        "SELECT path, directory, content, uid, gid, mode FROM files WHERE path = ? OR path LIKE ?", (at, at + "/%")).fetchall():
+                    if not at:
+                        break
+                    inode = {"uid": uid, "gid": gid, "mode": mode}
+                    if path == at:
+                        dataset["root"] = inode
+                        # The directory that mounting made stays, empty.
+                        database.execute("UPDATE files SET uid = 0, gid = 0, mode = 493 WHERE path = ?", (path,))
+                        continue
+                    content = content.decode() if isinstance(content, bytes) else content
+                    dataset["content"][path[len(at) + 1:]] = {**inode, "directory": bool(directory), "content": content}
+                    database.execute("DELETE FROM files WHERE path = ?", (path,))
+                dataset["mounted"] = ""
+                dataset.pop("covered", None)
+                if "loaded" in dataset["crypt"]:
+                    dataset["crypt"]["loaded"] = False
+                database.execute("UPDATE objects SET value = ? WHERE kind = 'zfs.dataset' AND name = ?", (json.dumps(dataset, separators=(",", ":"), sort_keys=True, ensure_ascii=False), name))
+
     def write_container(self, node, container, text):
         self.put_file(node, "/etc/pve/nodes/%s/lxc/%d.conf" % (node, container), text, 0o640, 33)
 

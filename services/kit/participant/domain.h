@@ -178,6 +178,9 @@ class Domain {
   // the object by now.
   virtual absl::StatusOr<Retrospect> LookBack(const Step&, const StepContext&) { return Retrospect(); }
 
+  // True for a step of the plan that is made again after a run where nobody could plan it before: one of the
+  // applied steps brought to light what it changes (a pool that was imported). It is left to the next setup.
+  virtual bool ComesToLight(const Step& /*step*/, const std::vector<Step>& /*applied*/) { return false; }
   // Probes what was applied, beyond ProbeStep: a mount, a login. A probe leaves nothing behind.
   virtual absl::StatusOr<VerifyReport> Verify(const VerifyInput& input) = 0;
   // The transaction is closed: checkpoints that only an open one needs (sealed secrets, holds) go. Must be

@@ -144,6 +144,9 @@ class FakeDomain final : public Domain {
   absl::StatusOr<LedgerChange> LedgerOf(const Step& step, const StepContext&) override {
     return LedgerChange{{{"field:" + step.id, "", true, "", step.payload}}, {}};
   }
+  bool ComesToLight(const Step& step, const std::vector<Step>&) override {
+    return brought_to_light.contains(step.id);
+  }
   absl::StatusOr<VerifyReport> Verify(const VerifyInput& input) override {
     return VerifyReport{{std::to_string(input.applied.size()) + " steps probed"}, {}};
   }
@@ -154,7 +157,7 @@ class FakeDomain final : public Domain {
     return absl::OkStatus();
   }
 
-  std::set<std::string> fail_do, lie_do, fail_undo;
+  std::set<std::string> fail_do, lie_do, fail_undo, brought_to_light;
   bool fail_checkpoint = false;
   std::function<void(const std::string& run_id, const std::vector<Step>& steps)> before_checkpoint;
   std::function<void(const Step&)> before_do;

@@ -402,6 +402,7 @@ absl::StatusOr<VerifyReport> Participant::Verify(const RunContext& context, cons
   PHX_ASSIGN_OR_RETURN(const PlanAnswer again, PlanWithLedger(input));
   VerifyInput verify{.applied = {}, .secrets = &secrets};
   std::set<std::string> open;
+  std::vector<std::string> later;
   for (const StepRow& row : record->steps) {
     if (row.state == StepState::kDone) {
       verify.applied.push_back(row.step);
@@ -411,10 +412,17 @@ absl::StatusOr<VerifyReport> Participant::Verify(const RunContext& context, cons
   }
   for (const Step& step : again.plan.steps) {
     if (open.contains(step.id)) continue;
+    if (domain_.ComesToLight(step, verify.applied)) {
+      later.push_back(
+          fmt::format("{} {} shows only now to be wanted: set up again", step.action, step.resource));
+      continue;
+    }
     return WithReason(Aborted("after the run {} {} would still have to be done", step.action, step.resource),
                       {"NOT_VERIFIED", {{"step", step.id}}});
   }
-  return domain_.Verify(verify);
+  PHX_ASSIGN_OR_RETURN(VerifyReport report, domain_.Verify(verify));
+  report.not_probed.insert(report.not_probed.end(), later.begin(), later.end());
+  return report;
 }
 
 absl::Status Participant::AwaitConfirm(const RunContext& context, Duration confirm_within) {

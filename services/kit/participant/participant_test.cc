@@ -40,6 +40,19 @@ TEST_F(ParticipantTest, ARunGoesToItsEnd) {
   EXPECT_EQ(*participant_->OpenRun(), "");
 }
 
+// What only the run itself brought to light is no reason to undo it.
+TEST_F(ParticipantTest, WhatIsStillToBeDoneFailsTheRunUnlessNobodyCouldKnowOfItBefore) {
+  PHX_ASSERT_OK(Prepare("a=1 b=2:a"));
+  PHX_ASSERT_OK(participant_->Apply(Context(), {"a"}));
+  PHX_ASSERT_OK(participant_->Apply(Context(), {"b"}));
+  machine_.Set("b", "3");
+  EXPECT_THAT(participant_->Verify(Context(), {}).status(), StatusIs(Code::kAborted, HasSubstr("set b")));
+  domain_->brought_to_light = {"b"};
+  const auto report = participant_->Verify(Context(), {});
+  PHX_ASSERT_OK(report);
+  EXPECT_THAT(report->not_probed, ElementsAre("set b shows only now to be wanted: set up again"));
+}
+
 TEST_F(ParticipantTest, UndoIsDurableBeforeTheStepIsDone) {
   int looked = 0;
   domain_->before_do = [&](const Step& step) {

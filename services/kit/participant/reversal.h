@@ -38,6 +38,9 @@ class Reversal final : public Domain {
   absl::StatusOr<LedgerChange> LedgerOf(const Step& step, const StepContext& context) override;
   absl::StatusOr<LedgerChange> LedgerOfUndone(const Step& step, const StepContext& context) override;
   absl::StatusOr<Retrospect> LookBack(const Step& step, const StepContext& context) override;
+  bool ComesToLight(const Step& step, const std::vector<Step>& applied) override {
+    return domain_.ComesToLight(step, applied);
+  }
   absl::StatusOr<VerifyReport> Verify(const VerifyInput& input) override;
   absl::Status Close(const std::string& run_id, bool committed) override;
 

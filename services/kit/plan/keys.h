@@ -2,6 +2,7 @@
 //
 //   pool:quickOS  dataset:quickOS/vm-disks  path:/quickOS/vm-disks  export:/quickOS/…  share:NAME  user:heads
 //   group:heads  storage:ID  package:samba  unit:smbd.service  file:/etc/exports.d/phoenix.exports
+//   key:quickOS/secure (an encryption root's)
 //
 // content:/quickOS/iso stands among what a step disturbs, and nowhere else: the step writes into that path.
 // Nobody is cut off by it; who keeps snapshots takes one of the file system that holds the path.

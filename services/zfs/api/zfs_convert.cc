@@ -107,9 +107,15 @@ absl::StatusOr<ZfsSpec> ToSpec(const v1::ZfsSpec& proto) {
     std::vector<FileSpec> files;
     for (const auto& file : dataset.files())
       files.push_back({file.path(), file.content(), file.owner(), file.group(), file.mode()});
+    std::optional<EncryptionSpec> encryption;
+    if (dataset.has_encryption()) {
+      encryption = {dataset.encryption().key_secret(), dataset.encryption().key_format(),
+                    dataset.encryption().algorithm()};
+    }
     spec.datasets.push_back({dataset.name(), Properties(dataset.properties()), dataset.owner(),
                              dataset.group(), dataset.mode(), presence, dataset.origin(),
-                             dataset.volume_size_bytes(), dataset.recursive_owner(), std::move(files)});
+                             dataset.volume_size_bytes(), dataset.recursive_owner(), std::move(files),
+                             std::move(encryption)});
   }
   for (const auto& snapshot : proto.snapshots()) {
     PHX_ASSIGN_OR_RETURN(const Presence presence, PresenceOf(snapshot.presence()));
@@ -172,6 +178,11 @@ v1::ZfsSpec ToProto(const ZfsSpec& spec) {
     out->set_origin(dataset.origin);
     out->set_volume_size_bytes(dataset.volume_size_bytes);
     out->set_recursive_owner(dataset.recursive_owner);
+    if (dataset.encryption) {
+      out->mutable_encryption()->set_key_secret(dataset.encryption->secret);
+      out->mutable_encryption()->set_key_format(dataset.encryption->format);
+      out->mutable_encryption()->set_algorithm(dataset.encryption->algorithm);
+    }
     for (const FileSpec& file : dataset.files) {
       auto* out_file = out->add_files();
       out_file->set_path(file.path);

@@ -4,6 +4,7 @@
 #include <iterator>
 #include <set>
 
+#include "services/zfs/domain/zfs_encryption.h"
 #include "services/zfs/domain/zfs_growth.h"
 #include "services/zfs/domain/zfs_names.h"
 #include "services/zfs/domain/zfs_planning.h"
@@ -85,6 +86,7 @@ class Checker {
     if (!IsMode(dataset.mode, 07777))
       Add(place("mode"), fmt::format("mode '{}' is not octal such as 2770", dataset.mode));
     Files(dataset);
+    Encryption(dataset);
   }
 
   void Snapshot(const SnapshotSpec& snapshot) {
@@ -137,6 +139,26 @@ class Checker {
       Add(place("files"), fmt::format("they have {} bytes together, more than {}", bytes, kMostFilesBytes));
   }
 
+  void Encryption(const DatasetSpec& dataset) {
+    if (!dataset.encryption) return;
+    const auto place = [&](std::string_view field) {
+      return Place(dataset.origin, "dataset", dataset.name, field);
+    };
+    const EncryptionSpec encryption = Completed(*dataset.encryption);
+    if (encryption.secret.empty())
+      Add(place("encryption.key"), "the name of the secret that holds the key is missing");
+    if (!IsKeyFormat(encryption.format)) {
+      Add(place("encryption.format"),
+          fmt::format("'{}' is no format of keys: passphrase, hex or raw", encryption.format));
+    }
+    if (!IsAlgorithm(encryption.algorithm)) {
+      Add(place("encryption.algorithm"),
+          fmt::format("'{}' is none of aes-128-ccm, aes-192-ccm, aes-256-ccm, aes-128-gcm, aes-192-gcm and "
+                      "aes-256-gcm",
+                      encryption.algorithm));
+    }
+  }
+
   void PoolProperty(const std::string& field, const std::string& name, const std::string& value) {
     constexpr std::string_view kKnown[] = {"ashift",        "autoexpand",    "autoreplace", "autotrim",
                                            "comment",       "compatibility", "delegation",  "failmode",
@@ -172,7 +194,7 @@ class Checker {
       return;
     } else if (name == "encryption" || name == "keyformat" || name == "keylocation" ||
                name == "pbkdf2iters") {
-      Add(field, fmt::format("{}: encrypted datasets are not managed yet", name));
+      Add(field, fmt::format("{}: what is encrypted, and with which key, its `encryption` says", name));
       return;
     } else {
       const PropertyRule* rule = FindProperty(name);

@@ -51,6 +51,12 @@ std::vector<std::string> HoldersOf(const std::string& path, const std::vector<Zf
   for (std::string place = path;; place = DirectoryOf(place)) {
     for (const ZfsStep& step : steps) {
       if (std::visit(MountedBy(), step) == place) return holders;
+      // What was there before is only locked: it may be written into as soon as it is mounted.
+      const auto* load = std::get_if<LoadKeyStep>(&step);
+      if (load == nullptr) continue;
+      for (const auto& mount : load->mounts) {
+        if (mount.at == place) holders.push_back(mount.name);
+      }
     }
     // Of two that are mounted over each other it cannot be told here which one is seen.
     for (const auto& [name, dataset] : seen.datasets) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "services/zfs/domain/zfs_encryption.h"
 #include "services/zfs/domain/zfs_names.h"
 #include "services/zfs/domain/zfs_planning.h"
 #include "services/zfs/domain/zfs_property.h"
@@ -66,6 +67,11 @@ class KeptPlanner {
     if (above->second.type != "filesystem") {
       planning_.Refuse("to", "{} is a {} and can hold no dataset", parent, above->second.type);
       return;
+    }
+    if (IsLocked(kept)) {
+      planning_.Refuse("name",
+                       "the key of {} is not loaded, so that it cannot be mounted; first: zfs load-key {}",
+                       kept.name, kept.Value("encryptionroot"));
     }
     RestoreKeptStep step{.name = kept.name, .to = to, .guid = kept.guid};
     if (kept.type == "filesystem") step.canmount = AsKept(kept).value_or(Kept()).canmount;

@@ -2,6 +2,7 @@
 #include <cstdlib>
 #include <map>
 
+#include "services/zfs/domain/zfs_encryption.h"
 #include "services/zfs/domain/zfs_names.h"
 #include "services/zfs/domain/zfs_planning.h"
 #include "services/zfs/domain/zfs_property.h"
@@ -28,7 +29,10 @@ class DatasetPlanner {
   void Plan() {
     if (planning_.failed_pools.count(PoolOf(spec_.name)) != 0) return;
     if (planning_.failed_datasets.count(spec_.name) != 0) return;
-    if (planning_.imported_pools.count(PoolOf(spec_.name)) != 0) return;
+    if (planning_.imported_pools.count(PoolOf(spec_.name)) != 0) {
+      PlanImportedKey(planning_, spec_);
+      return;
+    }
     if (spec_.presence == Presence::kAbsent) {
       if (seen_ != nullptr) Delete();
       return;
@@ -64,6 +68,14 @@ class DatasetPlanner {
                        parent.find('/') == std::string::npos ? "pool" : "parent dataset", parent);
       return;
     }
+    if (const std::string root = LockedBy(planning_.seen, parent); !root.empty() && IsShut(root)) {
+      if (planning_.failed_keys.count(root) == 0) {
+        planning_.Refuse(At("name"), "{} cannot be made while the key of {} is not loaded; {}", spec_.name,
+                         root, WaysToLoad(root));
+      }
+      planning_.coming_datasets.insert(spec_.name);
+      return;
+    }
     CheckMountDirectory(planning_, At("properties.mountpoint"), spec_.name, mountpoint_);
     CreateDatasetStep step{.name = spec_.name,
                            .volume_size_bytes = spec_.volume_size_bytes,
@@ -87,6 +99,8 @@ class DatasetPlanner {
     for (auto& difference : RootDifferences(step.root, std::nullopt, planning_.seen)) {
       planned.differences.push_back(std::move(difference));
     }
+    step.key = KeyOfNew(planning_, spec_);
+    if (step.key) ShowEncryption(*step.key, planned);
     planned.undo =
         "zfs destroy, if it is still the very dataset and holds nothing of others; otherwise it is renamed "
         "aside";
@@ -117,11 +131,36 @@ class DatasetPlanner {
                        "volume {} has {} bytes, declared are {}; volumes are not resized yet", spec_.name,
                        seen_->Value("volsize"), spec_.volume_size_bytes);
     }
+    PlanKey(planning_, spec_, *seen_);
     const bool created = planning_.Created("dataset", spec_.name, seen_->guid);
     const bool mounts_itself = SetProperties(created);
     if (volume) return;
+    if (const std::string root = LockedBy(planning_.seen, spec_.name); !root.empty()) {
+      Locked(root);
+      return;
+    }
     if (!mountpoint_.empty() && seen_->mounted_at != mountpoint_ && !mounts_itself) Mount();
     if (!PlanContent(planning_, spec_, seen_, mountpoint_)) SetRoot(created);
+  }
+
+  bool IsShut(const std::string& root) const { return planning_.coming_keys.count(root) == 0; }
+  static std::string WaysToLoad(const std::string& root) {
+    return fmt::format("declare `encryption` of {} with its key, or: zfs load-key {}", root, root);
+  }
+
+  // Nobody can look into it yet; the step that loads the key of `root` mounts it, too.
+  void Locked(const std::string& root) {
+    if (IsShut(root)) {
+      if (mountpoint_.empty() || planning_.failed_keys.count(root) != 0) return;
+      planning_.Refuse(At(), "{} cannot be mounted: the key of {} is not loaded; {}", spec_.name, root,
+                       WaysToLoad(root));
+    } else if (!Root().empty() || !spec_.files.empty()) {
+      planning_.plan.notes.push_back(
+          {false, spec_.name,
+           fmt::format("what is in {} can be compared only once its key is loaded: set up again after this "
+                       "run",
+                       spec_.name)});
+    }
   }
 
   // True when the step also brings the mount where it is wanted.
@@ -244,6 +283,13 @@ class DatasetPlanner {
       return;
     }
     if (planning_.HoldsRecord(spec_.name)) planning_.RefuseRecord(At());
+    const std::string root = seen_->Value("encryptionroot");
+    if (IsEncrypted(*seen_) && root != spec_.name && root != PoolOf(spec_.name)) {
+      planning_.Refuse(At(),
+                       "{} is encrypted with the key of {}, and ZFS lets it not leave that for the trash of "
+                       "the pool; destroy it by hand: zfs destroy {}",
+                       spec_.name, root, spec_.name);
+    }
     for (const auto& [name, dataset] : planning_.seen.datasets) {
       if (name == spec_.name || !IsBelow(name, spec_.name)) continue;
       const auto declared = std::find_if(planning_.spec.datasets.begin(), planning_.spec.datasets.end(),
@@ -373,6 +419,7 @@ void PlanDatasets(Planning& planning) {
     return depth(a) != depth(b) ? depth(a) < depth(b) : a < b;  // both lie in the spec's vector
   });
   for (const DatasetSpec* dataset : datasets) DatasetPlanner(planning, *dataset).Plan();
+  AddKeyNeeds(planning);
   AddMissingDirectories(planning);
   NoteOvercommitted(planning);
   // A path that a step of this plan changes is not there yet, even where a directory of that name is.

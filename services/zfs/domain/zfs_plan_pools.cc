@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "services/zfs/domain/zfs_encryption.h"
 #include "services/zfs/domain/zfs_growth.h"
 #include "services/zfs/domain/zfs_health.h"
 #include "services/zfs/domain/zfs_names.h"
@@ -279,7 +280,9 @@ class PoolPlanner {
       if (PoolOf(dataset.name) != pool_.name || dataset.presence != Presence::kPresent) continue;
       if (dataset.name != pool_.name) planned.provides.push_back("dataset:" + dataset.name);
       const std::string path = planning_.mounts.Of(dataset.name);
-      if (!path.empty()) planned.provides.push_back("path:" + path);
+      // What is encrypted is mounted by the step that loads its key.
+      if (!path.empty() && DeclaredRootOf(planning_.spec, dataset.name).empty())
+        planned.provides.push_back("path:" + path);
     }
     planned.step = ImportPoolStep{pool_.name, exported.guid};
     planning_.plan.steps.push_back(std::move(planned));
@@ -444,6 +447,8 @@ class PoolPlanner {
       if (dataset.name != pool_.name || dataset.presence != Presence::kPresent) continue;
       step.root_properties = dataset.properties;
       step.root = {dataset.owner, dataset.group, dataset.mode};
+      step.key = KeyOfNew(planning_, dataset);
+      if (step.key) ShowEncryption(*step.key, planned);
       AddRootNeeds(step.root, planning_.seen, planned.needs);
       for (const auto& [name, value] : dataset.properties) planned.differences.push_back({name, "", value});
       for (auto& difference : RootDifferences(step.root, std::nullopt, planning_.seen)) {

@@ -5,6 +5,7 @@
 
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
+#include "services/zfs/domain/zfs_encryption.h"
 #include "services/zfs/domain/zfs_growth.h"
 #include "services/zfs/domain/zfs_health.h"
 #include "services/zfs/domain/zfs_kept.h"
@@ -125,6 +126,10 @@ std::string Fingerprint(const ZfsSpec& spec, const ZfsState& seen) {
       if (FindProperty(name) != nullptr || IsUserProperty(name)) {
         text += fmt::format(" {}={}({})", name, property.value, property.source);
       }
+    }
+    if (IsEncrypted(found->second)) {
+      for (const char* name : {"encryption", "keyformat", "encryptionroot", "keystatus"})
+        text += fmt::format(" {}={}", name, found->second.Value(name));
     }
     text += '\n';
     const auto files = seen.files.find(dataset.name);
@@ -432,7 +437,11 @@ ObserveRequest SecondLook(const ZfsSpec& spec, const ZfsState& seen) {
   };
   for (const auto& pool : spec.pools) add(pool.name);
   for (const auto& dataset : spec.datasets) {
-    if (dataset.presence == Presence::kPresent) add(dataset.name);
+    if (dataset.presence != Presence::kPresent) continue;
+    add(dataset.name);
+    const auto there = seen.datasets.find(dataset.name);
+    if (!dataset.encryption || there == seen.datasets.end() || !IsLocked(there->second)) continue;
+    for (const auto& mount : MountsOf(seen, dataset.name)) above(mount.at);
   }
   for (const auto& wanted : spec.kept) {
     const auto kept = seen.datasets.find(wanted.name);
@@ -445,9 +454,10 @@ ObserveRequest SecondLook(const ZfsSpec& spec, const ZfsState& seen) {
   return request;
 }
 
-absl::StatusOr<ZfsPlan> MakePlan(const ZfsSpec& spec, const ZfsState& seen, const Ownership& owned) {
+absl::StatusOr<ZfsPlan> MakePlan(const ZfsSpec& spec, const ZfsState& seen, const Ownership& owned,
+                                 const GivenKeys& keys) {
   PHX_RETURN_IF_ERROR(CheckRecord(seen, owned));
-  Planning planning(spec, seen, owned);
+  Planning planning(spec, seen, owned, keys);
   CheckSpec(planning);
   PlanPools(planning);
   PlanKept(planning);

@@ -34,6 +34,14 @@ struct Ownership {
   std::string record_directory;
 };
 
+// The keys that were given.
+struct GivenKeys {
+  // What tells one from another, by the secret's name.
+  std::map<std::string, std::string, std::less<>> macs;
+  // What is wrong with the key of a dataset, without its value.
+  std::map<std::string, std::string, std::less<>> wrong;
+};
+
 enum class Reversal { kExact, kConfig, kLossy, kPointOfNoReturn };
 
 struct Need {
@@ -81,7 +89,8 @@ ObserveRequest SecondLook(const ZfsSpec& spec, const ZfsState& seen);
 // INVALID_ARGUMENT with one violation per problem, all at once, each at its place in the configuration;
 // FAILED_PRECONDITION where only the node's state stands against what is wanted, or where its record is blank
 // although its pools carry marks of runs.
-absl::StatusOr<ZfsPlan> MakePlan(const ZfsSpec& spec, const ZfsState& seen, const Ownership& owned);
+absl::StatusOr<ZfsPlan> MakePlan(const ZfsSpec& spec, const ZfsState& seen, const Ownership& owned,
+                                 const GivenKeys& keys = {});
 
 // The smallest limit that ZFS honours.
 inline constexpr uint64_t kLeastArcBytes = uint64_t{64} << 20;

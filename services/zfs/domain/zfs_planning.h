@@ -29,12 +29,14 @@ class MountPoints {
 };
 
 struct Planning {
-  Planning(const ZfsSpec& the_spec, const ZfsState& the_state, const Ownership& ownership)
-      : spec(the_spec), seen(the_state), owned(ownership), mounts(the_spec, the_state) {}
+  Planning(const ZfsSpec& the_spec, const ZfsState& the_state, const Ownership& ownership,
+           const GivenKeys& given_keys)
+      : spec(the_spec), seen(the_state), owned(ownership), keys(given_keys), mounts(the_spec, the_state) {}
 
   const ZfsSpec& spec;
   const ZfsState& seen;
   const Ownership& owned;
+  const GivenKeys& keys;
   MountPoints mounts;
   ZfsPlan plan;
   std::vector<FieldViolation> violations;
@@ -45,6 +47,8 @@ struct Planning {
   std::set<std::string, std::less<>> imported_pools;
   // What is wanted but in error: what depends on it is not reported again.
   std::set<std::string, std::less<>> failed_pools, failed_datasets;
+  // Encryption roots whose key a step of this plan loads, and those of which an error says why none does.
+  std::set<std::string, std::less<>> coming_keys, failed_keys;
 
   template <class... Args>
   void Violate(const std::string& field, fmt::format_string<Args...> format, Args&&... args) {
@@ -90,6 +94,21 @@ std::string RestoredAt(const MountPoints& mounts, const DatasetState& kept, std:
 // that this plan creates. True where the step gives the mount root its owner, group and mode, too.
 bool PlanContent(Planning& planning, const DatasetSpec& dataset, const DatasetState* seen,
                  const std::string& mountpoint);
+
+// The key of a new encryption root, as its step has it; adds an error, and answers nullopt, where it is not
+// usable or was not given. nullopt for a dataset that declares none.
+std::optional<KeyWish> KeyOfNew(Planning& planning, const DatasetSpec& dataset);
+// What a plan shows of a new encryption root.
+void ShowEncryption(const KeyWish& key, PlannedStep& planned);
+// Compares the encryption of a dataset that is there with what is declared; adds the step that loads its key
+// where that is not loaded. False after an error.
+bool PlanKey(Planning& planning, const DatasetSpec& dataset, const DatasetState& seen);
+// Loads the key of a dataset in a pool that this plan imports.
+void PlanImportedKey(Planning& planning, const DatasetSpec& dataset);
+// Steps in what a key opens come after the step that loads it.
+void AddKeyNeeds(Planning& planning);
+// The dataset's encryption root where its key is not loaded, "" otherwise; `name` need not be there.
+std::string LockedBy(const ZfsState& seen, std::string_view name);
 
 // Adds a violation at `place` where mounting `name` at `mountpoint` would hide something.
 void CheckMountDirectory(Planning& planning, const std::string& place, std::string_view name,

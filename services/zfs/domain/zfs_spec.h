@@ -53,6 +53,14 @@ struct FileSpec {
 // Of one file, and of all files of a dataset together.
 inline constexpr size_t kMostFileBytes = size_t{64} << 10, kMostFilesBytes = size_t{256} << 10;
 
+// Of an encryption root: a dataset with a key of its own. What lies below it inherits that key.
+struct EncryptionSpec {
+  std::string secret;     // the name of the secret that holds the key, never its value
+  std::string format;     // "passphrase", "hex" or "raw"; "" for passphrase
+  std::string algorithm;  // "aes-256-gcm" …; "" for that one
+  friend bool operator==(const EncryptionSpec&, const EncryptionSpec&) = default;
+};
+
 struct DatasetSpec {
   std::string name;  // "quickOS/vm-disks"; a pool's name alone means its root dataset
   PropertyMap properties;
@@ -67,6 +75,8 @@ struct DatasetSpec {
   bool recursive_owner = false;
   // What others put beside them is theirs; what is no longer named stays.
   std::vector<FileSpec> files;
+  // nullopt: encrypted as what it lies in is, or not at all; what there is stays.
+  std::optional<EncryptionSpec> encryption = {};
   friend bool operator==(const DatasetSpec&, const DatasetSpec&) = default;
 };
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/host/files.h"
+#include "base/secret.h"
 #include "services/zfs/domain/zfs_layout.h"
 
 namespace phoenix::zfs {
@@ -201,6 +202,12 @@ struct FileSeen {
 };
 using FilesSeen = std::map<std::string, FileSeen, std::less<>>;  // by path below the mount root
 
+// A key to try on an encryption root, which changes nothing.
+struct KeyToTry {
+  std::string format;
+  Secret key;
+};
+
 // What to look at. Empty: nothing.
 struct ObserveRequest {
   bool pools = false;
@@ -218,6 +225,8 @@ struct ObserveRequest {
   std::vector<std::string> users, groups;  // names
   // Paths below the mount roots of datasets that are looked at, too.
   std::map<std::string, std::vector<std::string>, std::less<>> files;
+  // By encryption root, whether or not its key is loaded.
+  std::map<std::string, KeyToTry, std::less<>> keys;
   bool owners = false;      // the names of the datasets' owners and groups
   bool links = false;       // the links of all disks, with `pools` or `disks`
   bool vdev_names = false;  // with `pools`: what zpool takes for their members
@@ -248,6 +257,8 @@ struct ZfsState {
   std::map<std::string, FilesSeen, std::less<>> files;
   // The kernel's whole disks by the names that stay: "/dev/nvme0n1" to "/dev/disk/by-id/…".
   std::map<std::string, std::string, std::less<>> links;
+  // Whether the keys that were tried are the ones, by encryption root.
+  std::map<std::string, bool, std::less<>> keys_fit;
   ArcState arc;
 };
 

@@ -21,6 +21,13 @@ struct RootWish {
   friend bool operator==(const RootWish&, const RootWish&) = default;
 };
 
+// The key of an encryption root, as plans and journals know it.
+struct KeyWish {
+  EncryptionSpec encryption;  // every field is given
+  std::string mac;            // of the key, by the node's own; tells whether a secret is the one planned with
+  friend bool operator==(const KeyWish&, const KeyWish&) = default;
+};
+
 struct CreatePoolStep {
   std::string name;
   std::vector<VdevGroup> layout;
@@ -28,7 +35,8 @@ struct CreatePoolStep {
   PropertyMap root_properties;  // of its root dataset
   std::string mountpoint;       // of its root dataset; "" where it is not mounted
   RootWish root;
-  bool wipe = false;  // the disks hold something that is to go
+  bool wipe = false;                // the disks hold something that is to go
+  std::optional<KeyWish> key = {};  // of its root dataset
   friend bool operator==(const CreatePoolStep&, const CreatePoolStep&) = default;
 };
 
@@ -86,6 +94,7 @@ struct CreateDatasetStep {
   std::string mountpoint;  // where it will be mounted; "" where it is not
   RootWish root;
   bool tree = false;  // `root` is meant for everything in it; it comes empty, so that its root is everything
+  std::optional<KeyWish> key = {};
   friend bool operator==(const CreateDatasetStep&, const CreateDatasetStep&) = default;
 };
 
@@ -99,6 +108,20 @@ struct SetPropertiesStep {
 struct MountStep {
   std::string name, mountpoint;
   friend bool operator==(const MountStep&, const MountStep&) = default;
+};
+
+// The key of an encryption root is loaded, and what is encrypted with it is mounted.
+struct LoadKeyStep {
+  std::string name;
+  uint64_t guid = 0;  // 0: of a pool that comes with the same run, so that nobody could see it yet
+  KeyWish key;
+  // What is mounted then, parents first.
+  struct Mount {
+    std::string name, at;
+    friend bool operator==(const Mount&, const Mount&) = default;
+  };
+  std::vector<Mount> mounts;
+  friend bool operator==(const LoadKeyStep&, const LoadKeyStep&) = default;
 };
 
 struct SetMountRootStep {
@@ -166,7 +189,7 @@ struct DiscardKeptStep {
 using ZfsStep =
     std::variant<CreatePoolStep, ImportPoolStep, DestroyPoolStep, SetPoolPropertiesStep, AddVdevStep,
                  AttachDiskStep, ReplaceDiskStep, CreateDatasetStep, SetPropertiesStep, MountStep,
-                 SetMountRootStep, ChangeContentStep, MakeDirectoryStep, SetArcLimitStep, CreateSnapshotStep,
-                 DeleteSnapshotStep, DeleteDatasetStep, RestoreKeptStep, DiscardKeptStep>;
+                 LoadKeyStep, SetMountRootStep, ChangeContentStep, MakeDirectoryStep, SetArcLimitStep,
+                 CreateSnapshotStep, DeleteSnapshotStep, DeleteDatasetStep, RestoreKeptStep, DiscardKeptStep>;
 
 }  // namespace phoenix::zfs

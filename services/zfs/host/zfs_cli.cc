@@ -198,6 +198,7 @@ absl::StatusOr<ZfsState> ZfsCli::Look(const ObserveRequest& request) {
     if (first) state.first_files.emplace(mount, *first);
   }
   PHX_RETURN_IF_ERROR(AddNames(request, state));
+  PHX_RETURN_IF_ERROR(TryKeys(request, state));
   return state;
 }
 
@@ -211,6 +212,23 @@ absl::Status ZfsCli::AddWritten(const std::string& snapshot, ZfsState& state) {
   if (value.find_first_not_of("0123456789") != std::string::npos)
     return Internal("`{}` printed '{}', which is no number", phoenix::ToText(command), value);
   state.written_since[snapshot] = std::strtoull(value.c_str(), nullptr, 10);
+  return absl::OkStatus();
+}
+
+// A passphrase takes a while on purpose: several at once.
+absl::Status ZfsCli::TryKeys(const ObserveRequest& request, ZfsState& state) {
+  std::vector<Command> commands;
+  for (const auto& [root, key] : request.keys) commands.push_back(TryKey(root, key));
+  const auto results = RunAll(commands);
+  size_t index = 0;
+  for (const auto& [root, key] : request.keys) {
+    const Command& command = commands[index];
+    const auto& result = results[index++];
+    if (!result.ok()) return result.status();
+    const bool wrong = result->err.find(kWrongKey) != std::string::npos;
+    if (!wrong) PHX_RETURN_IF_ERROR(ExitStatus(command, *result));
+    state.keys_fit[root] = !wrong;
+  }
   return absl::OkStatus();
 }
 

@@ -44,6 +44,7 @@ class ZfsCli final : public ZfsHost {
   // Also where the NFS server remembers the file system.
   absl::Status Unmount(const std::string& name, const ChildObserver& on_child);
   absl::Status AddHolds(ZfsState& state);
+  absl::Status TryKeys(const ObserveRequest& request, ZfsState& state);
   absl::Status AddMounts(const ObserveRequest& request, const std::vector<Mount>& mounts, ZfsState& state);
   absl::Status AddDisks(const ObserveRequest& request, const std::vector<BlockDevice>& devices,
                         bool look_for_exported, ZfsState& state);

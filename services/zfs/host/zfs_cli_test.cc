@@ -389,5 +389,21 @@ TEST_F(Cli, TellsTheVersion) {
   EXPECT_EQ(host_.Versions().at("zfs"), "");
 }
 
+// Exit codes and words as libzfs has them.
+TEST_F(Cli, AKeyThatDoesNotFitIsAnAnswerAndAnythingElseAnError) {
+  ObserveRequest request;
+  request.keys["tank/a"] = {"passphrase", Secret("correct horse")};
+  request.keys["tank/b"] = {"passphrase", Secret("correct horse")};
+  runner_.Answer("zfs load-key -n -L prompt tank/a", {0, "1 / 1 key(s) successfully verified\n", ""});
+  runner_.Answer("zfs load-key -n -L prompt tank/b",
+                 {255, "", "Key load error: Incorrect key provided for 'tank/b'.\n"});
+  const auto state = host_.Observe(request);
+  ASSERT_TRUE(state.ok()) << state.status();
+  EXPECT_TRUE(state->keys_fit.at("tank/a"));
+  EXPECT_FALSE(state->keys_fit.at("tank/b"));
+  runner_.Answer("zfs load-key -n -L prompt tank/b", {255, "", "Key load error: 'tank/b' is busy.\n"});
+  EXPECT_THAT(std::string(host_.Observe(request).status().message()), HasSubstr("is busy"));
+}
+
 }  // namespace
 }  // namespace phoenix::zfs

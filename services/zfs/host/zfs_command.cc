@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "services/zfs/domain/zfs_encryption.h"
+
 namespace phoenix::zfs {
 namespace {
 
@@ -32,6 +34,17 @@ void AddProperties(std::vector<std::string>& args, const char* flag, const Prope
   }
 }
 
+// The key itself goes by standard input only.
+void AddEncryption(std::vector<std::string>& args, const char* flag, const std::optional<NewKey>& key) {
+  if (!key) return;
+  AddProperties(args, flag,
+                {{"encryption", key->algorithm}, {"keyformat", key->format}, {"keylocation", "prompt"}});
+}
+Command WithKey(Command command, const std::optional<NewKey>& key) {
+  if (key) command.secret_input = KeyInput(key->format, key->key);
+  return command;
+}
+
 // zpool takes each of log, cache and spare once, and after "mirror" every disk up to the next keyword: plain
 // disks come first in their class.
 void AddVdevs(std::vector<std::string>& args, const std::vector<VdevGroup>& layout) {
@@ -55,9 +68,10 @@ std::vector<Command> Build(const CreatePool& change) {
   if (change.force) args.push_back("-f");
   AddProperties(args, "-o", change.properties);
   AddProperties(args, "-O", change.root_properties);
+  AddEncryption(args, "-O", change.encryption);
   args.push_back(change.name);
   AddVdevs(args, change.layout);
-  return {Zpool(std::move(args))};
+  return {WithKey(Zpool(std::move(args)), change.encryption)};
 }
 // udev looks at disks that were closed; what is done with them next must not meet it there.
 Command Settle() { return Tool("/usr/bin/udevadm", {"settle", "--timeout=30"}); }
@@ -114,9 +128,17 @@ std::vector<Command> Build(const CreateDataset& change) {
     args.push_back(std::to_string(change.volume_size_bytes));
   }
   AddProperties(args, "-o", change.properties);
+  AddEncryption(args, "-o", change.encryption);
   args.push_back(change.name);
-  return {Zfs(std::move(args))};
+  return {WithKey(Zfs(std::move(args)), change.encryption)};
 }
+std::vector<Command> Build(const LoadKey& change) {
+  Command command = Zfs({"load-key", "-L", "prompt", change.name});
+  command.secret_input = KeyInput(change.format, change.key);
+  return {std::move(command)};
+}
+// udev opens volumes to look at them, and an open one keeps the key in use.
+std::vector<Command> Build(const UnloadKey& change) { return {Settle(), Zfs({"unload-key", change.name})}; }
 std::vector<Command> Build(const DestroyDataset& change) { return {Zfs({"destroy", change.name})}; }
 std::vector<Command> Build(const SetProperties& change) {
   std::vector<std::string> args = {"set"};
@@ -199,6 +221,8 @@ Name NameOf(const DetachDisk& change) { return {"disk_detach", change.member}; }
 Name NameOf(const ReplaceDisk& change) { return {"disk_replace", change.disk}; }
 Name NameOf(const ClearDisk& change) { return {"disk_clear", change.device}; }
 Name NameOf(const CreateDataset& change) { return {"create", change.name}; }
+Name NameOf(const LoadKey& change) { return {"load_key", change.name}; }
+Name NameOf(const UnloadKey& change) { return {"unload_key", change.name}; }
 Name NameOf(const DestroyDataset& change) { return {"destroy", change.name}; }
 Name NameOf(const SetProperties& change) { return {"set", change.name}; }
 Name NameOf(const InheritProperty& change) { return {"inherit", change.name}; }
@@ -341,6 +365,12 @@ Command ListHolds(const std::vector<std::string>& snapshots) {
 Command ReadWrittenSince(const std::string& snapshot) {
   const auto at = snapshot.find('@');
   return Zfs({"get", "-Hp", "-o", "value", "written@" + snapshot.substr(at + 1), snapshot.substr(0, at)});
+}
+
+Command TryKey(const std::string& root, const KeyToTry& key) {
+  Command command = Zfs({"load-key", "-n", "-L", "prompt", root});
+  command.secret_input = KeyInput(key.format, key.key);
+  return command;
 }
 
 Command MountAt(const std::string& dataset, const std::string& path) {

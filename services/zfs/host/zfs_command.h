@@ -32,6 +32,10 @@ Command ListHolds(const std::vector<std::string>& snapshots);
 Command ReadWrittenSince(const std::string& snapshot);
 Command ListExportedPools();
 
+// Changes nothing: succeeds where it is the key, loaded or not; says kWrongKey where it is not.
+Command TryKey(const std::string& root, const KeyToTry& key);
+inline constexpr std::string_view kWrongKey = "Incorrect key provided";
+
 // Mounts a dataset elsewhere than its mount point says.
 Command MountAt(const std::string& dataset, const std::string& path);
 

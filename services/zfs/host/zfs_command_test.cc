@@ -36,6 +36,31 @@ TEST(Commands, Datasets) {
               ElementsAre("zfs snapshot -o phoenix:run=u a/b@s"));
 }
 
+// The key is read from standard input: no argument, no environment and no file holds it.
+TEST(Commands, AKeyGoesByStandardInputOnly) {
+  const NewKey passphrase{"aes-256-gcm", "passphrase", Secret("correct horse")};
+  const NewKey raw{"aes-128-ccm", "raw", Secret(std::string(64, 'a'))};
+  EXPECT_THAT(ToText(CreateDataset{"a/b", 0, {{"phoenix:run", "u"}}, passphrase}),
+              ElementsAre("zfs create -o phoenix:run=u -o encryption=aes-256-gcm -o keyformat=passphrase -o "
+                          "keylocation=prompt a/b < (secret)"));
+  EXPECT_THAT(ToText(CreatePool{"x", {{"disk", {"/dev/disk/by-id/a"}}}, {}, {}, false, raw}),
+              ElementsAre("zpool create -O encryption=aes-128-ccm -O keyformat=raw -O keylocation=prompt x "
+                          "/dev/disk/by-id/a < (secret)"));
+  EXPECT_THAT(ToText(LoadKey{"a/b", "passphrase", Secret("correct horse")}),
+              ElementsAre("zfs load-key -L prompt a/b < (secret)"));
+  EXPECT_EQ(CommandsFor(CreateDataset{"a/b", 0, {}, passphrase})[0].secret_input.Reveal(), "correct horse\n");
+  EXPECT_EQ(CommandsFor(CreateDataset{"a/b", 0, {}, raw})[0].secret_input.Reveal(), std::string(32, '\xaa'));
+  EXPECT_EQ(CommandsFor(LoadKey{"a/b", "raw", Secret(std::string(32, 'x'))})[0].secret_input.Reveal(),
+            std::string(32, 'x'));
+  for (const Command& command : {CommandsFor(CreateDataset{"a/b", 0, {}, passphrase})[0],
+                                 TryKey("a/b", {"passphrase", Secret("correct horse")})}) {
+    EXPECT_TRUE(command.environment.empty());
+    EXPECT_TRUE(command.input.empty());
+  }
+  EXPECT_EQ(phoenix::ToText(TryKey("a/b", {"passphrase", Secret("correct horse")})),
+            "zfs load-key -n -L prompt a/b < (secret)");
+}
+
 TEST(Commands, SnapshotsOfAPoolAreOneCommand) {
   EXPECT_THAT(ToText(CreateSnapshots{{"a@s", "a/b@s"}, {{"phoenix:run", "u"}}}),
               ElementsAre("zfs snapshot -o phoenix:run=u a@s a/b@s"));

@@ -20,12 +20,18 @@
 
 namespace phoenix::zfs {
 
+// Makes what is created an encryption root. zfs reads the key from its standard input.
+struct NewKey {
+  std::string algorithm, format;
+  Secret key;  // a good one (WrongKey of zfs_encryption.h)
+};
 struct CreatePool {
   std::string name;
   std::vector<VdevGroup> layout;
   PropertyMap properties;       // of the pool
   PropertyMap root_properties;  // of its root dataset, our mark among them
   bool force = false;           // although the disks hold something
+  std::optional<NewKey> encryption = {};
 };
 // Fails where the pool is busy.
 struct DestroyPool {
@@ -78,6 +84,17 @@ struct CreateDataset {
   std::string name;
   uint64_t volume_size_bytes = 0;
   PropertyMap properties;
+  std::optional<NewKey> encryption = {};
+};
+// Of an encryption root; what is encrypted with it can be mounted then. Fails where it is not the key, or
+// where that is loaded.
+struct LoadKey {
+  std::string name, format;
+  Secret key;
+};
+// Fails where anything that is encrypted with it is mounted or open, or where it is not loaded.
+struct UnloadKey {
+  std::string name;
 };
 // Never recursive: fails where children, snapshots or clones are, and where it is busy.
 struct DestroyDataset {
@@ -196,11 +213,11 @@ struct RemoveDirectory {
 
 using ZfsChange =
     std::variant<CreatePool, DestroyPool, ImportPool, ExportPool, SetPoolProperties, AddVdev, RemoveVdev,
-                 AttachDisk, DetachDisk, ReplaceDisk, ClearDisk, CreateDataset, DestroyDataset, SetProperties,
-                 InheritProperty, RenameDataset, MountDataset, UnmountDataset, SetMountRoot, SyncPool,
-                 CreateSnapshot, CreateSnapshots, HoldSnapshots, ReleaseSnapshots, DestroySnapshot,
-                 CloneSnapshot, RollbackDataset, SetTreeOwner, DeliverFiles, ProveDelivered, RenameSnapshot,
-                 SetArcLive, PutFile, MakeDirectory, RemoveDirectory>;
+                 AttachDisk, DetachDisk, ReplaceDisk, ClearDisk, CreateDataset, LoadKey, UnloadKey,
+                 DestroyDataset, SetProperties, InheritProperty, RenameDataset, MountDataset, UnmountDataset,
+                 SetMountRoot, SyncPool, CreateSnapshot, CreateSnapshots, HoldSnapshots, ReleaseSnapshots,
+                 DestroySnapshot, CloneSnapshot, RollbackDataset, SetTreeOwner, DeliverFiles, ProveDelivered,
+                 RenameSnapshot, SetArcLive, PutFile, MakeDirectory, RemoveDirectory>;
 
 // Thread-safe.
 class ZfsHost {

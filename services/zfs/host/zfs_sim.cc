@@ -69,6 +69,9 @@ class Observer {
       PHX_ASSIGN_OR_RETURN(const auto group, world_.Get("group", name));
       if (group) state.groups[name] = (*group)["gid"].get<uint32_t>();
     }
+    for (const auto& [root, key] : request_.keys) {
+      PHX_ASSIGN_OR_RETURN(state.keys_fit[root], zfs_.KeyFits(root, key));
+    }
     if (request_.owners) PHX_RETURN_IF_ERROR(Owners(state));
     if (request_.mount_points) PHX_RETURN_IF_ERROR(MountPoints(state));
     if (request_.links) {
@@ -381,9 +384,23 @@ absl::Status ExportFromOutside(kit::Machine& machine, const std::string& pool) {
   return machine.Change([&](kit::World& world) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(auto value, world.Get("zfs.pool", pool));
     if (!value) return NotFound("no pool {}", pool);
-    PHX_RETURN_IF_ERROR(SimZfs(world).UnmountAll(pool));
+    SimZfs zfs(world);
+    PHX_RETURN_IF_ERROR(zfs.UnmountAll(pool));
+    PHX_RETURN_IF_ERROR(zfs.ForgetKeys(pool));
     (*value)["exported"] = true;
     return world.Put("zfs.pool", pool, *value);
+  });
+}
+
+absl::Status LockFromOutside(kit::Machine& machine, const std::string& pool) {
+  return machine.Change([&](kit::World& world) -> absl::Status {
+    SimZfs zfs(world);
+    PHX_ASSIGN_OR_RETURN(const auto names, zfs.Below(pool));
+    for (const auto& name : names) {
+      PHX_ASSIGN_OR_RETURN(const auto dataset, zfs.Dataset(name));
+      if (dataset.contains("crypt") && IsMounted(dataset)) PHX_RETURN_IF_ERROR(zfs.UnmountAll(name));
+    }
+    return zfs.ForgetKeys(pool);
   });
 }
 

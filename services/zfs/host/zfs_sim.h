@@ -8,8 +8,8 @@
 //
 // Faults (Machine::PlanFault): "zfs.<operation>" or "zfs.<operation>:<object>", operations as in
 // zfs_command.h: pool_create, pool_destroy, disk_clear, create, destroy, set, inherit, rename, mount,
-// unmount, root, sync, snapshot, checkpoint (several snapshots at once), hold, release, snapshot_destroy,
-// snapshot_rename, clone, rollback, tree, deliver, prove, arc, file, mkdir, rmdir.
+// unmount, load_key, unload_key, root, sync, snapshot, checkpoint (several snapshots at once), hold, release,
+// snapshot_destroy, snapshot_rename, clone, rollback, tree, deliver, prove, arc, file, mkdir, rmdir.
 #pragma once
 
 #include <memory>
@@ -52,5 +52,7 @@ absl::Status SetPoolHealth(kit::Machine& machine, const std::string& pool, const
                            uint64_t data_errors = 0);
 // Exports a pool.
 absl::Status ExportFromOutside(kit::Machine& machine, const std::string& pool);
+// What a reboot does to a pool's encryption roots: what they open is unmounted, and their keys are gone.
+absl::Status LockFromOutside(kit::Machine& machine, const std::string& pool);
 
 }  // namespace phoenix::zfs

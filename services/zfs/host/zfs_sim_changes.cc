@@ -51,6 +51,9 @@ absl::Status SimZfs::Do(const CreatePool& change) {
   }
   PHX_ASSIGN_OR_RETURN(const int64_t guid, world_.NextNumber());
   PHX_ASSIGN_OR_RETURN(dataset["guid"], world_.NextNumber());
+  if (change.encryption) {
+    PHX_ASSIGN_OR_RETURN(dataset["crypt"], NewEncryption(change.name, change.encryption, dataset["guid"]));
+  }
   const json pool = {
       {"guid", guid}, {"health", "ONLINE"}, {"layout", layout}, {"properties", change.properties}};
   for (const auto& path : DisksOf(change.layout)) PHX_RETURN_IF_ERROR(LabelDisk(path, change.name, guid));
@@ -73,6 +76,7 @@ absl::Status SimZfs::Do(const DestroyPool& change) {
     PHX_RETURN_IF_ERROR(Unmount(name));
     PHX_RETURN_IF_ERROR(RemoveMountDirectory(name, path));
   }
+  PHX_RETURN_IF_ERROR(ForgetKeys(change.name));
   for (const auto& name : names) {
     PHX_ASSIGN_OR_RETURN(gone["datasets"][name], Dataset(name));
     PHX_RETURN_IF_ERROR(Delete(name));
@@ -126,6 +130,8 @@ absl::Status SimZfs::Do(const CreateDataset& change) {
     dataset["local"].emplace("refreservation", std::to_string(change.volume_size_bytes));
   }
   PHX_ASSIGN_OR_RETURN(dataset["guid"], world_.NextNumber());
+  PHX_ASSIGN_OR_RETURN(const json crypt, NewEncryption(change.name, change.encryption, dataset["guid"]));
+  if (!crypt.is_null()) dataset["crypt"] = crypt;
   PHX_RETURN_IF_ERROR(Put(change.name, dataset));
   return MountIfWanted(change.name);
 }
@@ -205,6 +211,13 @@ absl::Status SimZfs::Do(const RenameDataset& change) {
   PHX_ASSIGN_OR_RETURN(const bool parent, Exists(ParentOf(change.to)));
   if (!parent) return NotFound("cannot rename '{}': parent of '{}' does not exist", change.from, change.to);
   if (PoolOf(change.from) != PoolOf(change.to)) return InvalidArgument("datasets must be within same pool");
+  if (dataset.contains("crypt") && dataset["crypt"]["root"] != dataset["guid"]) {
+    PHX_ASSIGN_OR_RETURN(const json above, Dataset(ParentOf(change.to)));
+    if (!above.contains("crypt") || above["crypt"]["root"] != dataset["crypt"]["root"]) {
+      return FailedPrecondition(
+          "cannot rename '{}': cannot move encrypted child outside of its encryption root", change.from);
+    }
+  }
   PHX_ASSIGN_OR_RETURN(const auto names, Below(change.from));
   for (const auto& name : names) {
     PHX_ASSIGN_OR_RETURN(const json moved, Dataset(name));
@@ -338,6 +351,9 @@ absl::Status SimZfs::Do(const CloneSnapshot& change) {
   clone["root"] = snapshot["kept"]["root"];
   clone["content"] = snapshot["kept"]["content"];
   clone["origin"] = change.snapshot;
+  if (origin.contains("crypt")) {
+    clone["crypt"] = {{"root", origin["crypt"]["root"]}, {"algorithm", origin["crypt"]["algorithm"]}};
+  }
   for (const auto& [property, value] : change.properties) {
     PHX_RETURN_IF_ERROR(CheckValue(clone, property, value));
     clone["local"][property] = CanonicalValue(property, value).value_or(value);
@@ -386,6 +402,8 @@ absl::Status SimZfs::Do(const SetTreeOwner& change) {
   PHX_ASSIGN_OR_RETURN(json dataset, Dataset(change.name));
   if (IsMounted(dataset))
     return FailedPrecondition("{} is mounted at {}", change.name, dataset["mounted"].get<std::string>());
+  PHX_ASSIGN_OR_RETURN(const bool locked, IsLocked(dataset));
+  if (locked) return FailedPrecondition("cannot mount '{}': encryption key not loaded", change.name);
   if (dataset["type"] != "filesystem") return InvalidArgument("{} is no file system", change.name);
   const auto set = [&](json& inode, bool directory) {
     if (change.wish.uid) inode["uid"] = *change.wish.uid;
@@ -402,6 +420,8 @@ absl::Status SimZfs::Do(const DeliverFiles& change) {
   PHX_ASSIGN_OR_RETURN(json dataset, Dataset(change.name));
   if (IsMounted(dataset))
     return FailedPrecondition("{} is mounted at {}", change.name, dataset["mounted"].get<std::string>());
+  PHX_ASSIGN_OR_RETURN(const bool locked, IsLocked(dataset));
+  if (locked) return FailedPrecondition("cannot mount '{}': encryption key not loaded", change.name);
   if (dataset["type"] != "filesystem") return InvalidArgument("{} is no file system", change.name);
   json& content = dataset["content"];
   for (const auto& [path, file] : change.files) {
@@ -428,6 +448,8 @@ absl::Status SimZfs::Do(const ProveDelivered& change) {
   PHX_ASSIGN_OR_RETURN(const json dataset, Dataset(change.name));
   if (IsMounted(dataset))
     return FailedPrecondition("{} is mounted at {}", change.name, dataset["mounted"].get<std::string>());
+  PHX_ASSIGN_OR_RETURN(const bool locked, IsLocked(dataset));
+  if (locked) return FailedPrecondition("cannot mount '{}': encryption key not loaded", change.name);
   for (const auto& [path, file] : dataset["content"].items()) {
     if (file["directory"].get<bool>() || IsUnfinished(LastOf(path))) continue;
     const auto ours = std::find_if(change.files.begin(), change.files.end(),

@@ -133,6 +133,7 @@ absl::StatusOr<PropertyStates> SimZfs::PropertiesOf(const std::string& name) {
   states["type"] = {dataset["type"].get<std::string>(), "-", "-"};
   states["guid"] = {std::to_string(dataset["guid"].get<int64_t>()), "-", "-"};
   states["mounted"] = {IsMounted(dataset) ? "yes" : "no", "-", "-"};
+  PHX_RETURN_IF_ERROR(AddEncryption(name, dataset, states));
   return states;
 }
 
@@ -246,6 +247,8 @@ absl::Status SimZfs::RenameClone(const std::string& from, const std::string& to)
 absl::Status SimZfs::Mount(const std::string& name, const std::string& path) {
   PHX_ASSIGN_OR_RETURN(json dataset, Dataset(name));
   if (IsMounted(dataset)) return FailedPrecondition("cannot mount '{}': filesystem already mounted", name);
+  PHX_ASSIGN_OR_RETURN(const bool locked, IsLocked(dataset));
+  if (locked) return FailedPrecondition("cannot mount '{}': encryption key not loaded", name);
   std::vector<std::string> ancestors;
   for (std::string above = DirectoryOf(path); above != "/"; above = DirectoryOf(above))
     ancestors.push_back(above);
@@ -336,7 +339,8 @@ absl::Status SimZfs::MountIfWanted(const std::string& name) {
   if (dataset["type"] != "filesystem" || IsMounted(dataset)) return absl::OkStatus();
   PHX_ASSIGN_OR_RETURN(const std::string canmount, Value(name, "canmount"));
   PHX_ASSIGN_OR_RETURN(const std::string path, Value(name, "mountpoint"));
-  if (canmount != "on" || !path.starts_with('/')) return absl::OkStatus();
+  PHX_ASSIGN_OR_RETURN(const bool locked, IsLocked(dataset));
+  if (canmount != "on" || !path.starts_with('/') || locked) return absl::OkStatus();
   return Mount(name, path);
 }
 

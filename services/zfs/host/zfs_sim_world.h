@@ -43,6 +43,10 @@ class SimZfs {
   absl::Status UnmountAll(const std::string& name);
   // What is there where a file of a dataset is to be; nullopt where the dataset is not mounted.
   absl::StatusOr<std::optional<FileSeen>> FileAt(const std::string& name, const std::string& path);
+  // Whether it is the key of that encryption root.
+  absl::StatusOr<bool> KeyFits(const std::string& root, const KeyToTry& key);
+  // Keys are in memory only: a reboot and an export forget them.
+  absl::Status ForgetKeys(std::string_view pool);
   // The bytes written since; nullopt where there is no such snapshot.
   absl::StatusOr<std::optional<uint64_t>> WrittenSince(const std::string& snapshot);
 
@@ -59,6 +63,8 @@ class SimZfs {
   absl::Status Do(const ReplaceDisk& change);
   absl::Status Do(const ClearDisk& change);
   absl::Status Do(const CreateDataset& change);
+  absl::Status Do(const LoadKey& change);
+  absl::Status Do(const UnloadKey& change);
   absl::Status Do(const DestroyDataset& change);
   absl::Status Do(const SetProperties& change);
   absl::Status Do(const InheritProperty& change);
@@ -118,6 +124,13 @@ class SimZfs {
   absl::Status RemoveMountDirectory(const std::string& name, const std::string& path);
   // Changes properties and lets mounts follow.
   absl::Status Remount(const std::string& name, const std::function<absl::Status()>& change);
+  // The encryption root that holds the dataset's key; "" for one that is not encrypted.
+  absl::StatusOr<std::string> EncryptionRoot(const nlohmann::json& dataset);
+  absl::StatusOr<bool> IsLocked(const nlohmann::json& dataset);
+  // What a new dataset keeps of its encryption, with a key of its own or its parent's; null for none.
+  absl::StatusOr<nlohmann::json> NewEncryption(const std::string& name, const std::optional<NewKey>& key,
+                                               int64_t guid);
+  absl::Status AddEncryption(const std::string& name, const nlohmann::json& dataset, PropertyStates& states);
   absl::Status CheckValue(const nlohmann::json& dataset, const std::string& property,
                           const std::string& value);
 

@@ -8,6 +8,7 @@
 #include "base/host/posix_command_runner.h"
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
+#include "services/zfs/domain/zfs_encryption.h"
 #include "services/zfs/domain/zfs_names.h"
 #include "services/zfs/domain/zfs_planner.h"
 #include "services/zfs/domain/zfs_property.h"
@@ -39,6 +40,8 @@ absl::StatusOr<TreeWish> WishOf(const Work& work, const RootWish& root) {
 absl::Status MountBack(const Work& work, const std::string& name, const std::string& mountpoint) {
   PHX_ASSIGN_OR_RETURN(auto dataset, work.Dataset(name));
   if (dataset && dataset->mounted_at == mountpoint) return absl::OkStatus();
+  // Its content is as it shall be; the key went with the machine's memory, and the next setup mounts it.
+  if (dataset && IsLocked(*dataset)) return absl::OkStatus();
   const absl::Status told = work.Change(MountDataset{name});
   // What the host's first process sees counts.
   PHX_ASSIGN_OR_RETURN(dataset, work.Dataset(name));
@@ -228,7 +231,7 @@ absl::StatusOr<ProbeResult> Probe(const Work& work, const ChangeContentStep& ste
   const std::string& at = seen.dataset->mounted_at;
   const bool left = seen.begun() && seen.before->stage == kLeft;
   if (seen.begun() && !seen.done() && !left) return ProbeResult{Is::kPartial, "its content is half changed"};
-  if (at != step.mountpoint)
+  if (at != step.mountpoint && !(IsLocked(*seen.dataset) && !seen.done()))
     return ProbeResult{Is::kPartial, at.empty() ? "it is not mounted" : "it is mounted at " + at};
   if (left) return ProbeResult{Is::kDone, ""};
   if (!seen.done()) return ProbeResult{Is::kNotDone, ""};

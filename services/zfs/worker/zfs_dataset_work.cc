@@ -1,5 +1,6 @@
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
+#include "services/zfs/domain/zfs_encryption.h"
 #include "services/zfs/domain/zfs_names.h"
 #include "services/zfs/domain/zfs_property.h"
 #include "services/zfs/worker/zfs_work.h"
@@ -36,6 +37,16 @@ absl::Status MarkWritten(const Work& work, const std::string& name) {
   return work.Change(SetProperties{name, {{std::string(kWrittenMark), dataset->Value("written")}}});
 }
 
+// A reboot took the key that it inherits: nobody can look into it, and it leaves its encryption root only
+// together with that. Where the root came with the same run, undoing its creation is next, and sets both
+// aside.
+absl::StatusOr<bool> GoesWithItsRoot(const Work& work, const DatasetState& dataset) {
+  const std::string root = dataset.Value("encryptionroot");
+  if (!IsLocked(dataset) || root == dataset.name) return false;
+  PHX_ASSIGN_OR_RETURN(const auto above, work.Dataset(root));
+  return above && above->LocalValue(kRunMark) == work.run_id;
+}
+
 }  // namespace
 
 absl::StatusOr<json> Capture(const Work& work, const CreateDatasetStep& step) {
@@ -48,12 +59,17 @@ absl::StatusOr<json> Capture(const Work& work, const CreateDatasetStep& step) {
 std::vector<ZfsChange> ChangesOf(const CreateDatasetStep& step, const std::string& run_id) {
   PropertyMap properties = step.properties;
   properties.emplace(kRunMark, run_id);
-  return {CreateDataset{step.name, step.volume_size_bytes, properties}};
+  return {CreateDataset{step.name, step.volume_size_bytes, properties, ShownKey(step.key)}};
 }
 
 absl::Status Do(const Work& work, const CreateDatasetStep& step) {
   absl::Status status;
-  for (const auto& change : ChangesOf(step, work.run_id)) status = work.Change(change);
+  for (auto& change : ChangesOf(step, work.run_id)) {
+    if (auto* create = std::get_if<CreateDataset>(&change)) {
+      PHX_ASSIGN_OR_RETURN(create->encryption, NewKeyOf(work, step.key));
+    }
+    status = work.Change(change);
+  }
   DirectoryState root = kNewRoot;
   if (!status.ok()) {
     // It may be there from before a crash, or in spite of what the tool says.
@@ -79,8 +95,12 @@ absl::StatusOr<ProbeResult> Probe(const Work& work, const CreateDatasetStep& ste
   if (dataset->LocalValue(kRunMark) != work.run_id) {
     return ProbeResult{Is::kForeign, "it is there, and this run did not make it"};
   }
+  PHX_ASSIGN_OR_RETURN(const bool left_to_root, GoesWithItsRoot(work, *dataset));
+  if (left_to_root) return ProbeResult{Is::kNotDone, ""};
   const bool volume = dataset->type == "volume";
   if (volume != (step.volume_size_bytes != 0)) return ProbeResult{Is::kForeign, "it is a " + dataset->type};
+  if (step.key && dataset->Value("encryptionroot") != step.name)
+    return ProbeResult{Is::kForeign, "it is no encryption root"};
   for (const auto& [name, value] : step.properties) {
     // Some create-only properties tell no source.
     const PropertyRule* rule = FindProperty(name);
@@ -110,6 +130,8 @@ absl::Status Undo(const Work& work, const CreateDatasetStep& step) {
     if (dataset->LocalValue(kRunMark) != work.run_id) {
       return ForeignChange(step.name, "it is there, and this run did not make it");
     }
+    PHX_ASSIGN_OR_RETURN(const bool left_to_root, GoesWithItsRoot(work, *dataset));
+    if (left_to_root) return absl::OkStatus();
     PHX_ASSIGN_OR_RETURN(const std::string found, ProveEmpty(work, step.name));
     if (found.empty()) {
       PHX_RETURN_IF_ERROR(work.Change(DestroyDataset{step.name}));
@@ -196,7 +218,8 @@ absl::StatusOr<ProbeResult> Probe(const Work& work, const DeleteDatasetStep& ste
     return ProbeResult{Is::kForeign, "it is neither where it was nor in the trash"};
   }
   const bool marked = there->second.LocalValue(kTrashMark) == work.run_id;
-  const bool mounted = there->second.mounted_at == step.mountpoint;
+  // Where its key went with the machine's memory nobody can mount it.
+  const bool mounted = there->second.mounted_at == step.mountpoint || IsLocked(there->second);
   if (!marked && mounted) return ProbeResult{Is::kNotDone, ""};
   return ProbeResult{Is::kPartial, marked ? "it is marked for the trash" : "it is not mounted"};
 }
@@ -227,7 +250,7 @@ absl::Status Undo(const Work& work, const DeleteDatasetStep& step) {
   }
   PHX_ASSIGN_OR_RETURN(dataset, work.Dataset(step.name));
   if (dataset && dataset->mounted_at.empty() && !work.captured.value("mounted", "").empty()) {
-    PHX_RETURN_IF_ERROR(work.Change(MountDataset{step.name}));
+    PHX_RETURN_IF_ERROR(MountUnlessLocked(work, *dataset));
   }
   return DropEmptyContainers(work.host, container, work.on_child);
 }

@@ -8,6 +8,7 @@
 #include "base/status/status_macros.h"
 #include "services/kit/plan/keys.h"
 #include "services/zfs/domain/zfs_checkpoint.h"
+#include "services/zfs/domain/zfs_encryption.h"
 #include "services/zfs/domain/zfs_health.h"
 #include "services/zfs/domain/zfs_names.h"
 #include "services/zfs/domain/zfs_property.h"
@@ -101,6 +102,16 @@ std::vector<std::string> CommandTexts(const ZfsStep& step) {
   return texts;
 }
 
+// The name of the secret that doing the step needs, where it needs one.
+std::vector<std::string> SecretsOf(const ZfsStep& step) {
+  const KeyWish* key = nullptr;
+  if (const auto* pool = std::get_if<CreatePoolStep>(&step)) key = pool->key ? &*pool->key : nullptr;
+  if (const auto* dataset = std::get_if<CreateDatasetStep>(&step))
+    key = dataset->key ? &*dataset->key : nullptr;
+  if (const auto* load = std::get_if<LoadKeyStep>(&step)) key = &load->key;
+  return key == nullptr ? std::vector<std::string>() : std::vector<std::string>{key->encryption.secret};
+}
+
 kit::Step Render(const PlannedStep& planned) {
   kit::Step step{.id = planned.id, .resource = planned.resource, .action = planned.action};
   for (const auto& one : planned.differences) step.diffs.push_back({one.field, one.before, one.after});
@@ -113,6 +124,7 @@ kit::Step Render(const PlannedStep& planned) {
   step.removes = planned.removes;
   step.disturbs = planned.disturbs;
   step.payload = ToJson(planned.step);
+  step.secrets = SecretsOf(planned.step);
   return step;
 }
 
@@ -141,11 +153,13 @@ struct Opened {
   Work work;
 };
 absl::StatusOr<Opened> Open(ZfsHost& host, absl::Mutex& containers, const kit::Step& step,
-                            const std::string& run_id, const std::string& captured, ChildObserver on_child) {
+                            const std::string& run_id, const std::string& captured, ChildObserver on_child,
+                            const Secrets* secrets = nullptr, Secret node_key = {}) {
   PHX_ASSIGN_OR_RETURN(ZfsStep typed, StepFromJson(step.payload));
   json value = captured.empty() ? json::object() : json::parse(captured, nullptr, /*allow_exceptions=*/false);
   if (!value.is_object()) return DataLoss("what was captured for {} cannot be read", step.id);
-  return Opened{std::move(typed), Work{host, containers, run_id, std::move(value), std::move(on_child)}};
+  return Opened{std::move(typed), Work{host, containers, run_id, std::move(value), std::move(on_child),
+                                       secrets, std::move(node_key)}};
 }
 
 absl::StatusOr<Touching> TouchingOf(const std::vector<kit::Step>& steps,
@@ -190,11 +204,15 @@ absl::StatusOr<kit::Plan> ZfsDomain::MakePlan(const kit::PlanInput& input) {
   ObserveRequest first_look = FirstLook(spec);
   first_look.mount_points = !touching.written.empty();
   PHX_ASSIGN_OR_RETURN(ZfsState seen, host_.Observe(first_look));
-  PHX_ASSIGN_OR_RETURN(ZfsState more, host_.Observe(SecondLook(spec, seen)));
+  ObserveRequest second_look = SecondLook(spec, seen);
+  second_look.keys = KeysToTry(spec, seen, input.secrets);
+  PHX_ASSIGN_OR_RETURN(ZfsState more, host_.Observe(second_look));
   seen.paths = std::move(more.paths);
   seen.health = std::move(more.health);
+  seen.keys_fit = std::move(more.keys_fit);
   PHX_ASSIGN_OR_RETURN(const ZfsPlan made,
-                       phoenix::zfs::MakePlan(spec, seen, OwnershipOf(input.ledger, record_directory_)));
+                       phoenix::zfs::MakePlan(spec, seen, OwnershipOf(input.ledger, record_directory_),
+                                              GivenKeysOf(spec, input.secrets, input.node_key)));
   kit::Plan plan;
   for (const auto& step : made.steps) {
     plan.steps.push_back(Render(step));
@@ -217,8 +235,8 @@ absl::StatusOr<std::string> ZfsDomain::Capture(const kit::Step& step, const std:
 }
 
 absl::Status ZfsDomain::Do(const kit::Step& step, const kit::StepContext& context) {
-  PHX_ASSIGN_OR_RETURN(const Opened opened,
-                       Open(host_, asides_, step, context.run_id, context.captured, context.on_child));
+  PHX_ASSIGN_OR_RETURN(const Opened opened, Open(host_, asides_, step, context.run_id, context.captured,
+                                                 context.on_child, context.secrets, context.node_key));
   return Guarded(step, [&]() -> absl::Status {
     return std::visit([&](const auto& typed) { return phoenix::zfs::Do(opened.work, typed); }, opened.step);
   });
@@ -285,6 +303,28 @@ absl::StatusOr<kit::Retrospect> ZfsDomain::LookBack(const kit::Step& step, const
   PHX_ASSIGN_OR_RETURN(const std::string found, FindOthersIn(opened.work, name));
   if (found.empty()) return kit::Retrospect();
   return kit::Retrospect{kit::Retrospect::Kind::kObstacle, found};
+}
+
+bool ZfsDomain::ComesToLight(const kit::Step& step, const std::vector<kit::Step>& applied) {
+  const auto typed = StepFromJson(step.payload);
+  if (!typed.ok()) return false;
+  std::string name;
+  bool inside = false;  // of a dataset
+  if (const auto* root = std::get_if<SetMountRootStep>(&*typed)) name = root->name, inside = true;
+  if (const auto* content = std::get_if<ChangeContentStep>(&*typed)) name = content->name, inside = true;
+  if (const auto* made = std::get_if<CreateDatasetStep>(&*typed)) name = made->name;
+  if (const auto* set = std::get_if<SetPropertiesStep>(&*typed)) name = set->name;
+  if (const auto* mount = std::get_if<MountStep>(&*typed)) name = mount->name;
+  if (name.empty()) return false;
+  return std::any_of(applied.begin(), applied.end(), [&](const kit::Step& one) {
+    const auto done = StepFromJson(one.payload);
+    if (!done.ok()) return false;
+    if (const auto* import = std::get_if<ImportPoolStep>(&*done)) return import->name == PoolOf(name);
+    const auto* load = std::get_if<LoadKeyStep>(&*done);
+    return load != nullptr && inside &&
+           std::any_of(load->mounts.begin(), load->mounts.end(),
+                       [&](const auto& mount) { return mount.name == name; });
+  });
 }
 
 absl::StatusOr<kit::VerifyReport> ZfsDomain::Verify(const kit::VerifyInput& input) {
@@ -377,6 +417,9 @@ absl::StatusOr<std::vector<kit::ObservedField>> ZfsDomain::Observe(const std::ve
       if (FindProperty(property) == nullptr && !IsUserProperty(property)) continue;
       fields.push_back({key, property, state.value, state.source});
     }
+    if (!IsEncrypted(dataset)) continue;
+    for (const char* property : {"encryption", "keyformat", "encryptionroot", "keystatus"})
+      fields.push_back({key, property, dataset.Value(property), "-"});
   }
   if (asked("arc:limit")) {
     fields.push_back({"arc:limit", "live", std::to_string(seen.arc.live.value_or(0)), "-"});

@@ -56,6 +56,8 @@ class ZfsDomain final : public kit::Domain {
   absl::StatusOr<kit::LedgerChange> LedgerOf(const kit::Step& step, const kit::StepContext& context) override;
   // What a dataset or pool of the run holds by now was made by others.
   absl::StatusOr<kit::Retrospect> LookBack(const kit::Step& step, const kit::StepContext& context) override;
+  // What is in a pool that was imported; owners and files in what was locked.
+  bool ComesToLight(const kit::Step& step, const std::vector<kit::Step>& applied) override;
   absl::StatusOr<kit::VerifyReport> Verify(const kit::VerifyInput& input) override;
   // Lets the run's snapshots go where it is committed, and destroys those that it deleted; takes them away
   // where it is undone.

@@ -28,6 +28,11 @@ struct Existing {
     must(CreateDataset{"tank/moved", 0, {}});
     must(CreateDataset{"tank/unmounted", 0, {}});
     must(UnmountDataset{"tank/unmounted"});
+    // As a reboot leaves it, with what lies below it.
+    must(CreateDataset{"tank/locked", 0, {}, NewKey{"aes-256-gcm", "passphrase", Secret("correct horse")}});
+    must(CreateDataset{"tank/locked/below", 0, {}});
+    must(CreateDataset{"tank/locked/volume", 1 << 20, {}});
+    TestMachine::Must(LockFromOutside(machine.machine(), "tank"));
     machine.Edit("zfs.dataset", "tank/data", [](nlohmann::json& dataset) {
       dataset["received"]["recordsize"] = "65536";
       dataset["received"]["logbias"] = "throughput";
@@ -48,6 +53,16 @@ struct Existing {
         {.name = "tank/unmounted"},
         {.name = "tank/new", .properties = {{"mountpoint", "/srv/deep/new"}}},
         {.name = "tank/volume", .volume_size_bytes = 1 << 20},
+        {.name = "tank/locked",
+         .properties = {{"quota", "1G"}},
+         .encryption = EncryptionSpec{"zfs/secure", "", ""}},
+        {.name = "tank/locked/below", .properties = {{"mountpoint", "/srv/deep/below"}}},
+        {.name = "tank/locked/new"},
+        {.name = "tank/sealed", .encryption = EncryptionSpec{"zfs/other", "hex", "aes-128-ccm"}},
+        {.name = "tank/sealed/below"},
+        {.name = "tank/sealed/volume",
+         .volume_size_bytes = 1 << 20,
+         .encryption = EncryptionSpec{"zfs/other", "raw", ""}},
     };
     spec.snapshots = {{"tank/data@before"}};
     spec.arc_max_bytes = 1 << 30;
@@ -119,7 +134,8 @@ TEST(ZfsDomain, UndoAfterEveryStepGivesTheOldState) {
 TEST(ZfsDomain, UndoAfterEveryFaultGivesTheOldState) {
   int failures = 0;
   for (const std::string operation : {"zfs.pool_create", "zfs.create", "zfs.set", "zfs.mount", "zfs.root",
-                                      "zfs.arc", "zfs.file", "zfs.mkdir", "zfs.snapshot"}) {
+                                      "zfs.arc", "zfs.file", "zfs.mkdir", "zfs.snapshot", "zfs.load_key",
+                                      "zfs.create:tank/sealed", "zfs.mount:tank/locked/below"}) {
     for (const char* effect : {"fail", "lie", "nothing"}) {
       SCOPED_TRACE(operation + " " + effect);
       TestMachine machine;
@@ -165,14 +181,15 @@ TEST(ZfsDomain, ALyingCreateIsFoundDone) {
 }
 
 TEST(ZfsDomain, UndoThatFailsInTheMiddleCanBeRepeated) {
-  for (const char* operation : {"zfs.destroy", "zfs.unmount", "zfs.pool_destroy", "zfs.disk_clear",
-                                "zfs.inherit", "zfs.sync", "zfs.rmdir", "zfs.rmdir:/fastData"}) {
+  for (const char* operation :
+       {"zfs.destroy", "zfs.unmount", "zfs.pool_destroy", "zfs.disk_clear", "zfs.inherit", "zfs.sync",
+        "zfs.rmdir", "zfs.rmdir:/fastData", "zfs.unload_key"}) {
     for (const char* effect : {"fail", "lie"}) {
       SCOPED_TRACE(std::string(operation) + " " + effect);
       TestMachine machine;
-      const ZfsSpec spec = std::string(operation) == "zfs.inherit" || std::string(operation) == "zfs.rmdir"
-                               ? Existing(machine).spec
-                               : TestMachine::Seed();
+      const std::string name = operation;
+      const bool existing = name == "zfs.inherit" || name == "zfs.rmdir" || name == "zfs.unload_key";
+      const ZfsSpec spec = existing ? Existing(machine).spec : TestMachine::Seed();
       const std::string before = machine.Dump();
       StepDriver driver(machine.domain());
       TestMachine::Must(driver.Prepare(machine.Input(spec), kRun));

@@ -62,7 +62,8 @@ absl::StatusOr<json> Capture(const Work& work, const CreatePoolStep& step) {
 }
 
 std::vector<ZfsChange> ChangesOf(const CreatePoolStep& step, const std::string& run_id) {
-  return {CreatePool{step.name, step.layout, step.properties, MarkedProperties(step, run_id), step.wipe}};
+  return {CreatePool{step.name, step.layout, step.properties, MarkedProperties(step, run_id), step.wipe,
+                     ShownKey(step.key)}};
 }
 
 absl::Status Do(const Work& work, const CreatePoolStep& step) {
@@ -74,7 +75,12 @@ absl::Status Do(const Work& work, const CreatePoolStep& step) {
                          ProbeDisks(work, step.name, DisksOf(step.layout), step.wipe, seen, &dirty));
     if (probe.probe == kit::Probe::kForeign) return ForeignChange("pool " + step.name, probe.found);
     PHX_RETURN_IF_ERROR(ClearForUse(work, seen, DisksOf(step.layout), step.wipe, std::move(dirty)));
-    for (const auto& change : ChangesOf(step, work.run_id)) PHX_RETURN_IF_ERROR(work.Change(change));
+    for (auto& change : ChangesOf(step, work.run_id)) {
+      if (auto* create = std::get_if<CreatePool>(&change)) {
+        PHX_ASSIGN_OR_RETURN(create->encryption, NewKeyOf(work, step.key));
+      }
+      PHX_RETURN_IF_ERROR(work.Change(change));
+    }
   } else if (root == seen.datasets.end() || root->second.LocalValue(kRunMark) != work.run_id) {
     return ForeignChange("pool " + step.name, "it is there, and this run did not make it");
   }
@@ -115,6 +121,8 @@ absl::StatusOr<kit::ProbeResult> Probe(const Work& work, const CreatePoolStep& s
   if (const std::string why = ExplainDifference(wanted, pool->second.layout); !why.empty()) {
     return kit::ProbeResult{kit::Probe::kForeign, why};
   }
+  if (step.key && root->second.Value("encryptionroot") != step.name)
+    return kit::ProbeResult{kit::Probe::kForeign, "its root dataset is no encryption root"};
   for (const auto& [name, value] : step.root_properties) {
     if (!SameValue(name, root->second.LocalValue(name), value)) {
       return kit::ProbeResult{kit::Probe::kPartial, fmt::format("{} is {}", name, root->second.Value(name))};

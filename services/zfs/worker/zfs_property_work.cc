@@ -1,5 +1,6 @@
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
+#include "services/zfs/domain/zfs_encryption.h"
 #include "services/zfs/domain/zfs_property.h"
 #include "services/zfs/worker/zfs_work.h"
 
@@ -92,7 +93,9 @@ absl::StatusOr<ProbeResult> Probe(const Work& work, const SetPropertiesStep& ste
     return mounted_right ? ProbeResult{Is::kDone, ""}
                          : ProbeResult{Is::kPartial, "it is not mounted as it should be"};
   }
-  const bool mounted_back = !MovesMount(step) || dataset->mounted_at == work.captured.value("mounted", "");
+  // Where its key went with the machine's memory nobody can mount it.
+  const bool mounted_back =
+      !MovesMount(step) || dataset->mounted_at == work.captured.value("mounted", "") || IsLocked(*dataset);
   if (captured == step.properties.size() && mounted_back) {
     return MovesMount(step) ? ProbeDirectory(work, NewMountPoint(step)) : ProbeResult{Is::kNotDone, ""};
   }
@@ -127,8 +130,7 @@ absl::Status Undo(const Work& work, const SetPropertiesStep& step) {
   if (!MovesMount(step)) return absl::OkStatus();
   const std::string mounted = work.captured.value("mounted", "");
   PHX_ASSIGN_OR_RETURN(const auto now, work.Dataset(step.name));
-  if (now && now->mounted_at.empty() && !mounted.empty())
-    PHX_RETURN_IF_ERROR(work.Change(MountDataset{step.name}));
+  if (now && now->mounted_at.empty() && !mounted.empty()) PHX_RETURN_IF_ERROR(MountUnlessLocked(work, *now));
   if (now && !now->mounted_at.empty() && mounted.empty())
     PHX_RETURN_IF_ERROR(work.Change(UnmountDataset{step.name}));
   return RestoreDirectory(work, NewMountPoint(step), work.captured.value("directory", json()));
@@ -217,7 +219,9 @@ absl::Status Do(const Work& work, const SetMountRootStep& step) {
 absl::StatusOr<ProbeResult> Probe(const Work& work, const SetMountRootStep& step) {
   PHX_ASSIGN_OR_RETURN(const auto dataset, work.Dataset(step.name));
   if (!dataset || !dataset->root || dataset->mounted_at != step.mountpoint) {
-    return ProbeResult{Is::kForeign, "it is not mounted at " + step.mountpoint};
+    std::string found = "it is not mounted at " + step.mountpoint;
+    if (dataset && IsLocked(*dataset)) found += ": " + HowToUnlock(*dataset);
+    return ProbeResult{Is::kForeign, std::move(found)};
   }
   const DirectoryState& now = *dataset->root;
   const DirectoryState before{work.captured.at("uid"), work.captured.at("gid"), work.captured.at("mode")};

@@ -31,15 +31,34 @@ json RootJson(const RootWish& root) {
 }
 RootWish RootOf(const json& value) { return {value.at("owner"), value.at("group"), value.at("mode")}; }
 
+json KeyJson(const KeyWish& key) {
+  return {{"secret", key.encryption.secret},
+          {"format", key.encryption.format},
+          {"algorithm", key.encryption.algorithm},
+          {"mac", key.mac}};
+}
+KeyWish KeyFrom(const json& value) {
+  return {{value.at("secret"), value.at("format"), value.at("algorithm")}, value.at("mac")};
+}
+// Journals of before datasets could be encrypted have none.
+std::optional<KeyWish> OptionalKey(const json& step) {
+  return step.contains("key") ? std::optional(KeyFrom(step["key"])) : std::nullopt;
+}
+json WithKey(json step, const std::optional<KeyWish>& key) {
+  if (key) step["key"] = KeyJson(*key);
+  return step;
+}
+
 json Write(const CreatePoolStep& step) {
-  return {{"step", "create_pool"},
-          {"name", step.name},
-          {"layout", LayoutJson(step.layout)},
-          {"properties", step.properties},
-          {"root_properties", step.root_properties},
-          {"mountpoint", step.mountpoint},
-          {"root", RootJson(step.root)},
-          {"wipe", step.wipe}};
+  return WithKey({{"step", "create_pool"},
+                  {"name", step.name},
+                  {"layout", LayoutJson(step.layout)},
+                  {"properties", step.properties},
+                  {"root_properties", step.root_properties},
+                  {"mountpoint", step.mountpoint},
+                  {"root", RootJson(step.root)},
+                  {"wipe", step.wipe}},
+                 step.key);
 }
 json Write(const ImportPoolStep& step) {
   return {{"step", "import_pool"}, {"name", step.name}, {"guid", step.guid}};
@@ -69,13 +88,14 @@ json Write(const ReplaceDiskStep& step) {
           {"existing", step.existing}, {"disk", step.disk},      {"wipe", step.wipe}};
 }
 json Write(const CreateDatasetStep& step) {
-  return {{"step", "create_dataset"},
-          {"name", step.name},
-          {"volume_size_bytes", step.volume_size_bytes},
-          {"properties", step.properties},
-          {"mountpoint", step.mountpoint},
-          {"root", RootJson(step.root)},
-          {"tree", step.tree}};
+  return WithKey({{"step", "create_dataset"},
+                  {"name", step.name},
+                  {"volume_size_bytes", step.volume_size_bytes},
+                  {"properties", step.properties},
+                  {"mountpoint", step.mountpoint},
+                  {"root", RootJson(step.root)},
+                  {"tree", step.tree}},
+                 step.key);
 }
 json Write(const SetPropertiesStep& step) {
   return {{"step", "set_properties"},
@@ -85,6 +105,15 @@ json Write(const SetPropertiesStep& step) {
 }
 json Write(const MountStep& step) {
   return {{"step", "mount"}, {"name", step.name}, {"mountpoint", step.mountpoint}};
+}
+json Write(const LoadKeyStep& step) {
+  json mounts = json::array();
+  for (const auto& mount : step.mounts) mounts.push_back({{"name", mount.name}, {"at", mount.at}});
+  return {{"step", "load_key"},
+          {"name", step.name},
+          {"guid", step.guid},
+          {"key", KeyJson(step.key)},
+          {"mounts", mounts}};
 }
 json Write(const SetMountRootStep& step) {
   return {{"step", "set_mount_root"},
@@ -135,7 +164,8 @@ ZfsStep Read(const json& value) {
                         .root_properties = value.at("root_properties").get<PropertyMap>(),
                         .mountpoint = value.at("mountpoint"),
                         .root = RootOf(value.at("root")),
-                        .wipe = value.at("wipe")};
+                        .wipe = value.at("wipe"),
+                        .key = OptionalKey(value)};
     for (const auto& group : value.at("layout")) {
       step.layout.push_back(VdevOf(group));
     }
@@ -160,13 +190,19 @@ ZfsStep Read(const json& value) {
   if (kind == "create_dataset") {
     return CreateDatasetStep{
         value.at("name"),       value.at("volume_size_bytes"), value.at("properties").get<PropertyMap>(),
-        value.at("mountpoint"), RootOf(value.at("root")),      value.value("tree", false)};
+        value.at("mountpoint"), RootOf(value.at("root")),      value.value("tree", false),
+        OptionalKey(value)};
   }
   if (kind == "set_properties") {
     return SetPropertiesStep{value.at("name"), value.at("properties").get<PropertyMap>(),
                              value.at("created")};
   }
   if (kind == "mount") return MountStep{value.at("name"), value.at("mountpoint")};
+  if (kind == "load_key") {
+    LoadKeyStep step{value.at("name"), value.at("guid"), KeyFrom(value.at("key")), {}};
+    for (const auto& mount : value.at("mounts")) step.mounts.push_back({mount.at("name"), mount.at("at")});
+    return step;
+  }
   if (kind == "set_mount_root") {
     return SetMountRootStep{value.at("name"), value.at("mountpoint"), RootOf(value.at("root")),
                             value.at("created")};

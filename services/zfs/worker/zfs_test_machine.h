@@ -76,7 +76,10 @@ class TestMachine {
   std::string Dump() { return *machine_->Dump(); }
   kit::PlanInput Input(const ZfsSpec& spec) {
     spec_ = spec;
-    return kit::PlanInput{.spec_type = std::string(kSpecType)};
+    kit::PlanInput input{.spec_type = std::string(kSpecType)};
+    input.secrets = secrets;
+    input.node_key = Secret("test node key");  // the driver's
+    return input;
   }
   // Plans, does and commits; what stands afterwards is what `spec` says.
   void SetUp(const ZfsSpec& spec, testing::StepDriver& driver) {
@@ -135,6 +138,9 @@ class TestMachine {
     EXPECT_EQ(Dump(), before);
     return Message(plan.status());
   }
+
+  // What a run is given.
+  Secrets secrets = {{"zfs/secure", Secret("correct horse")}, {"zfs/other", Secret(std::string(64, 'a'))}};
 
   FakeClock& clock() { return clock_; }
   kit::Machine& machine() { return *machine_; }

@@ -6,6 +6,7 @@
 
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
+#include "services/zfs/domain/zfs_encryption.h"
 #include "services/zfs/domain/zfs_names.h"
 #include "services/zfs/domain/zfs_planner.h"
 #include "services/zfs/domain/zfs_property.h"
@@ -147,6 +148,8 @@ absl::StatusOr<std::string> ProveEmpty(const Work& work, const std::string& name
     }
     // An undo that was cut off after its unmount comes here again: only a mounted file system can be looked
     // into.
+    if (IsLocked(found->second))
+      return "what was written to it cannot be told: " + HowToUnlock(found->second);
     if (!IsMountable(found->second)) return std::string("what was written to it cannot be told");
     PHX_RETURN_IF_ERROR(work.Change(MountDataset{name}));
     PHX_ASSIGN_OR_RETURN(before, look());
@@ -210,6 +213,11 @@ absl::Status SetAside(const Work& work, const std::string& name, const std::stri
   const absl::MutexLock lock(&work.containers);
   PHX_ASSIGN_OR_RETURN(const auto dataset, work.Dataset(name));
   if (!dataset) return absl::OkStatus();
+  const std::string root = dataset->Value("encryptionroot");
+  if (IsEncrypted(*dataset) && root != name && root != PoolOf(name)) {
+    // ZFS would refuse the last step of it.
+    return FailedPrecondition("{} is encrypted with the key of {} and cannot leave that", name, root);
+  }
   if (!dataset->mounted_at.empty()) PHX_RETURN_IF_ERROR(work.Change(UnmountDataset{name}));
   PHX_RETURN_IF_ERROR(EnsureContainer(work, container));
   // Written down with the change itself, and only once: an undo that was cut off comes here again.

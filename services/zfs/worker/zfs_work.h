@@ -26,6 +26,9 @@ struct Work {
   std::string run_id;
   nlohmann::json captured;
   ChildObserver on_child;
+  // Of the run, by name; null where they are not at hand, as for every undo.
+  const Secrets* secrets = nullptr;
+  Secret node_key = {};
 
   absl::Status Change(const ZfsChange& change) const { return host.Change(change, on_child); }
   // The dataset, or nullopt where there is none.
@@ -54,6 +57,7 @@ PHX_DECLARE_WORK(ReplaceDiskStep)
 PHX_DECLARE_WORK(CreateDatasetStep)
 PHX_DECLARE_WORK(SetPropertiesStep)
 PHX_DECLARE_WORK(MountStep)
+PHX_DECLARE_WORK(LoadKeyStep)
 PHX_DECLARE_WORK(SetMountRootStep)
 PHX_DECLARE_WORK(ChangeContentStep)
 PHX_DECLARE_WORK(MakeDirectoryStep)
@@ -73,6 +77,17 @@ absl::StatusOr<kit::Retrospect> LookBack(const Work& work, const ReplaceDiskStep
 absl::StatusOr<kit::Retrospect> LookBack(const Work& work, const AddVdevStep& step);
 
 // Shared by the kinds.
+
+// Mounts it, unless its key is not loaded: the key went with the machine's memory, and the next setup brings
+// both back.
+absl::Status MountUnlessLocked(const Work& work, const DatasetState& dataset);
+// The key that was planned with. FAILED_PRECONDITION where it is not at hand, ABORTED where another one is.
+absl::StatusOr<Secret> KeyOf(const Work& work, const KeyWish& wish);
+// For a change that makes an encryption root; nullopt where none is wanted.
+absl::StatusOr<std::optional<NewKey>> NewKeyOf(const Work& work, const std::optional<KeyWish>& wish);
+// Stands for a key in what people read.
+Secret NoKey();
+std::optional<NewKey> ShownKey(const std::optional<KeyWish>& wish);
 
 // The directory at a mount point as JSON, null where there is none; captured so that undo leaves it as it
 // was.
