@@ -78,7 +78,8 @@ struct MemberState {
   // The member whose place it is taking; "" for none.
   std::string replaces;
   uint64_t size_bytes = 0;  // of the whole disk; 0 where it is missing
-  // "/dev/sda3" where ZFS has that partition only and the disk has others (to boot from); "" for a whole disk.
+  // "/dev/sda3" where ZFS has that partition only and the disk has others (to boot from); "" for a whole
+  // disk.
   std::string partition;
   // What zpool takes for it, and for the top-level vdev that it belongs to, in commands; where asked for.
   std::string name, vdev_name;
