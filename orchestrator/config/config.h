@@ -70,6 +70,8 @@ struct Ownership {
   std::optional<std::uint32_t> mode;  // permission bits, 07777 at most; absent: left as it is
   // True where the file says nothing and a Samba share needs it: root, the first valid user's group, 2770.
   bool from_share = false;
+  // Given when the dataset is created, and its users' business afterwards.
+  bool at_creation_only = false;
 };
 
 // A file that is delivered into a dataset.

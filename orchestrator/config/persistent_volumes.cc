@@ -105,7 +105,9 @@ class Placement {
     set("acltype", "posix", "posix");
     set("xattr", "sa", "sa");
     const std::string root = fmt::to_string(RootOf(container));
-    dataset.ownership = Ownership{.owner = root, .group = root, .mode = std::nullopt, .from_share = false};
+    // A service in the container may take its directory over, as MySQL does.
+    dataset.ownership = Ownership{
+        .owner = root, .group = root, .mode = std::nullopt, .from_share = false, .at_creation_only = true};
     return dataset;
   }
 

@@ -66,6 +66,7 @@ TEST_F(PersistentVolumes, AreADatasetOfTheContainersRootAndABindMountOfIt) {
   EXPECT_EQ(dataset->properties.at("refquota").value, "8589934592");
   EXPECT_EQ(dataset->properties.at("acltype").value, "posix");
   EXPECT_EQ(dataset->ownership->owner, "100000");
+  EXPECT_TRUE(dataset->ownership->at_creation_only) << "a service in the container may take it over";
 }
 
 // What Proxmox VE takes for a container's own volume, it destroys with it.

@@ -62,6 +62,7 @@ Spec ZfsSpecOf(const Config& config, const std::vector<std::string>& wipe,
     if (dataset.ownership) {
       out->set_owner(dataset.ownership->owner);
       out->set_group(dataset.ownership->group);
+      out->set_owner_at_creation_only(dataset.ownership->at_creation_only);
       if (dataset.ownership->mode) out->set_mode(fmt::format("{:o}", *dataset.ownership->mode));
     }
     out->set_recursive_owner(dataset.recursive_owner);

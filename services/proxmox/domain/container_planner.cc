@@ -324,6 +324,17 @@ class Planner {
       return;
     }
     if (Goes(config, spec.id, found, wanted.origin)) return;
+    if (found.mount->source != wanted.host_path && wanted.host_uid) {
+      Problem(
+          wanted.origin,
+          fmt::format(
+              "{} of container {} is {} (mp{}) already, which goes with its container, and it is to be a "
+              "persistent volume. To keep it as it is, declare \"persistent\": false. To make it persistent "
+              "what is "
+              "in it has to be copied, since the new one is empty: docs/configuration.md, Persistent volumes",
+              wanted.path, spec.id, found.mount->source, found.number));
+      return;
+    }
     if (found.mount->source != wanted.host_path) {
       Problem(
           wanted.origin,

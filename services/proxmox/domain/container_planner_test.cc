@@ -194,6 +194,18 @@ TEST_F(ContainerPlannerTest, APersistentVolumeHasTheOwnerThatTheContainerTakesFo
   EXPECT_THAT(Problems(), ElementsAre(HasSubstr("user 0 of container 101 is 165536 there")));
 }
 
+// Who would take the mount away, as for other binds, would find an empty directory and the data in `unusedN`.
+TEST_F(ContainerPlannerTest, AnOrdinaryVolumeBecomesAPersistentOneByACopy) {
+  config().mounts[0] = {"tank:subvol-101-disk-0", "/data", 8 * kGib, {}};
+  spec_.binds = {Bind("/tank/persistent-101-a", "/data")};
+  spec_.binds[0].host_uid = spec_.binds[0].host_gid = 100000;
+  config().unprivileged = true;
+  const auto problems = Problems();
+  ASSERT_EQ(problems.size(), 1u);
+  EXPECT_THAT(problems[0], AllOf(HasSubstr("\"persistent\": false"), HasSubstr("has to be copied"),
+                                 ::testing::Not(HasSubstr("--delete"))));
+}
+
 TEST_F(ContainerPlannerTest, AContainerWithoutItsPersistentVolumesIsToldWhereTheyAre) {
   spec_.placed_on = "hv2";
   EXPECT_THAT(Problems(),

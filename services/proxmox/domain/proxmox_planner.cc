@@ -163,6 +163,16 @@ class Planner {
                 "stays)",
                 spec.id, difference.field, difference.found, difference.field, difference.found, spec.id));
         impossible = true;
+      } else if (difference.field == "username" && PasswordOf(spec) != PasswordState::kSame) {
+        // Proxmox VE keeps the password file: the new user would log in with the former one's, at the next
+        // mount.
+        Problem(spec, field,
+                fmt::format(
+                    "storage '{}' logs in as '{}', not '{}', and Phoenix does not change the password of an "
+                    "entry that is there. By hand: `pvesm set {} --username {} --password`, which asks for "
+                    "it; then plan again",
+                    spec.id, difference.found, difference.wanted, spec.id, difference.wanted));
+        impossible = true;
       } else if (!member) {
         Problem(spec, field,
                 fmt::format("storage '{}' belongs to node {} with {} '{}', not '{}'; one entry has one "
@@ -359,10 +369,9 @@ class Planner {
       step.diffs.push_back({"content", Join(entry->content), ""});
       step.diffs.push_back({"nodes", Join(entry->nodes), ""});
     }
-    // Only so that it goes before what it stands on; nothing is needed for going.
+    // Only so that it goes before what it stands on, and comes back after it; nothing is needed for going.
     const std::string ground = GroundOf(spec.id, step.definition, state_);
-    if (!ground.empty() && IsThere(ground, step.definition, state_))
-      step.requires_keys.push_back({ground, true});
+    if (!ground.empty()) step.requires_keys.push_back({ground, true});
     plan_.steps.push_back(std::move(step));
   }
 

@@ -263,6 +263,23 @@ TEST(PlanStorages, ThePasswordOfAnEntryThatIsThereIsLeftAndADifferenceSaid) {
   }
 }
 
+// Proxmox VE keeps the password: the new user would log in with the former one's, at the next mount only.
+TEST(PlanStorages, AnotherUserNameIsNotSetWithoutItsPassword) {
+  for (const Options& options : {Options{{"server", "nas"}, {"share", "m"}, {"username", "alice"}},
+                                 Options{{"server", "nas"}, {"share", "m"}}}) {
+    auto state = Node();
+    state.config.entries["c1"] = {"c1", "cifs", {"iso"}, {}, false, options, false};
+    state.config.entries["c1"].options["path"] = "/mnt/pve/c1";
+    PlanSurroundings surroundings;
+    surroundings.passwords["c1"] = PasswordState::kOther;
+    EXPECT_THAT(Message(PlanStorages(WithPassword("nas"), state, surroundings).status()),
+                HasSubstr("`pvesm set c1 --username u --password`"));
+    // As it is once a person has done that, but for the name.
+    surroundings.passwords["c1"] = PasswordState::kSame;
+    EXPECT_TRUE(PlanStorages(WithPassword("nas"), state, surroundings).ok());
+  }
+}
+
 TEST(PlanStorages, OnlyACifsEntryWithAUserNameHasAPassword) {
   for (StorageSpec storage : {Make("x1", "zfspool", {}, {{"pool", "tank"}}),
                               Make("x1", "cifs", {}, {{"server", "nas"}, {"share", "m"}})}) {

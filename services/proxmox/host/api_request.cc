@@ -119,7 +119,14 @@ ApiRequest SetRequest(const StorageChange& change) {
 
 ApiRequest RemoveRequest(const std::string& id) { return {"DELETE", PathOfStorage(id), Secret()}; }
 
-ApiRequest VersionRequest() { return {"GET", "/version", Secret()}; }
+ApiRequest PermissionsRequest() { return {"GET", "/access/permissions?path=/storage", Secret()}; }
+
+absl::Status CheckPermissions(const ApiAnswer& answer) {
+  const auto json = nlohmann::json::parse(answer.body, nullptr, /*allow_exceptions=*/false);
+  const nlohmann::json::json_pointer right("/data/~1storage/Datastore.Allocate");
+  if (json.is_object() && json.contains(right)) return absl::OkStatus();
+  return Explain(AddRequest({}), {403, "Permission check failed (/storage, Datastore.Allocate)", ""});
+}
 
 std::string ToText(const ApiRequest& request) { return request.method + " " + request.path; }
 

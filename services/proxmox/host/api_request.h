@@ -26,8 +26,10 @@ struct ApiAnswer {
 ApiRequest AddRequest(const NewStorage& storage);
 ApiRequest SetRequest(const StorageChange& change);
 ApiRequest RemoveRequest(const std::string& id);
-// Changes nothing, and is answered to whoever has a valid token.
-ApiRequest VersionRequest();
+// Changes nothing, and is answered to whoever has a valid token, with what the token may do.
+ApiRequest PermissionsRequest();
+// Whether the answer to that says that storages may be changed.
+absl::Status CheckPermissions(const ApiAnswer& answer);
 
 // "POST /storage", for people.
 std::string ToText(const ApiRequest& request);

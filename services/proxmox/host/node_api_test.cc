@@ -164,9 +164,16 @@ TEST_F(NodeApiTest, ARefusedTokenIsFoundWhenPlanningAndADeadApiIsNone) {
   std::string answer = HttpAnswer(401, "no such token 'phoenix' for user 'root@pam'", "");
   ListenAndStart([&](const SeenRequest&) { return answer; });
   EXPECT_EQ(ReasonOf(host_->CanChange())->reason, kNodeApiToken);
-  answer = HttpAnswer(200, "OK", R"({"data":{"version":"8.4.1"}})");
+  answer = HttpAnswer(200, "OK", R"({"data":{"/storage":{"Datastore.Allocate":1,"Datastore.Audit":1}}})");
   EXPECT_TRUE(host_->CanChange().ok());
-  EXPECT_THAT(server_->seen().back().head, StartsWith("GET /api2/json/version HTTP/1.1\r\n"));
+  EXPECT_THAT(server_->seen().back().head,
+              StartsWith("GET /api2/json/access/permissions?path=/storage HTTP/1.1\r\n"));
+  // One with rights of its own, which is what the web interface makes unless told otherwise, has none.
+  for (const char* rights : {R"({"data":{"/storage":{}}})", R"({"data":{}})"}) {
+    answer = HttpAnswer(200, "OK", rights);
+    EXPECT_EQ(ReasonOf(host_->CanChange())->reason, kNodeApiToken);
+    EXPECT_THAT(Message(host_->CanChange()), HasSubstr("may not change storages"));
+  }
   answer = "";
   EXPECT_TRUE(host_->CanChange().ok());
   server_.reset();

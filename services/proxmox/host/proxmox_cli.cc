@@ -99,11 +99,12 @@ absl::Status ProxmoxCli::CanChange() {
   if (api_ == nullptr) return absl::OkStatus();
   PHX_ASSIGN_OR_RETURN(const auto token, api_->Token());
   if (!token) return absl::OkStatus();
-  const ApiRequest request = VersionRequest();
+  const ApiRequest request = PermissionsRequest();
   const auto answer = api_->Send(request, *token);
   // An API that is down or slow now may be neither when it is needed, and pvesm is there.
   if (!answer.ok() || !*answer) return absl::OkStatus();
   absl::Status status = Explain(request, **answer);
+  if (status.ok()) return CheckPermissions(**answer);
   const auto reason = ReasonOf(status);
   return reason && reason->reason == kNodeApiToken ? status : absl::OkStatus();
 }

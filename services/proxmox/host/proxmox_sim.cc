@@ -277,15 +277,15 @@ absl::StatusOr<ToolReport> ProxmoxSim::Add(const NewStorage& storage, const Chil
     PHX_RETURN_IF_ERROR(TakeContent(content, entry, answer.report.warnings));
     if (storage.type == kNfs || storage.type == kCifs)
       entry.options.emplace("path", PathOf(entry.id, definition));
-    PHX_ASSIGN_OR_RETURN(const std::string node, NodeOf(world));
-    if (!entry.disabled && IsMember(entry, node))
-      PHX_RETURN_IF_ERROR(Activate(world, entry, /*whole=*/false));
-    if (answer.fault == "folders") return absl::OkStatus();
     if (!storage.password.empty()) {
       const std::string line = "password=" + storage.password.Reveal() + "\n";
       PHX_RETURN_IF_ERROR(MakeFolders(world, kPasswordFolder));
       PHX_RETURN_IF_ERROR(world.WriteFile(PasswordPath(entry.id), {false, {line, 0, kWwwData, 0600}}));
     }
+    PHX_ASSIGN_OR_RETURN(const std::string node, NodeOf(world));
+    if (!entry.disabled && IsMember(entry, node))
+      PHX_RETURN_IF_ERROR(Activate(world, entry, /*whole=*/false));
+    if (answer.fault == "folders") return absl::OkStatus();
     if (entry.type == kZfspool) {
       // The mount point is noted once, at add.
       PHX_ASSIGN_OR_RETURN(const auto mounts, MountsOf(world));

@@ -40,7 +40,8 @@ Question QuestionOf(const ProxmoxSpec& spec) {
     const Definition definition = WantedDefinition(storage);
     // Never a mount itself: one whose server is gone would hang.
     const std::string of_mount = FolderOfMount(storage.id, definition);
-    const std::string path = of_mount.empty() ? PathOf(storage.id, definition) : of_mount;
+    const bool network = definition.type == kNfs || definition.type == kCifs;
+    const std::string path = network ? of_mount : PathOf(storage.id, definition);
     for (const std::string& folder : {path, MountPointOf(definition)}) {
       if (!folder.empty() && folder.front() == '/') question.folders.insert(folder);
     }
@@ -147,10 +148,16 @@ kit::Step Render(const StorageStep& typed, const ProxmoxState& state) {
         step.action = "remove storage";
         step.undo = "add the entry again with all its values; its data stays in place";
         step.commands = {ToText(RemoveCommand(typed.id))};
-        if (typed.definition.options.count("username") != 0) {
-          step.step_class = kit::StepClass::kLossy;
-          step.remainder = "the entry's password is gone and must be set again with `pvesm set`";
-        }
+      }
+      // Of several nodes that leave in one run, the last one removes the entry.
+      if (const auto user = typed.definition.options.find("username");
+          user != typed.definition.options.end()) {
+        step.step_class = kit::StepClass::kLossy;
+        step.remainder = fmt::format(
+            "where no node keeps the entry its password is gone, and it comes back switched off: `pvesm set "
+            "{} "
+            "--username {} --password` asks for it, then `pvesm set {} --disable 0`",
+            typed.id, user->second, typed.id);
       }
       break;
   }

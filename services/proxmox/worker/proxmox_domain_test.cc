@@ -343,6 +343,51 @@ TEST_F(ProxmoxDomainTest, UndoTakesThePasswordAwayToo) {
   EXPECT_THAT(Text(), Not(HasSubstr("c1")));
 }
 
+// pvedaemon writes the password before the entry.
+TEST_F(ProxmoxDomainTest, APasswordThatWasLeftWithoutItsEntryIsTakenAway) {
+  const std::string before = Dump();
+  secrets_.emplace("samba/users/heads", Secret("correct horse"));
+  ASSERT_TRUE(Plan(Spec({CifsWithPassword()})).ok()) << last_;
+  ASSERT_TRUE(machine_->PlanFault("proxmox.add:c1", "folders").ok());
+  EXPECT_FALSE(driver_->Apply().ok());
+  ASSERT_TRUE(Undo().ok()) << last_;
+  EXPECT_FALSE(*host_.files().Read(PasswordPath("c1")));
+  EXPECT_THAT(Dump(), Not(HasSubstr("correct horse")));
+}
+
+TEST_F(ProxmoxDomainTest, AnEntryWithoutItsPasswordComesBackSwitchedOff) {
+  secrets_.emplace("samba/users/heads", Secret("correct horse"));
+  ASSERT_TRUE(Carry(Spec({CifsWithPassword()})).ok()) << last_;
+  ASSERT_TRUE(driver_->Commit().ok());
+  StorageSpec gone = CifsWithPassword();
+  gone.absent = true;
+  ASSERT_TRUE(Carry(Spec({gone})).ok()) << last_;
+  EXPECT_EQ(StepOf("c1").step_class, kit::StepClass::kLossy);
+  EXPECT_THAT(StepOf("c1").remainder, HasSubstr("`pvesm set c1 --username heads --password`"));
+  ASSERT_TRUE(Undo(/*repeat=*/true).ok()) << last_;
+  EXPECT_TRUE(host_.ReadStorages()->entries.at("c1").disabled);
+}
+
+// Another node has the entry when the run is planned, and leaves it in the same run.
+TEST_F(ProxmoxDomainTest, AMemberIsNotMadeTheFirstOneWithoutThePassword) {
+  secrets_.emplace("samba/users/heads", Secret("correct horse"));
+  ASSERT_TRUE(host_
+                  .Add({"c1",
+                        "cifs",
+                        Words{"iso"},
+                        {"pve9"},
+                        {{"server", "nas"}, {"share", "m"}, {"username", "heads"}},
+                        false,
+                        Secret("correct horse")},
+                       nullptr)
+                  .ok());
+  ASSERT_TRUE(Plan(Spec({CifsWithPassword()})).ok()) << last_;
+  EXPECT_EQ(StepOf("c1").action, "add node to storage");
+  ASSERT_TRUE(host_.Remove("c1", nullptr).ok());
+  EXPECT_FALSE(driver_->Apply().ok());
+  EXPECT_THAT(Text(), Not(HasSubstr("c1")));
+}
+
 // The first one brings the folder of passwords, which is no change by somebody else.
 TEST_F(ProxmoxDomainTest, TwoEntriesOfOneRunGetPasswords) {
   secrets_.emplace("samba/users/heads", Secret("correct horse"));

@@ -95,6 +95,7 @@ absl::StatusOr<StorageStep> FromPayload(std::string_view payload) {
 
 std::string ToJson(const Captured& captured) {
   json object = {{"member", captured.member}, {"folders", captured.folders}, {"mounted", captured.mounted}};
+  if (captured.password) object["password"] = true;
   if (!captured.type.empty()) object["type"] = captured.type;
   if (captured.content) object["content"] = *captured.content;
   if (!captured.options.empty()) {
@@ -113,6 +114,7 @@ absl::StatusOr<Captured> ParseCaptured(std::string_view text) {
     captured.member = object.at("member").get<bool>();
     captured.folders = object.at("folders").get<Words>();
     captured.mounted = object.value("mounted", false);
+    captured.password = object.value("password", false);
     captured.type = object.value("type", "");
     if (object.contains("content")) captured.content = object.at("content").get<Words>();
     if (object.contains("options")) {

@@ -108,6 +108,10 @@ absl::StatusOr<Captured> StorageChanges::Capture(const StorageStep& step) {
   if (IsNetwork(step.definition)) {
     PHX_ASSIGN_OR_RETURN(captured.mounted, host_.IsMounted(PathOf(step.id, step.definition)));
   }
+  if (!step.password_secret.empty()) {
+    PHX_ASSIGN_OR_RETURN(const auto file, host_.files().Read(PasswordPath(step.id)));
+    captured.password = file.has_value();
+  }
   if (step.action == StorageAction::kSet && entry) {
     captured.type = entry->type;
     if (step.definition.content) captured.content = entry->content;
@@ -144,6 +148,12 @@ absl::Status StorageChanges::Join(const StorageStep& step, const Secret& passwor
     PHX_ASSIGN_OR_RETURN(const StorageConfig config, host_.ReadStorages());
     const Entry entry = Find(config, step.id);
     absl::StatusOr<ToolReport> report;
+    if (!entry && password.empty() && step.definition.options.count("username") != 0) {
+      return Aborted(
+          "storage '{}' was removed meanwhile, and with it the password that its users log in with; "
+          "nothing was changed. Plan again",
+          step.id);
+    }
     if (!entry) {
       report = host_.Add({step.id,
                           step.definition.type,
@@ -296,8 +306,10 @@ absl::Status StorageChanges::AddBack(const StorageStep& step, const StorageEntry
       change.nodes->insert(step.node);
       report = host_.Set(change, on_child);
     } else {
-      report = host_.Add({entry.id, entry.type, entry.content, entry.nodes, entry.options, entry.disabled},
-                         on_child);
+      // Without its password Proxmox VE could not log in when it switches the entry on, or would be a guest.
+      const bool disabled = entry.disabled || entry.options.count("username") != 0;
+      report =
+          host_.Add({entry.id, entry.type, entry.content, entry.nodes, entry.options, disabled}, on_child);
     }
     last = report.status();
     if (IsWorthAnotherTry(last)) continue;
@@ -343,6 +355,8 @@ absl::Status StorageChanges::Tidy(const StorageStep& step, const Captured& befor
     // Removing the entry leaves the mount; without the entry nothing uses it any more.
     PHX_RETURN_IF_ERROR(host_.Unmount(PathOf(step.id, step.definition), on_child));
   }
+  if (!step.password_secret.empty() && !before.password)
+    PHX_RETURN_IF_ERROR(host_.files().Remove(PasswordPath(step.id)));
   PHX_ASSIGN_OR_RETURN(const auto leftovers, Leftovers(step, before));
   for (const std::string& folder : leftovers) {
     const absl::Status removed = host_.files().RemoveDirectory(folder);
@@ -358,6 +372,11 @@ absl::StatusOr<kit::ProbeResult> StorageChanges::ProbeGone(const StorageStep& st
     PHX_ASSIGN_OR_RETURN(const bool mounted, host_.IsMounted(path));
     if (mounted)
       return kit::ProbeResult{kit::Probe::kPartial, fmt::format("no entry, but a mount at {}", path)};
+  }
+  if (!step.password_secret.empty() && !before.password) {
+    // Proxmox VE writes it before the entry.
+    PHX_ASSIGN_OR_RETURN(const auto file, host_.files().Read(PasswordPath(step.id)));
+    if (file) return kit::ProbeResult{kit::Probe::kPartial, "no entry, but the file with its password"};
   }
   PHX_ASSIGN_OR_RETURN(const auto leftovers, Leftovers(step, before));
   if (!leftovers.empty()) {

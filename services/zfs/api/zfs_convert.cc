@@ -115,7 +115,7 @@ absl::StatusOr<ZfsSpec> ToSpec(const v1::ZfsSpec& proto) {
     spec.datasets.push_back({dataset.name(), Properties(dataset.properties()), dataset.owner(),
                              dataset.group(), dataset.mode(), presence, dataset.origin(),
                              dataset.volume_size_bytes(), dataset.recursive_owner(), std::move(files),
-                             std::move(encryption)});
+                             std::move(encryption), dataset.owner_at_creation_only()});
   }
   for (const auto& snapshot : proto.snapshots()) {
     PHX_ASSIGN_OR_RETURN(const Presence presence, PresenceOf(snapshot.presence()));
@@ -178,6 +178,7 @@ v1::ZfsSpec ToProto(const ZfsSpec& spec) {
     out->set_origin(dataset.origin);
     out->set_volume_size_bytes(dataset.volume_size_bytes);
     out->set_recursive_owner(dataset.recursive_owner);
+    out->set_owner_at_creation_only(dataset.owner_at_creation_only);
     if (dataset.encryption) {
       out->mutable_encryption()->set_key_secret(dataset.encryption->secret);
       out->mutable_encryption()->set_key_format(dataset.encryption->format);

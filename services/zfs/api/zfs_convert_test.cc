@@ -92,7 +92,8 @@ TEST(ZfsConvert, ASpecComesBackAsItWasSent) {
                     .presence = Presence::kPresent,
                     .origin = "zfs.datasets[0]",
                     .recursive_owner = true,
-                    .files = {{"conf/app.conf", "port = 1\n", "app", "staff", "0640"}, {.path = "empty"}}},
+                    .files = {{"conf/app.conf", "port = 1\n", "app", "staff", "0640"}, {.path = "empty"}},
+                    .owner_at_creation_only = true},
                    {.name = "fast/v", .presence = Presence::kAbsent, .volume_size_bytes = 1 << 20}};
   spec.pools = {{"fast",
                  "mirror",

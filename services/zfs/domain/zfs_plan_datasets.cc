@@ -140,7 +140,8 @@ class DatasetPlanner {
       return;
     }
     if (!mountpoint_.empty() && seen_->mounted_at != mountpoint_ && !mounts_itself) Mount();
-    if (!PlanContent(planning_, spec_, seen_, mountpoint_)) SetRoot(created);
+    const bool content = PlanContent(planning_, spec_, seen_, mountpoint_);
+    if (!content && !spec_.owner_at_creation_only) SetRoot(created);
   }
 
   bool IsShut(const std::string& root) const { return planning_.coming_keys.count(root) == 0; }

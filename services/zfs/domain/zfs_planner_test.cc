@@ -385,6 +385,9 @@ TEST(PlanDatasets, OwnerGroupAndModeOfAnExistingRoot) {
   EXPECT_EQ(plan.steps[0].reversal, Reversal::kExact);
   EXPECT_THAT(plan.steps[0].differences,
               ElementsAre(Difference{"group", "0", "heads (1000)"}, Difference{"mode", "755", "2770"}));
+  // What is its users' business once it is there.
+  EXPECT_THAT(Planned(One({.name = "tank/data", .owner = "1000", .owner_at_creation_only = true})).steps,
+              IsEmpty());
   const ZfsPlan unknown = Planned(One({.name = "tank/data", .group = "new"}));
   EXPECT_THAT(unknown.steps[0].needs, ::testing::Contains(Need{"group:new", false}));
   EXPECT_THAT(Planned(One({.name = "tank/data", .owner = "0", .group = "0", .mode = "0755"})).steps,

@@ -77,6 +77,8 @@ struct DatasetSpec {
   std::vector<FileSpec> files;
   // nullopt: encrypted as what it lies in is, or not at all; what there is stays.
   std::optional<EncryptionSpec> encryption = {};
+  // Owner, group and mode are given when it is created, and are its users' business afterwards.
+  bool owner_at_creation_only = false;
   friend bool operator==(const DatasetSpec&, const DatasetSpec&) = default;
 };
 

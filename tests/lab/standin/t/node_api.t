@@ -96,6 +96,8 @@ subtest 'who may ask' => sub {
     is("$answer->[0] $answer->[1]", '200 OK', 'with the token');
     like($answer->[2], qr/^\{"data":\{.*"version":"8\.4\.1"\}\}$/, 'as pvesh says it');
 
+    like(ask($port, 'GET', '/access/permissions?path=/storage', $token)->[2], qr/"Datastore.Allocate":1/, 'rights of root');
+
     $w->write('/run/phoenix-lab-standin/pmxcfs-down', '');
     is_deeply(ask($port, 'GET', '/version', $token),
         [401, 'Unable to load access control list: Connection refused', ''], 'without pmxcfs nobody is known');
@@ -104,6 +106,7 @@ subtest 'who may ask' => sub {
     $w->ok(qw(pveum user token remove root@pam phoenix));
     my $weak = token($w);
     is(ask($port, 'GET', '/version', $weak)->[0], 200, 'a token with separate rights is known');
+    unlike(ask($port, 'GET', '/access/permissions?path=/storage', $weak)->[2], qr/Datastore/, 'and of the other one');
     $answer = ask($port, 'POST', '/storage', $weak, 'storage=d1&type=dir&path=/d1');
     is("$answer->[0] $answer->[1]", '403 Permission check failed (/storage, Datastore.Allocate)', 'and may nothing');
     is($w->cfg, undef);

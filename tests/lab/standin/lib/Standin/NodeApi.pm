@@ -85,6 +85,12 @@ sub refuse { die { status => $_[0], text => $_[1] } }
 
 sub handle {
     my ($method, $path, $token, $query, $body) = @_;
+    if ($method eq 'GET' && $path eq '/access/permissions') {
+        my $at = $query->{path} // '/';
+        # A token with separate rights has none of its own here; root@pam has all of them.
+        return { $at => $token->{privsep} ? {} : { map { $_ => Standin::Json::number(1) } qw(Datastore.Allocate Datastore.AllocateSpace
+            Datastore.AllocateTemplate Datastore.Audit Sys.Audit Sys.Modify) } };
+    }
     if ($method eq 'GET') {
         my $data;
         return $data if eval { $data = Standin::ApiCommand::get($path, $query); 1 };
