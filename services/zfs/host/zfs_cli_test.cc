@@ -21,6 +21,7 @@
 namespace phoenix::zfs {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -128,6 +129,24 @@ TEST_F(Cli, ADiskThatDoesNotSayHowItIsIsUnknown) {
   request.limit_seconds = 0;
   EXPECT_TRUE(host_.Observe(request).ok());
   EXPECT_EQ(runner_.ran().size(), 8u) << "a plan asks all the same";
+}
+
+// While the kernel does not answer, each asking leaves a process that nothing can end.
+TEST_F(Cli, AnOverviewDoesNotAskAgainWhatHung) {
+  runner_.Fail("zpool status", absl::DeadlineExceededError("hung for 3 s"));
+  ObserveRequest request;
+  request.pools = true;
+  request.limit_seconds = 3;
+  EXPECT_THAT(std::string(host_.Observe(request).status().message()), HasSubstr("hung for 3 s"));
+  const size_t ran = runner_.ran().size();
+  for (int times = 0; times < 3; ++times) {
+    EXPECT_THAT(std::string(host_.Observe(request).status().message()),
+                AllOf(HasSubstr("`zpool status"), HasSubstr("was not read: it had no answer a while ago")));
+  }
+  EXPECT_EQ(runner_.ran().size(), ran);
+  request.limit_seconds = 0;
+  EXPECT_FALSE(host_.Observe(request).ok());
+  EXPECT_EQ(runner_.ran().size(), 2 * ran) << "a plan asks all the same";
 }
 
 TEST_F(Cli, MountsAreThoseOfTheFirstProcess) {
