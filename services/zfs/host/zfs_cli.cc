@@ -132,7 +132,11 @@ absl::StatusOr<ZfsState> ZfsCli::Look(const ObserveRequest& request) {
   std::vector<Command> commands;
   std::optional<size_t> pool_list, pool_status, pool_guids, devices_list, dataset_list, snapshot_list;
   const auto add = [&](Command command) {
-    if (request.limit_seconds != 0) command.limit = std::chrono::seconds(request.limit_seconds);
+    if (request.limit_seconds != 0) {
+      command.limit = std::chrono::seconds(request.limit_seconds);
+      // Waiting for the end of one that waits inside of the kernel would hang, too.
+      command.kill_at_limit = false;
+    }
     commands.push_back(std::move(command));
     return commands.size() - 1;
   };
