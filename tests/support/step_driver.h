@@ -81,6 +81,18 @@ class StepDriver {
     return domain_.ProbeStep(*done_.back(), Context(*done_.back()));
   }
 
+  // What is left to a person of that step.
+  std::vector<std::string> RemainingOfLast() {
+    return domain_.RemainingCommands(*done_.back(), Context(*done_.back()));
+  }
+  // What becomes of a step of the plan when its run is rolled back.
+  absl::StatusOr<kit::Retrospect> LookBackOn(const std::string& id) {
+    for (const auto& step : plan_.steps) {
+      if (step.id == id) return domain_.LookBack(step, Context(step));
+    }
+    return NotFound("the plan has no step {}", id);
+  }
+
   // What the last undo left of what the steps named as their remainders.
   const std::vector<std::string>& left() const { return left_; }
 

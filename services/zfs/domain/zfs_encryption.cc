@@ -1,6 +1,7 @@
 #include "services/zfs/domain/zfs_encryption.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -8,11 +9,14 @@
 #include <tuple>
 
 #include "base/digest/digest.h"
+#include "services/zfs/domain/zfs_health.h"
 #include "services/zfs/domain/zfs_names.h"
 
 namespace phoenix::zfs {
 namespace {
 
+// 16 bits in hexadecimal digits.
+constexpr size_t kMacDigits = 4;
 constexpr size_t kKeyBytes = 32, kLeastPassphrase = 8, kMostPassphrase = 512;
 
 bool IsHexKey(const std::string& text) {
@@ -80,7 +84,8 @@ Secret KeyInput(std::string_view format, const Secret& key) {
 
 std::string MacOfKey(const Secret& node_key, const Secret& key) {
   const Secret labelled("phoenix zfs key\n" + key.Reveal());
-  return HmacSha256Hex(node_key.Reveal(), labelled.Reveal());
+  // All of it would tell whoever reads a journal, with the node's key, each guess of a passphrase at once.
+  return HmacSha256Hex(node_key.Reveal(), labelled.Reveal()).substr(0, kMacDigits);
 }
 
 GivenKeys GivenKeysOf(const ZfsSpec& spec, const Secrets& secrets, const Secret& node_key) {
@@ -106,6 +111,9 @@ std::map<std::string, KeyToTry, std::less<>> KeysToTry(const ZfsSpec& spec, cons
     const auto there = seen.datasets.find(dataset.name);
     const auto secret = secrets.find(encryption.secret);
     if (there == seen.datasets.end() || secret == secrets.end()) continue;
+    // There is no key to be tried in a pool that answers nothing.
+    const auto pool = seen.pools.find(PoolOf(dataset.name));
+    if (pool != seen.pools.end() && IsUnusable(pool->second)) continue;
     // Of another one, or in another format, it is refused without a try.
     if (there->second.Value("encryptionroot") != dataset.name ||
         there->second.Value("keyformat") != encryption.format)
@@ -150,6 +158,20 @@ std::string HowToUnlock(const DatasetState& dataset) {
   const std::string root = dataset.Value("encryptionroot");
   return fmt::format("the key of {} is not loaded; zfs load-key {}{}", root, root,
                      dataset.type == "volume" ? "" : " && zfs mount " + dataset.name);
+}
+
+std::string HowToUnlockAll(const ZfsState& seen, std::string_view pool) {
+  std::vector<std::string> commands;
+  std::vector<LoadKeyStep::Mount> mounts;
+  for (const auto& [name, dataset] : seen.datasets) {  // roots sort before those below them
+    if (PoolOf(name) != pool || !IsEncrypted(dataset) || IsLocked(dataset)) continue;
+    if (IsBelow(name, PoolOf(name) + "/.phoenix")) continue;
+    if (dataset.Value("encryptionroot") == name) commands.push_back("zfs load-key " + name);
+    if (!dataset.mounted_at.empty()) mounts.push_back({name, dataset.mounted_at});
+  }
+  SortForMounting(mounts);
+  for (const auto& mount : mounts) commands.push_back("zfs mount " + mount.name);
+  return fmt::format("{}", fmt::join(commands, " && "));
 }
 
 }  // namespace phoenix::zfs

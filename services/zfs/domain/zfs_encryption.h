@@ -30,11 +30,13 @@ std::string WrongKey(std::string_view format, const Secret& key);
 // The bytes that zfs reads from its standard input for a good key: a line, or 32 bytes.
 Secret KeyInput(std::string_view format, const Secret& key);
 
-// Tells one key from another without keeping it; `node_key` is the node's own.
+// 16 bits of a keyed hash (`node_key` is the node's own), for journals: they notice a secret that was changed
+// by accident between plan and step, and are too few to find a key by.
 std::string MacOfKey(const Secret& node_key, const Secret& key);
 
 GivenKeys GivenKeysOf(const ZfsSpec& spec, const Secrets& secrets, const Secret& node_key);
 // The good ones among the keys of encryption roots that are there, each with the format that is there, too.
+// None of pools that are unusable.
 std::map<std::string, KeyToTry, std::less<>> KeysToTry(const ZfsSpec& spec, const ZfsState& seen,
                                                        const Secrets& secrets);
 
@@ -48,5 +50,8 @@ std::string DeclaredRootOf(const ZfsSpec& spec, std::string_view name);
 
 // What a person is to do where an undo or a look needs a key that is not loaded.
 std::string HowToUnlock(const DatasetState& dataset);
+// The commands that load the keys of a pool that are loaded now, and mount what is mounted with them; "" for
+// none. What lies in the trash is left out.
+std::string HowToUnlockAll(const ZfsState& seen, std::string_view pool);
 
 }  // namespace phoenix::zfs

@@ -68,6 +68,14 @@ class KeptPlanner {
       planning_.Refuse("to", "{} is a {} and can hold no dataset", parent, above->second.type);
       return;
     }
+    const std::string root = kept.Value("encryptionroot");
+    if (IsEncrypted(kept) && root != kept.name && above->second.Value("encryptionroot") != root) {
+      planning_.Refuse(
+          "to",
+          "{} is encrypted with the key of {}, and ZFS lets it not leave that: {} is not encrypted "
+          "with it. Restore it below {}, such as --as {}/{}",
+          kept.name, root, parent, root, root, LastOf(to));
+    }
     if (IsLocked(kept)) {
       planning_.Refuse("name",
                        "the key of {} is not loaded, so that it cannot be mounted; first: zfs load-key {}",
@@ -82,6 +90,12 @@ class KeptPlanner {
     if (!step.mountpoint.empty())
       planned.differences.push_back({"mounted at", "not mounted", step.mountpoint});
     planned.undo = "it is unmounted and renamed back to where it was kept";
+    if (IsEncrypted(kept) && root != kept.name && root != PoolOf(kept.name)) {
+      planned.reversal = Reversal::kLossy;
+      planned.undo = "it is unmounted";
+      planned.remainder =
+          fmt::format("it stays as {}, since ZFS lets it not leave {}, whose key it has", to, root);
+    }
     planned.needs.push_back({"dataset:" + parent, true});
     planned.provides.push_back("dataset:" + to);
     if (!step.mountpoint.empty()) {
@@ -93,6 +107,13 @@ class KeptPlanner {
   }
 
   void Discard(const DatasetState& kept) {
+    const std::string root = kept.Value("encryptionroot");
+    if (IsEncrypted(kept) && root != kept.name && root != PoolOf(kept.name)) {
+      planning_.Refuse("name",
+                       "{} is encrypted with the key of {}, and ZFS lets it not leave that for the trash of "
+                       "the pool; destroy it by hand: zfs destroy {}",
+                       kept.name, root, kept.name);
+    }
     for (const auto& [name, dataset] : planning_.seen.datasets) {
       if (name == kept.name || !IsBelow(name, kept.name)) continue;
       planning_.Refuse("name", "{} holds dataset {}; first, if nobody needs that: zfs destroy {}", kept.name,

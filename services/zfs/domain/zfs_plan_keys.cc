@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "services/zfs/domain/zfs_encryption.h"
+#include "services/zfs/domain/zfs_health.h"
 #include "services/zfs/domain/zfs_names.h"
 #include "services/zfs/domain/zfs_planning.h"
 
@@ -74,19 +75,20 @@ bool IsAsDeclared(Planning& planning, const DatasetSpec& dataset, const DatasetS
   return planning.violations.size() == before;
 }
 
-void Provide(const ZfsState& seen, const std::vector<LoadKeyStep::Mount>& mounts, PlannedStep& planned,
+void Provide(const Planning& planning, const std::vector<LoadKeyStep::Mount>& mounts, PlannedStep& planned,
              const std::string& root) {
   planned.provides = {"key:" + root, "dataset:" + root};
   // A storage of a whole pool asks for the pool.
   if (ParentOf(root).empty()) planned.provides.push_back("pool:" + root);
-  for (const auto& [name, dataset] : seen.datasets) {
+  for (const auto& [name, dataset] : planning.seen.datasets) {
     if (name != root && dataset.Value("encryptionroot") == root)
       planned.provides.push_back("dataset:" + name);
   }
   for (const auto& mount : mounts) {
     const std::string field = mount.name == root ? "mounted at" : mount.name + " mounted at";
     planned.differences.push_back({field, "not mounted", mount.at});
-    planned.provides.push_back("path:" + mount.at);
+    // A mount point that the same plan changes is the place only until then.
+    if (planning.mounts.Of(mount.name) == mount.at) planned.provides.push_back("path:" + mount.at);
   }
 }
 
@@ -144,6 +146,18 @@ void ShowEncryption(const KeyWish& key, PlannedStep& planned) {
 
 bool PlanKey(Planning& planning, const DatasetSpec& dataset, const DatasetState& seen) {
   if (!dataset.encryption) return true;
+  const std::string pool_name = PoolOf(dataset.name);
+  const auto pool = planning.seen.pools.find(pool_name);
+  if (pool != planning.seen.pools.end() && IsUnusable(pool->second)) {
+    if (!IsLocked(seen)) return true;
+    if (planning.failed_pools.insert(pool_name).second) {
+      planning.Refuse(Place(dataset.origin, "dataset", dataset.name, "name"),
+                      "pool {} is {}: nothing can be changed in it until its disks are back", pool_name,
+                      pool->second.health);
+    }
+    planning.failed_keys.insert(dataset.name);
+    return false;
+  }
   const bool usable = IsUsable(planning, dataset), declared = IsAsDeclared(planning, dataset, seen);
   if (!usable || !declared) {
     planning.failed_keys.insert(dataset.name);
@@ -190,7 +204,7 @@ bool PlanKey(Planning& planning, const DatasetSpec& dataset, const DatasetState&
                                     [&](const auto& other) { return IsBelow(parent, other.at); });
     if (!within) AddMountNeeds(planning, mount.at, planned.needs);
   }
-  Provide(planning.seen, step.mounts, planned, dataset.name);
+  Provide(planning, step.mounts, planned, dataset.name);
   planned.step = std::move(step);
   planning.plan.steps.push_back(std::move(planned));
   planning.coming_keys.insert(dataset.name);
@@ -211,7 +225,7 @@ void PlanImportedKey(Planning& planning, const DatasetSpec& dataset) {
   SortForMounting(step.mounts);
   PlannedStep planned = LoadStep(key->encryption, dataset.name);
   planned.needs.push_back({"dataset:" + dataset.name, false});
-  Provide(planning.seen, step.mounts, planned, dataset.name);
+  Provide(planning, step.mounts, planned, dataset.name);
   planned.step = std::move(step);
   planning.plan.steps.push_back(std::move(planned));
   planning.coming_keys.insert(dataset.name);

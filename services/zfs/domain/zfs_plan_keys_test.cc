@@ -74,6 +74,35 @@ TEST(PlanKeys, AKeyCountsOnlyWhereItWasTried) {
   EXPECT_THAT(Refusals(Encrypted("tank/a"), seen), ElementsAre(HasSubstr("is not the key of tank/a")));
 }
 
+// A suspended pool answers nothing: trying a key in it would end the plan with what the tool says.
+TEST(PlanKeys, NoKeyIsTriedInAPoolThatIsUnusable) {
+  ZfsState seen = Seen();
+  const ZfsSpec spec = Encrypted("tank/a");
+  const Secrets secrets = {{"zfs/a", Secret("correct horse")}};
+  EXPECT_EQ(KeysToTry(spec, seen, secrets).size(), 1u);
+  seen.pools["tank"].health = "SUSPENDED";
+  EXPECT_TRUE(KeysToTry(spec, seen, secrets).empty());
+  seen.keys_fit.clear();
+  EXPECT_THAT(Refusals(spec, seen), IsEmpty());
+  for (auto& [name, dataset] : seen.datasets) {
+    if (name == "tank") continue;
+    dataset.properties["keystatus"].value = "unavailable";
+    dataset.mounted_at.clear();
+  }
+  EXPECT_THAT(Refusals(spec, seen),
+              ElementsAre("zfs.datasets[0].name: pool tank is SUSPENDED: nothing can be "
+                          "changed in it until its disks are back"));
+}
+
+TEST(PlanKeys, WhatIsKeptOfAKeyTellsAChangeAndIsTooLittleToFindItBy) {
+  const Secret node("k");
+  const std::string mac = MacOfKey(node, Secret("correct horse"));
+  EXPECT_EQ(mac.size(), 4u);
+  EXPECT_EQ(mac, MacOfKey(node, Secret("correct horse")));
+  EXPECT_NE(mac, MacOfKey(node, Secret("another horse")));
+  EXPECT_NE(mac, MacOfKey(Secret("another node"), Secret("correct horse")));
+}
+
 TEST(PlanKeys, KeysAreCheckedByTheirFormat) {
   const auto wrong = [](std::string_view format, const std::string& key) {
     return !WrongKey(format, Secret(key)).empty();

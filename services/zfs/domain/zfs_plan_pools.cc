@@ -350,8 +350,16 @@ class PoolPlanner {
     planned.undo = "zpool import -D: its disks keep their labels until they are used for something else";
     planned.remainder =
         "what is in its root and its trash is lost once its disks are used for something else";
+    const std::string unlock = HowToUnlockAll(planning_.seen, pool_.name);
+    if (!unlock.empty()) {
+      planned.undo += ". It comes back without the keys of what is encrypted in it";
+      planned.remainder +=
+          "; the keys of what is encrypted in it are gone after an undo, and are loaded by "
+          "the next setup with the secrets, or by hand: " +
+          unlock;
+    }
     planned.needs.push_back({"pool:" + pool_.name, true});
-    planned.step = DestroyPoolStep{pool_.name, seen.guid};
+    planned.step = DestroyPoolStep{pool_.name, seen.guid, unlock};
     planning_.plan.steps.push_back(std::move(planned));
   }
 

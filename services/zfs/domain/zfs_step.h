@@ -24,7 +24,7 @@ struct RootWish {
 // The key of an encryption root, as plans and journals know it.
 struct KeyWish {
   EncryptionSpec encryption;  // every field is given
-  std::string mac;            // of the key, by the node's own; tells whether a secret is the one planned with
+  std::string mac;            // of MacOfKey(); tells whether a secret is the one planned with
   friend bool operator==(const KeyWish&, const KeyWish&) = default;
 };
 
@@ -52,6 +52,8 @@ struct ImportPoolStep {
 struct DestroyPoolStep {
   std::string name;
   uint64_t guid = 0;
+  // What opens and mounts again what is encrypted in it, whose keys go with it; "" where nothing is.
+  std::string unlock = {};
   friend bool operator==(const DestroyPoolStep&, const DestroyPoolStep&) = default;
 };
 

@@ -75,11 +75,22 @@ std::string NameOf(uint32_t number, Lookup lookup, char* Entry::* name) {
 
 }  // namespace
 
-std::vector<absl::StatusOr<CommandResult>> ZfsCli::RunAll(const std::vector<Command>& commands, size_t most) {
-  std::vector<absl::StatusOr<CommandResult>> results(commands.size(), Internal("not run"));
+ZfsCli::Results ZfsCli::RunAll(const std::vector<Command>& commands, size_t most,
+                               std::vector<ChildIdentity>* children) {
+  Results results(commands.size(), Internal("not run"));
+  if (children != nullptr) children->assign(commands.size(), ChildIdentity());
   std::atomic<size_t> next = 0;
   const auto work = [&] {
-    for (size_t i = next++; i < commands.size(); i = next++) results[i] = runner_.Run(commands[i]);
+    for (size_t i = next++; i < commands.size(); i = next++) {
+      ChildObserver observer;
+      if (children != nullptr) {
+        observer = [child = &(*children)[i]](const ChildIdentity& identity) {
+          *child = identity;
+          return absl::OkStatus();
+        };
+      }
+      results[i] = runner_.Run(commands[i], observer);
+    }
   };
   std::vector<std::thread> threads;
   for (size_t i = 1; i < std::min(most, commands.size()); ++i) threads.emplace_back(work);
@@ -121,7 +132,11 @@ absl::StatusOr<ZfsState> ZfsCli::Look(const ObserveRequest& request) {
   std::vector<Command> commands;
   std::optional<size_t> pool_list, pool_status, pool_guids, devices_list, dataset_list, snapshot_list;
   const auto add = [&](Command command) {
-    if (request.limit_seconds != 0) command.limit = std::chrono::seconds(request.limit_seconds);
+    if (request.limit_seconds != 0) {
+      command.limit = std::chrono::seconds(request.limit_seconds);
+      // Waiting for the end of one that waits inside of the kernel would hang, too.
+      command.kill_at_limit = false;
+    }
     commands.push_back(std::move(command));
     return commands.size() - 1;
   };
@@ -134,7 +149,12 @@ absl::StatusOr<ZfsState> ZfsCli::Look(const ObserveRequest& request) {
   const std::vector<std::string> named = request.all_datasets ? std::vector<std::string>() : request.datasets;
   if (datasets) dataset_list = add(ListProperties(named, request.recursive));
   if (request.snapshots) snapshot_list = add(ListSnapshots(request.datasets));
-  const auto results = RunAll(commands);
+  Results results;
+  if (request.limit_seconds == 0) {
+    results = RunAll(commands);
+  } else {
+    PHX_ASSIGN_OR_RETURN(results, RunForOverview(commands));
+  }
   const auto listing = [&](size_t index) { return Listing(commands[index], results[index]); };
 
   ZfsState state;

@@ -29,8 +29,12 @@ class ZfsCli final : public ZfsHost {
   absl::StatusOr<ZfsState> Look(const ObserveRequest& request);
   // Runs all at once, but for no more than `most` at a time.
   static constexpr size_t kMostAtOnce = 8;
-  std::vector<absl::StatusOr<CommandResult>> RunAll(const std::vector<Command>& commands,
-                                                    size_t most = kMostAtOnce);
+  using Results = std::vector<absl::StatusOr<CommandResult>>;
+  // `children`, where not null: who they were, in the same order.
+  Results RunAll(const std::vector<Command>& commands, size_t most = kMostAtOnce,
+                 std::vector<ChildIdentity>* children = nullptr);
+  // The same for an overview, one at a time, which does not ask again what hung before.
+  absl::StatusOr<Results> RunForOverview(const std::vector<Command>& commands);
   // What the host's first process sees mounted.
   absl::StatusOr<std::vector<Mount>> Mounts();
   absl::StatusOr<std::string> ReadText(const std::string& path);
@@ -62,6 +66,14 @@ class ZfsCli final : public ZfsHost {
 
   CommandRunner& runner_;
   Files& files_;
+  // Reads that an overview has waited for in vain, by their text, and until when it does not ask again: as
+  // long as the kernel does not answer, each asking leaves a process that nothing can end.
+  struct Hang {
+    std::chrono::steady_clock::time_point until;
+    ChildIdentity child;
+  };
+  absl::Mutex overview_mutex_;
+  std::map<std::string, Hang> hung_ ABSL_GUARDED_BY(overview_mutex_);
   absl::Mutex silent_mutex_;
   // Disks that smartctl has waited for in vain, and until when they are not asked again: each asking leaves a
   // process that nothing can end.

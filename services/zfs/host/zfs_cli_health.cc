@@ -1,6 +1,7 @@
 // How the disks of the real machine are.
 #include <absl/status/status.h>
 
+#include "base/host/posix_command_runner.h"
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
 #include "services/zfs/host/zfs_cli.h"
@@ -23,6 +24,27 @@ std::string WhyNotRun(const absl::Status& status, const Command& command) {
 }
 
 }  // namespace
+
+absl::StatusOr<ZfsCli::Results> ZfsCli::RunForOverview(const std::vector<Command>& commands) {
+  // Those that wait here learn what hung, and start nothing.
+  const absl::MutexLock lock(&overview_mutex_);
+  const auto now = std::chrono::steady_clock::now();
+  for (const Command& command : commands) {
+    const auto hang = hung_.find(phoenix::ToText(command));
+    if (hang == hung_.end()) continue;
+    if (now < hang->second.until || IsRunning(hang->second.child))
+      return Unavailable("`{}` was not read: it had no answer a while ago, and is not asked again yet",
+                         hang->first);
+    hung_.erase(hang);
+  }
+  std::vector<ChildIdentity> children;
+  Results results = RunAll(commands, kMostAtOnce, &children);
+  for (size_t i = 0; i < commands.size(); ++i) {
+    if (absl::IsDeadlineExceeded(results[i].status()))
+      hung_[phoenix::ToText(commands[i])] = {now + kSilence, children[i]};
+  }
+  return results;
+}
 
 absl::Status ZfsCli::AddHealth(const ObserveRequest& request, const std::vector<BlockDevice>& devices,
                                ZfsState& state) {

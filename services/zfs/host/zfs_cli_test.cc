@@ -21,6 +21,7 @@
 namespace phoenix::zfs {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -39,6 +40,7 @@ class TableRunner final : public CommandRunner {
     const std::string text = phoenix::ToText(command);
     absl::MutexLock lock(&mutex_);
     ran_.push_back(text);
+    if (command.kill_at_limit) killed_.push_back(text);
     if (observer) {
       if (absl::Status observed = observer(ChildIdentity{1, 1, "boot"}); !observed.ok()) return observed;
     }
@@ -50,12 +52,14 @@ class TableRunner final : public CommandRunner {
   void Answer(const std::string& beginning, CommandResult result) { answers_[beginning] = std::move(result); }
   void Fail(const std::string& beginning, absl::Status status) { answers_[beginning] = std::move(status); }
   const std::vector<std::string>& ran() const { return ran_; }
+  // Those that would be ended where they hang, and waited for.
+  const std::vector<std::string>& killed() const { return killed_; }
 
  private:
   absl::Mutex mutex_;
   // The longest beginning decides: the table is read backwards by name.
   std::map<std::string, absl::StatusOr<CommandResult>, std::greater<>> answers_;
-  std::vector<std::string> ran_;
+  std::vector<std::string> ran_, killed_;
 };
 
 class Cli : public ::testing::Test {
@@ -128,6 +132,25 @@ TEST_F(Cli, ADiskThatDoesNotSayHowItIsIsUnknown) {
   request.limit_seconds = 0;
   EXPECT_TRUE(host_.Observe(request).ok());
   EXPECT_EQ(runner_.ran().size(), 8u) << "a plan asks all the same";
+}
+
+// While the kernel does not answer, each asking leaves a process that nothing can end.
+TEST_F(Cli, AnOverviewDoesNotAskAgainWhatHung) {
+  runner_.Fail("zpool status", absl::DeadlineExceededError("hung for 3 s"));
+  ObserveRequest request;
+  request.pools = true;
+  request.limit_seconds = 3;
+  EXPECT_THAT(std::string(host_.Observe(request).status().message()), HasSubstr("hung for 3 s"));
+  const size_t ran = runner_.ran().size();
+  for (int times = 0; times < 3; ++times) {
+    EXPECT_THAT(std::string(host_.Observe(request).status().message()),
+                AllOf(HasSubstr("`zpool status"), HasSubstr("was not read: it had no answer a while ago")));
+  }
+  EXPECT_EQ(runner_.ran().size(), ran);
+  EXPECT_THAT(runner_.killed(), ElementsAre());
+  request.limit_seconds = 0;
+  EXPECT_FALSE(host_.Observe(request).ok());
+  EXPECT_EQ(runner_.ran().size(), 2 * ran) << "a plan asks all the same";
 }
 
 TEST_F(Cli, MountsAreThoseOfTheFirstProcess) {

@@ -96,7 +96,10 @@ absl::StatusOr<ProbeResult> Probe(const Work& work, const CreateDatasetStep& ste
     return ProbeResult{Is::kForeign, "it is there, and this run did not make it"};
   }
   PHX_ASSIGN_OR_RETURN(const bool left_to_root, GoesWithItsRoot(work, *dataset));
-  if (left_to_root) return ProbeResult{Is::kNotDone, ""};
+  if (left_to_root) {
+    if (work.undoing) return ProbeResult{Is::kNotDone, ""};
+    return ProbeResult{Is::kPartial, HowToUnlock(*dataset)};
+  }
   const bool volume = dataset->type == "volume";
   if (volume != (step.volume_size_bytes != 0)) return ProbeResult{Is::kForeign, "it is a " + dataset->type};
   if (step.key && dataset->Value("encryptionroot") != step.name)
@@ -160,8 +163,32 @@ absl::StatusOr<kit::LedgerChange> LedgerOf(const Work& work, const CreateDataset
   return change;
 }
 
-std::vector<ZfsChange> UndoChanges(const Work&, const CreateDatasetStep& step) {
-  return {DestroyDataset{step.name}};
+// Nobody is told to destroy what nobody could look into.
+std::vector<ZfsChange> UndoChanges(const Work& work, const CreateDatasetStep& step) {
+  const auto read = work.Dataset(step.name);
+  if (!read.ok()) return {};
+  const auto& dataset = *read;
+  if (!dataset || !IsEncrypted(*dataset)) return {DestroyDataset{step.name}};
+  const std::string root = dataset->Value("encryptionroot");
+  if (root == step.name && !IsLocked(*dataset)) return {DestroyDataset{step.name}};
+  std::vector<ZfsChange> changes;
+  if (IsLocked(*dataset)) changes.push_back(LoadKey{root, dataset->Value("keyformat"), NoKey()});
+  const bool marked = !dataset->LocalValue(kWrittenMark).empty();
+  if (IsLocked(*dataset) || (dataset->mounted_at.empty() && !marked)) {
+    ObserveRequest request;
+    request.datasets = {root};
+    request.recursive = true;
+    const auto seen = work.host.Observe(request);
+    if (!seen.ok()) return changes;
+    for (const auto& mount : MountsOf(*seen, root)) {
+      if (IsBelow(step.name, mount.name)) changes.push_back(MountDataset{mount.name});
+    }
+    return changes;
+  }
+  // What others made in it stays where it is, since it cannot leave its root.
+  const auto others = FindOthersIn(work, step.name);
+  if (others.ok() && others->empty()) changes.push_back(DestroyDataset{step.name});
+  return changes;
 }
 
 // Into the trash.

@@ -102,6 +102,13 @@ std::vector<std::string> CommandTexts(const ZfsStep& step) {
   return texts;
 }
 
+// A person is asked for the key.
+std::string AsTyped(std::string text) {
+  constexpr std::string_view kGiven = " < (secret)";
+  if (text.ends_with(kGiven)) text.resize(text.size() - kGiven.size());
+  return text;
+}
+
 // The name of the secret that doing the step needs, where it needs one.
 std::vector<std::string> SecretsOf(const ZfsStep& step) {
   const KeyWish* key = nullptr;
@@ -154,12 +161,12 @@ struct Opened {
 };
 absl::StatusOr<Opened> Open(ZfsHost& host, absl::Mutex& containers, const kit::Step& step,
                             const std::string& run_id, const std::string& captured, ChildObserver on_child,
-                            const Secrets* secrets = nullptr, Secret node_key = {}) {
+                            const Secrets* secrets = nullptr, Secret node_key = {}, bool undoing = false) {
   PHX_ASSIGN_OR_RETURN(ZfsStep typed, StepFromJson(step.payload));
   json value = captured.empty() ? json::object() : json::parse(captured, nullptr, /*allow_exceptions=*/false);
   if (!value.is_object()) return DataLoss("what was captured for {} cannot be read", step.id);
   return Opened{std::move(typed), Work{host, containers, run_id, std::move(value), std::move(on_child),
-                                       secrets, std::move(node_key)}};
+                                       secrets, std::move(node_key), undoing}};
 }
 
 absl::StatusOr<Touching> TouchingOf(const std::vector<kit::Step>& steps,
@@ -245,7 +252,8 @@ absl::Status ZfsDomain::Do(const kit::Step& step, const kit::StepContext& contex
 absl::StatusOr<kit::ProbeResult> ZfsDomain::ProbeStep(const kit::Step& step,
                                                       const kit::StepContext& context) {
   PHX_ASSIGN_OR_RETURN(const Opened opened,
-                       Open(host_, asides_, step, context.run_id, context.captured, context.on_child));
+                       Open(host_, asides_, step, context.run_id, context.captured, context.on_child,
+                            /*secrets=*/nullptr, /*node_key=*/{}, context.undoing));
   return Guarded(step, [&]() -> absl::StatusOr<kit::ProbeResult> {
     return std::visit([&](const auto& typed) { return phoenix::zfs::Probe(opened.work, typed); },
                       opened.step);
@@ -254,7 +262,8 @@ absl::StatusOr<kit::ProbeResult> ZfsDomain::ProbeStep(const kit::Step& step,
 
 absl::Status ZfsDomain::Undo(const kit::Step& step, const kit::StepContext& context) {
   PHX_ASSIGN_OR_RETURN(const Opened opened,
-                       Open(host_, asides_, step, context.run_id, context.captured, context.on_child));
+                       Open(host_, asides_, step, context.run_id, context.captured, context.on_child,
+                            /*secrets=*/nullptr, /*node_key=*/{}, context.undoing));
   return Guarded(step, [&]() -> absl::Status {
     return std::visit([&](const auto& typed) { return phoenix::zfs::Undo(opened.work, typed); }, opened.step);
   });
@@ -269,7 +278,7 @@ std::vector<std::string> ZfsDomain::RemainingCommands(const kit::Step& step,
     const auto changes =
         std::visit([&](const auto& typed) { return UndoChanges(opened->work, typed); }, opened->step);
     for (const auto& change : changes) {
-      for (auto& text : ToText(change)) texts.push_back(std::move(text));
+      for (auto& text : ToText(change)) texts.push_back(AsTyped(std::move(text)));
     }
     return absl::OkStatus();
   });
@@ -296,10 +305,25 @@ absl::StatusOr<kit::Retrospect> ZfsDomain::LookBack(const kit::Step& step, const
     return phoenix::zfs::LookBack(opened.work, *replaced);
   if (const auto* added = std::get_if<AddVdevStep>(&opened.step))
     return phoenix::zfs::LookBack(opened.work, *added);
+  if (const auto* load = std::get_if<LoadKeyStep>(&opened.step))
+    return phoenix::zfs::LookBack(opened.work, *load);
+  if (const auto* restored = std::get_if<RestoreKeptStep>(&opened.step)) {
+    PHX_ASSIGN_OR_RETURN(const auto dataset, opened.work.Dataset(restored->to));
+    const std::string root = dataset ? dataset->Value("encryptionroot") : "";
+    if (dataset && IsEncrypted(*dataset) && root != dataset->name && root != PoolOf(dataset->name)) {
+      return kit::Retrospect{kit::Retrospect::Kind::kStays,
+                             fmt::format("ZFS lets it not leave {}, whose key it has", root)};
+    }
+  }
   std::string name;
   if (const auto* dataset = std::get_if<CreateDatasetStep>(&opened.step)) name = dataset->name;
   if (const auto* pool = std::get_if<CreatePoolStep>(&opened.step)) name = pool->name;
   if (name.empty()) return kit::Retrospect();
+  PHX_ASSIGN_OR_RETURN(const auto dataset, opened.work.Dataset(name));
+  if (dataset && IsLocked(*dataset)) {
+    return kit::Retrospect{kit::Retrospect::Kind::kObstacle,
+                           "what others wrote to it cannot be told: " + HowToUnlock(*dataset)};
+  }
   PHX_ASSIGN_OR_RETURN(const std::string found, FindOthersIn(opened.work, name));
   if (found.empty()) return kit::Retrospect();
   return kit::Retrospect{kit::Retrospect::Kind::kObstacle, found};
@@ -333,6 +357,9 @@ absl::StatusOr<kit::VerifyReport> ZfsDomain::Verify(const kit::VerifyInput& inpu
   request.pools = request.all_datasets = true;
   PHX_ASSIGN_OR_RETURN(const ZfsState seen, host_.Observe(request));
   for (const auto& step : input.applied) {
+    // Where its key and its mounts are its probe says; a pool that it opens may be degraded, and what it
+    // mounted may have moved since.
+    if (step.id.starts_with("key:")) continue;
     for (const auto& key : step.provides) {
       const std::string name(kit::NameOf(key));
       if (kit::KindOf(key) == "pool") {

@@ -3,6 +3,7 @@
 
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
+#include "services/zfs/domain/zfs_encryption.h"
 #include "services/zfs/domain/zfs_names.h"
 #include "services/zfs/domain/zfs_property.h"
 #include "services/zfs/worker/zfs_work.h"
@@ -81,7 +82,13 @@ absl::Status TakeMarksAway(const Work& work, const RestoreKeptStep& step, const 
   return absl::OkStatus();
 }
 
-// As it was when it was kept: unmounted, with its marks.
+// What inherits the key of a root below its pool ZFS lets not go back to where it was kept.
+bool IsBound(const DatasetState& restored) {
+  const std::string root = restored.Value("encryptionroot");
+  return IsEncrypted(restored) && root != restored.name && root != PoolOf(restored.name);
+}
+
+// As it was when it was kept: unmounted, with its marks; without them where it stays.
 absl::Status PutMarksBack(const Work& work, const RestoreKeptStep& step, const DatasetState& restored,
                           const std::vector<DatasetState>& all_inside) {
   for (auto inside = all_inside.rbegin(); inside != all_inside.rend(); ++inside) {
@@ -91,6 +98,7 @@ absl::Status PutMarksBack(const Work& work, const RestoreKeptStep& step, const D
   PropertyMap marks;
   for (const auto& [property, captured] : work.captured.at("properties").items()) {
     if (CaptureProperty(restored, property) == captured) continue;
+    if (IsBound(restored) && property != "canmount") continue;
     if (captured.at("source") == "local") {
       marks.emplace(property, captured.at("value").get<std::string>());
     } else {
@@ -98,6 +106,16 @@ absl::Status PutMarksBack(const Work& work, const RestoreKeptStep& step, const D
     }
   }
   return marks.empty() ? absl::OkStatus() : work.Change(SetProperties{step.to, marks});
+}
+
+// Neither it nor what lies in it is mounted, nor will be at the next boot.
+bool IsShut(const Work& work, const Seen& seen) {
+  const json& properties = work.captured.at("properties");
+  return seen.restored->mounted_at.empty() &&
+         (!properties.contains("canmount") ||
+          CaptureProperty(*seen.restored, "canmount") == properties.at("canmount")) &&
+         std::all_of(seen.inside.begin(), seen.inside.end(),
+                     [](const DatasetState& inside) { return inside.mounted_at.empty(); });
 }
 
 DeleteDatasetStep AsDelete(const DiscardKeptStep& step) { return {step.name, step.guid, ""}; }
@@ -155,6 +173,15 @@ absl::StatusOr<ProbeResult> Probe(const Work& work, const RestoreKeptStep& step)
     if (!seen.restored->LocalValue(mark).empty())
       return ProbeResult{Is::kPartial, fmt::format("it carries {}", mark)};
   }
+  if (work.undoing && IsBound(*seen.restored) && IsShut(work, seen)) {
+    PHX_ASSIGN_OR_RETURN(ProbeResult found, ProbeDirectory(work, step.mountpoint));
+    if (found.probe != Is::kNotDone) return found;
+    found.left = fmt::format(
+        "{} stays as {}, unmounted: ZFS lets it not leave {}, whose key it has. Once nobody needs it: zfs "
+        "destroy {}",
+        step.name, step.to, seen.restored->Value("encryptionroot"), step.to);
+    return found;
+  }
   if (!IsCanmountRight(*seen.restored, step))
     return ProbeResult{Is::kPartial, "canmount is " + seen.restored->Value("canmount")};
   const std::string& at = seen.restored->mounted_at;
@@ -170,9 +197,16 @@ absl::Status Undo(const Work& work, const RestoreKeptStep& step) {
   PHX_ASSIGN_OR_RETURN(const Seen seen, Look(work, step));
   if (seen.restored) {
     PHX_RETURN_IF_ERROR(PutMarksBack(work, step, *seen.restored, seen.inside));
-    const absl::MutexLock lock(&work.containers);
-    PHX_RETURN_IF_ERROR(EnsureContainer(work, ParentOf(step.name)));
-    PHX_RETURN_IF_ERROR(work.Change(RenameDataset{step.to, step.name}));
+    if (!IsBound(*seen.restored)) {
+      const absl::MutexLock lock(&work.containers);
+      PHX_RETURN_IF_ERROR(EnsureContainer(work, ParentOf(step.name)));
+      PHX_RETURN_IF_ERROR(work.Change(RenameDataset{step.to, step.name}));
+    } else {
+      for (const std::string_view mark : kMarks) {
+        if (!seen.restored->LocalValue(mark).empty())
+          PHX_RETURN_IF_ERROR(work.Change(InheritProperty{step.to, std::string(mark), false}));
+      }
+    }
   } else if (!seen.kept) {
     return ForeignChange(step.name, "it is neither kept nor restored");
   }
@@ -187,10 +221,14 @@ absl::StatusOr<kit::LedgerChange> LedgerOf(const Work&, const RestoreKeptStep&) 
 std::vector<ZfsChange> UndoChanges(const Work& work, const RestoreKeptStep& step) {
   std::vector<ZfsChange> changes;
   if (!step.mountpoint.empty()) changes.push_back(UnmountDataset{step.to});
-  for (const auto& [property, captured] : work.captured.value("properties", json::object()).items()) {
-    changes.push_back(RestoreProperty(step.to, property, captured));
+  const auto restored = work.Dataset(step.to);
+  const bool bound = restored.ok() && *restored && IsBound(**restored);
+  // By name: a loop over the items of a temporary outlives it.
+  const json properties = work.captured.value("properties", json::object());
+  for (const auto& [property, captured] : properties.items()) {
+    if (!bound || property == "canmount") changes.push_back(RestoreProperty(step.to, property, captured));
   }
-  changes.push_back(RenameDataset{step.to, step.name});
+  if (!bound) changes.push_back(RenameDataset{step.to, step.name});
   return changes;
 }
 

@@ -256,5 +256,32 @@ TEST_F(KeptWorkTest, ACloneIsRestoredBesideOrDiscardedWithItsSnapshot) {
   EXPECT_THAT(machine_.Dump(), Not(HasSubstr(before)));
 }
 
+// ZFS lets what inherits a key not leave its encryption root.
+TEST_F(KeptWorkTest, ACloneOfWhatIsEncryptedStaysWithItsKey) {
+  const std::string tree = "tank/secure/tree", kept = Kept(tree), before = ContentSnapshotOf(tree, kRun);
+  Change(CreateDataset{"tank/secure", 0, {}, NewKey{"aes-256-gcm", "passphrase", Secret("correct horse")}});
+  Change(CreateDataset{tree, 0, {}});
+  Change(CreateSnapshots{{before}, {{std::string(kRunMark), kRun}}});
+  Change(CloneSnapshot{before, kept, {{"canmount", "noauto"}, {std::string(kKeptMark), tree}}});
+  EXPECT_THAT(machine_.Refusal(Decide(KeptFate::kDiscard, "", tree)),
+              AllOf(HasSubstr("encrypted with the key of tank/secure"), HasSubstr("zfs destroy " + kept)));
+  EXPECT_THAT(machine_.Refusal(Decide(KeptFate::kRestore, "tank/before", tree)),
+              AllOf(HasSubstr("tank is not encrypted with it"), HasSubstr("--as tank/secure/before")));
+  Prepare(Decide(KeptFate::kRestore, "tank/secure/before", tree));
+  TestMachine::Must(driver_.Apply());
+  EXPECT_EQ(driver_.plan().steps[0].step_class, kit::StepClass::kLossy);
+  EXPECT_EQ(machine_.Dataset("tank/secure/before").mounted_at, "/tank/secure/before");
+  EXPECT_EQ(driver_.LookBackOn("restore:" + kept)->kind, kit::Retrospect::Kind::kStays);
+  // Nor does undo move it out again.
+  EXPECT_THAT(driver_.RemainingOfLast(),
+              ElementsAre("zfs unmount tank/secure/before", "zfs set canmount=noauto tank/secure/before"));
+  TestMachine::Must(driver_.Undo(/*repeat=*/true));
+  EXPECT_THAT(driver_.left(), ElementsAre(AllOf(HasSubstr("stays as tank/secure/before, unmounted"),
+                                                HasSubstr("zfs destroy tank/secure/before"))));
+  EXPECT_EQ(machine_.Dataset("tank/secure/before").LocalValue("canmount"), "noauto");
+  EXPECT_EQ(machine_.Dataset("tank/secure/before").LocalValue(kKeptMark), "");
+  EXPECT_EQ(machine_.Dataset("tank/secure/before").mounted_at, "");
+}
+
 }  // namespace
 }  // namespace phoenix::zfs

@@ -38,6 +38,30 @@ std::string WhyAnother(const LoadKeyStep& step, const ZfsState& seen) {
   return "";
 }
 
+// With the places as they are: of a pool that comes with the same run only what was declared was known.
+LoadKeyStep AsSeen(LoadKeyStep step, const ZfsState& seen) {
+  for (auto& mount : step.mounts) {
+    const auto dataset = seen.datasets.find(mount.name);
+    if (dataset == seen.datasets.end()) continue;
+    const std::string at = dataset->second.Value("mountpoint");
+    if (at.starts_with('/')) mount.at = at;
+  }
+  SortForMounting(step.mounts);
+  return step;
+}
+
+// What cannot be mounted is left to the next plan.
+bool IsToBeMounted(const ZfsState& seen, const std::string& name) {
+  const auto found = seen.datasets.find(name);
+  if (found == seen.datasets.end()) return false;
+  const DatasetState& dataset = found->second;
+  return dataset.mounted_at.empty() && !IsLocked(dataset) && dataset.Value("canmount") == "on" &&
+         dataset.Value("mountpoint").starts_with('/');
+}
+
+// It was declared, and the pool that came with the same run does not hold it: the next plan says so.
+bool HasNothing(const Work& work) { return work.captured.contains("nothing"); }
+
 // A directory that a mount of this step covers is part of what was locked until then.
 bool IsWithin(const LoadKeyStep& step, const std::string& at) {
   return std::any_of(step.mounts.begin(), step.mounts.end(),
@@ -73,13 +97,13 @@ std::optional<NewKey> ShownKey(const std::optional<KeyWish>& wish) {
   return NewKey{wish->encryption.algorithm, wish->encryption.format, NoKey()};
 }
 
-absl::StatusOr<json> Capture(const Work& work, const LoadKeyStep& step) {
-  PHX_ASSIGN_OR_RETURN(const ZfsState seen, Look(work, step));
+absl::StatusOr<json> Capture(const Work& work, const LoadKeyStep& planned) {
+  PHX_ASSIGN_OR_RETURN(const ZfsState seen, Look(work, planned));
+  const LoadKeyStep step = AsSeen(planned, seen);
   const auto root = seen.datasets.find(step.name);
-  if (root == seen.datasets.end()) {
-    return NotFound("{} is not there; it is declared encrypted, and Phoenix makes it once the pool is here",
-                    step.name);
-  }
+  if (const std::string why = WhyAnother(step, seen); step.guid == 0 && !why.empty())
+    return json{{"nothing", why}};
+  if (root == seen.datasets.end()) return NotFound("{} is not there any more", step.name);
   json captured = {{"guid", root->second.guid},
                    {"loaded", !IsLocked(root->second)},
                    {"directories", json::object()},
@@ -100,6 +124,7 @@ std::vector<ZfsChange> ChangesOf(const LoadKeyStep& step, const std::string&) {
 }
 
 absl::Status Do(const Work& work, const LoadKeyStep& step) {
+  if (HasNothing(work)) return absl::OkStatus();
   PHX_ASSIGN_OR_RETURN(ZfsState seen, Look(work, step));
   if (const std::string why = WhyAnother(step, seen); !why.empty()) return ForeignChange(step.name, why);
   if (IsLocked(seen.datasets.find(step.name)->second)) {
@@ -112,15 +137,14 @@ absl::Status Do(const Work& work, const LoadKeyStep& step) {
                       fmt::format("the secret '{}' does not open {}", step.key.encryption.secret, step.name));
     }
   }
-  for (const auto& mount : step.mounts) {
-    const auto dataset = seen.datasets.find(mount.name);
-    if (dataset == seen.datasets.end() || !dataset->second.mounted_at.empty()) continue;
-    PHX_RETURN_IF_ERROR(work.Change(MountDataset{mount.name}));
+  for (const auto& mount : AsSeen(step, seen).mounts) {
+    if (IsToBeMounted(seen, mount.name)) PHX_RETURN_IF_ERROR(work.Change(MountDataset{mount.name}));
   }
   return absl::OkStatus();
 }
 
 absl::StatusOr<ProbeResult> Probe(const Work& work, const LoadKeyStep& step) {
+  if (HasNothing(work)) return ProbeResult{work.undoing ? Is::kNotDone : Is::kDone, ""};
   PHX_ASSIGN_OR_RETURN(const ZfsState seen, Look(work, step));
   if (std::string why = WhyAnother(step, seen); !why.empty())
     return ProbeResult{Is::kForeign, std::move(why)};
@@ -130,7 +154,7 @@ absl::StatusOr<ProbeResult> Probe(const Work& work, const LoadKeyStep& step) {
     // One that was declared and is not there is not this step's to make.
     if (seen.datasets.count(mount.name) == 0 || !mounted.contains(mount.name)) continue;
     const std::string now = MountedAt(seen, mount.name);
-    if (now.empty()) missing = mount.name;
+    if (IsToBeMounted(seen, mount.name)) missing = mount.name;
     if (now != mounted.value(mount.name, "")) changed = mount.name;
   }
   if (IsLocked(seen.datasets.find(step.name)->second)) {
@@ -149,8 +173,10 @@ absl::StatusOr<ProbeResult> Probe(const Work& work, const LoadKeyStep& step) {
   return ProbeResult{Is::kPartial, missing + " is not mounted"};
 }
 
-absl::Status Undo(const Work& work, const LoadKeyStep& step) {
-  PHX_ASSIGN_OR_RETURN(const ZfsState seen, Look(work, step));
+absl::Status Undo(const Work& work, const LoadKeyStep& planned) {
+  if (HasNothing(work)) return absl::OkStatus();
+  PHX_ASSIGN_OR_RETURN(const ZfsState seen, Look(work, planned));
+  const LoadKeyStep step = AsSeen(planned, seen);
   if (const std::string why = WhyAnother(step, seen); !why.empty()) return ForeignChange(step.name, why);
   const json mounted = work.captured.value("mounted", json::object());
   for (auto mount = step.mounts.rbegin(); mount != step.mounts.rend(); ++mount) {
@@ -170,7 +196,14 @@ absl::Status Undo(const Work& work, const LoadKeyStep& step) {
 
 absl::StatusOr<kit::LedgerChange> LedgerOf(const Work&, const LoadKeyStep&) { return kit::LedgerChange{}; }
 
-std::vector<ZfsChange> UndoChanges(const Work&, const LoadKeyStep& step) {
+absl::StatusOr<kit::Retrospect> LookBack(const Work& work, const LoadKeyStep& step) {
+  if (!HasNothing(work)) return kit::Retrospect();
+  return kit::Retrospect{kit::Retrospect::Kind::kStays, fmt::format("no key of {} was loaded: {}", step.name,
+                                                                    work.captured.value("nothing", ""))};
+}
+
+std::vector<ZfsChange> UndoChanges(const Work& work, const LoadKeyStep& step) {
+  if (HasNothing(work)) return {};
   std::vector<ZfsChange> changes;
   for (auto mount = step.mounts.rbegin(); mount != step.mounts.rend(); ++mount)
     changes.push_back(UnmountDataset{mount->name});

@@ -53,6 +53,12 @@ class KeyWorkTest : public ::testing::Test {
     EXPECT_EQ(machine_.Dump(), before);
     return Message(status);
   }
+  void Verify() {
+    const kit::VerifyInput input{.applied = driver_.plan().steps, .secrets = nullptr};
+    TestMachine::Must(machine_.domain().Verify(input).status());
+  }
+  void Change(const ZfsChange& change) { TestMachine::Must(machine_.host().Change(change, nullptr)); }
+  void Load(const std::string& root = kRoot) { Change(LoadKey{root, "passphrase", Secret("correct horse")}); }
   std::string KeyStatus(const std::string& name = kRoot) { return machine_.Dataset(name).Value("keystatus"); }
 
   TestMachine machine_;
@@ -99,6 +105,8 @@ TEST_F(KeyWorkTest, AfterARebootTheKeyIsLoadedAndNothingElse) {
     EXPECT_THAT(step.commands, ElementsAre("zfs load-key -L prompt tank/secure < (secret)",
                                            "zfs mount tank/secure", "zfs mount tank/secure/below"));
     EXPECT_THAT(step.payload, Not(HasSubstr("correct horse")));
+    EXPECT_THAT(step.payload, ::testing::ContainsRegex("\"mac\":\"[0-9a-f]{4}\""))
+        << "a journal is no place to try passphrases on";
     EXPECT_THAT(step.provides, ::testing::IsSupersetOf({"key:tank/secure", "dataset:tank/secure",
                                                         "dataset:tank/secure/below", "path:/tank/secure",
                                                         "path:/tank/secure/below"}));
@@ -162,18 +170,59 @@ TEST_F(KeyWorkTest, ASecretThatChangedSinceThePlanIsNotUsed) {
 TEST_F(KeyWorkTest, AKeyThatSomebodyLoadedMeanwhileStopsTheRun) {
   SetUpAndReboot();
   Prepare();
-  TestMachine::Must(machine_.host().Change(LoadKey{kRoot, "passphrase", Secret("correct horse")}, nullptr));
+  Load();
   EXPECT_EQ(driver_.Apply().code(), absl::StatusCode::kAborted);
   EXPECT_EQ(KeyStatus(), "available");
 }
 
 TEST_F(KeyWorkTest, WhatOthersMountedMeanwhileKeepsTheKeyLoaded) {
+  // Unmounting the root itself would take along what is mounted below it.
+  spec_.datasets[0].properties = {{"canmount", "off"}};
+  spec_.datasets.push_back(
+      {.name = "tank/secure/quiet", .properties = {{"canmount", "noauto"}, {"mountpoint", "/quiet"}}});
+  SetUpAndReboot();
+  Prepare();
+  TestMachine::Must(driver_.Apply());
+  EXPECT_EQ(machine_.Dataset("tank/secure/quiet").mounted_at, "");
+  Change(MountDataset{"tank/secure/quiet"});
+  EXPECT_THAT(Message(driver_.Undo()),
+              AllOf(HasSubstr("undo key:tank/secure"), HasSubstr("Key unload error"), HasSubstr("is busy")));
+  EXPECT_EQ(KeyStatus(), "available");
+  Change(UnmountDataset{"tank/secure/quiet"});
+  TestMachine::Must(driver_.Undo());
+  EXPECT_EQ(KeyStatus(), "unavailable");
+}
+
+TEST_F(KeyWorkTest, WhatIsOpenKeepsItsMountAndTheKeyLoaded) {
   SetUpAndReboot();
   Prepare();
   TestMachine::Must(driver_.Apply());
   machine_.Edit("zfs.dataset", kBelow, [](nlohmann::json& dataset) { dataset["busy"] = true; });
   EXPECT_THAT(Message(driver_.Undo()), HasSubstr("busy"));
   EXPECT_EQ(KeyStatus(), "available");
+}
+
+// A disk less is no reason to leave the data locked.
+TEST_F(KeyWorkTest, AKeyIsLoadedInADegradedPool) {
+  spec_.datasets = {{.name = "tank", .encryption = EncryptionSpec{"zfs/secure", "", ""}}};
+  SetUpAndReboot();
+  TestMachine::Must(SetPoolHealth(machine_.machine(), "tank", "DEGRADED"));
+  Prepare();
+  ASSERT_THAT(Steps(), ElementsAre("key:tank"));
+  EXPECT_THAT(driver_.plan().steps[0].provides, ::testing::Contains("pool:tank"));
+  TestMachine::Must(driver_.Apply());
+  Verify();
+}
+
+TEST_F(KeyWorkTest, AMountPointMayChangeInTheRunThatLoadsTheKey) {
+  SetUpAndReboot();
+  spec_.datasets[1].properties = {{"mountpoint", "/elsewhere"}};
+  Prepare();
+  ASSERT_THAT(Steps(), ElementsAre("key:tank/secure", "properties:tank/secure/below"));
+  EXPECT_THAT(driver_.plan().steps[0].provides, Not(::testing::Contains("path:/tank/secure/below")));
+  TestMachine::Must(driver_.Apply());
+  EXPECT_EQ(machine_.Dataset(kBelow).mounted_at, "/elsewhere");
+  Verify();
 }
 
 TEST_F(KeyWorkTest, WhatIsLockedByAKeyThatIsNotDeclaredIsNamedWithTheWayOut) {
@@ -224,6 +273,7 @@ TEST_F(KeyWorkTest, AnImportedPoolGetsItsKeysInTheSameRun) {
     ASSERT_THAT(Steps(), ElementsAre("import:tank", "key:tank/secure"));
     TestMachine::Must(driver_.Apply());
     EXPECT_EQ(machine_.Dataset(kBelow).mounted_at, "/tank/secure/below");
+    Verify();
     if (!undo) break;
     TestMachine::Must(driver_.Undo());
     EXPECT_EQ(machine_.Dump(), before);
@@ -234,6 +284,67 @@ TEST_F(KeyWorkTest, AnImportedPoolGetsItsKeysInTheSameRun) {
   const absl::Status status = driver_.Apply();
   EXPECT_THAT(Message(status), AllOf(HasSubstr("the secret 'zfs/secure' does not open tank/secure"),
                                      Not(HasSubstr("wrong horse"))));
+}
+
+// What is declared and what is in a pool that nobody could look into may differ: the next plan says how.
+TEST_F(KeyWorkTest, AnImportedPoolMayHoldOtherThanWhatIsDeclared) {
+  machine_.SetUp(spec_, driver_);
+  Change(CreateDataset{"tank/plain", 0, {}});
+  TestMachine::Must(ExportFromOutside(machine_.machine(), "tank"));
+  const std::string before = machine_.Dump();
+  const EncryptionSpec encryption{"zfs/other", "raw", ""};
+  spec_.datasets[1].properties = {{"mountpoint", "/elsewhere"}};
+  spec_.datasets.push_back({.name = "tank/secure/none"});
+  spec_.datasets.push_back({.name = "tank/new", .encryption = encryption});
+  spec_.datasets.push_back({.name = "tank/plain", .origin = "zfs.datasets[4]", .encryption = encryption});
+  for (const bool undo : {true, false}) {
+    Prepare();
+    ASSERT_EQ(Steps().size(), 4u);
+    TestMachine::Must(driver_.Apply(4, /*repeat=*/true));
+    EXPECT_EQ(machine_.Dataset(kBelow).mounted_at, "/tank/secure/below");
+    Verify();
+    if (!undo) break;
+    TestMachine::Must(driver_.Undo(/*repeat=*/true));
+    EXPECT_EQ(machine_.Dump(), before);
+  }
+  const auto rolled_back = driver_.LookBackOn("key:tank/new");
+  EXPECT_EQ(rolled_back->kind, kit::Retrospect::Kind::kStays);
+  EXPECT_EQ(rolled_back->reason, "no key of tank/new was loaded: it is not there");
+  EXPECT_EQ(driver_.LookBackOn("key:tank/secure")->kind, kit::Retrospect::Kind::kReversible);
+  EXPECT_THAT(Refusal(), HasSubstr("tank/plain exists and is not encrypted"));
+  spec_.datasets.pop_back();
+  Prepare("a third run");
+  EXPECT_THAT(Steps(), ::testing::UnorderedElementsAre("properties:tank/secure/below",
+                                                       "dataset:tank/secure/none", "dataset:tank/new"));
+}
+
+// Keys are in memory only, and the pool's memory goes with it.
+TEST_F(KeyWorkTest, ADestroyedPoolComesBackLockedAndSaysHowItIsOpened) {
+  const EncryptionSpec encryption{"zfs/secure", "", ""};
+  spec_.datasets = {{.name = "tank", .encryption = encryption}, {.name = "tank/a"}};
+  machine_.SetUp(spec_, driver_);
+  ZfsSpec gone;
+  gone.pools = spec_.pools;
+  gone.datasets = {{.name = "tank/a", .presence = Presence::kAbsent}};
+  gone.pools[0].presence = Presence::kAbsent;
+  TestMachine::Must(driver_.Prepare(machine_.Input(gone), kOtherRun));
+  ASSERT_THAT(Steps(), ::testing::UnorderedElementsAre("destroy:tank", "delete:tank/a"));
+  const std::string by_hand = "zfs load-key tank && zfs mount tank && zfs mount tank/a";
+  for (const auto& step : driver_.plan().steps) {
+    if (step.id == "destroy:tank") EXPECT_THAT(step.remainder, HasSubstr("or by hand: " + by_hand));
+  }
+  TestMachine::Must(driver_.Apply());
+  EXPECT_THAT(driver_.RemainingOfLast(),
+              ElementsAre(HasSubstr("zpool import"), "zfs load-key -L prompt tank", "zfs mount tank"));
+  TestMachine::Must(driver_.Undo(/*repeat=*/true));
+  EXPECT_EQ(KeyStatus("tank/a"), "unavailable");
+  EXPECT_THAT(driver_.left(), ElementsAre(AllOf(HasSubstr("without the keys"), HasSubstr(by_hand))));
+  driver_.ledger().clear();
+  for (const char* mark : {"tank", "tank/a"}) Change(InheritProperty{mark, std::string(kRunMark), false});
+  Prepare("a third run");
+  ASSERT_THAT(Steps(), ElementsAre("key:tank"));
+  TestMachine::Must(driver_.Apply());
+  EXPECT_EQ(machine_.Dataset("tank/a").mounted_at, "/tank/a");
 }
 
 // The node went down after the run had made it: nobody can look into it any more.
@@ -272,10 +383,59 @@ TEST_F(KeyWorkTest, ANewChildThatIsLockedByThenSaysWhatIsNeeded) {
                               "tank/secure/new"),
                     HasSubstr("cannot leave that")));
   EXPECT_EQ(machine_.Dataset("tank/secure/new").LocalValue("canmount"), "");
-  TestMachine::Must(machine_.host().Change(LoadKey{kRoot, "passphrase", Secret("correct horse")}, nullptr));
-  TestMachine::Must(machine_.host().Change(MountDataset{kRoot}, nullptr));
+  EXPECT_THAT(driver_.RemainingOfLast(), ElementsAre("zfs load-key -L prompt tank/secure",
+                                                     "zfs mount tank/secure", "zfs mount tank/secure/new"));
+  Load();
+  Change(MountDataset{kRoot});
   TestMachine::Must(driver_.Undo());
   EXPECT_FALSE(machine_.Exists("tank/secure/new"));
+}
+
+// Nobody is told to destroy what others wrote.
+TEST_F(KeyWorkTest, WhatOthersWroteBelowAnOlderRootStaysAndIsNotToBeDestroyed) {
+  machine_.SetUp(spec_, driver_);
+  spec_.datasets.push_back({.name = "tank/secure/new"});
+  Prepare();
+  TestMachine::Must(driver_.Apply());
+  EXPECT_THAT(driver_.RemainingOfLast(), ElementsAre("zfs destroy tank/secure/new")) << "nothing is in it";
+  machine_.WriteFile("/tank/secure/new/letter");
+  EXPECT_THAT(Message(driver_.Undo()), HasSubstr("cannot leave that"));
+  EXPECT_THAT(driver_.RemainingOfLast(), Not(::testing::Contains(HasSubstr("destroy"))));
+}
+
+TEST_F(KeyWorkTest, ANewPoolThatIsLockedByThenSaysWhatIsNeeded) {
+  spec_.datasets = {{.name = "tank", .encryption = EncryptionSpec{"zfs/secure", "", ""}}};
+  TestMachine::Must(driver_.Prepare(machine_.Input(spec_), kRun));
+  TestMachine::Must(driver_.Apply());
+  Reboot();
+  EXPECT_THAT(Message(driver_.Undo()), HasSubstr("the key of tank is not loaded"));
+  EXPECT_THAT(driver_.RemainingOfLast(), ElementsAre("zfs load-key -L prompt tank", "zfs mount tank"));
+  Load("tank");
+  TestMachine::Must(driver_.Undo());
+  EXPECT_FALSE(machine_.Exists("tank"));
+}
+
+// What others wrote into it since the commit nobody can tell.
+TEST_F(KeyWorkTest, WhatIsLockedIsNotRolledBack) {
+  ZfsSpec pool;
+  pool.pools = spec_.pools;
+  machine_.SetUp(pool, driver_);
+  spec_.datasets[0].properties = {{"canmount", "off"}};
+  Prepare();
+  TestMachine::Must(driver_.Apply());
+  TestMachine::Must(driver_.Commit());
+  Reboot();
+  EXPECT_EQ(driver_.ProbeLast()->probe, kit::Probe::kPartial);
+  EXPECT_THAT(driver_.ProbeLast()->found, HasSubstr("zfs load-key tank/secure"));
+  for (const char* id : {"dataset:tank/secure", "dataset:tank/secure/below"}) {
+    const auto back = driver_.LookBackOn(id);
+    EXPECT_EQ(back->kind, kit::Retrospect::Kind::kObstacle) << id;
+    EXPECT_THAT(back->reason, HasSubstr("zfs load-key tank/secure"));
+  }
+  Load();
+  Change(MountDataset{kBelow});
+  EXPECT_EQ(driver_.ProbeLast()->probe, kit::Probe::kDone);
+  EXPECT_EQ(driver_.LookBackOn("dataset:tank/secure")->kind, kit::Retrospect::Kind::kReversible);
 }
 
 // A rollback needs no key, a mount does: that is left to the next setup.
@@ -303,8 +463,8 @@ TEST_F(KeyWorkTest, AnOwnerInADatasetThatIsLockedByThenSaysWhatIsNeeded) {
   TestMachine::Must(driver_.Apply());
   Reboot();
   EXPECT_THAT(Message(driver_.Undo()), HasSubstr("zfs load-key tank/secure && zfs mount tank/secure"));
-  TestMachine::Must(machine_.host().Change(LoadKey{kRoot, "passphrase", Secret("correct horse")}, nullptr));
-  TestMachine::Must(machine_.host().Change(MountDataset{kRoot}, nullptr));
+  Load();
+  Change(MountDataset{kRoot});
   TestMachine::Must(driver_.Undo());
   EXPECT_EQ(machine_.Dataset(kRoot).root->gid, 0u);
 }
@@ -316,7 +476,7 @@ TEST_F(KeyWorkTest, WhatInheritsAKeyIsNotDeletedIntoTheTrashOfThePool) {
   // The root itself takes its key along.
   spec_.datasets.erase(spec_.datasets.begin());
   spec_.datasets[0] = {.name = kRoot, .presence = Presence::kAbsent};
-  TestMachine::Must(machine_.host().Change(DestroyDataset{kBelow}, nullptr));
+  Change(DestroyDataset{kBelow});
   Prepare();
   TestMachine::Must(driver_.Apply());
   Reboot();

@@ -3,6 +3,7 @@
 
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
+#include "services/zfs/domain/zfs_encryption.h"
 #include "services/zfs/domain/zfs_names.h"
 #include "services/zfs/worker/zfs_work.h"
 
@@ -168,8 +169,11 @@ absl::StatusOr<json> Capture(const Work& work, const DestroyPoolStep& step) {
     return FailedPrecondition("pool {} is gone or another one", step.name);
   // Whatever else is mounted there goes before, by a step of its own.
   const auto root = seen.datasets.find(step.name);
-  return json{{"guid", step.guid},
-              {"mounted", root != seen.datasets.end() && !root->second.mounted_at.empty()}};
+  json captured = {{"guid", step.guid},
+                   {"mounted", root != seen.datasets.end() && !root->second.mounted_at.empty()}};
+  if (root != seen.datasets.end() && IsEncrypted(root->second))
+    captured["keyformat"] = root->second.Value("keyformat");
+  return captured;
 }
 
 std::vector<ZfsChange> ChangesOf(const DestroyPoolStep& step, const std::string&) {
@@ -177,9 +181,17 @@ std::vector<ZfsChange> ChangesOf(const DestroyPoolStep& step, const std::string&
 }
 
 absl::StatusOr<ProbeResult> Probe(const Work& work, const DestroyPoolStep& step) {
-  PHX_ASSIGN_OR_RETURN(const ZfsState seen, LookAt(work, step.name));
+  PHX_ASSIGN_OR_RETURN(const ZfsState seen, LookAt(work, step.name, /*datasets=*/work.undoing));
   const Stand stand = StandOf(seen, step.name, step.guid);
-  if (stand == Stand::kImported) return ProbeResult{Is::kNotDone, ""};
+  if (stand == Stand::kImported) {
+    const bool locked = std::any_of(seen.datasets.begin(), seen.datasets.end(),
+                                    [](const auto& dataset) { return IsLocked(dataset.second); });
+    if (!work.undoing || !locked || step.unlock.empty()) return ProbeResult{Is::kNotDone, ""};
+    return ProbeResult{Is::kNotDone, "",
+                       fmt::format("pool {} came back without the keys of what is encrypted in it; the next "
+                                   "setup with the secrets loads them, or by hand: {}",
+                                   step.name, step.unlock)};
+  }
   if (stand == Stand::kGone) return ProbeResult{Is::kDone, ""};
   return ProbeResult{Is::kForeign, InWords(stand)};
 }
@@ -212,8 +224,9 @@ absl::Status Undo(const Work& work, const DestroyPoolStep& step) {
   // It comes back unmounted.
   const auto root = seen.datasets.find(step.name);
   const bool mounted = root != seen.datasets.end() && !root->second.mounted_at.empty();
-  if (work.captured.at("mounted").get<bool>() && !mounted) return work.Change(MountDataset{step.name});
-  return absl::OkStatus();
+  if (!work.captured.at("mounted").get<bool>() || mounted || root == seen.datasets.end())
+    return absl::OkStatus();
+  return MountUnlessLocked(work, root->second);
 }
 
 absl::StatusOr<kit::LedgerChange> LedgerOf(const Work&, const DestroyPoolStep& step) {
@@ -222,6 +235,8 @@ absl::StatusOr<kit::LedgerChange> LedgerOf(const Work&, const DestroyPoolStep& s
 
 std::vector<ZfsChange> UndoChanges(const Work& work, const DestroyPoolStep& step) {
   std::vector<ZfsChange> changes = {ImportPool{step.name, step.guid, /*destroyed=*/true}};
+  const std::string format = work.captured.value("keyformat", "");
+  if (!format.empty()) changes.push_back(LoadKey{step.name, format, NoKey()});
   if (work.captured.value("mounted", false)) changes.push_back(MountDataset{step.name});
   return changes;
 }

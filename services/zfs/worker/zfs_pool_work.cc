@@ -2,6 +2,7 @@
 
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
+#include "services/zfs/domain/zfs_encryption.h"
 #include "services/zfs/domain/zfs_names.h"
 #include "services/zfs/domain/zfs_property.h"
 #include "services/zfs/worker/zfs_disk_work.h"
@@ -180,8 +181,23 @@ absl::StatusOr<kit::LedgerChange> LedgerOf(const Work& work, const CreatePoolSte
   return kit::LedgerChange{{entry}, {}};
 }
 
+// Nobody is told to destroy what nobody could look into.
 std::vector<ZfsChange> UndoChanges(const Work& work, const CreatePoolStep& step) {
-  std::vector<ZfsChange> changes = {DestroyPool{step.name}};
+  ObserveRequest request;
+  request.datasets = {step.name};
+  request.recursive = true;
+  const auto seen = work.host.Observe(request);
+  if (!seen.ok()) return {};
+  std::vector<ZfsChange> changes;
+  for (const auto& [name, dataset] : seen->datasets) {
+    if (IsLocked(dataset) && dataset.Value("encryptionroot") == name)
+      changes.push_back(LoadKey{name, dataset.Value("keyformat"), NoKey()});
+  }
+  if (!changes.empty()) {
+    for (const auto& mount : MountsOf(*seen, step.name)) changes.push_back(MountDataset{mount.name});
+    return changes;
+  }
+  changes.push_back(DestroyPool{step.name});
   for (auto& clear : ClearingCaptured(work)) changes.push_back(std::move(clear));
   return changes;
 }

@@ -64,7 +64,7 @@ json Write(const ImportPoolStep& step) {
   return {{"step", "import_pool"}, {"name", step.name}, {"guid", step.guid}};
 }
 json Write(const DestroyPoolStep& step) {
-  return {{"step", "destroy_pool"}, {"name", step.name}, {"guid", step.guid}};
+  return {{"step", "destroy_pool"}, {"name", step.name}, {"guid", step.guid}, {"unlock", step.unlock}};
 }
 json Write(const SetPoolPropertiesStep& step) {
   return {{"step", "set_pool_properties"},
@@ -172,7 +172,8 @@ ZfsStep Read(const json& value) {
     return step;
   }
   if (kind == "import_pool") return ImportPoolStep{value.at("name"), value.at("guid")};
-  if (kind == "destroy_pool") return DestroyPoolStep{value.at("name"), value.at("guid")};
+  if (kind == "destroy_pool")
+    return DestroyPoolStep{value.at("name"), value.at("guid"), value.value("unlock", "")};
   if (kind == "set_pool_properties") {
     return SetPoolPropertiesStep{value.at("name"), value.at("guid"),
                                  value.at("properties").get<PropertyMap>()};

@@ -29,6 +29,7 @@ struct Work {
   // Of the run, by name; null where they are not at hand, as for every undo.
   const Secrets* secrets = nullptr;
   Secret node_key = {};
+  bool undoing = false;  // as the kit says it (StepContext)
 
   absl::Status Change(const ZfsChange& change) const { return host.Change(change, on_child); }
   // The dataset, or nullopt where there is none.
@@ -75,6 +76,8 @@ absl::StatusOr<kit::Retrospect> LookBack(const Work& work, const ChangeContentSt
 absl::StatusOr<kit::Retrospect> LookBack(const Work& work, const ReplaceDiskStep& step);
 // Of logs, caches and spares.
 absl::StatusOr<kit::Retrospect> LookBack(const Work& work, const AddVdevStep& step);
+// Stays where there was no key to load.
+absl::StatusOr<kit::Retrospect> LookBack(const Work& work, const LoadKeyStep& step);
 
 // Shared by the kinds.
 
