@@ -238,6 +238,8 @@ class DoubtTest : public EngineTest {
     engine_.reset();
     silent_ = false;
   }
+  // The engine's threads ask wire_ up to their end.
+  ~DoubtTest() override { engine_.reset(); }
   absl::Status Resolve(const std::string& participant, kit::Decision decision) {
     return nodes_["a"]->Call(
         participant, [&](kit::Participant& part) { return part.Resolve(run_, "", decision).status(); });
