@@ -108,9 +108,10 @@ class Sharing(unittest.TestCase):
         kernel = ("# Version 1.1\n"
                   "/\t*(ro,root_squash,v4root,fsid=0)\n"
                   "/a\t10.0.0.0/24(rw,sync)\n"
+                  "/a/b\t10.0.0.0/24,10.0.0.7(rw,sync)\n"
                   "/gone\t10.0.0.0/24(rw,sync)\n")
-        self.assertEqual(facts(fingerprint.kernel_leftovers, kernel, "/a\t10.0.0.0/24(rw)\n"),
-                         {"/gone 10.0.0.0/24": "rw,sync"})
+        etab = "/a\t10.0.0.0/24(rw)\n/a/b\t10.0.0.7(rw)\n"
+        self.assertEqual(facts(fingerprint.kernel_leftovers, kernel, etab), {"/gone 10.0.0.0/24": "rw,sync"})
 
     def test_an_empty_section_of_smb_conf_counts(self):
         text = "# Global parameters\n[global]\n\tworkgroup = X\n\n\n[empty]\n"
