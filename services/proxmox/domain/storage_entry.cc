@@ -99,8 +99,10 @@ std::vector<std::string> ForeignOptions(const StorageEntry& found, const Definit
 std::string PathOf(const std::string& id, const Definition& definition) {
   const std::string path = ValueOf(definition.options, "path");
   if (!path.empty()) return CleanPath(path);
-  return definition.type == kNfs || definition.type == kCifs ? "/mnt/pve/" + id : std::string();
+  return IsNetwork(definition) ? "/mnt/pve/" + id : std::string();
 }
+
+bool IsNetwork(const Definition& definition) { return definition.type == kNfs || definition.type == kCifs; }
 
 std::string MountPointOf(const Definition& definition) {
   if (definition.type != kDir) return "";
@@ -111,7 +113,7 @@ std::string MountPointOf(const Definition& definition) {
 }
 
 std::string FolderOfMount(const std::string& id, const Definition& definition) {
-  if (definition.type != kNfs && definition.type != kCifs) return "";
+  if (!IsNetwork(definition)) return "";
   const std::string path = PathOf(id, definition);
   return path.substr(0, path.rfind('/'));
 }

@@ -42,6 +42,8 @@ std::string PathOf(const std::string& id, const Definition& definition);
 
 // The mount point that a dir entry insists on; "" for none.
 std::string MountPointOf(const Definition& definition);
+// Of a type that Proxmox VE mounts from a server.
+bool IsNetwork(const Definition& definition);
 // "/mnt/pve", where the mount of a network storage lies: Proxmox VE makes it with the first one. "" for other
 // types.
 std::string FolderOfMount(const std::string& id, const Definition& definition);

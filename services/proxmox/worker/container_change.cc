@@ -230,12 +230,11 @@ absl::Status ContainerChanges::MountNow(const ContainerStep& step, const std::ve
     // Whatever pct said, the file knows; but older ones leave a line that waits where a mount into a running
     // container failed, and the container would not start with it.
     PHX_ASSIGN_OR_RETURN(const Seen after, See(step.id));
-    if (last.ok() && LinesOf(after.config, part, before.volumes).ours.size() == mounts.size())
-      return absl::OkStatus();
-    const bool in_force = std::all_of(mounts.begin(), mounts.end(), [&](const NewMount& mount) {
-      return LineOf(after.config, mount, before.volumes) == Line::kOurs;
+    const bool done = std::all_of(mounts.begin(), mounts.end(), [&](const NewMount& mount) {
+      const Line line = LineOf(after.config, mount, before.volumes);
+      return line == Line::kOurs || (last.ok() && line == Line::kWaiting);
     });
-    if (in_force) return absl::OkStatus();
+    if (done) return absl::OkStatus();
     if (!last.ok()) return last;
     return FailedPrecondition("pct said that container {} was changed, but its file does not hold that",
                               step.id);

@@ -39,9 +39,8 @@ Question QuestionOf(const ProxmoxSpec& spec) {
     }
     const Definition definition = WantedDefinition(storage);
     // Never a mount itself: one whose server is gone would hang.
-    const std::string of_mount = FolderOfMount(storage.id, definition);
-    const bool network = definition.type == kNfs || definition.type == kCifs;
-    const std::string path = network ? of_mount : PathOf(storage.id, definition);
+    const std::string path =
+        IsNetwork(definition) ? FolderOfMount(storage.id, definition) : PathOf(storage.id, definition);
     for (const std::string& folder : {path, MountPointOf(definition)}) {
       if (!folder.empty() && folder.front() == '/') question.folders.insert(folder);
     }
@@ -122,7 +121,7 @@ kit::Step Render(const StorageStep& typed, const ProxmoxState& state) {
           step.secrets = {typed.password_secret};
         }
       }
-      if (typed.definition.type == kNfs || typed.definition.type == kCifs) {
+      if (IsNetwork(typed.definition)) {
         step.step_class = kit::StepClass::kLossy;
         step.remainder =
             "the server may keep empty folders (dump, images …) that Proxmox VE makes on its share";

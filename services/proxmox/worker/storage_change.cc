@@ -35,8 +35,6 @@ std::string Describe(const std::vector<Difference>& differences) {
   return text;
 }
 
-bool IsNetwork(const Definition& definition) { return definition.type == kNfs || definition.type == kCifs; }
-
 // Nothing happened, and trying again may succeed. The tool has waited 10 s for a held lock already.
 bool IsWorthAnotherTry(const absl::Status& status) {
   if (status.code() == absl::StatusCode::kAborted || status.code() == absl::StatusCode::kAlreadyExists)
