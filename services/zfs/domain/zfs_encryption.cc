@@ -55,6 +55,11 @@ bool IsEncrypted(const DatasetState& dataset) {
 
 bool IsLocked(const DatasetState& dataset) { return dataset.Value("keystatus") == "unavailable"; }
 
+bool IsBound(const DatasetState& dataset) {
+  const std::string root = dataset.Value("encryptionroot");
+  return IsEncrypted(dataset) && root != dataset.name && root != PoolOf(dataset.name);
+}
+
 std::string WrongKey(std::string_view format, const Secret& key) {
   const std::string& value = key.Reveal();
   if (format == kHex)

@@ -24,6 +24,9 @@ EncryptionSpec Completed(EncryptionSpec encryption);
 bool IsEncrypted(const DatasetState& dataset);
 // True where its key is not loaded, so that nobody can look into it.
 bool IsLocked(const DatasetState& dataset);
+// True where it inherits the key of a root below its pool: ZFS lets it not leave that root, for the trash of
+// the pool or for another place.
+bool IsBound(const DatasetState& dataset);
 
 // What a key of this format must be and this one is not; "" for a good one.
 std::string WrongKey(std::string_view format, const Secret& key);

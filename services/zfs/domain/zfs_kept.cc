@@ -90,7 +90,7 @@ class KeptPlanner {
     if (!step.mountpoint.empty())
       planned.differences.push_back({"mounted at", "not mounted", step.mountpoint});
     planned.undo = "it is unmounted and renamed back to where it was kept";
-    if (IsEncrypted(kept) && root != kept.name && root != PoolOf(kept.name)) {
+    if (IsBound(kept)) {
       planned.reversal = Reversal::kLossy;
       planned.undo = "it is unmounted";
       planned.remainder =
@@ -108,7 +108,7 @@ class KeptPlanner {
 
   void Discard(const DatasetState& kept) {
     const std::string root = kept.Value("encryptionroot");
-    if (IsEncrypted(kept) && root != kept.name && root != PoolOf(kept.name)) {
+    if (IsBound(kept)) {
       planning_.Refuse("name",
                        "{} is encrypted with the key of {}, and ZFS lets it not leave that for the trash of "
                        "the pool; destroy it by hand: zfs destroy {}",

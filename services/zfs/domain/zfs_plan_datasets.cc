@@ -285,7 +285,7 @@ class DatasetPlanner {
     }
     if (planning_.HoldsRecord(spec_.name)) planning_.RefuseRecord(At());
     const std::string root = seen_->Value("encryptionroot");
-    if (IsEncrypted(*seen_) && root != spec_.name && root != PoolOf(spec_.name)) {
+    if (IsBound(*seen_)) {
       planning_.Refuse(At(),
                        "{} is encrypted with the key of {}, and ZFS lets it not leave that for the trash of "
                        "the pool; destroy it by hand: zfs destroy {}",

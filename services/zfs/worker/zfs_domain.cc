@@ -309,10 +309,10 @@ absl::StatusOr<kit::Retrospect> ZfsDomain::LookBack(const kit::Step& step, const
     return phoenix::zfs::LookBack(opened.work, *load);
   if (const auto* restored = std::get_if<RestoreKeptStep>(&opened.step)) {
     PHX_ASSIGN_OR_RETURN(const auto dataset, opened.work.Dataset(restored->to));
-    const std::string root = dataset ? dataset->Value("encryptionroot") : "";
-    if (dataset && IsEncrypted(*dataset) && root != dataset->name && root != PoolOf(dataset->name)) {
-      return kit::Retrospect{kit::Retrospect::Kind::kStays,
-                             fmt::format("ZFS lets it not leave {}, whose key it has", root)};
+    if (dataset && IsBound(*dataset)) {
+      return kit::Retrospect{
+          kit::Retrospect::Kind::kStays,
+          fmt::format("ZFS lets it not leave {}, whose key it has", dataset->Value("encryptionroot"))};
     }
   }
   std::string name;

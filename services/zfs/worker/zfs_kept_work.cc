@@ -82,12 +82,6 @@ absl::Status TakeMarksAway(const Work& work, const RestoreKeptStep& step, const 
   return absl::OkStatus();
 }
 
-// What inherits the key of a root below its pool ZFS lets not go back to where it was kept.
-bool IsBound(const DatasetState& restored) {
-  const std::string root = restored.Value("encryptionroot");
-  return IsEncrypted(restored) && root != restored.name && root != PoolOf(restored.name);
-}
-
 // As it was when it was kept: unmounted, with its marks; without them where it stays.
 absl::Status PutMarksBack(const Work& work, const RestoreKeptStep& step, const DatasetState& restored,
                           const std::vector<DatasetState>& all_inside) {

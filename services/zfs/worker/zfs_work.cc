@@ -213,10 +213,10 @@ absl::Status SetAside(const Work& work, const std::string& name, const std::stri
   const absl::MutexLock lock(&work.containers);
   PHX_ASSIGN_OR_RETURN(const auto dataset, work.Dataset(name));
   if (!dataset) return absl::OkStatus();
-  const std::string root = dataset->Value("encryptionroot");
-  if (IsEncrypted(*dataset) && root != name && root != PoolOf(name)) {
+  if (IsBound(*dataset)) {
     // ZFS would refuse the last step of it.
-    return FailedPrecondition("{} is encrypted with the key of {} and cannot leave that", name, root);
+    return FailedPrecondition("{} is encrypted with the key of {} and cannot leave that", name,
+                              dataset->Value("encryptionroot"));
   }
   if (!dataset->mounted_at.empty()) PHX_RETURN_IF_ERROR(work.Change(UnmountDataset{name}));
   PHX_RETURN_IF_ERROR(EnsureContainer(work, container));
