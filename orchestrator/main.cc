@@ -110,6 +110,7 @@ absl::StatusOr<engine::NodeSpecs> MakeSpecs(const run::Request& request, const r
     return WithViolations(WithReason(loaded.ToStatus(), {"CONFIG_INVALID", {}}), violations);
   }
   engine::NodeSpecs result;
+  if (!loaded.config.own_address.empty()) result.addresses.push_back(loaded.config.own_address);
   std::set<std::string> names;
   for (const auto& [name, secret] : secrets) names.insert(name);
   const std::set<std::string> prune(request.prune.begin(), request.prune.end());

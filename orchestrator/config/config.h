@@ -241,6 +241,7 @@ struct Config {
   // `zfs.settings.health.max_wear_percent`, 1 to 255: a disk that is worn so far gets no data.
   std::uint32_t max_wear_percent = kDefaultMaxWearPercent;
   std::string server_address;  // this node as its network clients reach it, or empty
+  std::string own_address;     // the same where it is this node's for certain: nfs_server may be one for all
   std::string default_subnet;  // canonical, or empty
 
   // The declared dataset of that full name, or null.

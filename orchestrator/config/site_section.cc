@@ -139,7 +139,7 @@ void ReadSite(const Cursor& root, Config& config) {
   const Cursor interfaces = network.Key("interfaces");
   // Other shapes of `interfaces` belong to someone else.
   if (config.server_address.empty() && interfaces.is_object()) {
-    config.server_address = ReadInterfaceAddress(interfaces.Key("address"));
+    config.server_address = config.own_address = ReadInterfaceAddress(interfaces.Key("address"));
   }
   ReadDefaultSubnet(network.Key("default_subnet"), config);
   root.Key("mount_point_base").String();  // only ever a hint, but a mistyped one is told

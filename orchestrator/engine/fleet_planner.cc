@@ -150,6 +150,13 @@ absl::Status Once(const std::vector<absl::Status>& errors) {
   return violations.empty() ? once : WithViolations(once, violations);
 }
 
+// "HOST", "HOST:PORT" and "[IPv6]:PORT" without the port.
+std::string HostOf(const std::string& address) {
+  if (address.starts_with('[')) return address.substr(1, address.find(']') - 1);
+  const size_t colon = address.find(':');
+  return address.find(':', colon + 1) == std::string::npos ? address.substr(0, colon) : address;
+}
+
 // What every node says that lacks a thing is said once, and not at all where another one has it.
 void DropNeedlessNotes(std::vector<Planning>& plannings) {
   std::set<std::string> provided, said;
@@ -189,7 +196,10 @@ absl::StatusOr<run::FleetPlan> FleetPlanner::MakePlan(const run::Request& reques
   std::vector<Planning> plannings;
   std::vector<kit::Note> notes;
   std::vector<absl::Status> wrong;
+  kit::Hosts hosts;
   for (const run::NodeAddress& node : request.nodes) {
+    hosts.emplace(node.name, node.name);
+    if (!node.address.starts_with("unix:")) hosts.emplace(HostOf(node.address), node.name);
     if (!request.rollback_of.empty()) {
       for (const run::ParticipantId& id : request.rollback_participants) {
         if (id.node != node.name) continue;
@@ -206,6 +216,7 @@ absl::StatusOr<run::FleetPlan> FleetPlanner::MakePlan(const run::Request& reques
     for (kit::Note& note : specs->notes) {
       if (std::find(notes.begin(), notes.end(), note) == notes.end()) notes.push_back(std::move(note));
     }
+    for (const std::string& address : specs->addresses) hosts.emplace(address, node.name);
     for (Spec& spec : specs->specs) plannings.push_back({node, std::move(spec), {}, {}, {}});
   }
   PHX_RETURN_IF_ERROR(Once(wrong));
@@ -225,7 +236,7 @@ absl::StatusOr<run::FleetPlan> FleetPlanner::MakePlan(const run::Request& reques
     for (const auto& key : planning.provided_now) provided_now.emplace_back(planning.node.name, key);
     participants.push_back(std::move(planning.planned));
   }
-  PHX_ASSIGN_OR_RETURN(run::FleetPlan plan, run::MakeFleetPlan(std::move(participants), provided_now));
+  PHX_ASSIGN_OR_RETURN(run::FleetPlan plan, run::MakeFleetPlan(std::move(participants), provided_now, hosts));
   plan.notes = std::move(notes);
   return plan;
 }

@@ -25,6 +25,8 @@ struct Spec {
 // violations. Notes are lints.
 struct NodeSpecs {
   std::vector<Spec> specs;
+  // What the node is reached by, as its configuration says: others mount from there.
+  std::vector<std::string> addresses;
   std::vector<kit::Note> notes;
 };
 using SpecMaker = std::function<absl::StatusOr<NodeSpecs>(

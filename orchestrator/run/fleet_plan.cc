@@ -5,13 +5,12 @@
 #include "base/digest/digest.h"
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
-#include "services/kit/plan/order.h"
 
 namespace phoenix::run {
 
-absl::StatusOr<FleetPlan> MakeFleetPlan(
-    std::vector<PlannedParticipant> participants,
-    const std::vector<std::pair<std::string, std::string>>& provided_now) {
+absl::StatusOr<FleetPlan> MakeFleetPlan(std::vector<PlannedParticipant> participants,
+                                        const std::vector<std::pair<std::string, std::string>>& provided_now,
+                                        const kit::Hosts& hosts) {
   FleetPlan plan;
   std::sort(participants.begin(), participants.end(),
             [](const auto& a, const auto& b) { return a.id < b.id; });
@@ -30,7 +29,7 @@ absl::StatusOr<FleetPlan> MakeFleetPlan(
       places.push_back({p, s, {}});
     }
   }
-  PHX_ASSIGN_OR_RETURN(const kit::Order order, kit::DeriveOrder(placed, provided_now));
+  PHX_ASSIGN_OR_RETURN(const kit::Order order, kit::DeriveOrder(placed, provided_now, hosts));
   std::vector<size_t> position_of(placed.size());
   for (size_t i = 0; i < order.sequence.size(); ++i) position_of[order.sequence[i]] = i;
   for (const size_t index : order.sequence) {

@@ -8,13 +8,15 @@
 #include <vector>
 
 #include "orchestrator/run/event.h"
+#include "services/kit/plan/order.h"
 
 namespace phoenix::run {
 
 // Orders the steps of all participants by their keys and digests the whole. `provided_now`: (node, key)
-// pairs.
+// pairs. `hosts`: the nodes by their names and addresses, as they know each other.
 absl::StatusOr<FleetPlan> MakeFleetPlan(std::vector<PlannedParticipant> participants,
-                                        const std::vector<std::pair<std::string, std::string>>& provided_now);
+                                        const std::vector<std::pair<std::string, std::string>>& provided_now,
+                                        const kit::Hosts& hosts = {});
 
 // For one step of a participant: a step of a sibling on the same node that was built on it, and must be
 // undone first.

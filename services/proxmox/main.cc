@@ -25,7 +25,7 @@ int main(int argc, char** argv) {
        .description = "Proxmox VE storage entries of this node, for people and for runs",
        .make_domain = [&](const kit::Surroundings& on) -> absl::StatusOr<std::shared_ptr<kit::Domain>> {
          if (on.machine) {
-           PHX_RETURN_IF_ERROR(proxmox::ProxmoxSim::Install(*on.machine, on.node));
+           PHX_RETURN_IF_ERROR(proxmox::ProxmoxSim::Install(*on.machine, on.node, on.machine->cluster()));
            host = std::make_unique<proxmox::ProxmoxSim>(on.machine);
          } else {
            api_settings.sent_file = on.state_directory + "/api-request";

@@ -14,8 +14,10 @@ CONFIG = os.path.join(ROOT, "deploy", "examples", "phoenix_hypervisor_config.jso
 
 
 class FleetTest(unittest.TestCase):
+    CLUSTER = ""
+
     def setUp(self):
-        self.fleet = SimFleet(BUILD)
+        self.fleet = SimFleet(BUILD, cluster=self.CLUSTER)
         self.addCleanup(self.fleet.close)
         self.secrets = write_secrets(self.fleet.path("secrets.json"), "correct horse")
         self.fleet.start()

@@ -17,9 +17,10 @@ DAEMONS = {"zfs": "services/zfs/phoenix-zfsd", "nfs": "services/nfs/phoenix-nfsd
 
 
 class SimFleet:
-    """Starts nothing by itself: call start(). The directory is removed by close() unless `keep`."""
+    """Starts nothing by itself: call start(). The directory is removed by close() unless `keep`. The nodes of a `cluster` have
+    one storage.cfg."""
 
-    def __init__(self, build, nodes=("hv1", "hv2"), participants=PARTICIPANTS, keep=False, directory=None):
+    def __init__(self, build, nodes=("hv1", "hv2"), participants=PARTICIPANTS, keep=False, directory=None, cluster=""):
         self.build = os.path.abspath(build)
         self.nodes = tuple(nodes)
         self.participants = tuple(participants)
@@ -29,6 +30,11 @@ class SimFleet:
         self.processes = {}
         for node in self.nodes:
             os.makedirs(self.path(node, "run"), exist_ok=True)
+            if cluster and not os.path.lexists(self.path(node, "machine", "cluster")):
+                os.makedirs(self.path(cluster), exist_ok=True)
+                os.makedirs(self.path(node, "machine"), exist_ok=True)
+                os.symlink(self.path(cluster), self.path(node, "machine", "cluster"))
+        self.cluster_files = self.path(cluster, "files.db") if cluster else None
         self.fleet_file = self.path("fleet.json")
         with open(self.fleet_file, "w", encoding="utf-8") as out:
             json.dump({"nodes": [{"name": node, "address": "unix:" + self.path(node, "run")} for node in self.nodes]}, out)
@@ -205,6 +211,10 @@ class SimFleet:
                 "SELECT kind, name, value FROM objects ORDER BY kind, name")]
             lines += ["file %s %s %s:%s %o %r" % row for row in database.execute(
                 "SELECT path, directory, uid, gid, mode, content FROM files ORDER BY path")]
+        if self.cluster_files:
+            with sqlite3.connect(self.cluster_files, timeout=30) as database:
+                lines += ["file %s %s %s:%s %o %r" % row for row in database.execute(
+                    "SELECT path, directory, uid, gid, mode, content FROM files ORDER BY path")]
         return "\n".join(lines)
 
     def dumps(self):

@@ -71,6 +71,7 @@ class FakeDomain final : public Domain {
       (value.empty() ? step.removes : step.provides) = {"field:" + name};
       if (!after.empty()) step.requires_keys = {{"field:" + after, machine_.fields.contains(after)}};
       step.payload = value;
+      if (shared.contains(name)) step.scope = "cluster:lab";
       if (const auto path = writes.find(name); path != writes.end())
         step.disturbs = {"content:" + path->second};
       plan.steps.push_back(step);
@@ -165,6 +166,8 @@ class FakeDomain final : public Domain {
   std::map<std::string, std::string> leaves;
   // By step, a path that it writes into.
   std::map<std::string, std::string> writes;
+  // Fields that the machine has in common with others of its cluster.
+  std::set<std::string> shared;
   absl::Mutex order_mutex;
   std::vector<std::string> undone ABSL_GUARDED_BY(order_mutex);
   std::vector<std::pair<std::string, bool>> closed ABSL_GUARDED_BY(order_mutex);

@@ -238,6 +238,30 @@ TEST_F(ParticipantTest, AForeignChangeBetweenPrepareAndDoStopsTheStep) {
   EXPECT_THAT(machine_.Fields(), (Fields{{"a", "somebody else's"}})) << "nothing foreign is lost";
 }
 
+TEST_F(ParticipantTest, WhatAnotherNodeOfTheClusterHasDoneByThenIsDoneAndIsUndoneToWhatWasPrepared) {
+  domain_->shared = {"a"};
+  machine_.Set("a", "old");
+  PHX_ASSERT_OK(Prepare("a=1"));
+  machine_.Set("a", "1");
+  const auto outcomes = participant_->Apply(Context(), {"a"});
+  PHX_ASSERT_OK(outcomes);
+  EXPECT_EQ((*outcomes)[0].result, Outcome::Result::kDone);
+  const auto undone = participant_->Undo(Context(), {}, "a test");
+  PHX_ASSERT_OK(undone);
+  EXPECT_THAT(machine_.Fields(), (Fields{{"a", "old"}}));
+}
+
+TEST_F(ParticipantTest, WhatAnotherNodeOfTheClusterHasMadeOtherwiseIsAForeignChange) {
+  domain_->shared = {"a"};
+  machine_.Set("a", "old");
+  PHX_ASSERT_OK(Prepare("a=1"));
+  machine_.Set("a", "2");
+  const auto outcomes = participant_->Apply(Context(), {"a"});
+  PHX_ASSERT_OK(outcomes);
+  EXPECT_THAT((*outcomes)[0].error, HasSubstr("somebody else"));
+  EXPECT_THAT(machine_.Fields(), (Fields{{"a", "2"}}));
+}
+
 TEST_F(ParticipantTest, WhatIsThereCountsNotWhatTheToolSaid) {
   domain_->lie_do = {"a"};
   PHX_ASSERT_OK(Prepare("a=1"));

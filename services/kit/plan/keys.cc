@@ -3,6 +3,19 @@
 #include <algorithm>
 
 namespace phoenix::kit {
+namespace {
+
+constexpr std::string_view kDefinition = "definition";
+constexpr std::string_view kRemote = "remote";
+
+// At the first space.
+std::pair<std::string_view, std::string_view> HeadAndRest(std::string_view text) {
+  const auto space = text.find(' ');
+  if (space == std::string_view::npos) return {text, {}};
+  return {text.substr(0, space), text.substr(space + 1)};
+}
+
+}  // namespace
 
 std::string Key(std::string_view kind, std::string_view name) {
   std::string key(kind);
@@ -16,6 +29,33 @@ std::string_view KindOf(std::string_view key) { return key.substr(0, key.find(':
 std::string_view NameOf(std::string_view key) {
   const auto colon = key.find(':');
   return colon == std::string_view::npos ? std::string_view() : key.substr(colon + 1);
+}
+
+std::string DefinitionKey(std::string_view cluster, std::string_view object, std::string_view text) {
+  std::string name(cluster);
+  name += '/';
+  name += object;
+  name += ' ';
+  name += text;
+  return Key(kDefinition, name);
+}
+
+std::pair<std::string_view, std::string_view> ObjectAndDefinition(std::string_view key) {
+  return HeadAndRest(NameOf(key));
+}
+
+bool IsDefinition(std::string_view key) { return KindOf(key) == kDefinition; }
+
+std::string RemoteKey(std::string_view server, std::string_view key) {
+  std::string name(server);
+  name += ' ';
+  name += key;
+  return Key(kRemote, name);
+}
+
+std::optional<std::pair<std::string_view, std::string_view>> ServerAndKey(std::string_view key) {
+  if (KindOf(key) != kRemote) return std::nullopt;
+  return HeadAndRest(NameOf(key));
 }
 
 std::vector<std::string> WrittenPaths(const std::vector<std::string>& keys) {

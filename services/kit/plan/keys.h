@@ -4,12 +4,19 @@
 //   group:heads  storage:ID  package:samba  unit:smbd.service  file:/etc/exports.d/phoenix.exports
 //   key:quickOS/secure (an encryption root's)
 //
+// Keys of different nodes do not meet, but for two kinds:
+//
+//   definition:CLUSTER/storage:ID TEXT   what an object is that the nodes of a cluster have in common
+//   remote:SERVER export:/quickOS/…      what the server of this name or address serves
+//
 // content:/quickOS/iso stands among what a step disturbs, and nowhere else: the step writes into that path.
 // Nobody is cut off by it; who keeps snapshots takes one of the file system that holds the path.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace phoenix::kit {
@@ -17,6 +24,15 @@ namespace phoenix::kit {
 std::string Key(std::string_view kind, std::string_view name);
 std::string_view KindOf(std::string_view key);
 std::string_view NameOf(std::string_view key);
+
+std::string DefinitionKey(std::string_view cluster, std::string_view object, std::string_view text);
+// "CLUSTER/storage:ID" and TEXT of such a key.
+std::pair<std::string_view, std::string_view> ObjectAndDefinition(std::string_view key);
+bool IsDefinition(std::string_view key);
+
+std::string RemoteKey(std::string_view server, std::string_view key);
+// The server and its key; nothing for a key of another kind.
+std::optional<std::pair<std::string_view, std::string_view>> ServerAndKey(std::string_view key);
 
 // The absolute paths of the content: keys among these.
 std::vector<std::string> WrittenPaths(const std::vector<std::string>& keys);

@@ -1,9 +1,11 @@
 #include "services/kit/plan/order.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "base/status/errors.h"
+#include "base/status/status_macros.h"
 #include "services/kit/plan/keys.h"
 
 namespace phoenix::kit {
@@ -20,15 +22,33 @@ std::string RequirementsOf(const PlacedStep& placed) {
   return fmt::format("steps[{}{}].requirements", place, placed.step->id);
 }
 
-// The steps of `node` whose provided key satisfies `key` most specifically.
-std::vector<size_t> ProvidersOf(const std::vector<PlacedStep>& steps, const std::string& node,
-                                const std::string& key) {
+// Where what a step needs is looked for.
+struct Wanted {
+  bool everywhere = false;
+  std::string node;
+  std::string key;
+
+  bool IsLookedForOn(const std::string& other) const { return everywhere || node == other; }
+};
+
+Wanted WantedBy(const PlacedStep& placed, const std::string& key, const Hosts& hosts) {
+  if (IsDefinition(key)) return {true, "", key};
+  const auto remote = ServerAndKey(key);
+  if (!remote) return {false, placed.node, key};
+  const auto host = hosts.find(remote->first);
+  // A server that no node of the run is has its own ways: nothing here has this key.
+  if (host == hosts.end()) return {false, placed.node, key};
+  return {false, host->second, std::string(remote->second)};
+}
+
+// The steps whose provided key satisfies the wanted one most specifically.
+std::vector<size_t> ProvidersOf(const std::vector<PlacedStep>& steps, const Wanted& wanted) {
   std::vector<size_t> providers;
   size_t best = 0;
   for (size_t i = 0; i < steps.size(); ++i) {
-    if (steps[i].node != node) continue;
+    if (!wanted.IsLookedForOn(steps[i].node)) continue;
     for (const std::string& provided : steps[i].step->provides) {
-      if (!Satisfies(provided, key)) continue;
+      if (!Satisfies(provided, wanted.key)) continue;
       if (Specificity(provided) > best) {
         best = Specificity(provided);
         providers.clear();
@@ -37,6 +57,55 @@ std::vector<size_t> ProvidersOf(const std::vector<PlacedStep>& steps, const std:
     }
   }
   return providers;
+}
+
+std::string TextOfMissing(const PlacedStep& placed, const std::string& key) {
+  if (!IsDefinition(key)) {
+    return fmt::format("{} needs {}, which is not there and which no step provides", NameOfStep(placed), key);
+  }
+  return fmt::format(
+      "{} wants it to be \"{}\", which it is not on the nodes that have it, and no step makes it so; one "
+      "entry "
+      "has one definition: declare the same on every node, or another id",
+      NameOfStep(placed), ObjectAndDefinition(key).second);
+}
+
+// One object of a cluster has one definition, whoever declares it.
+absl::Status CheckDefinitions(const std::vector<PlacedStep>& steps,
+                              const std::vector<std::pair<std::string, std::string>>& provided_now) {
+  struct Claim {
+    std::string node;
+    std::string_view definition;
+  };
+  std::map<std::string_view, Claim> claims;
+  std::map<std::string_view, FieldViolation> problems;
+  const auto claim = [&](const std::string& node, std::string_view key) {
+    if (!IsDefinition(key)) return;
+    const auto [object, definition] = ObjectAndDefinition(key);
+    const auto [first, is_new] = claims.emplace(object, Claim{node, definition});
+    if (is_new || first->second.definition == definition) return;
+    const std::string_view name = object.substr(object.find('/') + 1);
+    problems.emplace(
+        object, FieldViolation{
+                    std::string(name),
+                    fmt::format("the nodes of cluster {} have one {}, which {} declares as \"{}\" and {} as "
+                                "\"{}\": declare the same on both, or another id on one of them",
+                                object.substr(0, object.find('/')), name, first->second.node,
+                                first->second.definition, node, definition)});
+  };
+  for (const auto& [node, key] : provided_now) claim(node, key);
+  for (const PlacedStep& placed : steps) {
+    for (const std::string& key : placed.step->provides) claim(placed.node, key);
+    for (const Requirement& requirement : placed.step->requires_keys) claim(placed.node, requirement.key);
+  }
+  if (problems.empty()) return absl::OkStatus();
+  std::string text = "the plan does not fit together:";
+  std::vector<FieldViolation> violations;
+  for (auto& [object, problem] : problems) {
+    text += "\n  " + problem.description;
+    violations.push_back(std::move(problem));
+  }
+  return WithViolations(WithReason(FailedPrecondition("{}", text), {"PLAN_CONFLICT", {}}), violations);
 }
 
 bool Disturbs(const Step& step, std::string_view path) {
@@ -98,16 +167,17 @@ class Sorter {
 
 }  // namespace
 
-std::vector<std::vector<size_t>> Dependencies(const std::vector<PlacedStep>& steps) {
+std::vector<std::vector<size_t>> Dependencies(const std::vector<PlacedStep>& steps, const Hosts& hosts) {
   std::vector<std::set<size_t>> before(steps.size());
   for (size_t i = 0; i < steps.size(); ++i) {
     for (const Requirement& requirement : steps[i].step->requires_keys) {
-      for (const size_t provider : ProvidersOf(steps, steps[i].node, requirement.key)) {
+      const Wanted wanted = WantedBy(steps[i], requirement.key, hosts);
+      for (const size_t provider : ProvidersOf(steps, wanted)) {
         if (provider != i) before[i].insert(provider);
       }
       for (size_t remover = 0; remover < steps.size(); ++remover) {
-        if (remover == i || steps[remover].node != steps[i].node) continue;
-        if (SatisfiedBy(steps[remover].step->removes, requirement.key)) before[remover].insert(i);
+        if (remover == i || !wanted.IsLookedForOn(steps[remover].node)) continue;
+        if (SatisfiedBy(steps[remover].step->removes, wanted.key)) before[remover].insert(i);
       }
     }
     for (size_t disturber = 0; disturber < steps.size(); ++disturber) {
@@ -122,26 +192,26 @@ std::vector<std::vector<size_t>> Dependencies(const std::vector<PlacedStep>& ste
 }
 
 absl::StatusOr<Order> DeriveOrder(const std::vector<PlacedStep>& steps,
-                                  const std::vector<std::pair<std::string, std::string>>& provided_now) {
+                                  const std::vector<std::pair<std::string, std::string>>& provided_now,
+                                  const Hosts& hosts) {
+  PHX_RETURN_IF_ERROR(CheckDefinitions(steps, provided_now));
   std::vector<FieldViolation> problems;
   for (const PlacedStep& placed : steps) {
     for (const Requirement& requirement : placed.step->requires_keys) {
+      const Wanted wanted = WantedBy(placed, requirement.key, hosts);
       bool satisfied = requirement.satisfied_now;
       for (const auto& [node, key] : provided_now) {
-        satisfied = satisfied || (node == placed.node && Satisfies(key, requirement.key));
+        satisfied = satisfied || (wanted.IsLookedForOn(node) && Satisfies(key, wanted.key));
       }
-      for (const size_t provider : ProvidersOf(steps, placed.node, requirement.key)) {
+      for (const size_t provider : ProvidersOf(steps, wanted)) {
         satisfied = satisfied || steps[provider].step != placed.step;
       }
-      if (!satisfied) {
-        problems.push_back(
-            {RequirementsOf(placed), fmt::format("{} needs {}, which is not there and which no step provides",
-                                                 NameOfStep(placed), requirement.key)});
-      }
+      if (!satisfied) problems.push_back({RequirementsOf(placed), TextOfMissing(placed, requirement.key)});
       for (const PlacedStep& remover : steps) {
-        if (remover.step == placed.step || remover.node != placed.node || !placed.step->removes.empty())
+        if (remover.step == placed.step || !wanted.IsLookedForOn(remover.node) ||
+            !placed.step->removes.empty())
           continue;
-        if (!SatisfiedBy(remover.step->removes, requirement.key)) continue;
+        if (!SatisfiedBy(remover.step->removes, wanted.key)) continue;
         problems.push_back(
             {RequirementsOf(placed), fmt::format("{} needs {}, which «{}» takes away", NameOfStep(placed),
                                                  requirement.key, NameOfStep(remover))});
@@ -155,7 +225,7 @@ absl::StatusOr<Order> DeriveOrder(const std::vector<PlacedStep>& steps,
   }
 
   Order order;
-  order.before = Dependencies(steps);
+  order.before = Dependencies(steps, hosts);
   Sorter sorter(order.before);
   for (size_t i = 0; i < steps.size(); ++i) {
     if (sorter.Visit(i)) continue;

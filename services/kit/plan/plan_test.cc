@@ -91,6 +91,54 @@ TEST(Order, WhatIsThereAlreadySatisfies) {
   EXPECT_FALSE(DeriveOrder({{"a", "nfs", &need}}, {{"b", "path:/p"}}).ok());
 }
 
+TEST(Order, WhatAnotherNodeServesComesFirst) {
+  const Step mount = MakeStep("mount", {{RemoteKey("10.0.0.11", "export:/p"), true}}, {});
+  const Step export_step = MakeStep("export", {}, {"export:/p"});
+  const std::vector<PlacedStep> steps = {{"b", "proxmox", &mount}, {"a", "nfs", &export_step}};
+  EXPECT_THAT(DeriveOrder(steps, {}, {{"10.0.0.11", "a"}})->before[0], ElementsAre(1));
+  EXPECT_THAT(DeriveOrder(steps, {}, {{"10.0.0.11", "b"}})->before[0], IsEmpty());
+  // A server that is no node of the run.
+  EXPECT_THAT(DeriveOrder(steps)->before[0], IsEmpty());
+}
+
+TEST(Order, NothingIsTakenAwayThatAnotherNodeIsToMount) {
+  const Step mount = MakeStep("mount", {{RemoteKey("a", "share:s"), true}}, {});
+  Step unshare = MakeStep("unshare", {}, {});
+  unshare.removes = {"share:s"};
+  const auto order = DeriveOrder({{"b", "proxmox", &mount}, {"a", "samba", &unshare}}, {}, {{"a", "a"}});
+  EXPECT_THAT(Message(order.status()), HasSubstr("which «a/samba: do unshare» takes away"));
+}
+
+TEST(Order, NodesOfAClusterMakeOneDefinitionForEachOther) {
+  const std::string key = DefinitionKey("c", "storage:x", "dir content=iso path=/x");
+  const Step join = MakeStep("join", {{key, false}}, {"storage:x"});
+  const Step set = MakeStep("set", {}, {"storage:x", key});
+  const std::vector<PlacedStep> steps = {{"b", "proxmox", &join}, {"a", "proxmox", &set}};
+  const auto order = DeriveOrder(steps);
+  ASSERT_TRUE(order.ok()) << order.status();
+  EXPECT_THAT(order->before[0], ElementsAre(1));
+  // Nobody changes it.
+  EXPECT_THAT(Message(DeriveOrder({steps[0]}).status()),
+              HasSubstr("b/proxmox: do join wants it to be \"dir content=iso path=/x\", which it is not"));
+}
+
+TEST(Order, NodesOfAClusterThatDeclareOneObjectDifferentlyAreToldSo) {
+  const Step set = MakeStep("set", {}, {DefinitionKey("c", "storage:x", "dir content=iso path=/x")});
+  const Step other = MakeStep("set", {}, {DefinitionKey("c", "storage:x", "dir content=backup path=/x")});
+  const Step elsewhere = MakeStep("set", {}, {DefinitionKey("d", "storage:x", "dir content=backup path=/x")});
+  const PlacedStep here = {"a", "proxmox", &set};
+  EXPECT_TRUE(DeriveOrder({here, {"b", "proxmox", &set}}).ok());
+  EXPECT_TRUE(DeriveOrder({here, {"b", "proxmox", &elsewhere}}).ok());
+  const auto text = HasSubstr(
+      "the nodes of cluster c have one storage:x, which a declares as \"dir content=iso path=/x\" and b as "
+      "\"dir content=backup path=/x\"");
+  EXPECT_THAT(Message(DeriveOrder({here, {"b", "proxmox", &other}}).status()), text);
+  // One that is content with what is there has no step.
+  const auto status = DeriveOrder({{"b", "proxmox", &other}}, {{"a", set.provides[0]}}).status();
+  EXPECT_THAT(Message(status), text);
+  EXPECT_EQ(ReasonOf(status)->reason, "PLAN_CONFLICT");
+}
+
 TEST(Order, ConsumersLeaveBeforeTheirProviderIsTakenAway) {
   Step unexport = MakeStep("unexport", {{"path:/p/d", true}}, {});
   unexport.removes = {"export:/p/d"};

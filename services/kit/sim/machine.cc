@@ -28,6 +28,12 @@ INSERT OR IGNORE INTO files VALUES
  ('/var/lib', 1, '', 0, 0, 493, '', 0, 0, 493), ('/mnt', 1, '', 0, 0, 493, '', 0, 0, 493);
 )sql";
 
+constexpr char kClusterSchema[] = R"sql(
+CREATE TABLE IF NOT EXISTS cluster.files(path TEXT PRIMARY KEY, directory INTEGER NOT NULL, content BLOB NOT NULL,
+  uid INTEGER NOT NULL, gid INTEGER NOT NULL, mode INTEGER NOT NULL,
+  synced_content BLOB, synced_uid INTEGER, synced_gid INTEGER, synced_mode INTEGER);
+)sql";
+
 std::string ParentOf(std::string_view path) {
   const auto slash = path.rfind('/');
   return slash == 0 ? "/" : std::string(path.substr(0, slash));
@@ -73,9 +79,17 @@ absl::StatusOr<int64_t> World::NextNumber() {
   return number;
 }
 
+std::string_view World::TableOf(std::string_view path) const {
+  constexpr std::string_view kPriv = "/etc/pve/priv";
+  const bool shared = path == "/etc/pve/storage.cfg" || path == kPriv ||
+                      (path.starts_with(kPriv) && path[kPriv.size()] == '/');
+  return in_cluster_ && shared ? "cluster.files" : "main.files";
+}
+
 absl::StatusOr<std::optional<SimFile>> World::ReadFile(std::string_view path) {
-  PHX_ASSIGN_OR_RETURN(
-      auto select, database_.Prepare("SELECT directory, content, uid, gid, mode FROM files WHERE path=?"));
+  PHX_ASSIGN_OR_RETURN(auto select,
+                       database_.Prepare(fmt::format(
+                           "SELECT directory, content, uid, gid, mode FROM {} WHERE path=?", TableOf(path))));
   PHX_ASSIGN_OR_RETURN(const bool found, select.Bind(1, path).Step());
   if (!found) return std::optional<SimFile>();
   SimFile file;
@@ -87,14 +101,13 @@ absl::StatusOr<std::optional<SimFile>> World::ReadFile(std::string_view path) {
 
 absl::Status World::WriteFile(std::string_view path, const SimFile& file, bool synced) {
   const std::string_view sql =
-      synced
-          ? "INSERT INTO files VALUES(?1,?2,?3,?4,?5,?6,?3,?4,?5,?6) ON CONFLICT(path) DO UPDATE SET "
-            "directory=?2, "
-            "content=?3, uid=?4, gid=?5, mode=?6, synced_content=?3, synced_uid=?4, synced_gid=?5, "
-            "synced_mode=?6"
-          : "INSERT INTO files VALUES(?1,?2,?3,?4,?5,?6,NULL,NULL,NULL,NULL) ON CONFLICT(path) DO UPDATE SET "
-            "directory=?2, content=?3, uid=?4, gid=?5, mode=?6";
-  PHX_ASSIGN_OR_RETURN(auto insert, database_.Prepare(sql));
+      synced ? "INSERT INTO {} VALUES(?1,?2,?3,?4,?5,?6,?3,?4,?5,?6) ON CONFLICT(path) DO UPDATE SET "
+               "directory=?2, "
+               "content=?3, uid=?4, gid=?5, mode=?6, synced_content=?3, synced_uid=?4, synced_gid=?5, "
+               "synced_mode=?6"
+             : "INSERT INTO {} VALUES(?1,?2,?3,?4,?5,?6,NULL,NULL,NULL,NULL) ON CONFLICT(path) DO UPDATE SET "
+               "directory=?2, content=?3, uid=?4, gid=?5, mode=?6";
+  PHX_ASSIGN_OR_RETURN(auto insert, database_.Prepare(fmt::format(fmt::runtime(sql), TableOf(path))));
   return insert.Bind(1, path)
       .Bind(2, static_cast<int64_t>(file.directory))
       .BindBlob(3, file.state.content)
@@ -106,15 +119,18 @@ absl::Status World::WriteFile(std::string_view path, const SimFile& file, bool s
 }
 
 absl::Status World::RemoveFile(std::string_view path) {
-  PHX_ASSIGN_OR_RETURN(auto remove, database_.Prepare("DELETE FROM files WHERE path=?"));
+  PHX_ASSIGN_OR_RETURN(auto remove,
+                       database_.Prepare(fmt::format("DELETE FROM {} WHERE path=?", TableOf(path))));
   return remove.Bind(1, path).Step().status();
 }
 
 absl::StatusOr<std::vector<std::string>> World::FilesBelow(std::string_view directory) {
   const std::string prefix = directory == "/" ? "/" : std::string(directory) + "/";
-  PHX_ASSIGN_OR_RETURN(auto select,
-                       database_.Prepare("SELECT path FROM files WHERE substr(path,1,?1)=?2 AND path<>'/' "
-                                         "ORDER BY path"));
+  const std::string_view all =
+      in_cluster_ ? "(SELECT path FROM main.files UNION ALL SELECT path FROM cluster.files)" : "main.files";
+  PHX_ASSIGN_OR_RETURN(
+      auto select, database_.Prepare(fmt::format(
+                       "SELECT path FROM {} WHERE substr(path,1,?1)=?2 AND path<>'/' ORDER BY path", all)));
   select.Bind(1, static_cast<int64_t>(prefix.size())).Bind(2, prefix);
   std::vector<std::string> paths;
   while (true) {
@@ -144,12 +160,18 @@ absl::StatusOr<std::shared_ptr<Machine>> Machine::Open(const std::string& direct
     PHX_RETURN_IF_ERROR(db.Execute(kSchema));
     return db.Execute(kFirstDirectories);
   }));
-  return std::shared_ptr<Machine>(new Machine(std::move(database)));
+  const auto cluster = std::filesystem::read_symlink(directory + "/cluster", error);
+  if (error) return std::shared_ptr<Machine>(new Machine(std::move(database), ""));
+  PHX_ASSIGN_OR_RETURN(auto attach, database->Prepare("ATTACH DATABASE ? AS cluster"));
+  PHX_RETURN_IF_ERROR(attach.Bind(1, directory + "/cluster/files.db").Step().status());
+  PHX_RETURN_IF_ERROR(
+      database->Transaction([](Database& db) -> absl::Status { return db.Execute(kClusterSchema); }));
+  return std::shared_ptr<Machine>(new Machine(std::move(database), cluster.filename().string()));
 }
 
 absl::Status Machine::Change(const std::function<absl::Status(World&)>& body) {
   return database_->Transaction([&](Database& db) {
-    World world(db);
+    World world(db, !cluster_.empty());
     return body(world);
   });
 }
@@ -182,8 +204,12 @@ absl::StatusOr<std::string> Machine::Dump() {
       if (!row) break;
       text += fmt::format("{} {} {}\n", objects.Text(0), objects.Text(1), objects.Text(2));
     }
+    constexpr std::string_view kColumns = "SELECT path, directory, content, uid, gid, mode FROM";
     PHX_ASSIGN_OR_RETURN(
-        auto files, db.Prepare("SELECT path, directory, content, uid, gid, mode FROM files ORDER BY path"));
+        auto files,
+        db.Prepare(cluster_.empty()
+                       ? fmt::format("{} main.files ORDER BY path", kColumns)
+                       : fmt::format("{0} main.files UNION ALL {0} cluster.files ORDER BY path", kColumns)));
     while (true) {
       PHX_ASSIGN_OR_RETURN(const bool row, files.Step());
       if (!row) return absl::OkStatus();

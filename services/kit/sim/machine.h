@@ -30,7 +30,7 @@ struct SimFile {
 // as the transaction.
 class World {
  public:
-  explicit World(Database& database) : database_(database) {}
+  World(Database& database, bool in_cluster) : database_(database), in_cluster_(in_cluster) {}
 
   absl::StatusOr<std::optional<nlohmann::json>> Get(std::string_view kind, std::string_view name);
   absl::Status Put(std::string_view kind, std::string_view name, const nlohmann::json& value);
@@ -53,14 +53,23 @@ class World {
   absl::StatusOr<std::optional<std::string>> TakeFault(std::string_view operation);
 
  private:
+  // The table that holds the file of this path.
+  std::string_view TableOf(std::string_view path) const;
+
   Database& database_;
+  const bool in_cluster_;
 };
 
 // Thread-safe, and safe between processes: one transaction at a time.
 class Machine {
  public:
-  // Opens or creates the machine in `directory`, which is created if missing.
+  // Opens or creates the machine in `directory`, which is created if missing. Where `directory`/cluster is a
+  // link to a folder, the machine is a node of the cluster of that folder's name: /etc/pve/storage.cfg and
+  // /etc/pve/priv are in there, for all machines that have such a link.
   static absl::StatusOr<std::shared_ptr<Machine>> Open(const std::string& directory);
+
+  // "" for none.
+  const std::string& cluster() const { return cluster_; }
 
   // Runs `body` in one transaction: its changes are there when it answers OK, none of them otherwise.
   absl::Status Change(const std::function<absl::Status(World&)>& body);
@@ -77,8 +86,10 @@ class Machine {
   absl::StatusOr<std::string> Dump();
 
  private:
-  explicit Machine(std::unique_ptr<Database> database) : database_(std::move(database)) {}
+  Machine(std::unique_ptr<Database> database, std::string cluster)
+      : database_(std::move(database)), cluster_(std::move(cluster)) {}
   std::unique_ptr<Database> database_;
+  const std::string cluster_;
 };
 
 // The machine's files behind base's interface.

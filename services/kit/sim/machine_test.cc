@@ -39,6 +39,41 @@ TEST_F(MachineTest, OutlivesWhoOpenedIt) {
                   .ok());
 }
 
+TEST_F(MachineTest, NodesOfAClusterHaveTheirStoragesInCommonAndTheRestForThemselves) {
+  std::filesystem::create_directories(directory_ + "/lab");
+  std::vector<std::shared_ptr<Machine>> nodes;
+  for (const char* node : {"/a", "/b"}) {
+    std::filesystem::create_directories(directory_ + node);
+    std::filesystem::create_directory_symlink(directory_ + "/lab", directory_ + node + "/cluster");
+    nodes.push_back(*Machine::Open(directory_ + node));
+    EXPECT_EQ(nodes.back()->cluster(), "lab");
+  }
+  const auto names = [&](size_t node) {
+    std::vector<std::string> found;
+    EXPECT_TRUE(nodes[node]
+                    ->Look([&](World& world) -> absl::Status {
+                      PHX_ASSIGN_OR_RETURN(found, world.FilesBelow("/etc/pve"));
+                      return absl::OkStatus();
+                    })
+                    .ok());
+    return found;
+  };
+  EXPECT_TRUE(nodes[0]
+                  ->Change([](World& world) -> absl::Status {
+                    for (const char* path :
+                         {"/etc/pve/.members", "/etc/pve/storage.cfg", "/etc/pve/priv", "/etc/pve/priv/x.pw"})
+                      PHX_RETURN_IF_ERROR(world.WriteFile(path, {false, {"text", 0, 0, 0640}}));
+                    return absl::OkStatus();
+                  })
+                  .ok());
+  EXPECT_EQ(names(0).size(), 4u);
+  EXPECT_EQ(names(1),
+            (std::vector<std::string>{"/etc/pve/priv", "/etc/pve/priv/x.pw", "/etc/pve/storage.cfg"}));
+  EXPECT_TRUE(nodes[1]->Change([](World& world) { return world.RemoveFile("/etc/pve/storage.cfg"); }).ok());
+  EXPECT_EQ(names(0).size(), 3u);
+  EXPECT_EQ(machine_->cluster(), "");
+}
+
 TEST_F(MachineTest, AFailedChangeChangesNothing) {
   const auto before = machine_->Dump();
   const absl::Status status = machine_->Change([](World& world) -> absl::Status {

@@ -51,14 +51,19 @@ absl::Status StepExecution::Do(const std::string& run_id, StepRow row, const Sec
   const auto now = domain_.Capture(row.step, run_id);
   if (!now.ok()) return RecordIdle(run_id, row, now.status());
   if (row.captured && *row.captured != *now) {
-    return RecordIdle(
-        run_id, row,
-        WithReason(Aborted("{} was changed by somebody else since the run was prepared; nothing of this step "
-                           "was done. Plan again.",
-                           row.step.resource),
-                   {"FOREIGN_CHANGE", {{"resource", row.step.resource}}}));
+    PHX_ASSIGN_OR_RETURN(const bool done, IsDoneByAnotherNode(run_id, row));
+    if (!done) {
+      return RecordIdle(
+          run_id, row,
+          WithReason(
+              Aborted("{} was changed by somebody else since the run was prepared; nothing of this step "
+                      "was done. Plan again.",
+                      row.step.resource),
+              {"FOREIGN_CHANGE", {{"resource", row.step.resource}}}));
+    }
+  } else {
+    row.captured = *now;
   }
-  row.captured = *now;
   row.state = StepState::kIntent;
   PHX_RETURN_IF_ERROR(journal_.WriteStep(run_id, TransactionState::kPrepared, row));
 
@@ -75,6 +80,15 @@ absl::Status StepExecution::Do(const std::string& run_id, StepRow row, const Sec
       return RecordIdle(run_id, row, Annotate(failure, "and its beginnings could not be undone yet"));
   }
   return RecordIdle(run_id, row, failure);
+}
+
+// What the nodes of a cluster have in common each of them changes in the run, and the first one does it for
+// all. What was captured before that is what undo brings back.
+absl::StatusOr<bool> StepExecution::IsDoneByAnotherNode(const std::string& run_id, const StepRow& row) {
+  if (row.step.scope.empty()) return false;
+  PHX_ASSIGN_OR_RETURN(const ProbeResult probe, domain_.ProbeStep(row.step, ContextOf(run_id, row, nullptr)));
+  // In part: what is the node's own (folders) it has still to do.
+  return probe.probe == Probe::kDone || probe.probe == Probe::kPartial;
 }
 
 absl::Status StepExecution::RecordDone(const std::string& run_id, StepRow& row, const StepContext& context) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
 #include <string>
 #include <vector>
@@ -39,6 +40,7 @@ class StepExecution {
 
  private:
   StepContext ContextOf(const std::string& run_id, const StepRow& row, const Secrets* secrets);
+  absl::StatusOr<bool> IsDoneByAnotherNode(const std::string& run_id, const StepRow& row);
   absl::Status RecordDone(const std::string& run_id, StepRow& row, const StepContext& context);
   absl::Status RecordIdle(const std::string& run_id, StepRow& row, const absl::Status& why);
   // `left`: what of the step's remainder stays.

@@ -173,7 +173,7 @@ class Planner {
                     "it; then plan again",
                     spec.id, difference.found, difference.wanted, spec.id, difference.wanted));
         impossible = true;
-      } else if (!member) {
+      } else if (!member && state_.cluster.empty()) {
         Problem(spec, field,
                 fmt::format("storage '{}' belongs to node {} with {} '{}', not '{}'; one entry has one "
                             "definition: declare "
@@ -185,11 +185,22 @@ class Planner {
     }
     if (impossible || !SharesNoFolder(spec, compared, entry)) return;
     Remarks(spec, *entry, compared);
+    const std::string definition = DefinitionKeyOf(spec.id, After(entry, compared));
     if (!member) {
       AddStep(spec, compared, entry);
+      // Its members change it first, in the same run: whether they do, the whole fleet's plan knows.
+      if (!differences.empty()) plan_.steps.back().requires_keys.push_back({definition, false});
     } else if (!differences.empty()) {
       SetStep(spec, *entry, differences);
+    } else if (!definition.empty()) {
+      plan_.provided_now.push_back(definition);
     }
+  }
+
+  // What the entry is for all nodes of the cluster; "" on a node that shares it with none.
+  std::string DefinitionKeyOf(const std::string& id, const Definition& definition) const {
+    if (state_.cluster.empty()) return "";
+    return kit::DefinitionKey(state_.cluster, kit::Key("storage", id), TextOf(definition));
   }
 
   PasswordState PasswordOf(const StorageSpec& spec) const {
@@ -259,8 +270,13 @@ class Planner {
   }
 
   void AddStep(const StorageSpec& spec, const Definition& wanted, const StorageEntry* entry) {
-    StorageStep step{StorageAction::kAdd, spec.id, state_.node, wanted, true, true, {}, {}, {},
-                     entry != nullptr};
+    StorageStep step;
+    step.action = StorageAction::kAdd;
+    step.id = spec.id;
+    step.node = state_.node;
+    step.definition = wanted;
+    step.created = step.joined = true;
+    step.extends = entry != nullptr;
     if (entry != nullptr) {
       step.created = Owned(spec.id).created;
       Words nodes = entry->nodes;
@@ -272,8 +288,12 @@ class Planner {
       if (wanted.content) step.diffs.push_back({"content", "", Join(*wanted.content)});
       step.diffs.push_back({"nodes", "", state_.node});
     }
+    step.definition_key = DefinitionKeyOf(spec.id, After(entry, wanted));
     const std::string ground = GroundOf(spec.id, wanted, state_);
     if (!ground.empty()) step.requires_keys.push_back({ground, IsThere(ground, wanted, state_)});
+    // Only for the order: what another machine serves nobody here can promise.
+    if (const std::string served = ServedElsewhere(wanted, state_); !served.empty())
+      step.requires_keys.push_back({served, true});
     if (entry == nullptr && !spec.password_secret.empty()) {
       step.password_secret = spec.password_secret;
       step.diffs.push_back({"password", "", "(secret)"});
@@ -306,16 +326,13 @@ class Planner {
   void SetStep(const StorageSpec& spec, const StorageEntry& entry,
                const std::vector<Difference>& differences) {
     const OwnedStorage owned = Owned(spec.id);
-    StorageStep step{StorageAction::kSet,
-                     spec.id,
-                     state_.node,
-                     {spec.type, std::nullopt, {}},
-                     owned.created,
-                     owned.joined,
-                     {},
-                     {},
-                     {},
-                     false};
+    StorageStep step;
+    step.action = StorageAction::kSet;
+    step.id = spec.id;
+    step.node = state_.node;
+    step.definition.type = spec.type;
+    step.created = owned.created;
+    step.joined = owned.joined;
     for (const Difference& difference : differences) {
       step.diffs.push_back({difference.field, difference.found, difference.wanted});
       if (difference.field == "content") {
@@ -324,6 +341,7 @@ class Planner {
         step.definition.options[difference.field] = difference.wanted;
       }
     }
+    step.definition_key = DefinitionKeyOf(spec.id, After(&entry, step.definition));
     // Only other contents bring other folders.
     if (step.definition.content) NewFolders(&entry, step.definition, step);
     plan_.steps.push_back(std::move(step));
@@ -356,8 +374,12 @@ class Planner {
                           spec.id, state_.cluster, spec.id, state_.node));
       return;
     }
-    StorageStep step{
-        StorageAction::kRemove, spec.id, state_.node, DefinitionOf(*entry), true, true, {}, {}, {}, false};
+    StorageStep step;
+    step.action = StorageAction::kRemove;
+    step.id = spec.id;
+    step.node = state_.node;
+    step.definition = DefinitionOf(*entry);
+    step.created = step.joined = true;
     Words rest = entry->nodes;
     rest.erase(state_.node);
     step.extends = !rest.empty();
@@ -553,6 +575,13 @@ std::string GroundOf(const std::string& id, const Definition& definition, const 
     return kit::Key("share", OptionOf(definition, "share"));
   }
   return "";
+}
+
+std::string ServedElsewhere(const Definition& definition, const ProxmoxState& state) {
+  const std::string server = OptionOf(definition, "server");
+  if (!IsNetwork(definition) || IsThisNode(server, state)) return "";
+  return kit::RemoteKey(server, definition.type == kNfs ? kit::Key("export", OptionOf(definition, "export"))
+                                                        : kit::Key("share", OptionOf(definition, "share")));
 }
 
 void AddOrphans(ProxmoxSpec& spec, const OwnedStorages& owned) {

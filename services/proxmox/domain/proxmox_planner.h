@@ -38,6 +38,8 @@ struct StorageStep {
   bool extends = false;  // kAdd: other nodes have the entry already; kRemove: they keep it
   // kAdd of a new cifs entry: the secret with its password.
   std::string password_secret;
+  // In a cluster, of kAdd and kSet: what the entry is for all its nodes afterwards (definition:…).
+  std::string definition_key;
 };
 
 // What the ledger says of one entry.
@@ -58,6 +60,8 @@ using OwnedStorages = std::map<std::string, OwnedStorage, std::less<>>;  // by i
 struct StoragePlan {
   std::vector<StorageStep> steps;
   std::vector<kit::Note> notes;
+  // What entries that need no step are for all nodes of the cluster (definition:…).
+  std::vector<std::string> provided_now;
 };
 
 struct PlanSurroundings {
@@ -86,5 +90,7 @@ Definition WantedDefinition(const StorageSpec& spec);
 // The key that the entry stands on: dataset:…, pool:…, path:… or (a server that is this node) export:… and
 // share:…; "" for none.
 std::string GroundOf(const std::string& id, const Definition& definition, const ProxmoxState& state);
+// The remote: key of what an nfs or cifs entry mounts from another machine; "" for none.
+std::string ServedElsewhere(const Definition& definition, const ProxmoxState& state);
 
 }  // namespace phoenix::proxmox

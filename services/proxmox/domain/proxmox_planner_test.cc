@@ -135,11 +135,15 @@ INSTANTIATE_TEST_SUITE_P(
         Ground{"own_export",
                Make("x1", "nfs", {}, {{"server", "10.0.0.13"}, {"export", "/tank/b"}}),
                {{"export:/tank/b", false}}},
-        Ground{"other_server", Make("x1", "nfs", {}, {{"server", "10.0.0.14"}, {"export", "/tank/b"}}), {}},
+        Ground{"other_server",
+               Make("x1", "nfs", {}, {{"server", "10.0.0.14"}, {"export", "/tank/b"}}),
+               {{"remote:10.0.0.14 export:/tank/b", true}}},
         Ground{"own_share",
                Make("x1", "cifs", {}, {{"server", "10.0.0.13"}, {"share", "m"}}),
                {{"share:m", false}}},
-        Ground{"guest_share", Make("x1", "cifs", {}, {{"server", "nas"}, {"share", "m"}}), {}}),
+        Ground{"guest_share",
+               Make("x1", "cifs", {}, {{"server", "nas"}, {"share", "m"}}),
+               {{"remote:nas share:m", true}}}),
     [](const auto& info) { return info.param.name; });
 
 TEST(PlanStorages, EqualMeaningIsNoStep) {
@@ -223,7 +227,7 @@ TEST(PlanStorages, ACifsEntryWithAPasswordNeedsATokenAndTheSecret) {
   ASSERT_EQ(plan->steps.size(), 1u);
   EXPECT_EQ(plan->steps[0].password_secret, "samba/users/u");
   EXPECT_EQ(plan->steps[0].definition.options.count("password"), 0u);
-  EXPECT_THAT(plan->steps[0].requires_keys, IsEmpty());
+  EXPECT_THAT(plan->steps[0].requires_keys, ElementsAre(kit::Requirement{"remote:nas share:m", true}));
 }
 
 TEST(PlanStorages, AUserOfThisNodesOwnShareMustBeAbleToLogInFirst) {

@@ -183,10 +183,14 @@ Words SharedContent(const Definition& a, const Definition& b) {
 }
 
 std::string CanonicalText(const StorageEntry& entry) {
-  std::string text = fmt::format("{}: {} content={} nodes={}{}", entry.type, entry.id, Join(entry.content),
-                                 Join(entry.nodes), entry.disabled ? " disable" : "");
-  const TypeRule* type = FindType(entry.type);
-  for (const auto& [name, value] : entry.options) {
+  return fmt::format("{}: nodes={}{} {}", entry.id, Join(entry.nodes), entry.disabled ? " disable" : "",
+                     TextOf(DefinitionOf(entry)));
+}
+
+std::string TextOf(const Definition& definition) {
+  std::string text = fmt::format("{} content={}", definition.type, Join(ContentOf(definition)));
+  const TypeRule* type = FindType(definition.type);
+  for (const auto& [name, value] : definition.options) {
     if (type != nullptr && IsOff(FindOption(*type, name), value)) continue;
     text += fmt::format(" {}={}", name, value);
   }

@@ -67,6 +67,9 @@ Words SharedContent(const Definition& a, const Definition& b);
 // One line that is equal for entries of equal meaning.
 std::string CanonicalText(const StorageEntry& entry);
 
+// The same of a definition: "zfspool content=images pool=tank/vm".
+std::string TextOf(const Definition& definition);
+
 // The definition that makes this very entry again.
 Definition DefinitionOf(const StorageEntry& entry);
 

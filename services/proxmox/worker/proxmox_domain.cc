@@ -88,6 +88,11 @@ std::map<std::string, ContainerStorage, std::less<>> StoragesFor(const ProxmoxSp
   return storages;
 }
 
+bool Requires(const StorageStep& step, const std::string& key) {
+  return std::any_of(step.requires_keys.begin(), step.requires_keys.end(),
+                     [&](const kit::Requirement& requirement) { return requirement.key == key; });
+}
+
 kit::Step Render(const StorageStep& typed, const ProxmoxState& state) {
   kit::Step step;
   step.id = StepIdOf(typed.id);
@@ -102,6 +107,9 @@ kit::Step Render(const StorageStep& typed, const ProxmoxState& state) {
   switch (typed.action) {
     case StorageAction::kAdd: {
       step.provides = {key};
+      // Where the members change it first, it is theirs to provide.
+      if (!typed.definition_key.empty() && !Requires(typed, typed.definition_key))
+        step.provides.push_back(typed.definition_key);
       if (typed.extends) {
         step.action = "add node to storage";
         step.undo = "take this node out of the entry again";
@@ -136,6 +144,7 @@ kit::Step Render(const StorageStep& typed, const ProxmoxState& state) {
       step.commands = {ToText(
           SetCommand({typed.id, typed.definition.content, std::nullopt, typed.definition.options, {}, ""}))};
       step.provides = {key};
+      if (!typed.definition_key.empty()) step.provides.push_back(typed.definition_key);
       break;
     case StorageAction::kRemove:
       step.removes = {key};
@@ -217,6 +226,7 @@ absl::StatusOr<kit::Plan> ProxmoxDomain::MakePlan(const kit::PlanInput& input) {
   for (const auto& [id, entry] : state.config.entries) {
     if (!entry.disabled && IsMember(entry, state.node)) plan.provided_now.push_back(kit::Key("storage", id));
   }
+  plan.provided_now.insert(plan.provided_now.end(), planned.provided_now.begin(), planned.provided_now.end());
   PHX_RETURN_IF_ERROR(PlanVmsInto(spec, state, input, plan));
   return plan;
 }

@@ -388,6 +388,45 @@ TEST_F(ProxmoxDomainTest, AMemberIsNotMadeTheFirstOneWithoutThePassword) {
   EXPECT_THAT(Text(), Not(HasSubstr("c1")));
 }
 
+// Another node of the cluster adds the same entry in the same run, and comes first.
+TEST_F(ProxmoxDomainTest, TheSecondNodeOfAnEntryWithAPasswordExtendsItAndUndoLeavesTheFirstOneItsPassword) {
+  JoinCluster("lab");
+  secrets_.emplace("samba/users/heads", Secret("correct horse"));
+  ASSERT_TRUE(Plan(Spec({CifsWithPassword()})).ok()) << last_;
+  const std::string captured = *domain_.Capture(plan_.steps[0], "run-1");
+  ASSERT_TRUE(host_
+                  .Add({"c1",
+                        "cifs",
+                        Words{"iso"},
+                        {"pve9"},
+                        {{"server", "nas"}, {"share", "m"}, {"username", "heads"}},
+                        false,
+                        Secret("correct horse")},
+                       nullptr)
+                  .ok());
+  EXPECT_EQ(*domain_.Capture(plan_.steps[0], "run-1"), captured) << "no change by somebody else";
+  ASSERT_TRUE((last_ = driver_->Apply()).ok()) << last_;
+  EXPECT_THAT(host_.ReadStorages()->entries.at("c1").nodes, ElementsAre("pve1", "pve9"));
+  ASSERT_TRUE(Undo(/*repeat=*/true).ok()) << last_;
+  EXPECT_THAT(host_.ReadStorages()->entries.at("c1").nodes, ElementsAre("pve9"));
+  EXPECT_TRUE(*host_.files().Read(PasswordPath("c1")));
+}
+
+TEST_F(ProxmoxDomainTest, ANodeThatJoinsWaitsUntilTheEntryIsAsItWantsIt) {
+  JoinCluster("lab");
+  WriteConfig("zfspool: vm\n\tpool quickOS/vm-disks\n\tcontent rootdir\n\tnodes pve9\n\n");
+  const auto spec = Spec({Zfs("vm", "quickOS/vm-disks", {"images"})});
+  EXPECT_FALSE(Plan(spec).ok());
+  EXPECT_THAT(Message(last_), HasSubstr("wants it to be \"zfspool content=images pool=quickOS/vm-disks\""));
+  const std::string definition = "definition:lab/storage:vm zfspool content=images pool=quickOS/vm-disks";
+  ASSERT_TRUE(Plan(spec, {definition}).ok()) << last_;
+  EXPECT_THAT(plan_.steps[0].requires_keys, Contains(kit::Requirement{definition, false}));
+  // A member with the same wish is who makes it so.
+  WriteConfig("zfspool: vm\n\tpool quickOS/vm-disks\n\tcontent rootdir\n\tnodes pve1,pve9\n\n");
+  ASSERT_TRUE(Plan(spec).ok()) << last_;
+  EXPECT_THAT(plan_.steps[0].provides, ElementsAre("storage:vm", definition));
+}
+
 // The first one brings the folder of passwords, which is no change by somebody else.
 TEST_F(ProxmoxDomainTest, TwoEntriesOfOneRunGetPasswords) {
   secrets_.emplace("samba/users/heads", Secret("correct horse"));

@@ -21,7 +21,7 @@ struct Captured {
   bool member = false;    // this node has the entry
   Words folders;          // of those that the entry's activation may make, the ones that are there
   bool mounted = false;   // nfs, cifs: something is mounted at the entry's path
-  bool password = false;  // a step with a password: the file for it is there
+  bool password = false;  // a step with a password: a file for it is there, and no entry
   // kSet: the fields to change as they are; nullopt for an option that is not set. The type tells the entry
   // from another one of the same id.
   std::string type;

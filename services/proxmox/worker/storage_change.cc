@@ -108,7 +108,8 @@ absl::StatusOr<Captured> StorageChanges::Capture(const StorageStep& step) {
   }
   if (!step.password_secret.empty()) {
     PHX_ASSIGN_OR_RETURN(const auto file, host_.files().Read(PasswordPath(step.id)));
-    captured.password = file.has_value();
+    // With an entry it belongs to that: another node of the cluster has added it.
+    captured.password = file.has_value() && !entry;
   }
   if (step.action == StorageAction::kSet && entry) {
     captured.type = entry->type;
@@ -353,8 +354,11 @@ absl::Status StorageChanges::Tidy(const StorageStep& step, const Captured& befor
     // Removing the entry leaves the mount; without the entry nothing uses it any more.
     PHX_RETURN_IF_ERROR(host_.Unmount(PathOf(step.id, step.definition), on_child));
   }
-  if (!step.password_secret.empty() && !before.password)
-    PHX_RETURN_IF_ERROR(host_.files().Remove(PasswordPath(step.id)));
+  if (!step.password_secret.empty() && !before.password) {
+    // The cluster has one, which goes with the last node that has the entry.
+    PHX_ASSIGN_OR_RETURN(const StorageConfig config, host_.ReadStorages());
+    if (!Find(config, step.id)) PHX_RETURN_IF_ERROR(host_.files().Remove(PasswordPath(step.id)));
+  }
   PHX_ASSIGN_OR_RETURN(const auto leftovers, Leftovers(step, before));
   for (const std::string& folder : leftovers) {
     const absl::Status removed = host_.files().RemoveDirectory(folder);
@@ -364,14 +368,15 @@ absl::Status StorageChanges::Tidy(const StorageStep& step, const Captured& befor
   return absl::OkStatus();
 }
 
-absl::StatusOr<kit::ProbeResult> StorageChanges::ProbeGone(const StorageStep& step, const Captured& before) {
+absl::StatusOr<kit::ProbeResult> StorageChanges::ProbeGone(const StorageStep& step, const Captured& before,
+                                                           const Entry& others) {
   if (step.action == StorageAction::kAdd && IsNetwork(step.definition) && !before.mounted) {
     const std::string path = PathOf(step.id, step.definition);
     PHX_ASSIGN_OR_RETURN(const bool mounted, host_.IsMounted(path));
     if (mounted)
       return kit::ProbeResult{kit::Probe::kPartial, fmt::format("no entry, but a mount at {}", path)};
   }
-  if (!step.password_secret.empty() && !before.password) {
+  if (!step.password_secret.empty() && !before.password && !others) {
     // Proxmox VE writes it before the entry.
     PHX_ASSIGN_OR_RETURN(const auto file, host_.files().Read(PasswordPath(step.id)));
     if (file) return kit::ProbeResult{kit::Probe::kPartial, "no entry, but the file with its password"};
@@ -390,7 +395,7 @@ absl::StatusOr<kit::ProbeResult> StorageChanges::Probe(const StorageStep& step, 
   const bool member = entry && IsMember(*entry, step.node);
   switch (step.action) {
     case StorageAction::kAdd: {
-      if (!member) return ProbeGone(step, before);
+      if (!member) return ProbeGone(step, before, entry);
       const auto differences = Compare(*entry, step.definition);
       if (differences.empty()) return kit::ProbeResult{kit::Probe::kDone, ""};
       return kit::ProbeResult{kit::Probe::kForeign, Describe(differences)};
@@ -398,7 +403,7 @@ absl::StatusOr<kit::ProbeResult> StorageChanges::Probe(const StorageStep& step, 
     case StorageAction::kSet: {
       if (!entry) return kit::ProbeResult{kit::Probe::kForeign, "the entry is gone"};
       if (Compare(*entry, step.definition).empty()) return kit::ProbeResult{kit::Probe::kDone, ""};
-      if (EqualsBefore(*entry, step, before)) return ProbeGone(step, before);
+      if (EqualsBefore(*entry, step, before)) return ProbeGone(step, before, entry);
       return kit::ProbeResult{kit::Probe::kForeign, Describe(Compare(*entry, step.definition))};
     }
     case StorageAction::kRemove: {

@@ -5,6 +5,7 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,7 +43,9 @@ class StorageChanges {
   absl::StatusOr<Words> PresentFolders(const StorageStep& step);
   absl::StatusOr<std::vector<std::string>> Leftovers(const StorageStep& step, const Captured& before);
   absl::Status Tidy(const StorageStep& step, const Captured& before, const ChildObserver& on_child);
-  absl::StatusOr<kit::ProbeResult> ProbeGone(const StorageStep& step, const Captured& before);
+  // `others`: the entry as other nodes of the cluster have it.
+  absl::StatusOr<kit::ProbeResult> ProbeGone(const StorageStep& step, const Captured& before,
+                                             const std::optional<StorageEntry>& others);
 
   ProxmoxHost& host_;
 };
