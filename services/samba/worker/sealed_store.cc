@@ -119,6 +119,12 @@ absl::StatusOr<std::optional<Secret>> SealedStore::Get(const std::string& run_id
   return std::optional<Secret>(std::move(opened));
 }
 
+absl::Status SealedStore::Remove(const std::string& run_id, const std::string& name) {
+  PHX_RETURN_IF_ERROR(CheckName(run_id));
+  PHX_RETURN_IF_ERROR(CheckName(name));
+  return files_->Remove(directory_ + "/" + run_id + "/" + name);
+}
+
 absl::Status SealedStore::Forget(const std::string& run_id) {
   PHX_RETURN_IF_ERROR(CheckName(run_id));
   const std::string folder = directory_ + "/" + run_id;
