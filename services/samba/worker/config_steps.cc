@@ -324,7 +324,7 @@ absl::StatusOr<kit::ProbeResult> SambaDomain::ProbeOf(const SetShare& step, cons
   const Section* now = own->Find(step.section.name);
   PHX_ASSIGN_OR_RETURN(const bool to_end, HasSessionsToEnd(step.section.name, context));
   if (IsFormer(now, FormerSection(context.captured))) {
-    if (context.undoing && to_end) return ProbeResult{Probe::kPartial, kSessionsLeft};
+    if (to_end) return ProbeResult{Probe::kPartial, kSessionsLeft};
     return ProbeResult{Probe::kNotDone, ""};
   }
   if (!SameSection(now, step.section)) {

@@ -194,7 +194,6 @@ TEST_F(SambaSessions, AnUndoWhoseSessionsDidNotEndIsNotOver) {
   context.node_key = Secret("test node key");
   ASSERT_TRUE(domain_->Do(step, context).ok());
   Open("data", "bob");
-  context.undoing = true;
   ASSERT_TRUE(machine_->PlanFault("samba.end-sessions", "fail").ok());
   EXPECT_FALSE(domain_->Undo(step, context).ok());
   EXPECT_EQ(domain_->ProbeStep(step, context)->probe, kit::Probe::kPartial);
@@ -202,6 +201,7 @@ TEST_F(SambaSessions, AnUndoWhoseSessionsDidNotEndIsNotOver) {
   ASSERT_TRUE(domain_->Undo(step, context).ok());
   EXPECT_EQ(domain_->ProbeStep(step, context)->probe, kit::Probe::kNotDone);
   EXPECT_EQ(Open().count("data bob"), 0u);
+  EXPECT_FALSE(std::filesystem::exists(directory_ + "/sealed/" + kSecondRun)) << "nothing is left on record";
 }
 
 }  // namespace
