@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "orchestrator/config/inherited.h"
 #include "orchestrator/config/samba_features.h"
 #include "orchestrator/config/sections.h"
 
@@ -135,11 +136,13 @@ void LintExports(const Cursor& root, const Config& config) {
     }
     const Dataset* dataset = config.FindDataset(entry.dataset);
     if (dataset == nullptr) continue;
-    const auto sharenfs = dataset->properties.find("sharenfs");
-    if (sharenfs != dataset->properties.end() && sharenfs->second.value != "off") {
-      findings.Lint("sharenfs-and-export", sharenfs->second.origin,
-                    fmt::format("ZFS exports {} itself, besides the export at {}; keep one",
-                                dataset->full_name, entry.origin.ToString()));
+    const Property* sharenfs = PropertyOf(config, dataset->full_name, "sharenfs");
+    if (!entry.absent && sharenfs != nullptr && sharenfs->value != "off") {
+      const bool own = dataset->properties.contains("sharenfs");
+      findings.Lint(
+          "sharenfs-and-export", sharenfs->origin,
+          fmt::format("{}ZFS exports {} itself, besides the export at {}; keep one",
+                      own ? "" : "by inheriting this, ", dataset->full_name, entry.origin.ToString()));
     }
     const bool root_owned = !dataset->ownership.has_value() || dataset->ownership->owner.empty() ||
                             dataset->ownership->owner == "root" || dataset->ownership->owner == "0";
@@ -168,12 +171,23 @@ void LintExports(const Cursor& root, const Config& config) {
   }
 }
 
+// A node's firewall opens Samba to the subnet only.
+void LintShareClients(const Cursor& root, const Config& config) {
+  const bool shares = std::any_of(config.samba.shares.begin(), config.samba.shares.end(),
+                                  [](const SambaShare& share) { return !share.absent; });
+  if (!shares || !config.default_subnet.empty()) return;
+  root.findings().Lint("no-share-clients", root.Key("samba").Key("shares").origin(),
+                       "there is no network.default_subnet: where a firewall is active on a node, it lets "
+                       "nobody through to the shares");
+}
+
 }  // namespace
 
 void LintTogether(const Cursor& root, const Config& config) {
   LintPools(config, root.findings());
   LintStorages(config, root.findings());
   LintExports(root, config);
+  LintShareClients(root, config);
   LintShareFeatures(config, root.findings());
   LintSpace(config, root.findings());
 }

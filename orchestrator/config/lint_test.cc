@@ -237,5 +237,38 @@ TEST(Lints, AnExportThatIsReachedThroughAnotherOneByOtherRules) {
               IsEmpty());
 }
 
+// sharenfs holds for everything below, unless it says otherwise itself.
+TEST(Lint, SharenfsIsInheritedFromParentsAndThePool) {
+  const auto lints = [](const std::string& pool, const std::string& parent, const std::string& own) {
+    const auto with = [](const std::string& value) {
+      return value.empty() ? "" : fmt::format(R"(, "properties": "sharenfs={}")", value);
+    };
+    const auto result = Load(fmt::format(
+        R"({{"zfs": {{"pools": [{{"name": "tank"{}}}], "datasets": [{{"name": "tank/a"{}}}, {{"name": "tank/a/b"{}}}]}},
+            "nfs": {{"exports": [{}]}}}})",
+        with(pool), with(parent), with(own), Export("/tank/a/b", "ro")));
+    return PathsFor(result, "sharenfs-and-export");
+  };
+  EXPECT_THAT(lints("on", "", ""), ElementsAre("$.zfs.pools[0].properties"));
+  EXPECT_THAT(lints("", "rw", ""), ElementsAre("$.zfs.datasets[0].properties"));
+  EXPECT_THAT(lints("off", "rw", "on"), ElementsAre("$.zfs.datasets[1].properties"));
+  EXPECT_THAT(lints("on", "off", ""), IsEmpty());
+  EXPECT_THAT(lints("on", "rw", "off"), IsEmpty());
+  EXPECT_THAT(lints("", "", ""), IsEmpty());
+}
+
+TEST(Lint, SharesWithoutASubnetAreBehindAnyFirewall) {
+  const std::string shares = R"("samba": {"user": "u", "shares": [{"path": "/tank/a"}]})";
+  EXPECT_THAT(PathsFor(LoadAround("", shares), "no-share-clients"), ElementsAre("$.samba.shares"));
+  EXPECT_THAT(PathsFor(LoadAround("", R"("network": {"default_subnet": "10.0.0.0/24"}, )" + shares),
+                       "no-share-clients"),
+              IsEmpty());
+  EXPECT_THAT(PathsFor(LoadAround("", R"("samba": {"user": "u"})"), "no-share-clients"), IsEmpty());
+  EXPECT_THAT(
+      PathsFor(LoadAround("", R"("samba": {"user": "u", "shares": [{"name": "x", "state": "absent"}]})"),
+               "no-share-clients"),
+      IsEmpty());
+}
+
 }  // namespace
 }  // namespace phoenix::config

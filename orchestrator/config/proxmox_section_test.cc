@@ -160,7 +160,8 @@ TEST(OlderStorageTypes, LoadLikeTodays) {
 TEST(OlderStorageTypes, CifsIsTheNodesOwnShareAndALint) {
   const std::string zfs = R"("zfs": {"pools": [{"name": "tank"}], "datasets": [{"name": "tank/a"}],
                              "dataset_storage_types": [{"dataset": "tank/a", "storage_type": "cifs:images"}]})";
-  const auto result = Load(fmt::format(R"({{"network": {{"interfaces": {{"address": "10.0.0.13/24"}}}}, {},
+  const auto result = Load(fmt::format(R"({{"network": {{"interfaces": {{"address": "10.0.0.13/24"}},
+                                           "default_subnet": "10.0.0.0/24"}}, {},
                              "samba": {{"user": "u", "shares": [{{"path": "tank/a"}}]}}}})",
                                        zfs));
   ASSERT_TRUE(result.ok()) << Render(result.findings.errors);

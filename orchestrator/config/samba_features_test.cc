@@ -20,6 +20,7 @@ using ::testing::IsEmpty;
 LoadResult LoadShare(const std::string& members, const std::string& properties = "acltype=posix,xattr=sa") {
   return Load(fmt::format(R"({{"zfs": {{"pools": [{{"name": "tank"}}], "datasets": [
                                  {{"name": "tank/a", "properties": "{}"}}]}},
+                               "network": {{"default_subnet": "10.0.0.0/24"}},
                                "samba": {{"user": "heads", "shares": [{{"path": "/tank/a", {}}}]}}}})",
                           properties, members));
 }
@@ -91,6 +92,7 @@ TEST(PreviousVersions, StandBesideOtherModulesAndNotBesideOtherSnapshots) {
 TEST(PreviousVersions, AreThoseOfTheSharesOwnDatasetOnly) {
   const auto result = Load(R"({"zfs": {"pools": [{"name": "tank"}], "datasets": [
         {"name": "tank/a"}, {"name": "tank/a/b"}, {"name": "tank/a/gone", "state": "absent"}, {"name": "tank/c"}]},
+      "network": {"default_subnet": "10.0.0.0/24"},
       "samba": {"user": "u", "shares": [
         {"name": "1", "path": "tank/a", "previous_versions": true}, {"name": "2", "path": "tank/a/sub", "previous_versions": true},
         {"name": "3", "path": "/srv/x", "previous_versions": true}, {"name": "4", "path": "tank/a"}]}})");
@@ -133,6 +135,7 @@ TEST(ShareAcls, ADatasetThatKeepsNoneIsTold) {
   // As ZFS inherits them.
   const auto inherited = Load(R"({"zfs": {"pools": [{"name": "tank"}], "datasets": [
         {"name": "tank/a", "properties": "acltype=posix,xattr=sa"}, {"name": "tank/a/b"}, {"name": "tank/a/b/c"}]},
+      "network": {"default_subnet": "10.0.0.0/24"},
       "samba": {"user": "u", "shares": [{"path": "tank/a/b/c", "acl": "posix"}]}})");
   EXPECT_THAT(inherited.findings.lints, IsEmpty());
 }

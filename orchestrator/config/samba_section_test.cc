@@ -18,6 +18,7 @@ using ::testing::Pair;
 // One share of /tank/a with these further members, and samba.user heads.
 LoadResult LoadShare(const std::string& members) {
   return Load(fmt::format(R"({{"zfs": {{"pools": [{{"name": "tank"}}], "datasets": [{{"name": "tank/a"}}]}},
+                               "network": {{"default_subnet": "10.0.0.0/24"}},
                                "samba": {{"user": "heads", "shares": [{{"path": "/tank/a"{}{}}}]}}}})",
                           members.empty() ? "" : ", ", members));
 }
@@ -25,7 +26,8 @@ LoadResult LoadShare(const std::string& members) {
 const SambaShare& Only(const LoadResult& result) { return result.config.samba.shares.at(0); }
 
 TEST(SambaShares, TodaysFormLoads) {
-  const auto result = Load(R"({"zfs": {"pools": [{"name": "tank"}], "datasets": [{"name": "tank/a"}]},
+  const auto result = Load(R"({"network": {"default_subnet": "10.0.0.0/24"},
+    "zfs": {"pools": [{"name": "tank"}], "datasets": [{"name": "tank/a"}]},
     "samba": {"user": "heads", "shares": [{"name": "A", "path": "tank/a", "options": "browseable=yes writable=yes",
                                            "valid_users": ["heads"]}]}})");
   ASSERT_TRUE(result.ok()) << Render(result.findings.errors);

@@ -185,6 +185,16 @@ TEST(Delivery, Trap22NothingElseReachesWhatIsForOneVm) {
   EXPECT_THAT(
       Deliver(ConfigWith("", "", R"({"name": "tank/vm-features", "properties": "sharenfs=on"})")).Errors(),
       ElementsAre("exposed-features $.zfs.datasets[0].properties"));
+  // Inherited from the pool, unless the dataset itself says otherwise.
+  const auto below_pool = [](const std::string& datasets) {
+    std::string config = ConfigWith("", "", datasets);
+    const std::string pool = R"({"name": "tank"})";
+    return Deliver(config.replace(config.find(pool), pool.size(),
+                                  R"({"name": "tank", "properties": "sharenfs=on"})"))
+        .Errors();
+  };
+  EXPECT_THAT(below_pool(""), ElementsAre("exposed-features $.zfs.pools[0].properties"));
+  EXPECT_THAT(below_pool(R"({"name": "tank/vm-features", "properties": "sharenfs=off"})"), IsEmpty());
 }
 
 TEST(Delivery, ScriptsThatCannotBeDeliveredAreNamed) {

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "orchestrator/config/inherited.h"
 #include "orchestrator/config/names.h"
 #include "orchestrator/config/nfs_grammar.h"
 #include "orchestrator/config/sections.h"
@@ -130,12 +131,9 @@ void CheckExposure(const Config& config, const VmFeatures& wanted, Findings& fin
     if (!share.absent && related(share.path))
       refuse(share.origin, fmt::format("the share {}", Quoted(share.name)));
   }
-  for (const Dataset& dataset : config.datasets) {
-    const auto sharenfs = dataset.properties.find("sharenfs");
-    if (sharenfs == dataset.properties.end() || sharenfs->second.value == "off" || dataset.absent) continue;
-    if (IsAtOrBelow(wanted.dataset, dataset.full_name))
-      refuse(sharenfs->second.origin, "sharenfs, which is inherited,");
-  }
+  const Property* sharenfs = PropertyOf(config, wanted.dataset, "sharenfs");
+  if (sharenfs != nullptr && sharenfs->value != "off")
+    refuse(sharenfs->origin, "sharenfs, which is inherited,");
 }
 
 void CheckStorage(const Cursor& cursor, const Config& config, VmFeatures& wanted) {

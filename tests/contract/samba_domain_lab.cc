@@ -5,9 +5,11 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include "base/host/posix_command_runner.h"
 #include "base/host/posix_files.h"
@@ -15,6 +17,7 @@
 #include "services/node/host/node_sim.h"
 #include "services/samba/host/samba_cli.h"
 #include "services/samba/worker/samba_domain.h"
+#include "tests/contract/smb_session.h"
 #include "tests/support/lab_setting.h"
 #include "tests/support/step_driver.h"
 
@@ -245,6 +248,42 @@ TEST_F(SambaDomainLab, AUserWhomNoShareNamesLogsInNowhere) {
   const auto login = host_->TryLogin({"phxtest-data", "phxother", ""}, Secret("another horse"));
   EXPECT_TRUE(login.ok()) << login;
   EXPECT_TRUE(std::filesystem::is_empty(directory_ + "/data"));
+}
+
+// Who is no valid user any more is out at once; nobody else notices.
+TEST_F(SambaDomainLab, ADroppedUsersSessionEndsAndAllOthersGoOn) {
+  spec_.users.push_back({"phxother", "samba/users/phxother", false, ""});
+  for (ShareSpec& share : spec_.shares) share.valid_users.emplace_back("phxother");
+  const auto done = Run(kRun, "correct horse");
+  ASSERT_TRUE(done.ok()) << done;
+  const auto dropped = SmbSession::Open("phxtest-data", "phxother", "another horse");
+  const auto stays = SmbSession::Open("phxtest-data", "phxtest", "correct horse");
+  const auto elsewhere = SmbSession::Open("phxtest-sync", "phxother", "another horse");
+  ASSERT_TRUE(dropped && stays && elsewhere);
+  spec_.shares[0].valid_users.pop_back();
+  const auto taken = Run(kSecondRun, "correct horse");
+  ASSERT_TRUE(taken.ok()) << taken;
+  for (int tries = 0; tries < 100 && dropped->Goes(); ++tries)
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  EXPECT_FALSE(dropped->Goes());
+  EXPECT_TRUE(stays->Goes());
+  EXPECT_TRUE(elsewhere->Goes());
+  EXPECT_EQ(SmbSession::Open("phxtest-data", "phxother", "another horse"), nullptr);
+}
+
+// Where only the node itself is shut out there is nothing to undo.
+TEST_F(SambaDomainLab, ALoginThatIsDeclaredImpossibleIsToldAndNotTakenForAFault) {
+  spec_.shares[0].options = {{"hosts deny", "ALL"}};
+  spec_.shares[1].options = {{"veto files", "/.*/"}};
+  const auto done = Run(kRun, "correct horse");
+  ASSERT_TRUE(done.ok()) << done;
+  const auto report = domain_->Verify({driver_->plan().steps, &secrets_});
+  ASSERT_TRUE(report.ok()) << report.status();
+  ASSERT_EQ(report->not_probed.size(), 2u);
+  EXPECT_NE(report->not_probed[0].find("hosts deny = ALL"), std::string::npos) << report->not_probed[0];
+  EXPECT_NE(report->not_probed[1].find("veto files"), std::string::npos) << report->not_probed[1];
+  EXPECT_EQ(report->probes, std::vector<std::string>{"share phxtest-sync: phxtest logged in and listed it"});
+  for (ShareSpec& share : spec_.shares) share.options.clear();
 }
 
 TEST_F(SambaDomainLab, AMisspelledParameterNeverGoesLive) {

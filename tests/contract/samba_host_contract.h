@@ -3,7 +3,10 @@
 //   struct World {
 //     SambaHost& host();  Files& files();          // of a machine with Samba and smbclient, smbd running
 //     std::string MakeShareDirectory();             // an empty folder, mode 0777, gone with the World
+//     // A client that stays connected to the share; nullptr where it is refused.
+//     std::unique_ptr<Session> OpenSession(share, user, password);
 //   };
+//   struct Session { bool Goes(); };                // true while the client can list the share
 //
 // Names begin with "phxtest"; everything that a test makes is gone after it.
 #pragma once
@@ -11,7 +14,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <string>
+#include <thread>
 
 #include "services/samba/domain/nt_hash.h"
 #include "services/samba/domain/samba_planner.h"
@@ -63,10 +68,11 @@ class SambaHostContract : public ::testing::Test {
     return entries.ok() && entries->count(kTestUser) > 0 ? entries->at(kTestUser) : PassdbEntry();
   }
 
-  // Our file with one share, live.
-  void GoLive(const Section& section) {
+  // Our file with these shares, live.
+  void GoLive(const Section& section) { GoLive(std::vector<Section>{section}); }
+  void GoLive(const std::vector<Section>& sections) {
     OwnFile own;
-    own.Put(section);
+    for (const Section& section : sections) own.Put(section);
     ASSERT_TRUE(host().PutFile("make-file", paths_.own_file, {Render(own), 0, 0, 0644}).ok());
     FileState included = smb_conf_;
     included.content = AddInclude(smb_conf_.content, paths_.own_file);
@@ -74,9 +80,17 @@ class SambaHostContract : public ::testing::Test {
     ASSERT_TRUE(host().Reload(nullptr).ok());
   }
 
-  Section ShareAt(const std::string& path, bool read_only) {
+  // smbd ends sessions soon after it is told to.
+  template <class Session>
+  static bool EndsSoon(Session& session) {
+    for (int tries = 0; tries < 100 && session.Goes(); ++tries)
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    return !session.Goes();
+  }
+
+  Section ShareAt(const std::string& path, bool read_only, const std::string& name = "phxtest-data") {
     ShareSpec share;
-    share.name = "phxtest-data";
+    share.name = name;
     share.path = path;
     share.valid_users = {kTestUser};
     share.read_only = read_only;
@@ -360,6 +374,63 @@ TYPED_TEST_P(SambaHostContract, AShareThatIsNotThereIsNotFound) {
   EXPECT_TRUE(absl::IsNotFound(status)) << status;
 }
 
+// A session keeps what it had when it began until smbd is told; then only those end who are shut out.
+TYPED_TEST_P(SambaHostContract, OnlyTheSessionsOfThoseWhoAreShutOutEnd) {
+  const std::string path = this->world_.MakeShareDirectory();
+  this->AddUser("correct horse");
+  const Section data = this->ShareAt(path, false), more = this->ShareAt(path, false, "phxtest-more");
+  this->GoLive({data, more});
+  const auto in_data = this->world_.OpenSession("phxtest-data", kTestUser, "correct horse");
+  const auto in_more = this->world_.OpenSession("phxtest-more", kTestUser, "correct horse");
+  ASSERT_TRUE(in_data != nullptr && in_more != nullptr);
+  Section denied = data;
+  denied.parameters["valid users"] = "root";
+  this->GoLive({denied, more});
+  EXPECT_TRUE(in_data->Goes()) << "a reload alone ends no session";
+  const auto kept = this->host().EndSessions("phxtest-more", Cut::kDenied, nullptr);
+  ASSERT_TRUE(kept.ok()) << kept;
+  const auto ended = this->host().EndSessions("phxtest-data", Cut::kDenied, nullptr);
+  ASSERT_TRUE(ended.ok()) << ended;
+  EXPECT_TRUE(this->EndsSoon(*in_data));
+  EXPECT_TRUE(in_more->Goes()) << "its user is let in as before";
+  EXPECT_EQ(this->world_.OpenSession("phxtest-data", kTestUser, "correct horse"), nullptr);
+}
+
+TYPED_TEST_P(SambaHostContract, OfReadOnlyASessionLearnsOnlyByItsEnd) {
+  const std::string path = this->world_.MakeShareDirectory();
+  this->AddUser("correct horse");
+  const Section more = this->ShareAt(path, false, "phxtest-more");
+  this->GoLive({this->ShareAt(path, false), more});
+  const auto in_data = this->world_.OpenSession("phxtest-data", kTestUser, "correct horse");
+  const auto in_more = this->world_.OpenSession("phxtest-more", kTestUser, "correct horse");
+  ASSERT_TRUE(in_data != nullptr && in_more != nullptr);
+  this->GoLive({this->ShareAt(path, true), more});
+  ASSERT_TRUE(this->host().EndSessions("phxtest-data", Cut::kDenied, nullptr).ok());
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  EXPECT_TRUE(in_data->Goes()) << "smbd looks at users only";
+  ASSERT_TRUE(this->host().EndSessions("phxtest-data", Cut::kEverybody, nullptr).ok());
+  EXPECT_TRUE(this->EndsSoon(*in_data));
+  EXPECT_TRUE(in_more->Goes());
+  EXPECT_NE(this->world_.OpenSession("phxtest-data", kTestUser, "correct horse"), nullptr)
+      << "its user is let in again";
+}
+
+TYPED_TEST_P(SambaHostContract, SessionsWithAShareThatIsGoneEndByItsName) {
+  const std::string path = this->world_.MakeShareDirectory();
+  this->AddUser("correct horse");
+  const Section more = this->ShareAt(path, false, "phxtest-more");
+  this->GoLive({this->ShareAt(path, false), more});
+  const auto in_data = this->world_.OpenSession("phxtest-data", kTestUser, "correct horse");
+  const auto in_more = this->world_.OpenSession("phxtest-more", kTestUser, "correct horse");
+  ASSERT_TRUE(in_data != nullptr && in_more != nullptr);
+  this->GoLive({more});
+  EXPECT_TRUE(in_data->Goes());
+  ASSERT_TRUE(this->host().EndSessions("phxtest-data", Cut::kEverybody, nullptr).ok());
+  EXPECT_TRUE(this->EndsSoon(*in_data));
+  EXPECT_TRUE(in_more->Goes());
+  EXPECT_TRUE(this->host().EndSessions("phxtest-nowhere", Cut::kEverybody, nullptr).ok());
+}
+
 TYPED_TEST_P(SambaHostContract, FindsAFileOfAUid) {
   const std::string path = this->world_.MakeShareDirectory();
   EXPECT_FALSE((*this->host().FindFileOf(54320, {path, "/phxtest-nowhere"})).has_value());
@@ -383,6 +454,8 @@ REGISTER_TYPED_TEST_SUITE_P(SambaHostContract, TellsItsVersion, AnAccountComesWi
                             AMisspelledParameterIsAProblemAlthoughItLoads, ABadBooleanDoesNotLoad,
                             WhatFollowsTheIncludeLineIsGlobalAgain, AUserLogsInAndWritesAndLeavesNothing,
                             AWrongPasswordIsRefused, AReadOnlyShareIsListedButNotWritten,
-                            AShareThatIsNotThereIsNotFound, FindsAFileOfAUid);
+                            AShareThatIsNotThereIsNotFound, OnlyTheSessionsOfThoseWhoAreShutOutEnd,
+                            OfReadOnlyASessionLearnsOnlyByItsEnd, SessionsWithAShareThatIsGoneEndByItsName,
+                            FindsAFileOfAUid);
 
 }  // namespace phoenix::samba

@@ -8,6 +8,7 @@
 #include "base/host/posix_files.h"
 #include "services/samba/host/samba_cli.h"
 #include "tests/contract/samba_host_contract.h"
+#include "tests/contract/smb_session.h"
 #include "tests/support/lab_setting.h"
 
 namespace phoenix::samba {
@@ -30,6 +31,10 @@ class RealWorld {
     const std::string path = directory_ + "/share";
     EXPECT_TRUE(files_.MakeDirectory(path, {0, 0, 0777}).ok());
     return path;
+  }
+  static std::unique_ptr<SmbSession> OpenSession(const std::string& share, const std::string& user,
+                                                 const std::string& password) {
+    return SmbSession::Open(share, user, password);
   }
 
  private:

@@ -286,6 +286,7 @@ DOUBTFUL = {
         {"nfs": {"exports": [NEIGHBOUR, {"path": "/tank", "clients": "a", "options": "rw,no_root_squash"}]}},
     ],
     "sharenfs-and-export": [{**export(), "zfs": dataset(properties="sharenfs=on")["zfs"]}],
+    "no-share-clients": [share()],
     "squashed-root-cannot-write": [export(options="rw")],
     "guest-and-valid-users": [share(guest_ok=True)],
     "unknown-samba-option": [share(options="brwoseable=yes")],

@@ -1,10 +1,13 @@
 #include "services/nfs/domain/nfs_planner.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cctype>
+#include <map>
 #include <set>
+#include <utility>
 
 #include "base/status/errors.h"
 #include "services/nfs/domain/client.h"
@@ -108,6 +111,58 @@ void NoteOrphans(const NfsSpec& spec, const NfsState& state, const OwnedPaths& o
   }
 }
 
+bool IsBelow(const std::string& path, const std::string& parent) {
+  return parent == "/" ? path != "/" : path.starts_with(parent + "/");
+}
+
+std::string PlaceOf(const ForeignExport& foreign) {
+  if (foreign.file == kZfsFile) return fmt::format("sharenfs ({})", foreign.file);
+  return fmt::format("{} line {}", foreign.file, foreign.line);
+}
+
+// Lines of others that lead into the wanted export, or begin in it: they let their clients in by other rules.
+void NoteNeighbours(const ExportSpec& wanted, const NfsState& state, NfsPlan& plan) {
+  std::map<std::pair<std::string, std::string>, std::vector<const ForeignExport*>> lines;
+  for (const ForeignExport& foreign : state.foreign) {
+    if (!foreign.dropped) lines[{PlaceOf(foreign), foreign.path}].push_back(&foreign);
+  }
+  const auto seen = state.paths.find(wanted.path);
+  const bool there = seen != state.paths.end() && seen->second.directory;
+  for (const auto& [line, exports] : lines) {
+    const auto& [place, path] = line;
+    const bool above = IsBelow(wanted.path, path);
+    if (!above && !IsBelow(path, wanted.path)) continue;
+    std::vector<std::string> clients;
+    bool crosses = false;
+    for (const ForeignExport* one : exports) {
+      clients.push_back(
+          fmt::format("{}({})", one->client.empty() ? "*" : one->client, JoinOptions(one->options)));
+      crosses = crosses || std::count(one->options.begin(), one->options.end(), "crossmnt") > 0;
+    }
+    const std::string to = fmt::format("{}", fmt::join(clients, " "));
+    const std::string& mount = there ? seen->second.mount_point : wanted.path;
+    const bool same = path == mount || IsBelow(path, mount);
+    const bool inherits = !there && exports.front()->file == kZfsFile;
+    if (above && inherits) {
+      plan.notes.push_back(
+          {true, wanted.path,
+           fmt::format("{} exports {}, and a new dataset below inherits that: ZFS would export {} itself, "
+                       "where the run then stops; give its dataset sharenfs=off, or leave the export to ZFS",
+                       place, path, wanted.path)});
+    } else if (above && (crosses || same)) {
+      plan.notes.push_back(
+          {true, wanted.path,
+           fmt::format("{} exports {} to {}, {}: through it these may reach {}, whatever is declared for it",
+                       place, path, to, crosses ? "with crossmnt" : "in the same file system", wanted.path)});
+    } else if (!above) {
+      plan.notes.push_back(
+          {true, wanted.path,
+           fmt::format("{} exports {} to {}, which is in {}: there that line counts, not what is declared",
+                       place, path, to, wanted.path)});
+    }
+  }
+}
+
 // Who may be cut off where a client loses its export.
 void NoteConnected(const SetExport& step, const NfsState& state, NfsPlan& plan) {
   if (!step.before || state.connected.empty()) return;
@@ -181,7 +236,7 @@ absl::StatusOr<NfsPlan> PlanExports(const NfsSpec& spec, const NfsState& state, 
   std::vector<FieldViolation> problems = CheckSpec(spec, plan.notes);
   // Entries first: their length depends on what is mounted.
   std::map<std::string, ExportEntry> wanted_entries;
-  std::set<std::string> clients;
+  std::set<std::string> clients, named;
   for (const ExportSpec& wanted : spec.exports) {
     if (wanted.presence == Presence::kAbsent) {
       const auto ours = owned.find(wanted.path);
@@ -198,9 +253,12 @@ absl::StatusOr<NfsPlan> PlanExports(const NfsSpec& spec, const NfsState& state, 
       if (auto problem = LengthProblem(client)) problems.push_back({wanted.origin + ".clients", *problem});
       const auto parsed = ParseClient(client.client);
       if (!parsed.ok()) continue;
-      if (parsed->kind == Client::Kind::kAddress || parsed->kind == Client::Kind::kNetwork)
-        clients.insert(parsed->text);
-      if (parsed->kind == Client::Kind::kEveryone) clients.insert("0.0.0.0/0");
+      if (parsed->kind == Client::Kind::kEveryone) {
+        clients.insert("0.0.0.0/0");
+      } else {
+        const bool address = parsed->kind == Client::Kind::kAddress || parsed->kind == Client::Kind::kNetwork;
+        (address ? clients : named).insert(parsed->text);
+      }
     }
     wanted_entries.emplace(wanted.path, std::move(entry));
   }
@@ -214,6 +272,10 @@ absl::StatusOr<NfsPlan> PlanExports(const NfsSpec& spec, const NfsState& state, 
     if (absl::Status status = CheckState(spec, state); !status.ok()) return status;
   }
   plan.clients.assign(clients.begin(), clients.end());
+  plan.named_clients.assign(named.begin(), named.end());
+  for (const ExportSpec& wanted : spec.exports) {
+    if (wanted.presence == Presence::kPresent) NoteNeighbours(wanted, state, plan);
+  }
   NoteOrphans(spec, state, owned, plan);
 
   for (const ExportSpec& wanted : spec.exports) {

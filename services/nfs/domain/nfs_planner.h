@@ -49,6 +49,9 @@ struct NfsPlan {
   // Clients that need the server's ports: addresses and networks of the wanted exports, sorted, each once;
   // 0.0.0.0/0 for everyone, which the firewall takes for both families.
   std::vector<std::string> clients;
+  // Their other clients, which no rule of a firewall can name: host names, netgroups, patterns. Sorted, each
+  // once.
+  std::vector<std::string> named_clients;
 };
 
 // The mount point to be named in the options of a wanted export: nullopt for none, "" for the path itself.

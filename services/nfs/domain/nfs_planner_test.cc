@@ -70,6 +70,7 @@ TEST(NfsPlanner, AFirstExportMakesDirectoryFileAndEntry) {
                           ClientEntry{"@grp", {"rw", "sync", "no_subtree_check", "mountpoint"}}));
   // Names have no firewall rule.
   EXPECT_THAT(plan->clients, ElementsAre("10.0.0.0/24"));
+  EXPECT_THAT(plan->named_clients, ElementsAre("@grp"));
 }
 
 TEST(NfsPlanner, NothingWantedIsNothingToDo) {
@@ -303,6 +304,52 @@ TEST(NfsPlanner, AnEntryTooLongForTheTableIsRefused) {
 
 TEST(NfsPlanner, EveryoneNeedsEveryoneInTheFirewall) {
   EXPECT_THAT(PlanExports({{Wanted("/tank/a", {"*"})}}, Node(), {})->clients, ElementsAre("0.0.0.0/0"));
+}
+
+// A line of others that leads to the export, or begins in it, counts beside what is declared.
+TEST(NfsPlanner, LinesOfOthersAboveAndBelowAreTold) {
+  const auto notes = [](const ForeignExport& foreign, const std::string& path = "/tank/a/sub",
+                        NfsState state = Node()) {
+    state.foreign = {foreign};
+    // A server that starts takes them all: what is not in effect yet is another note.
+    const auto plan = PlanExports({{Wanted(path)}}, state, {}, /*server_runs=*/false);
+    EXPECT_TRUE(plan.ok()) << plan.status();
+    std::vector<std::string> texts;
+    for (const PlanNote& note : plan->notes) {
+      if (note.warning) texts.push_back(note.text);
+    }
+    return texts;
+  };
+  // Hand-made, across file systems.
+  EXPECT_THAT(
+      notes({"/etc/exports", 7, "/tank", "", {"rw", "crossmnt", "no_root_squash"}, false}),
+      ElementsAre("/etc/exports line 7 exports /tank to *(rw,crossmnt,no_root_squash), with crossmnt: "
+                  "through it these may reach /tank/a/sub, whatever is declared for it"));
+  EXPECT_THAT(notes({"/etc/exports", 7, "/", "10.0.0.1", {"rw", "crossmnt"}, false}), SizeIs(1));
+  // Within one file system no option is needed; into another one it is.
+  EXPECT_THAT(notes({"/etc/exports", 7, "/tank/a", "10.0.0.1", {"rw"}, false}),
+              ElementsAre(HasSubstr("10.0.0.1(rw), in the same file system")));
+  EXPECT_THAT(notes({"/etc/exports", 7, "/tank", "10.0.0.1", {"rw"}, false}), IsEmpty());
+  EXPECT_THAT(notes({"/etc/exports", 3, "/tank/a/sub/iso", "10.0.0.1", {"ro"}, false}),
+              ElementsAre(HasSubstr("/tank/a/sub/iso to 10.0.0.1(ro), which is in /tank/a/sub")));
+  // Neither a neighbour of a longer name, nor a line that exportfs does not take.
+  EXPECT_THAT(notes({"/etc/exports", 7, "/tank/a/su", "", {"rw", "crossmnt"}, false}), IsEmpty());
+  EXPECT_THAT(notes({"/etc/exports", 7, "/tank", "", {"rw", "crossmnt"}, true}), IsEmpty());
+}
+
+// ZFS would export it by itself as soon as it is there.
+TEST(NfsPlanner, ANewDatasetBelowOneWithSharenfsIsTold) {
+  NfsState state = Node();
+  state.foreign = {{kZfsFile, 4, "/tank", "10.0.0.1", {"rw"}, false},
+                   {kZfsFile, 4, "/tank", "10.0.0.2", {"rw"}, false}};
+  const auto plan = PlanExports({{Wanted("/tank/new")}}, state, {}, /*server_runs=*/false);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  ASSERT_THAT(plan->notes, SizeIs(1));
+  EXPECT_TRUE(plan->notes[0].warning);
+  EXPECT_THAT(plan->notes[0].text,
+              AllOf(HasSubstr("ZFS would export /tank/new itself"), HasSubstr("sharenfs=off")));
+  // One that is there would be in the file if it inherited.
+  EXPECT_THAT(PlanExports({{Wanted("/tank/a")}}, state, {}, /*server_runs=*/false)->notes, IsEmpty());
 }
 
 }  // namespace

@@ -94,6 +94,42 @@ std::string ForeignReason(const SetExport& set, const NfsState& state) {
   return "";
 }
 
+// What the firewall in charge keeps out although it is served.
+void NoteShutOut(const NfsPlan& planned, const NfsState& state, const node::FirewallState& firewall,
+                 kit::Plan& plan) {
+  if (firewall.InCharge() == node::Firewall::kNone) return;
+  const char* name = node::NameOf(firewall.InCharge());
+  const auto warn = [&](std::string text) { plan.notes.push_back({true, "firewall", "nfs: " + text}); };
+  // Whoever opened the port by hand knows for whom.
+  const bool by_hand =
+      std::any_of(firewall.rules.begin(), firewall.rules.end(), [](const node::SeenRule& rule) {
+        return node::Opens(rule, kNfsPort, "tcp") && !rule.comment.starts_with(node::kRuleMark);
+      });
+  for (const std::string& client : planned.named_clients) {
+    if (by_hand) break;
+    warn(fmt::format(
+        "the client {} is let in by the export, but not through {}, whose rules know addresses only: "
+        "declare its addresses, or open {}/tcp for them by hand",
+        client, name, kNfsPort));
+  }
+  if (!state.v3.served) return;
+  if (state.v3.mountd_port == 0) {
+    return warn(
+        fmt::format("NFSv4 passes {}, NFSv3 and `showmount` do not, which Proxmox VE needs of nfs storages "
+                    "without vers=4 among their options: pin [mountd] port in /etc/nfs.conf, restart "
+                    "nfs-mountd and plan again; or serve NFSv4 only (vers3=n in [nfsd])",
+                    name));
+  }
+  const bool opens = std::any_of(plan.steps.begin(), plan.steps.end(),
+                                 [](const kit::Step& step) { return kit::KindOf(step.id) == "rule"; });
+  if (opens && !state.v3.LocksPinned()) {
+    warn(
+        "clients of NFSv3 can mount through the firewall, but get no locks: pin [statd] port, [lockd] port "
+        "and "
+        "[lockd] udp-port in /etc/nfs.conf as [mountd] port is, and restart rpc-statd");
+  }
+}
+
 absl::Status CheckRemovedPaths(const kit::PlanInput& input, const NfsSpec& spec, const NfsState& state) {
   std::vector<FieldViolation> problems;
   std::set<std::string> told;
@@ -204,14 +240,9 @@ absl::StatusOr<kit::Plan> NfsDomain::MakePlan(const kit::PlanInput& input) {
     plan.steps.push_back(RenderSetExport(set, there, !planned.put_live.empty()));
   }
   plan.notes = std::move(node.notes);
-  const bool opens = std::any_of(plan.steps.begin(), plan.steps.end(),
-                                 [](const kit::Step& step) { return kit::KindOf(step.id) == "rule"; });
-  if (opens && state.v3.served && state.v3.mountd_port != 0 && !state.v3.LocksPinned()) {
-    plan.notes.push_back(
-        {true, "firewall",
-         "nfs: clients of NFSv3 can mount through the firewall, but get no locks: pin [statd] port, [lockd] "
-         "port and [lockd] udp-port in /etc/nfs.conf as [mountd] port is, and restart rpc-statd"});
-  }
+  // The node itself passes in any case.
+  if (!wants.rules.empty() || !planned.named_clients.empty())
+    NoteShutOut(planned, state, node.firewall, plan);
   for (PlanNote& note : planned.notes) plan.notes.push_back({note.warning, note.path, std::move(note.text)});
   for (const auto& [path, entry] : state.own) {
     const std::string key = kit::Key("path", path);

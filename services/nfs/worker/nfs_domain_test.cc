@@ -524,6 +524,7 @@ TEST_F(NfsDomainTest, APowerCutKeepsWhatWasAnswered) {
 // A storage that makes its folders in an exported dataset cuts nobody off.
 TEST_F(NfsDomainTest, ClientsWaitWhereAPathIsDisturbedNotWhereItIsWrittenInto) {
   Ready();
+  Write("/etc/nfs.conf", "[nfsd]\nvers3=n\n");
   WantSeed();
   MountSeed();
   StepDriver driver(*domain_);

@@ -119,7 +119,7 @@ std::vector<node::FirewallRule> RulesFor(const std::vector<std::string>& clients
     const auto parsed = ParseClient(client);
     const bool local = client == "::1" || (parsed.ok() && parsed->prefix >= 8 && Overlap(*parsed, *loopback));
     if (local) continue;
-    rules.push_back({client, "2049", "tcp"});
+    rules.push_back({client, kNfsPort, "tcp"});
     if (!v3.served || v3.mountd_port == 0) continue;
     const auto open = [&](int port, const char* protocol) {
       if (port != 0) rules.push_back({client, fmt::format("{}", port), protocol});

@@ -12,6 +12,9 @@
 
 namespace phoenix::nfs {
 
+// All that NFSv4 needs.
+inline constexpr char kNfsPort[] = "2049";
+
 inline constexpr char kServerPackage[] = "nfs-kernel-server";
 // Starting it brings what it needs: rpcbind, mountd, idmapd; and statd, whether or not that comes up.
 inline constexpr char kServerUnit[] = "nfs-server.service";

@@ -99,6 +99,21 @@ std::string ToText(const std::vector<Range>& ranges) {
   return text;
 }
 
+// True where packets to the port that come in may be decided by the rule.
+bool IsAbout(const SeenRule& there, const std::string& port, const std::string& protocol) {
+  if (there.direction.rfind("in", 0) != 0) return false;
+  if (there.protocol != "any" && there.protocol != protocol) return false;
+  const auto their_ports = ParsePorts(there.port), our_ports = ParsePorts(port);
+  // An application's ports are not written in the rule: better a warning too many.
+  if (!their_ports || !our_ports) return true;
+  for (const Range& their : *their_ports) {
+    for (const Range& our : *our_ports) {
+      if (their.first <= our.second && our.first <= their.second) return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 absl::StatusOr<FirewallRule> Normalized(const FirewallRule& rule) {
@@ -142,20 +157,15 @@ const SeenRule* FindRule(const std::vector<SeenRule>& rules, const FirewallRule&
   return nullptr;
 }
 
+bool Opens(const SeenRule& there, const std::string& port, const std::string& protocol) {
+  return there.action.rfind("allow", 0) == 0 && IsAbout(there, port, protocol);
+}
+
 bool Hinders(const SeenRule& there, const FirewallRule& normalized) {
-  if (there.action.rfind("allow", 0) == 0 || there.direction.rfind("in", 0) != 0) return false;
-  if (there.protocol != "any" && there.protocol != normalized.protocol) return false;
+  if (there.action.rfind("allow", 0) == 0 || !IsAbout(there, normalized.port, normalized.protocol))
+    return false;
   const auto theirs = ParseNetwork(there.client), ours = ParseNetwork(normalized.client);
-  if (theirs && ours && !Overlap(*theirs, *ours)) return false;
-  const auto their_ports = ParsePorts(there.port), our_ports = ParsePorts(normalized.port);
-  // An application's ports are not written in the rule: better a warning too many.
-  if (!their_ports || !our_ports) return true;
-  for (const Range& their : *their_ports) {
-    for (const Range& our : *our_ports) {
-      if (their.first <= our.second && our.first <= their.second) return true;
-    }
-  }
-  return false;
+  return !theirs || !ours || Overlap(*theirs, *ours);
 }
 
 }  // namespace phoenix::node

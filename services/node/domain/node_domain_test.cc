@@ -90,6 +90,19 @@ TEST(Hinders, FindsEarlierRulesThatKeepOurClientsOut) {
   EXPECT_FALSE(Hinders(out, ours));
 }
 
+TEST(Opens, FindsRulesThatLetSomebodyThroughToAPort) {
+  EXPECT_TRUE(Opens(Written("allow", "tcp", "445", "10.0.0.7"), "445", "tcp"));
+  EXPECT_TRUE(Opens(Written("allow", "any", "any", "10.0.0.0/24"), "445", "tcp"));
+  EXPECT_TRUE(Opens(Written("allow", "tcp", "137:445", "0.0.0.0/0"), "445", "tcp"));
+  EXPECT_TRUE(Opens(Written("allow", "any", "", "0.0.0.0/0"), "445", "tcp")) << "an application's";
+  EXPECT_FALSE(Opens(Written("deny", "tcp", "445", "10.0.0.7"), "445", "tcp"));
+  EXPECT_FALSE(Opens(Written("allow", "udp", "445", "10.0.0.7"), "445", "tcp"));
+  EXPECT_FALSE(Opens(Written("allow", "tcp", "22", "10.0.0.7"), "445", "tcp"));
+  SeenRule out = Written("allow", "tcp", "445", "10.0.0.7");
+  out.direction = "out";
+  EXPECT_FALSE(Opens(out, "445", "tcp"));
+}
+
 TEST(InStopOrder, TakesWhatStartsOthersFirstAndMountsLast) {
   EXPECT_THAT(InStopOrder({"proc-fs-nfsd.mount", "nfs-client.target", "nfs-server.service", "rpcbind.service",
                            "rpcbind.socket", "x.timer"}),

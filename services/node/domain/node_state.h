@@ -51,6 +51,12 @@ struct UnitState {
 // Who decides which packets come in: the one firewall that is active. Both active is refused.
 enum class Firewall { kNone, kUfw, kPve };
 
+// "ufw", "pve-firewall"; "" for none.
+inline const char* NameOf(Firewall firewall) {
+  if (firewall == Firewall::kNone) return "";
+  return firewall == Firewall::kUfw ? "ufw" : "pve-firewall";
+}
+
 // A rule of ufw's user.rules, one of the node's in Proxmox VE's firewall in the same words, or as the kernel
 // has it.
 struct SeenRule {

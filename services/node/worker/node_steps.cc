@@ -48,6 +48,7 @@ absl::StatusOr<NodePlan> NodeSteps::MakePlan(const NodeWants& wants, const kit::
   }
   plan.provided_now = std::move(planning.provided_now);
   plan.fingerprint_text = std::move(planning.fingerprint_text);
+  plan.firewall = std::move(state.firewall);
   return plan;
 }
 

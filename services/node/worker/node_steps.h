@@ -26,6 +26,8 @@ struct NodePlan {
   // package:NAME and unit:NAME that are there now, for the domain's Plan::provided_now and
   // Requirement::satisfied_now.
   std::vector<std::string> provided_now;
+  // As it was read for the plan.
+  FirewallState firewall;
   // What the state says in words that do not move by themselves, for the base fingerprint.
   std::string fingerprint_text;
 };

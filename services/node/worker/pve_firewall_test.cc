@@ -1,6 +1,7 @@
-// Rules in Proxmox VE's firewall, on the simulated node and on the real host over an API that keeps its rules
-// as PVE/API2/Firewall/Rules.pm does: a new one comes first and is off unless told otherwise, the digest is
-// one of all rules, creating looks at none and deleting does.
+// Rules in Proxmox VE's firewall, on the simulated node, and on the real host over two APIs that keep their
+// rules as PVE/API2/Firewall/Rules.pm does: a new one comes first and is off unless told otherwise, the
+// digest is one of all rules, creating looks at none and deleting does. One is a fake that can let others
+// come in between, the other the lab's stand-in for pvesh, which keeps them in host.fw.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -12,10 +13,12 @@
 #include <nlohmann/json.hpp>
 
 #include "base/digest/digest.h"
+#include "base/host/posix_command_runner.h"
 #include "base/host/posix_files.h"
 #include "services/node/host/node_cli.h"
 #include "services/node/host/node_sim.h"
 #include "services/node/worker/only_node.h"
+#include "tests/support/lab_setting.h"
 #include "tests/support/step_driver.h"
 
 namespace phoenix::node {
@@ -84,11 +87,41 @@ class Api final : public CommandRunner {
   }
 };
 
-class PveFirewallTest : public ::testing::TestWithParam<bool> {
+// pvesh is the lab's stand-in, in a folder that it takes for the whole machine.
+class StandinApi final : public CommandRunner {
+ public:
+  explicit StandinApi(std::string root) : root_(std::move(root)), runner_(testing::Launcher()) {
+    for (const char* folder : {"/etc/pve/priv/lock", "/etc/pve/nodes/pve1"})
+      std::filesystem::create_directories(root_ + folder);
+  }
+  absl::StatusOr<CommandResult> Run(const Command& command, const ChildObserver& observer) override {
+    CommandResult installed;
+    installed.out = "pve-firewall installed\n";
+    if (command.program == "/usr/bin/dpkg-query") return installed;
+    EXPECT_EQ(command.program, "/usr/bin/pvesh");
+    Command instead = command;
+    instead.program = testing::LabSetting("PHOENIX_STANDIN", "tests/lab/standin") + "/pvesh";
+    for (const std::string& variable :
+         {"STANDIN_ROOT=" + root_, std::string("STANDIN_NODE=pve1"), std::string("STANDIN_LOCK_PAUSE=0")})
+      instead.environment.push_back(variable);
+    return runner_.Run(instead, observer);
+  }
+
+ private:
+  const std::string root_;
+  PosixCommandRunner runner_;
+};
+
+enum class Where { kSim, kFake, kStandin };
+
+class PveFirewallTest : public ::testing::TestWithParam<Where> {
  protected:
-  PveFirewallTest() : root_(MakeRoot()), machine_(*kit::Machine::Open(root_ + "/sim")), files_(root_) {
-    if (GetParam()) {
-      host_ = std::make_unique<NodeCli>(api_, files_);
+  PveFirewallTest()
+      : root_(MakeRoot()), machine_(*kit::Machine::Open(root_ + "/sim")), files_(root_), standin_(root_) {
+    if (GetParam() != Where::kSim) {
+      CommandRunner* runner = &api_;
+      if (GetParam() == Where::kStandin) runner = &standin_;
+      host_ = std::make_unique<NodeCli>(*runner, files_);
       Put("/proc/sys/kernel/hostname", "pve1.example.org\n");
     } else {
       host_ = std::make_unique<NodeSim>(machine_);
@@ -108,7 +141,7 @@ class PveFirewallTest : public ::testing::TestWithParam<bool> {
     return ::mkdtemp(name);
   }
   void Put(const std::string& path, const std::string& text) {
-    if (GetParam()) {
+    if (GetParam() != Where::kSim) {
       std::filesystem::create_directories(std::filesystem::path(root_ + path).parent_path());
       std::ofstream(root_ + path) << text;
       return;
@@ -148,13 +181,18 @@ class PveFirewallTest : public ::testing::TestWithParam<bool> {
   std::shared_ptr<kit::Machine> machine_;
   PosixFiles files_;
   Api api_;
+  StandinApi standin_;
   std::unique_ptr<NodeHost> host_;
   std::unique_ptr<OnlyNode> domain_;
   std::unique_ptr<testing::StepDriver> driver_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Hosts, PveFirewallTest, ::testing::Bool(),
-                         [](const auto& info) { return info.param ? "Cli" : "Sim"; });
+INSTANTIATE_TEST_SUITE_P(Hosts, PveFirewallTest,
+                         ::testing::Values(Where::kSim, Where::kFake, Where::kStandin), [](const auto& info) {
+                           return info.param == Where::kSim    ? "Sim"
+                                  : info.param == Where::kFake ? "Cli"
+                                                               : "Standin";
+                         });
 
 TEST_P(PveFirewallTest, ARuleComesFirstWithTheRunsCommentAndGoesWithUndo) {
   const auto before = Rules();

@@ -33,8 +33,6 @@ absl::StatusOr<RuleView> Look(NodeHost& host, const RuleStep& step, const std::s
   return view;
 }
 
-std::string_view NameOf(Firewall firewall) { return firewall == Firewall::kPve ? "pve-firewall" : "ufw"; }
-
 std::string CommentOf(const RuleStep& step, const std::string& run_id) {
   return step.goes.empty() ? RuleComment(run_id) : step.goes;
 }

@@ -105,9 +105,14 @@ class Planner {
     const auto wanted = q_.secrets.find(user.password_secret);
     if (user.password_secret.empty() || wanted == q_.secrets.end()) {
       if (!there) {
-        Report(user.origin + ".password",
-               fmt::format("the user '{}' needs a password: the secret '{}' was not given", user.name,
-                           user.password_secret));
+        const std::string secret =
+            user.password_secret.empty() ? "samba/users/" + user.name : user.password_secret;
+        Report(
+            user.origin + ".password",
+            fmt::format("the user '{}' needs a password, since Samba does not know it: the secret '{}' was "
+                        "not given; put it into the secrets file (--secrets), or add the user by hand "
+                        "(smbpasswd -a {})",
+                        user.name, secret, user.name));
       } else {
         Tell(false, user.name, "password: not compared, its secret was not given");
       }
@@ -228,6 +233,8 @@ class Planner {
     plan_.own_after.Put(wanted);
     SetShare step{wanted, own == nullptr || Created(Key("share", own->name)), "", "", false};
     ChooseProbe(share, step);
+    step.ends = SessionsToEnd(own, &wanted);
+    NoteSessions(share.name, step.ends);
     std::vector<kit::Requirement> needs = {
         NeedPackage(),
         NeedOwnFile(),
@@ -242,6 +249,16 @@ class Planner {
       }
     }
     plan_.steps.push_back({step, diffs, needs});
+  }
+
+  void NoteSessions(const std::string& share, Cut ends) {
+    if (ends == Cut::kDenied) {
+      Tell(true, share, "sessions of those who are not let in any more end; all others go on");
+    } else if (ends == Cut::kEverybody) {
+      Tell(true, share,
+           "it takes away what smbd gives when a session begins: every session with this share ends, and its "
+           "clients connect again by themselves");
+    }
   }
 
   // As it is now: a step of this very plan may change it.
@@ -297,10 +314,18 @@ class Planner {
       Tell(true, share.name, "Samba reads this share otherwise than it is written: " + difference);
   }
 
+  static bool IsShutOut(const ShareSpec& share, const std::string& user) {
+    const auto list = share.options.find("invalid users");
+    if (list == share.options.end()) return false;
+    const std::vector<std::string> users = Words(list->second);
+    return std::count(users.begin(), users.end(), user) > 0;
+  }
+
   void ChooseProbe(const ShareSpec& share, SetShare& step) const {
     for (const std::string& name : share.valid_users) {
       for (const UserSpec& user : spec_.users) {
-        if (user.absent || user.name != name || user.password_secret.empty() || !step.probe_user.empty())
+        if (user.absent || user.name != name || user.password_secret.empty() || !step.probe_user.empty() ||
+            IsShutOut(share, name))
           continue;
         step.probe_user = name;
         step.probe_secret = user.password_secret;
@@ -346,6 +371,7 @@ class Planner {
     }
     std::vector<kit::FieldDiff> diffs = {{"share", own->name, ""}};
     for (const auto& [name, value] : own->parameters) diffs.push_back({name, value, ""});
+    Tell(true, own->name, "every session with this share ends");
     plan_.steps.push_back({RemoveShare{own->name}, diffs, needs});
   }
 

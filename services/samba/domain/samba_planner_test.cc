@@ -83,6 +83,14 @@ TEST_F(PlannerTest, AMissingSecretMattersOnlyWhereThereIsNoUserYet) {
   EXPECT_TRUE(Plan().steps.empty());
   q_.state.entries.clear();
   EXPECT_TRUE(Complains(Plan(), "the secret 'samba/users/heads' was not given"));
+  // A user whom only a share names has no secret of his own: it is named all the same.
+  q_.spec.users[0].password_secret.clear();
+  const SambaPlan plan = Plan();
+  ASSERT_EQ(plan.violations.size(), 1u);
+  EXPECT_EQ(plan.violations[0].description,
+            "the user 'heads' needs a password, since Samba does not know it: the secret 'samba/users/heads' "
+            "was not given; put it into the secrets file (--secrets), or add the user by hand (smbpasswd -a "
+            "heads)");
 }
 
 TEST_F(PlannerTest, APasswordThatCouldNotBePutBackIsNotChanged) {

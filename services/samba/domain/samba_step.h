@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "services/kit/plan/step.h"
+#include "services/samba/domain/share_sessions.h"
 #include "services/samba/domain/smb_conf.h"
 
 namespace phoenix::samba {
@@ -64,9 +65,12 @@ struct SetShare {
   // nobody is known to be one.
   std::string stranger = {};
   std::string stranger_secret = {};
+  // Whose sessions with the share this ends, since it takes away what they have.
+  Cut ends = Cut::kNobody;
   friend bool operator==(const SetShare&, const SetShare&) = default;
 };
 
+// Ends every session with the share.
 struct RemoveShare {
   std::string name;
   friend bool operator==(const RemoveShare&, const RemoveShare&) = default;

@@ -192,12 +192,18 @@ absl::Status SambaCli::PutFile(const std::string& /*change*/, const std::string&
   return files_.Replace(path, file);
 }
 
-absl::Status SambaCli::Reload(const ChildObserver& observer) {
-  const Command command = ReloadCommand();
+absl::Status SambaCli::TellServer(const Command& command, const ChildObserver& observer) {
   PHX_ASSIGN_OR_RETURN(const auto result, runner_.Run(command, observer));
   // Nobody runs who would have to be told.
   if (result.err.find("Can't find pid for destination") != std::string::npos) return absl::OkStatus();
   return ExitStatus(command, result);
+}
+
+absl::Status SambaCli::Reload(const ChildObserver& observer) { return TellServer(ReloadCommand(), observer); }
+
+absl::Status SambaCli::EndSessions(const std::string& share, Cut whom, const ChildObserver& observer) {
+  if (whom == Cut::kNobody) return absl::OkStatus();
+  return TellServer(EndSessionsCommand(share, whom), observer);
 }
 
 absl::StatusOr<MountState> SambaCli::MountOf(const std::string& path) {

@@ -48,11 +48,14 @@ class SambaCli final : public SambaHost {
   absl::StatusOr<CheckedConfig> CheckConfig(const std::string& own_text) override;
   absl::Status PutFile(const std::string& change, const std::string& path, const FileState& file) override;
   absl::Status Reload(const ChildObserver& observer) override;
+  absl::Status EndSessions(const std::string& share, Cut whom, const ChildObserver& observer) override;
   absl::StatusOr<MountState> MountOf(const std::string& path) override;
   absl::Status TryLogin(const LoginProbe& probe, const Secret& password) override;
 
  private:
   absl::Status Run(const Command& command, const ChildObserver& observer);
+  // Tells smbd something; OK where none runs.
+  absl::Status TellServer(const Command& command, const ChildObserver& observer);
   // Of `file`; "" for the one in force.
   absl::StatusOr<CheckedConfig> Testparm(const std::string& file);
   absl::StatusOr<std::string> PassdbFile();

@@ -105,6 +105,11 @@ Command TestparmCommand(const std::string& file) {
 
 Command ReloadCommand() { return Make("/usr/bin/smbcontrol", {"smbd", "reload-config"}, seconds(30)); }
 
+Command EndSessionsCommand(const std::string& share, Cut whom) {
+  return Make("/usr/bin/smbcontrol",
+              {"smbd", whom == Cut::kDenied ? "close-denied-share" : "close-share", share}, seconds(30));
+}
+
 Command LoginCommand(const LoginProbe& probe, const Secret& password) {
   if (probe.write.empty()) return Client(probe, password, "ls");
   // Any readable file of some bytes does.

@@ -31,6 +31,8 @@ Command RemoveEntryCommand(const std::string& name);
 // `file`: "" for the configuration in force.
 Command TestparmCommand(const std::string& file);
 Command ReloadCommand();
+// Never of nobody.
+Command EndSessionsCommand(const std::string& share, Cut whom);
 
 Command LoginCommand(const LoginProbe& probe, const Secret& password);
 // Deletes the probe's file where a login wrote it and went no further.

@@ -37,6 +37,8 @@ TEST(SambaCommand, GroupsAreJoinedBesideThoseThatAreThere) {
 // Trap 16: the scripts restarted smbd at every run and cut every session.
 TEST(SambaCommand, Trap16NothingRestartsSmbd) {
   EXPECT_EQ(ToText(ReloadCommand()), "smbcontrol smbd reload-config");
+  EXPECT_EQ(ToText(EndSessionsCommand("data", Cut::kDenied)), "smbcontrol smbd close-denied-share data");
+  EXPECT_EQ(ToText(EndSessionsCommand("my data", Cut::kEverybody)), "smbcontrol smbd close-share 'my data'");
 }
 
 TEST(SambaCommand, AProbeOnlyListsWhereItMayNotWrite) {

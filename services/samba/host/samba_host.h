@@ -16,6 +16,7 @@
 #include "base/host/files.h"
 #include "base/secret.h"
 #include "services/samba/domain/samba_state.h"
+#include "services/samba/domain/share_sessions.h"
 
 namespace phoenix::samba {
 
@@ -97,6 +98,10 @@ class SambaHost {
   virtual absl::Status PutFile(const std::string& change, const std::string& path, const FileState& file) = 0;
   // smbd reads its configuration anew; OK where it does not run. Never a restart: sessions go on.
   virtual absl::Status Reload(const ChildObserver& observer) = 0;
+  // Ends sessions with this one share, by the configuration as it is then; OK where smbd does not run, or
+  // nobody is in the share. smbd does it soon after the answer. Clients connect again by themselves, and are
+  // let in or refused then.
+  virtual absl::Status EndSessions(const std::string& share, Cut whom, const ChildObserver& observer) = 0;
 
   // The file system that holds a path which is there.
   virtual absl::StatusOr<MountState> MountOf(const std::string& path) = 0;

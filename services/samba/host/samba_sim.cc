@@ -7,6 +7,7 @@
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
 #include "services/node/host/node_sim.h"
+#include "services/samba/domain/loopback_login.h"
 #include "services/samba/domain/nt_hash.h"
 #include "services/samba/host/sim_testparm.h"
 
@@ -112,6 +113,21 @@ absl::StatusOr<CheckedConfig> Testparm(kit::World& world, const SambaPaths& path
                        const auto text = ReadText(world, path);
                        return text.ok() ? std::optional(*text) : std::nullopt;
                      });
+}
+
+// What smbd looks at when it is asked whether a user may stay. A share that it reads no more keeps its users.
+bool LetsIn(const ConfigDump& dump, const std::string& share, const std::string& user) {
+  const auto section = dump.shares.find(ShareKey(share));
+  if (section == dump.shares.end()) return true;
+  const auto names = [&](const char* list) {
+    const auto found = section->second.parameters.find(list);
+    return found == section->second.parameters.end() ? std::vector<std::string>() : Words(found->second);
+  };
+  const auto has = [&](const std::vector<std::string>& list) {
+    return std::count(list.begin(), list.end(), user) > 0;
+  };
+  const std::vector<std::string> valid = names("valid users");
+  return (valid.empty() || has(valid)) && !has(names("invalid users"));
 }
 
 }  // namespace
@@ -378,6 +394,25 @@ absl::Status SambaSim::Reload(const ChildObserver&) {
   return answer;
 }
 
+absl::Status SambaSim::EndSessions(const std::string& share, Cut whom, const ChildObserver&) {
+  absl::Status answer;
+  PHX_RETURN_IF_ERROR(machine_->Change([&](kit::World& world) -> absl::Status {
+    return Faulty(world, "samba.end-sessions", share, answer, [&]() -> absl::Status {
+      if (whom == Cut::kNobody) return absl::OkStatus();
+      PHX_ASSIGN_OR_RETURN(const auto config, Testparm(world, paths_, std::nullopt));
+      PHX_ASSIGN_OR_RETURN(const auto sessions, world.List("samba.session"));
+      for (const auto& [name, session] : sessions) {
+        if (ShareKey(session.value("share", "")) != ShareKey(share)) continue;
+        const bool ends = whom == Cut::kEverybody ||
+                          !LetsIn(config.dump, session.value("share", ""), session.value("user", ""));
+        if (ends) PHX_RETURN_IF_ERROR(world.Delete("samba.session", name));
+      }
+      return absl::OkStatus();
+    });
+  }));
+  return answer;
+}
+
 absl::StatusOr<MountState> SambaSim::MountOf(const std::string& path) {
   MountState mount{"/", "ext4", true};
   PHX_RETURN_IF_ERROR(machine_->Look([&](kit::World& world) -> absl::Status {
@@ -420,6 +455,8 @@ absl::Status SambaSim::TryLogin(const LoginProbe& probe, const Secret& password)
       const auto share = config.dump.shares.find(ShareKey(probe.share));
       if (share == config.dump.shares.end())
         return NotFound("tree connect failed: NT_STATUS_BAD_NETWORK_NAME");
+      if (!WhyLoopbackIsShutOut(config.dump, probe.share).empty())
+        return PermissionDenied("tree connect failed: NT_STATUS_ACCESS_DENIED");
       const auto value = [&](const std::string& name) {
         const auto found = share->second.parameters.find(name);
         return found != share->second.parameters.end() ? found->second : config.dump.globals.at(name);
@@ -438,6 +475,8 @@ absl::Status SambaSim::TryLogin(const LoginProbe& probe, const Secret& password)
       if (!probe.write.empty() && value("read only") == "Yes") {
         return PermissionDenied("NT_STATUS_ACCESS_DENIED opening remote file \\{}", probe.write);
       }
+      if (!probe.write.empty() && IsVetoed(config.dump, probe.share, probe.write))
+        return NotFound("NT_STATUS_OBJECT_NAME_NOT_FOUND opening remote file \\{}", probe.write);
       return absl::OkStatus();
     });
   }));

@@ -1,10 +1,11 @@
-// The simulated Samba over the machine that a node's daemons share. Kinds it owns: "user", "group", "passdb".
+// The simulated Samba over the machine that a node's daemons share. Kinds it owns: "user", "group", "passdb",
+// and "samba.session" with {"share", "user"}: one that is open, whoever began it.
 // smb.conf and our file are files of the machine; whether Samba is installed and smbd runs is the node's to
 // say. Passwords are set at a time of their own each, unless ("clock", "samba") says {"seconds": N}. Faults,
 // each also with ":OBJECT": "samba.useradd", "samba.userdel", "samba.smbpasswd", "samba.pdbedit",
-// "samba.import", "samba.check", "samba.reload", "samba.login", and by what a change of our file is for:
-// "samba.set-share", "samba.remove-share", "samba.set-globals", "samba.make-file", "samba.include",
-// "samba.restore".
+// "samba.import", "samba.check", "samba.reload", "samba.end-sessions", "samba.login", and by what a change of
+// our file is for: "samba.set-share", "samba.remove-share", "samba.set-globals", "samba.make-file",
+// "samba.include", "samba.restore".
 #pragma once
 
 #include <map>
@@ -50,6 +51,7 @@ class SambaSim final : public SambaHost {
   absl::StatusOr<CheckedConfig> CheckConfig(const std::string& own_text) override;
   absl::Status PutFile(const std::string& change, const std::string& path, const FileState& file) override;
   absl::Status Reload(const ChildObserver& observer) override;
+  absl::Status EndSessions(const std::string& share, Cut whom, const ChildObserver& observer) override;
   absl::StatusOr<MountState> MountOf(const std::string& path) override;
   absl::Status TryLogin(const LoginProbe& probe, const Secret& password) override;
 

@@ -55,6 +55,13 @@ std::string GlobalsDiffer(const ConfigDump& dump, const Parameters& wanted) {
   return "";
 }
 
+// What the sealed store keeps while sessions have yet to end. Names of shares are no names of files.
+std::string MarkOf(const std::string& share) {
+  return "sessions-" + Sha256Hex(ShareKey(share)).substr(0, 16);
+}
+
+constexpr char kSessionsLeft[] = "sessions that it shuts out were not ended yet";
+
 absl::Status ForeignChange(const std::string& object) {
   return Aborted("somebody else changed {} meanwhile; it is left as it is", object);
 }
@@ -133,6 +140,21 @@ absl::Status SambaDomain::PutBack(const ChildObserver& observer,
   next.content = Render(*own);
   if (next.content != now->content) PHX_RETURN_IF_ERROR(host_.PutFile("restore", paths_.own_file, next));
   return host_.Reload(observer);
+}
+
+absl::StatusOr<bool> SambaDomain::HasSessionsToEnd(const std::string& share, const Context& context) {
+  PHX_ASSIGN_OR_RETURN(const auto mark, sealed_.Get(context.run_id, MarkOf(share), context.node_key));
+  return mark.has_value();
+}
+
+absl::Status SambaDomain::ChangeAndEnd(const std::string& share, Cut cut, const Context& context,
+                                       const std::function<absl::Status()>& change) {
+  if (cut != Cut::kNobody) {
+    PHX_RETURN_IF_ERROR(sealed_.Put(context.run_id, MarkOf(share), context.node_key, Secret(ToText(cut))));
+  }
+  PHX_RETURN_IF_ERROR(change());
+  PHX_RETURN_IF_ERROR(host_.EndSessions(share, cut, context.on_child));
+  return sealed_.Remove(context.run_id, MarkOf(share));
 }
 
 // --- our file
@@ -276,16 +298,23 @@ absl::Status SambaDomain::DoStep(const SetShare& step, const Context& context) {
   absl::MutexLock lock(&config_mutex_);
   const auto former = FormerSection(context.captured);
   const std::string& name = step.section.name;
-  return ChangeOwn(
-      "set-share:" + name, context.on_child,
-      [&](OwnFile& own) -> absl::Status {
-        const Section* now = own.Find(name);
-        if (!IsFormer(now, former) && !SameSection(now, step.section))
-          return ForeignChange("the share " + name);
-        own.Put(step.section);
-        return absl::OkStatus();
-      },
-      [&](const ConfigDump& dump) { return ShareDiffers(dump, step.section); });
+  PHX_ASSIGN_OR_RETURN(const OwnFile there, ReadOwn());
+  PHX_ASSIGN_OR_RETURN(const bool to_end, HasSessionsToEnd(name, context));
+  // Once done, those who came in since are not cut off again.
+  const Cut cut = SameSection(there.Find(name), step.section) && !to_end ? Cut::kNobody : step.ends;
+  return ChangeAndEnd(name, cut, context, [&] {
+    config_mutex_.AssertHeld();
+    return ChangeOwn(
+        "set-share:" + name, context.on_child,
+        [&](OwnFile& own) -> absl::Status {
+          const Section* now = own.Find(name);
+          if (!IsFormer(now, former) && !SameSection(now, step.section))
+            return ForeignChange("the share " + name);
+          own.Put(step.section);
+          return absl::OkStatus();
+        },
+        [&](const ConfigDump& dump) { return ShareDiffers(dump, step.section); });
+  });
 }
 
 absl::StatusOr<kit::ProbeResult> SambaDomain::ProbeOf(const SetShare& step, const Context& context) {
@@ -293,13 +322,18 @@ absl::StatusOr<kit::ProbeResult> SambaDomain::ProbeOf(const SetShare& step, cons
   const auto own = file ? ParseOwnFile(file->content) : absl::StatusOr<OwnFile>(OwnFile());
   if (!own.ok()) return ProbeResult{Probe::kForeign, Message(own.status())};
   const Section* now = own->Find(step.section.name);
-  if (IsFormer(now, FormerSection(context.captured))) return ProbeResult{Probe::kNotDone, ""};
+  PHX_ASSIGN_OR_RETURN(const bool to_end, HasSessionsToEnd(step.section.name, context));
+  if (IsFormer(now, FormerSection(context.captured))) {
+    if (to_end) return ProbeResult{Probe::kPartial, kSessionsLeft};
+    return ProbeResult{Probe::kNotDone, ""};
+  }
   if (!SameSection(now, step.section)) {
     return ProbeResult{Probe::kForeign, fmt::format("the share [{}] is {}", step.section.name,
                                                     now == nullptr ? "gone" : "another")};
   }
   PHX_ASSIGN_OR_RETURN(const auto live, host_.ReadConfig());
   const std::string difference = ShareDiffers(live.dump, step.section);
+  if (difference.empty() && to_end) return ProbeResult{Probe::kPartial, kSessionsLeft};
   return ProbeResult{difference.empty() ? Probe::kDone : Probe::kPartial, difference};
 }
 
@@ -309,27 +343,39 @@ absl::Status SambaDomain::UndoStep(const SetShare& step, const Context& context)
   const std::string& name = step.section.name;
   PHX_ASSIGN_OR_RETURN(const auto file, files_.Read(paths_.own_file));
   if (!file && !former) return absl::OkStatus();
-  return PutBack(context.on_child, [&](OwnFile& own) -> absl::Status {
-    const Section* now = own.Find(name);
-    if (!IsFormer(now, former) && !SameSection(now, step.section)) return ForeignChange("the share " + name);
-    own.Remove(name);
-    if (former) own.Put(*former);
-    return absl::OkStatus();
+  PHX_ASSIGN_OR_RETURN(const OwnFile there, ReadOwn());
+  PHX_ASSIGN_OR_RETURN(const bool to_end, HasSessionsToEnd(name, context));
+  // What the step had given is taken away again, from those who came in by it.
+  const bool is_back = IsFormer(there.Find(name), former) && !to_end;
+  const Cut cut = is_back ? Cut::kNobody : SessionsToEnd(&step.section, former ? &*former : nullptr);
+  return ChangeAndEnd(name, cut, context, [&] {
+    config_mutex_.AssertHeld();
+    return PutBack(context.on_child, [&](OwnFile& own) -> absl::Status {
+      const Section* now = own.Find(name);
+      if (!IsFormer(now, former) && !SameSection(now, step.section))
+        return ForeignChange("the share " + name);
+      own.Remove(name);
+      if (former) own.Put(*former);
+      return absl::OkStatus();
+    });
   });
 }
 
 absl::Status SambaDomain::DoStep(const RemoveShare& step, const Context& context) {
   absl::MutexLock lock(&config_mutex_);
   const auto former = FormerSection(context.captured);
-  return ChangeOwn(
-      "remove-share:" + step.name, context.on_child,
-      [&](OwnFile& own) -> absl::Status {
-        const Section* now = own.Find(step.name);
-        if (now != nullptr && !IsFormer(now, former)) return ForeignChange("the share " + step.name);
-        own.Remove(step.name);
-        return absl::OkStatus();
-      },
-      [&](const ConfigDump& dump) { return ShareIsThere(dump, step.name); });
+  return ChangeAndEnd(step.name, Cut::kEverybody, context, [&] {
+    config_mutex_.AssertHeld();
+    return ChangeOwn(
+        "remove-share:" + step.name, context.on_child,
+        [&](OwnFile& own) -> absl::Status {
+          const Section* now = own.Find(step.name);
+          if (now != nullptr && !IsFormer(now, former)) return ForeignChange("the share " + step.name);
+          own.Remove(step.name);
+          return absl::OkStatus();
+        },
+        [&](const ConfigDump& dump) { return ShareIsThere(dump, step.name); });
+  });
 }
 
 absl::StatusOr<kit::ProbeResult> SambaDomain::ProbeOf(const RemoveShare& step, const Context& context) {
@@ -338,6 +384,8 @@ absl::StatusOr<kit::ProbeResult> SambaDomain::ProbeOf(const RemoveShare& step, c
   if (now == nullptr) {
     PHX_ASSIGN_OR_RETURN(const auto live, host_.ReadConfig());
     const std::string difference = ShareIsThere(live.dump, step.name);
+    PHX_ASSIGN_OR_RETURN(const bool to_end, HasSessionsToEnd(step.name, context));
+    if (difference.empty() && to_end) return ProbeResult{Probe::kPartial, kSessionsLeft};
     return ProbeResult{difference.empty() ? Probe::kDone : Probe::kPartial, difference};
   }
   const bool former = IsFormer(now, FormerSection(context.captured));
@@ -348,11 +396,14 @@ absl::Status SambaDomain::UndoStep(const RemoveShare& step, const Context& conte
   absl::MutexLock lock(&config_mutex_);
   const auto former = FormerSection(context.captured);
   if (!former) return absl::OkStatus();
-  return PutBack(context.on_child, [&](OwnFile& own) -> absl::Status {
-    const Section* now = own.Find(step.name);
-    if (now != nullptr && !SameSection(now, *former)) return ForeignChange("the share " + step.name);
-    own.Put(*former);
-    return absl::OkStatus();
+  return ChangeAndEnd(step.name, Cut::kNobody, context, [&] {
+    config_mutex_.AssertHeld();
+    return PutBack(context.on_child, [&](OwnFile& own) -> absl::Status {
+      const Section* now = own.Find(step.name);
+      if (now != nullptr && !SameSection(now, *former)) return ForeignChange("the share " + step.name);
+      own.Put(*former);
+      return absl::OkStatus();
+    });
   });
 }
 

@@ -23,6 +23,8 @@ constexpr char kNetbiosServer[] = "nmbd.service";
 // by samba, and not installed with it.
 constexpr char kModulePackage[] = "samba-vfs-modules";
 
+constexpr char kDisableNetbios[] = "disable netbios";
+
 absl::Status Wrong(const std::vector<FieldViolation>& violations) {
   std::string text = "what is wanted of Samba cannot be brought about:";
   for (const auto& violation : violations)
@@ -87,8 +89,35 @@ std::vector<std::string> NewProblems(const std::vector<std::string>& before,
 }
 
 bool WantsNetbios(const SambaSpec& spec) {
-  const auto disabled = spec.globals.find("disable netbios");
+  const auto disabled = spec.globals.find(kDisableNetbios);
   return disabled != spec.globals.end() && ParseBool(disabled->second) == false;
+}
+
+// Debian's nmbd comes with the package, and starts with the next boot unless smb.conf disables NetBIOS. Where
+// we bring the package nobody lives by it yet: without a word from the spec it is off, and stays so.
+void KeepNetbiosOff(const SambaState& state, SambaSpec& spec) {
+  const auto present = [](const auto& wanted) { return !wanted.absent; };
+  const bool wants = std::any_of(spec.shares.begin(), spec.shares.end(), present) ||
+                     std::any_of(spec.users.begin(), spec.users.end(), present);
+  const auto own = state.own.globals.find(kDisableNetbios);
+  const bool is_off = own != state.own.globals.end() && ParseBool(own->second).value_or(false);
+  if ((!state.installed && wants) || is_off) spec.globals.emplace(kDisableNetbios, "Yes");
+}
+
+// The rules are for the spec's clients: without any, a firewall keeps everybody out.
+void NoteNobodyLetThrough(const SambaSpec& spec, const node::FirewallState& firewall, kit::Plan& plan) {
+  const bool shares = std::any_of(spec.shares.begin(), spec.shares.end(),
+                                  [](const ShareSpec& share) { return !share.absent; });
+  const bool open = std::any_of(firewall.rules.begin(), firewall.rules.end(),
+                                [](const node::SeenRule& rule) { return node::Opens(rule, kPort, "tcp"); });
+  if (firewall.InCharge() == node::Firewall::kNone || spec.partial || !shares || !spec.clients.empty() ||
+      open)
+    return;
+  plan.notes.push_back(
+      {true, "firewall",
+       fmt::format("samba: {} lets nobody through to the shares, since no clients are declared: say "
+                   "network.default_subnet in the configuration, or open {}/tcp by hand",
+                   node::NameOf(firewall.InCharge()), kPort)});
 }
 
 // What a node needs to serve what is wanted; nothing where nothing is.
@@ -230,6 +259,7 @@ absl::StatusOr<kit::Plan> SambaDomain::MakePlan(const kit::PlanInput& input) {
   question.removed_keys = input.removed_keys;
   question.paths = paths_;
   question.spec = std::move(spec);
+  KeepNetbiosOff(question.state, question.spec);
   AddOrphans(question);
   if (const auto stay = SharesThatStay(question); !stay.empty()) {
     std::string text = "shares stand on what is to go:";
@@ -245,6 +275,7 @@ absl::StatusOr<kit::Plan> SambaDomain::MakePlan(const kit::PlanInput& input) {
   kit::Plan plan;
   plan.steps = std::move(node.steps);
   plan.notes = std::move(node.notes);
+  NoteNobodyLetThrough(question.spec, node.firewall, plan);
   plan.provided_now = std::move(node.provided_now);
   const auto has = [&](const std::string& key) {
     return std::count(plan.provided_now.begin(), plan.provided_now.end(), key) > 0;

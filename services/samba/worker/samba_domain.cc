@@ -9,6 +9,8 @@
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
 #include "services/kit/plan/keys.h"
+#include "services/samba/domain/loopback_login.h"
+#include "services/samba/host/samba_command.h"
 #include "services/samba/worker/step_json.h"
 
 namespace phoenix::samba {
@@ -93,7 +95,12 @@ struct CommandWriter {
     return {"edit [global] in " + paths.own_file, "testparm -s", Reload()};
   }
   std::vector<std::string> operator()(const SetShare& step) const {
-    return {fmt::format("edit [{}] in {}", step.section.name, paths.own_file), "testparm -s", Reload()};
+    std::vector<std::string> commands = {fmt::format("edit [{}] in {}", step.section.name, paths.own_file),
+                                         "testparm -s", Reload()};
+    const Section former = ToSection(captured.value("section", Json()));
+    const Cut cut = SessionsToEnd(&step.section, former.name.empty() ? nullptr : &former);
+    if (cut != Cut::kNobody) commands.push_back(ToText(EndSessionsCommand(step.section.name, cut)));
+    return commands;
   }
   std::vector<std::string> operator()(const RemoveShare& step) const {
     return {fmt::format("put [{}] back into {}", step.name, paths.own_file), "testparm -s", Reload()};
@@ -232,14 +239,30 @@ absl::StatusOr<kit::VerifyReport> SambaDomain::Verify(const kit::VerifyInput& in
     }
     LoginProbe probe{share, set->probe_user, ""};
     if (set->writable) probe.write = kProbeName + ToHex(RandomBytes(6));
-    const absl::Status status = host_.TryLogin(probe, *password);
+    absl::Status status = host_.TryLogin(probe, *password);
+    if (!status.ok()) {
+      // What is declared may shut out the probe alone: then there is nothing wrong with the share.
+      PHX_ASSIGN_OR_RETURN(const auto live, host_.ReadConfig());
+      if (const std::string reason = WhyLoopbackIsShutOut(live.dump, share); !reason.empty()) {
+        report.not_probed.push_back(
+            fmt::format("share {}: by {} nobody logs in from the node itself", share, reason));
+        continue;
+      }
+      if (!probe.write.empty() && IsVetoed(live.dump, share, probe.write)) {
+        report.not_probed.push_back(
+            fmt::format("share {}: nothing is written, since its veto files hide {}", share, probe.write));
+        probe.write.clear();
+        status = host_.TryLogin(probe, *password);
+      }
+    }
     if (status.code() == absl::StatusCode::kFailedPrecondition) {
       report.not_probed.push_back(fmt::format("share {}: {}", share, Message(status)));
       continue;
     }
     PHX_RETURN_IF_ERROR(Annotate(status, fmt::format("share {}: login as {}", share, set->probe_user)));
-    report.probes.push_back(fmt::format("share {}: {} logged in and {}", share, set->probe_user,
-                                        set->writable ? "wrote, read and deleted a file" : "listed it"));
+    report.probes.push_back(
+        fmt::format("share {}: {} logged in and {}", share, set->probe_user,
+                    probe.write.empty() ? "listed it" : "wrote, read and deleted a file"));
     // Only where the one who may come in can: then the server answers, and a refusal means something.
     const Secret* strangers = secret(set->stranger_secret);
     if (strangers == nullptr) continue;

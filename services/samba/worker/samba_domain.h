@@ -69,6 +69,12 @@ class SambaDomain final : public kit::Domain {
   // meanwhile into smb.conf must not keep us from taking ours back.
   absl::Status PutBack(const ChildObserver& observer, const std::function<absl::Status(OwnFile&)>& edit)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(config_mutex_);
+  // Changes a share by `change`, then ends the sessions that this shuts out. Between the two it is on record
+  // that they have yet to end: a crash or a tool that fails must not leave them in.
+  absl::Status ChangeAndEnd(const std::string& share, Cut cut, const Context& context,
+                            const std::function<absl::Status()>& change)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(config_mutex_);
+  absl::StatusOr<bool> HasSessionsToEnd(const std::string& share, const Context& context);
   absl::Status CheckText(const std::string& text,
                          const std::function<std::string(const ConfigDump&)>& differs);
   absl::StatusOr<std::string> CaptureOf(const MakeOwnFile& step);

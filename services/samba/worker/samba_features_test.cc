@@ -96,6 +96,45 @@ TEST_F(SambaFeatures, AnotherFormatOfTheNamesIsASetShareThatUndoTakesBack) {
   EXPECT_EQ(Dump(), before);
 }
 
+// smbd would refuse the probe, and a good run would be undone with a bare NT_STATUS.
+TEST_F(SambaFeatures, WhatShutsTheProbeOutIsToldAndIsNoFailure) {
+  const Secrets secrets = {{"samba/users/heads", Secret("correct horse")}};
+  struct Case {
+    std::map<std::string, std::string> options;
+    std::string reason;
+    size_t probes;
+  };
+  for (const auto& [options, reason, probes] : std::vector<Case>{
+           {{{"hosts deny", "ALL"}}, "by hosts deny = ALL nobody logs in from the node itself", 1},
+           {{{"available", "no"}}, "by available = No nobody logs in", 1},
+           {{{"veto files", "/.*/"}}, "nothing is written, since its veto files hide .phoenix-probe-", 2},
+           {{{"hosts allow", "10.0.0.0/24"}}, "", 2},  // smbd lets loopback in all the same
+       }) {
+    SambaSpec spec = FirstSpec();
+    spec.shares[0].options = options;
+    driver_.ledger().clear();
+    const auto done = SetUpNode(spec);
+    ASSERT_TRUE(done.ok()) << done;
+    const auto report = domain_->Verify({driver_.plan().steps, &secrets});
+    ASSERT_TRUE(report.ok()) << report.status();
+    ASSERT_EQ(report->not_probed.size(), reason.empty() ? 0u : 1u) << reason;
+    if (!reason.empty()) {
+      EXPECT_NE(report->not_probed[0].find(reason), std::string::npos) << report->not_probed[0];
+    }
+    EXPECT_EQ(report->probes.size(), probes);
+    ASSERT_TRUE(driver_.Undo().ok());
+  }
+}
+
+// A wrong password is a failure, whatever else is declared for others.
+TEST_F(SambaFeatures, ALoginThatShouldSucceedStillFailsTheRun) {
+  SambaSpec spec = FirstSpec();
+  spec.shares[0].options = {{"hosts deny", "10.0.0.66"}};
+  ASSERT_TRUE(SetUpNode(spec).ok());
+  const Secrets wrong = {{"samba/users/heads", Secret("wrong")}};
+  EXPECT_TRUE(absl::IsPermissionDenied(domain_->Verify({driver_.plan().steps, &wrong}).status()));
+}
+
 // What testparm prints is another word than the one that was written.
 TEST_F(SambaFeatures, SigningAndProtocolAreReadBackUnderTestparmsNames) {
   SambaSpec spec = FirstSpec();

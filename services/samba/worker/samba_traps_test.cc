@@ -143,6 +143,53 @@ TEST_F(SambaTraps, ABareNodeIsSetUpAndSaysWhatStaysAfterUndo) {
   EXPECT_TRUE(driver_.plan().steps.empty()) << driver_.plan().steps.front().id;
 }
 
+// Debian's nmbd comes with the package and would start with the next boot.
+TEST_F(SambaTraps, NetbiosStaysOffWherePhoenixBringsSambaAndNobodyAsksForIt) {
+  ASSERT_TRUE(node::SeedNode(*machine_).ok());
+  ASSERT_TRUE(SetUpNode(FirstSpec()).ok());
+  EXPECT_EQ(host_->ReadConfig()->dump.globals.at("disable netbios"), "Yes");
+  ASSERT_TRUE(driver_.Prepare(Input(FirstSpec()), kSecondRun).ok());
+  EXPECT_TRUE(driver_.plan().steps.empty()) << driver_.plan().steps.front().id;
+  EXPECT_FALSE(Warns("disable netbios")) << "it is no orphan";
+  SambaSpec asked = FirstSpec();
+  asked.globals["disable netbios"] = "No";
+  ASSERT_TRUE(SetUpNode(asked).ok());
+  EXPECT_EQ(host_->ReadConfig()->dump.globals.at("disable netbios"), "No");
+}
+
+// A firewall lets only the declared clients through, and there are none.
+TEST_F(SambaTraps, SharesThatNobodyCanReachThroughTheFirewallAreTold) {
+  Ready();
+  SambaSpec spec = FirstSpec();
+  ASSERT_TRUE(driver_.Prepare(Input(spec), kRun).ok());
+  EXPECT_FALSE(Warns("lets nobody through"));
+  spec.clients.clear();
+  ASSERT_TRUE(driver_.Prepare(Input(spec), kRun).ok());
+  EXPECT_TRUE(Warns("samba: ufw lets nobody through to the shares"));
+  EXPECT_TRUE(Warns("network.default_subnet"));
+  // Who opened the port by hand knows for whom.
+  ASSERT_TRUE(node_host_->AllowRule(node::Firewall::kUfw, {"10.0.0.7", "445", "tcp"}, "mine", nullptr).ok());
+  ASSERT_TRUE(driver_.Prepare(Input(spec), kRun).ok());
+  EXPECT_FALSE(Warns("lets nobody through"));
+}
+
+TEST_F(SambaTraps, SharesBehindNoFirewallNeedNoClients) {
+  Ready();
+  ASSERT_TRUE(
+      machine_->Change([](kit::World& world) { return world.Put("ufw", "state", {{"active", false}}); })
+          .ok());
+  SambaSpec spec = FirstSpec();
+  spec.clients.clear();
+  ASSERT_TRUE(driver_.Prepare(Input(spec), kRun).ok());
+  EXPECT_FALSE(Warns("lets nobody through"));
+}
+
+TEST_F(SambaTraps, NetbiosOfASambaThatWasThereBeforeStaysAsItIs) {
+  Ready();
+  ASSERT_TRUE(SetUpNode(FirstSpec()).ok());
+  EXPECT_EQ(Text(kOwnFile).find("netbios"), std::string::npos);
+}
+
 TEST_F(SambaTraps, VerifyLogsInToEveryShareAndLeavesNothing) {
   Ready();
   ASSERT_TRUE(SetUpNode(FirstSpec()).ok());

@@ -119,6 +119,16 @@ absl::StatusOr<std::optional<Secret>> SealedStore::Get(const std::string& run_id
   return std::optional<Secret>(std::move(opened));
 }
 
+absl::Status SealedStore::Remove(const std::string& run_id, const std::string& name) {
+  PHX_RETURN_IF_ERROR(CheckName(run_id));
+  PHX_RETURN_IF_ERROR(CheckName(name));
+  const std::string folder = directory_ + "/" + run_id;
+  PHX_RETURN_IF_ERROR(files_->Remove(folder + "/" + name));
+  PHX_ASSIGN_OR_RETURN(const auto left, files_->List(folder));
+  // A run that was closed long ago may be taken back: nobody closes it again.
+  return left.empty() ? files_->RemoveDirectory(folder) : absl::OkStatus();
+}
+
 absl::Status SealedStore::Forget(const std::string& run_id) {
   PHX_RETURN_IF_ERROR(CheckName(run_id));
   const std::string folder = directory_ + "/" + run_id;

@@ -1,6 +1,6 @@
-// What an open run needs to put a password back: the former entry of passdb, encrypted with the node key, in
-// a file beside the journal. The one exception to "no secret on disk" (design 3.7): root only, gone with the
-// end of the run.
+// What an open run must not forget: to put a password back, the former entry of passdb, encrypted with the
+// node key, in a file beside the journal; and which sessions it has yet to end. The one exception to "no
+// secret on disk" (design 3.7): root only, gone with the end of the run.
 #pragma once
 
 #include <absl/status/status.h>
@@ -29,6 +29,8 @@ class SealedStore {
   // name.
   absl::StatusOr<std::optional<Secret>> Get(const std::string& run_id, const std::string& name,
                                             const Secret& node_key) const;
+  // OK when there is none.
+  absl::Status Remove(const std::string& run_id, const std::string& name);
   // Removes everything of the run. OK when there is nothing.
   absl::Status Forget(const std::string& run_id);
 

@@ -35,7 +35,8 @@ struct Writer {
             {"probe_secret", step.probe_secret},
             {"writable", step.writable},
             {"stranger", step.stranger},
-            {"stranger_secret", step.stranger_secret}};
+            {"stranger_secret", step.stranger_secret},
+            {"ends", ToText(step.ends)}};
   }
   Json operator()(const RemoveShare& step) const { return {{kKind, "remove-share"}, {"name", step.name}}; }
 };
@@ -71,7 +72,7 @@ absl::StatusOr<SambaStep> ParsePayload(const std::string& payload) {
     return SambaStep(SetShare{ToSection(json.value("section", Json())), json.value("created", false),
                               json.value("probe_user", ""), json.value("probe_secret", ""),
                               json.value("writable", false), json.value("stranger", ""),
-                              json.value("stranger_secret", "")});
+                              json.value("stranger_secret", ""), ParseCut(json.value("ends", ""))});
   }
   if (kind == "remove-share") return SambaStep(RemoveShare{name});
   return Internal("unknown step of Samba: {}", kind);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "services/kit/plan/keys.h"
+#include "services/samba/host/samba_command.h"
 #include "services/samba/worker/step_json.h"
 
 namespace phoenix::samba {
@@ -77,14 +78,19 @@ struct Renderer {
     step.step_class = StepClass::kConfig;
     step.undo = "put the former section back, or none, and reload";
     step.commands = {fmt::format("write [{}] of {}", set.section.name, paths.own_file), kReload};
+    if (set.ends != Cut::kNobody) {
+      step.undo = "put the former section back and reload; whose session was ended connects again by itself";
+      step.commands.push_back(ToText(EndSessionsCommand(set.section.name, set.ends)));
+    }
     step.provides = {step.id};
     return step;
   }
   kit::Step operator()(const RemoveShare& remove) const {
     kit::Step step = Begin(Key("share", remove.name), remove.name, "remove Samba share");
     step.step_class = StepClass::kConfig;
-    step.undo = "put the section back and reload";
-    step.commands = {fmt::format("take [{}] out of {}", remove.name, paths.own_file), kReload};
+    step.undo = "put the section back and reload; whose session was ended connects again by itself";
+    step.commands = {fmt::format("take [{}] out of {}", remove.name, paths.own_file), kReload,
+                     ToText(EndSessionsCommand(remove.name, Cut::kEverybody))};
     step.removes = {step.id};
     return step;
   }

@@ -1,6 +1,6 @@
 package Standin::ApiCommand;
 
-# pvesh get PATH for the few paths the product reads.
+# pvesh for the few paths the product reads and changes.
 
 use strict;
 use warnings;
@@ -10,6 +10,7 @@ use File::Glob ();
 use Standin::Activation;
 use Standin::ClusterFs;
 use Standin::Failure;
+use Standin::HostFirewall;
 use Standin::Json;
 use Standin::StorageCommand;
 use Standin::StorageFile;
@@ -36,11 +37,41 @@ my @PATHS = (
     [qr{^/nodes/([^/]+)/version$} => sub { on_node($_[0]); return version() }],
     [qr{^/nodes/([^/]+)/storage$} => \&node_storages],
     [qr{^/nodes/([^/]+)/scan/zfs$} => sub { on_node($_[0]); return scan() }],
+    [qr{^/nodes/([^/]+)/firewall/rules$} => sub { on_node($_[0]); return Standin::HostFirewall::list() }],
 );
+
+# Answers nothing.
+my @CREATE = ([qr{^/nodes/([^/]+)/firewall/rules$} => sub {
+    my ($node, $param) = @_;
+    on_node($node);
+    Standin::HostFirewall::create($param);
+}]);
+my @DELETE = ([qr{^/nodes/([^/]+)/firewall/rules/(\d+)$} => sub {
+    my ($node, $position, $param) = @_;
+    on_node($node);
+    Standin::HostFirewall::delete($position, $param->{digest});
+}]);
+
+sub plain { return "/$_[0]" =~ s{/+}{/}gr =~ s{(?<=.)/$}{}r }
+
+sub create { return change('create', \@CREATE, @_) }
+sub remove { return change('delete', \@DELETE, @_) }
+
+sub change {
+    my ($verb, $paths, $path, $param) = @_;
+    $path = plain($path);
+    for my $entry (@$paths) {
+        my ($pattern, $code) = @$entry;
+        my @captured = $path =~ $pattern or next;
+        $code->(@captured, $param);
+        return;
+    }
+    Standin::Failure->throw("No '$verb' handler defined for '$path'\n", 1);
+}
 
 sub get {
     my ($path, $query) = @_;
-    $path = "/$path" =~ s{/+}{/}gr =~ s{(?<=.)/$}{}r;
+    $path = plain($path);
     for my $entry (@PATHS) {
         my ($pattern, $code) = @$entry;
         my @captured = $path =~ $pattern or next;

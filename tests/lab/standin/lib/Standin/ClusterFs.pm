@@ -67,7 +67,12 @@ sub write_file {
 # STANDIN_LOCK_PAUSE shortens the second between two attempts in tests.
 sub locked {
     my ($name, $code) = @_;
-    my $lock = 'file-' . ($name =~ s{[./]}{_}gr);
+    return locked_as('file-' . ($name =~ s{[./]}{_}gr), $code);
+}
+
+# The same under a lock's own name.
+sub locked_as {
+    my ($lock, $code) = @_;
     take_lock($lock);
     my @result;
     my $done = eval {
