@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <string>
 
 #include "orchestrator/config/finding_labels.h"
@@ -13,6 +14,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Pair;
 
 // The dataset tank/vm-disks with these members, and these further top-level members.
 LoadResult LoadStorage(const std::string& members, const std::string& more = "") {
@@ -134,6 +136,21 @@ TEST(StorageIds, AreUniqueAndAmbiguityIsNotGuessed) {
     {"name": "tank/a/b", "proxmox_storage_type": "zfspool", "proxmox_content_type": "images"}]}})");
   EXPECT_THAT(Labels(same.findings.errors),
               ElementsAre("duplicate-name@$.zfs.datasets[1].proxmox_storage_type"));
+}
+
+// Trap 17: NFS storages were named by the last part of their path, so that two paths collided.
+TEST(StorageIds, Trap17TwoPathsOfOneBasenameAreTwoStorages) {
+  const auto result = Load(R"({"network": {"nfs_server": "10.0.0.5", "default_subnet": "10.0.0.0/24"},
+    "zfs": {"pools": [{"name": "fast"}, {"name": "tank"}], "datasets": [
+      {"name": "media", "pool": "fast", "proxmox_storage_type": "nfs", "proxmox_content_type": "iso"},
+      {"name": "media", "pool": "tank", "proxmox_storage_type": "nfs", "proxmox_content_type": "iso"},
+      {"name": "old/media", "pool": "tank", "proxmox_storage_type": "nfs", "proxmox_content_type": "iso"}]},
+    "nfs": {"exports": [{"path": "/fast/media"}, {"path": "/tank/media"}, {"path": "/tank/old/media"}]}})");
+  ASSERT_TRUE(result.ok()) << Render(result.findings.errors);
+  std::map<std::string, std::string> exports;
+  for (const ProxmoxStorage& storage : result.config.storages) exports[storage.id] = storage.remote;
+  EXPECT_THAT(exports, ElementsAre(Pair("fast-media", "/fast/media"), Pair("tank-media", "/tank/media"),
+                                   Pair("tank-old-media", "/tank/old/media")));
 }
 
 TEST(StorageIds, IdsThatDifferInCaseOnlyAreALint) {

@@ -180,8 +180,20 @@ class TwoNodes(Fleet):
 
 
 class FromTheBareNode(Fleet):
-    """hv1 starts without samba, nfs-kernel-server and ufw: their installation is a step, and what it leaves is named."""
+    """hv1 starts without samba, nfs-kernel-server and ufw: their installation is a step, and what it leaves is named. On both
+    nodes the stand-in for Proxmox VE's status daemon runs beside every run, which mounts and makes things on its own."""
     image = "hv1=bare,hv2=full"
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        # Every 2 s instead of 10, to meet more moments.
+        cls.lab.lab.each(lambda node: node.run(
+            "systemd-run --quiet --unit=lab-pvestatd --setenv=STANDIN_STAT_PAUSE=2 /usr/bin/pvestatd"))
+
+    def tearDown(self):
+        for name in self.lab.nodes:
+            self.assertEqual(self.shell(name, "systemctl is-active lab-pvestatd"), "active\n", name)
 
     def test_1_a_run_undone_leaves_what_its_plan_named_and_nothing_else(self):
         plan = self.lab.plan()
@@ -202,6 +214,34 @@ class FromTheBareNode(Fleet):
 
     def test_2_the_same_setup_then_succeeds(self):
         self.assertIn("COMMITTED", self.lab.phoenix("setup").stdout)
+        self.assertIn("Plan: 0 steps", self.lab.phoenix("setup").stdout)
+
+    def test_3_content_of_a_storage_is_rolled_back_though_the_status_daemon_mounts_what_is_unmounted(self):
+        """While its content is changed a dataset is unmounted, and of a zfspool storage that is what `zfs mount -a` of the
+        daemon is for."""
+        name = "fastData/shared-test-data-sync"
+        self.assertIn(f"pool {name}\n", self.shell("hv2", "cat /etc/pve/storage.cfg"))
+        self.lab.lab.each(lambda node: node.run(f"echo dear > /{name}/letter; zpool sync fastData"))
+        before = self.lab.fingerprints()
+
+        def deliver(config):
+            dataset, = [one for one in config["zfs"]["datasets"] if f"{one['pool']}/{one['name']}" == name]
+            dataset["files"] = [{"path": "conf/service.conf", "content": "level = 1\n"}]
+            config["samba"]["shares"].append({"name": "more", "path": "/fastData/shared-bulk-data", "valid_users": ["heads"]})
+        self.lab.write_config(deliver)
+        restore = self.lab.break_last_samba_step(
+            self.lab["hv2"], f"until grep -qs level /{name}/conf/service.conf; do sleep 1; done; touch /run/it-was-there")
+        done = self.lab.phoenix(f"setup --allow content:{name}", check=False)
+        restore()
+        self.assertEqual(done.returncode, 3, done.stdout + done.stderr)
+        self.shell("hv2", "rm /run/it-was-there")
+        for node in ("hv1", "hv2"):
+            self.assertEqual(self.shell(node, f"ls /{name}; cat /{name}/letter"), "letter\ndear\n", node)
+        self.assert_as_before(before)
+        # And to its end where nothing fails.
+        done = self.lab.phoenix(f"setup --allow content:{name}")
+        self.assertIn("COMMITTED", done.stdout)
+        self.assertEqual(self.shell("hv1", f"cat /{name}/conf/service.conf"), "level = 1\n")
         self.assertIn("Plan: 0 steps", self.lab.phoenix("setup").stdout)
 
 

@@ -27,6 +27,7 @@ from tree import ROOT, path_of, read
 BUILD = os.environ.get("PHOENIX_BUILD", os.path.join(ROOT, "build", "asan"))
 PHOENIX = os.path.join(BUILD, "clients/phoenix")
 SOURCES = "orchestrator/config"
+COMMANDS = "clients/cli/commands"
 DOCUMENT = "docs/configuration.md"
 EXAMPLES = {"phoenix_hypervisor_config": "phoenix_hypervisor_config.json", "phoenix_fleet": "phoenix_fleet.example.json",
             "phoenix_secrets": "phoenix_secrets.example.json", "phoenix_lxc_configs": "phoenix_lxc_configs.example.json",
@@ -170,7 +171,9 @@ def rules_of(text):
 
 
 def sources():
-    return [os.path.relpath(name, ROOT) for name in sorted(glob.glob(path_of(SOURCES + "/*.cc"))) if not name.endswith("_test.cc")]
+    """Of what reads the files, and of the commands, which look at the files themselves."""
+    names = [name for folder in (SOURCES, COMMANDS) for name in sorted(glob.glob(path_of(folder + "/*.cc")))]
+    return [os.path.relpath(name, ROOT) for name in names if not name.endswith("_test.cc")]
 
 
 def known_keys(text):
@@ -318,7 +321,7 @@ class DocumentTest(unittest.TestCase):
         rows = [rules for paths in documented(read(DOCUMENT)).values() for keys in paths.values() for rules in keys.values()]
         named = {rule for rules in rows for rule in rules}
         self.assertEqual(named - {*errors, *lints}, set())
-        self.assertEqual({*errors, *lints} - named, {"json-syntax", "wrong-type", "other-file", "duplicate-key", "unknown-key", "plaintext-password"})
+        self.assertEqual({*errors, *lints} - named, {"json-syntax", "wrong-type", "other-file", "duplicate-key", "unknown-key", "plaintext-password", "secrets-mode"})
 
     def test_its_examples_are_taken_and_the_long_one_has_every_key_of_today(self):
         blocks = [json.loads(block) for block in re.findall(r"^```json\n(.*?)^```", read(DOCUMENT), re.MULTILINE | re.DOTALL)]
@@ -416,10 +419,38 @@ class BuiltTest(unittest.TestCase):
             report = {report["kind"]: report for report in json.loads(told.stdout)}["configuration"]
             self.assertEqual([finding["rule"] for finding in report["errors"]], ["unknown-node"] if wrong else [], told.stdout)
 
+    def test_with_a_fleet_counts_what_each_node_gets(self):
+        config = {"zfs": {"pools": [{"name": "tank"}], "datasets": [{"name": "a", "pool": "tank"}]},
+                  "nfs": {"exports": [{"path": "/tank/a", "options": ["rw"]}]}}
+        whole, other = ({"network": {"default_subnet": "10.0.0.0/24"}}, {"network": {"workgroup": "HOME"}})
+
+        def errors(*overrides):
+            """{whom it concerns, as it is told: places of errors}, and the exit code."""
+            nodes = [{"name": "hv%d" % number, "address": "10.0.0.%d" % number, **({"overrides": own} if own else {})}
+                     for number, own in enumerate(overrides, 1)]
+            with tempfile.TemporaryDirectory() as directory:
+                for name, document in (("config.json", config), ("fleet.json", {"nodes": nodes})):
+                    with open(os.path.join(directory, name), "w", encoding="utf-8") as out:
+                        out.write(json.dumps(document))
+                told = subprocess.run([PHOENIX, "--output", "json", "validate", "config.json", *(["--fleet", "fleet.json"] if nodes else [])],
+                                      capture_output=True, text=True, cwd=directory, env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0"))
+            return {report["file"]: [finding["path"] for finding in report["errors"]] for report in json.loads(told.stdout)
+                    if report["kind"] == "configuration" and (report["errors"] or report["file"] == "config.json")}, told.returncode
+
+        wrong = ["$.nfs.exports[0].clients"]
+        self.assertEqual(errors(), ({"config.json": wrong}, 1))
+        # Every node has of its own what the file lacks, as plan and setup see it.
+        self.assertEqual(errors(whole, whole), ({"config.json": []}, 0))
+        # A node without overrides gets the file as it is, and it alone is named.
+        self.assertEqual(errors(whole, None), ({"config.json": [], "config.json for hv2": wrong}, 1))
+        self.assertEqual(errors(whole, None, other), ({"config.json": [], "config.json for hv2, hv3": wrong}, 1))
+        # What is so on every node is told once, whoever has overrides.
+        self.assertEqual(errors(other, None), ({"config.json": wrong}, 1))
+
     def test_every_rule_is_met(self):
         errors, lints = documented_rules(read(DOCUMENT))
         of_other_files = {"duplicate-address", "overlapping-ports", "invalid-owner", "invalid-secret", "invalid-vmid", "unknown-node",
-                          "missing-script", "ambiguous-script", "invalid-script", "persistent-storage"}
+                          "missing-script", "ambiguous-script", "invalid-script", "persistent-storage", "secrets-mode"}
         self.assertEqual(set(errors) - set(BAD) - set(BEYOND_SCHEMA), of_other_files)
         # Only a plan knows that it was given no VMs.
         self.assertEqual(set(lints) - set(DOUBTFUL), {"not-in-backups", "undeclared-container", "unknown-key", "no-vms", "volume-not-exported",

@@ -9,7 +9,8 @@ import unittest
 from tree import ROOT, path_of, read
 
 DOMAINS = ("zfs", "nfs", "samba", "proxmox")
-DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/configuration.md", "docs/promises.md", "docs/undo.md")
+DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/configuration.md", "docs/promises.md", "docs/traps.md", "docs/undo.md")
+TRAPS = 23
 # Where the kinds of steps are told, for each room that does steps.
 VARIANTS = {"zfs": [("services/zfs/domain/zfs_step.h", "ZfsStep")],
             "samba": [("services/samba/domain/samba_step.h", "SambaStep")],
@@ -67,6 +68,39 @@ def wrong_promises(promises_text, readme_text, tests_of):
             wrong.append("%s does not exist" % file)
         elif test not in tests:
             wrong.append("%s has no test %s" % (file, test))
+    return wrong
+
+
+def trap_rows(text):
+    """{number: cells} of the table in traps.md."""
+    return {int(row.group(1)): [cell.strip() for cell in row.group(0).strip("|").split(" |")]
+            for row in re.finditer(r"^\| (\d+) \|.*\|$", text, re.MULTILINE)}
+
+
+def named_tests(cell):
+    """[(file, test)]"""
+    return [tuple(test.split("::")) for test in re.findall(r"`([^`]+::[^`]+)`", cell)]
+
+
+def wrong_traps(text, count, tests_of):
+    """What is wrong with the table in traps.md, in words. `tests_of` as in wrong_promises()."""
+    wrong = []
+    rows = trap_rows(text)
+    wrong += ["trap %d has no row" % number for number in range(1, count + 1) if number not in rows]
+    wrong += ["there is no trap %d" % number for number in rows if not 1 <= number <= count]
+    for number, cells in rows.items():
+        if len(cells) != 5 or "" in cells:
+            wrong.append("the row of trap %d has not five cells" % number)
+            continue
+        named = named_tests(cells[4])
+        if not any(re.search(r"[Tt]rap_?%d(?!\d)" % number, test) for _, test in named):
+            wrong.append("no test of trap %d has its number in its name" % number)
+        for file, test in named:
+            tests = tests_of(file)
+            if tests is None:
+                wrong.append("%s does not exist" % file)
+            elif test not in tests:
+                wrong.append("%s has no test %s" % (file, test))
     return wrong
 
 
@@ -151,9 +185,12 @@ class DocumentsTest(unittest.TestCase):
         self.assertEqual(wrong_promises(read("docs/promises.md"), read("README.md"), tests_of), [])
         self.assertGreater(len(promised(read("docs/promises.md"))), 50)
 
+    def test_every_trap_is_held_by_a_test_of_its_number(self):
+        self.assertEqual(wrong_traps(read("docs/traps.md"), TRAPS, tests_of), [])
+
     def test_the_named_tests_are_built(self):
         named = {file for _, file, _ in promised(read("docs/promises.md")) if file.endswith(".cc")}
-        named |= set(re.findall(r"`([^`]+\.cc)::", read("docs/undo.md")))
+        named |= set(re.findall(r"`([^`]+\.cc)::", read("docs/undo.md") + read("docs/traps.md")))
         self.assertEqual([file for file in sorted(named) if not is_built(file)], [])
 
     def test_every_kind_of_step_has_its_undo_and_the_tests_that_hold_it(self):
@@ -210,6 +247,19 @@ class TheTestItselfTest(unittest.TestCase):
                 (row.replace("S.T`", "S.Gone`"), ["a.cc has no test S.Gone"]),
                 (row.replace("a.cc", "b.cc"), ["b.cc does not exist"])):
             self.assertEqual(wrong_undo(table, {"a::S"}, {"a.cc": {"S.T"}}.get), wrong)
+
+    def test_what_is_wrong_with_traps_is_found(self):
+        row = "| 1 | w | i | `x` | `a.cc::S.Trap1A` |\n"
+        other = "| 2 | w | i | `x` | `a.cc::S.Trap1A`, `b.py::test_trap2_b` |\n"
+        known = {"a.cc": {"S.Trap1A", "S.Trap12"}, "b.py": {"test_trap2_b"}}
+        for table, wrong in (
+                (row + other, []),
+                (row, ["trap 2 has no row"]),
+                (row + other + row.replace("| 1 |", "| 3 |").replace("Trap1A", "Trap3"), ["there is no trap 3", "a.cc has no test S.Trap3"]),
+                (row.replace("| i |", "|  |") + other, ["the row of trap 1 has not five cells"]),
+                (row.replace("Trap1A", "Trap12") + other, ["no test of trap 1 has its number in its name"]),
+                (row + other.replace("b.py", "c.py"), ["c.py does not exist"])):
+            self.assertEqual(wrong_traps(table, 2, known.get), wrong)
 
     def test_kinds_are_found(self):
         self.assertEqual(variants("using S = std::variant<A, B,\n  C>;\nusing T = std::variant<D>;", "S"), {"A", "B", "C"})

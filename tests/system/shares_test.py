@@ -36,7 +36,7 @@ class SharesTest(FleetTest):
         found, = [one for one in config["zfs"]["datasets"] if (one["pool"], one["name"]) == tuple(DATASET.split("/"))]
         found.update(members)
 
-    def test_the_root_of_a_path_that_is_exported_and_shared_belongs_to_its_dataset(self):
+    def test_trap19_the_root_of_a_path_that_is_exported_and_shared_belongs_to_its_dataset(self):
         self.setup_run()
         before = {node: self.root(node) for node in self.fleet.nodes}
         for uid, gid, mode in before.values():

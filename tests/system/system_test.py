@@ -13,7 +13,7 @@ from sim_fleet import SimFleet, meaning, write_secrets  # noqa: E402
 
 
 class SystemTest(FleetTest):
-    def test_plan_mutates_nothing_and_setup_twice_has_nothing_to_do(self):
+    def test_trap7_plan_mutates_nothing_and_setup_twice_has_nothing_to_do(self):
         self.plan()  # daemons may seed their machine once
         before = self.fleet.dumps()
         plan = self.plan("--detailed-exitcode", expect=2)

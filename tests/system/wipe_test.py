@@ -79,7 +79,7 @@ class WipeTest(FleetTest):
         if run:
             self.assertIn("hv2:" + DISK, self.phoenix("runs", "show", run))
 
-    def test_interactive_asks_on_the_terminal_and_takes_nothing_but_yes(self):
+    def test_trap6_interactive_asks_on_the_terminal_and_takes_nothing_but_yes(self):
         self.assertIn("there is none", self.refused("--mode", "interactive"))
         plan = self.try_to("plan", "--mode", "interactive")
         self.assertEqual(plan.returncode, 0, plan.stderr)

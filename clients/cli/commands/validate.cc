@@ -3,9 +3,13 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
@@ -54,22 +58,34 @@ config::Findings Check(const std::string& text, const config::Overrides& overrid
   return std::move(loaded.findings);
 }
 
-// What is wrong or doubtful for one node only, through what the fleet has otherwise for it.
-// `everywhere`: what is so without the overrides.
-config::Findings CheckOverrides(const std::string& text, const config::FleetNode& node,
-                                const Containers& containers, const config::Findings& everywhere) {
-  config::Findings findings =
-      Check(text, config::OverridesOf(node.name, node.overrides), containers, node.name);
-  const auto known = [](const std::vector<config::Finding>& all) {
-    return [&all](const config::Finding& finding) {
-      return std::any_of(all.begin(), all.end(), [&](const config::Finding& other) {
-        return other.ToString() == finding.ToString();
-      });
-    };
+// What is found in the configuration of each node, told once: first what is so on all of them, under "", then
+// what is so on some, under their names ("hv1, hv3").
+std::vector<std::pair<std::string, config::Findings>> ByNodes(const std::vector<config::FleetNode>& nodes,
+                                                              const std::vector<config::Findings>& found) {
+  std::vector<std::pair<std::string, config::Findings>> groups(1);
+  const auto sort_out = [&](std::vector<config::Finding> config::Findings::* kind) {
+    std::map<std::string, std::set<size_t>> whom;
+    for (size_t i = 0; i < found.size(); ++i) {
+      for (const config::Finding& finding : found[i].*kind) whom[finding.ToString()].insert(i);
+    }
+    for (size_t i = 0; i < found.size(); ++i) {
+      for (const config::Finding& finding : found[i].*kind) {
+        const std::set<size_t>& concerned = whom[finding.ToString()];
+        if (*concerned.begin() != i) continue;
+        std::string names;
+        if (concerned.size() != nodes.size()) {
+          for (const size_t node : concerned) names += (names.empty() ? "" : ", ") + nodes[node].name;
+        }
+        auto group = std::find_if(groups.begin(), groups.end(),
+                                  [&](const auto& known) { return known.first == names; });
+        if (group == groups.end()) group = groups.insert(group, {names, {}});
+        (group->second.*kind).push_back(finding);
+      }
+    }
   };
-  std::erase_if(findings.errors, known(everywhere.errors));
-  std::erase_if(findings.lints, known(everywhere.lints));
-  return findings;
+  sort_out(&config::Findings::errors);
+  sort_out(&config::Findings::lints);
+  return groups;
 }
 
 // Besides what the file says, whether plan and setup would take it. No value is in any finding.
@@ -177,13 +193,18 @@ int Validate(const Session& session, const ValidateFlags& flags) {
   for (const std::string& file : flags.files) {
     const auto text = ReadText(file);
     if (!text.ok()) return Fail(session, text.status());
-    const config::Findings everywhere = Check(*text, {}, containers, "");
-    report.Add(file, "configuration", everywhere);
-    for (const config::FleetNode& node : fleet.nodes) {
-      if (node.overrides.empty()) continue;
-      report.Add(fmt::format("{} for {}", file, node.name), "configuration",
-                 CheckOverrides(*text, node, containers, everywhere));
+    if (fleet.nodes.empty()) {
+      report.Add(file, "configuration", Check(*text, {}, containers, ""));
+      continue;
     }
+    // What counts is what each node gets, as for plan and setup: a base may lack what every node has of its
+    // own.
+    std::vector<config::Findings> found;
+    for (const config::FleetNode& node : fleet.nodes) {
+      found.push_back(Check(*text, config::OverridesOf(node.name, node.overrides), containers, node.name));
+    }
+    for (const auto& [names, findings] : ByNodes(fleet.nodes, found))
+      report.Add(names.empty() ? file : fmt::format("{} for {}", file, names), "configuration", findings);
   }
   if (!flags.fleet.empty()) report.Add(flags.fleet, "fleet", fleet.findings);
   if (!flags.secrets.empty()) {

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cstdlib>
-#include <map>
 
 #include "services/zfs/domain/zfs_encryption.h"
 #include "services/zfs/domain/zfs_names.h"
@@ -318,33 +317,6 @@ class DatasetPlanner {
   const std::string mountpoint_;
 };
 
-// Quotas that add up to more than the pool holds promise what it cannot keep.
-void NoteOvercommitted(Planning& planning) {
-  std::map<std::string, uint64_t> promised;
-  for (const auto& dataset : planning.spec.datasets) {
-    const auto quota = dataset.properties.find("quota");
-    if (dataset.presence != Presence::kPresent || quota == dataset.properties.end()) continue;
-    const bool within_another = std::any_of(
-        planning.spec.datasets.begin(), planning.spec.datasets.end(), [&](const DatasetSpec& other) {
-          return other.name != dataset.name && IsBelow(dataset.name, other.name) &&
-                 other.properties.count("quota") != 0;
-        });
-    if (!within_another) promised[PoolOf(dataset.name)] += BytesOf("quota", quota->second);
-  }
-  for (const auto& [pool, bytes] : promised) {
-    const auto root = planning.seen.datasets.find(pool);
-    if (root == planning.seen.datasets.end() || root->second.properties.count("available") == 0) continue;
-    const uint64_t holds = std::strtoull(root->second.Value("used").c_str(), nullptr, 10) +
-                           std::strtoull(root->second.Value("available").c_str(), nullptr, 10);
-    if (bytes <= holds) continue;
-    planning.plan.notes.push_back(
-        {false, pool,
-         fmt::format("the quotas declared in pool {} add up to {} bytes, and it holds {}: "
-                     "not all of them can be used up",
-                     pool, bytes, holds)});
-  }
-}
-
 bool IsProvided(const std::vector<PlannedStep>& steps, std::string_view path) {
   for (const auto& step : steps) {
     for (const auto& key : step.provides) {
@@ -422,7 +394,7 @@ void PlanDatasets(Planning& planning) {
   for (const DatasetSpec* dataset : datasets) DatasetPlanner(planning, *dataset).Plan();
   AddKeyNeeds(planning);
   AddMissingDirectories(planning);
-  NoteOvercommitted(planning);
+  WarnOfOvercommittedPools(planning);
   // A path that a step of this plan changes is not there yet, even where a directory of that name is.
   for (auto& step : planning.plan.steps) {
     for (auto& need : step.needs) {

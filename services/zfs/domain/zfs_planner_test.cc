@@ -312,19 +312,6 @@ TEST(PlanDatasets, AQuotaBelowWhatIsInUseIsRefused) {
               ElementsAre(HasSubstr("500000000 bytes are in use:")));
 }
 
-TEST(PlanDatasets, QuotasPastThePoolAreTold) {
-  ZfsState seen = Seen();
-  seen.datasets["tank"].properties["used"] = {"1000000000", "-", "-"};
-  seen.datasets["tank"].properties["available"] = {"9000000000", "-", "-"};
-  ZfsSpec spec = One({.name = "tank/data", .properties = {{"quota", "6G"}}});
-  spec.datasets.push_back({.name = "tank/data/child", .properties = {{"quota", "5G"}}});
-  EXPECT_THAT(Planned(spec, seen).notes, IsEmpty()) << "what is within another quota does not count twice";
-  spec.datasets.push_back({.name = "tank/more", .properties = {{"quota", "5G"}}});
-  ASSERT_EQ(Planned(spec, seen).notes.size(), 1u);
-  EXPECT_THAT(Planned(spec, seen).notes[0].text,
-              HasSubstr("add up to 11811160064 bytes, and it holds 10000000000"));
-}
-
 TEST(PlanDatasets, CreateOnlyPropertiesAreExplained) {
   EXPECT_THAT(Refusals(One({.name = "tank/data", .properties = {{"casesensitivity", "mixed"}}})),
               ElementsAre(HasSubstr("at creation only")));

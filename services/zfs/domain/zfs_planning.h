@@ -87,6 +87,9 @@ void PlanArc(Planning& planning);
 // through; what is allowed all the same is a warning.
 void CheckHealth(Planning& planning);
 
+// Warns where the quotas of a pool's datasets add up to more than the pool holds, or about will hold.
+void WarnOfOvercommittedPools(Planning& planning);
+
 // Where something that was kept will be mounted once it is restored to `to`; "" where it will not.
 std::string RestoredAt(const MountPoints& mounts, const DatasetState& kept, std::string_view to);
 
