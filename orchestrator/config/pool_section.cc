@@ -96,6 +96,16 @@ void CheckDiskCount(const Cursor& level, const Layout& layout, std::size_t disks
 // Where each disk was named first, over all pools.
 using DiskPlaces = std::map<std::string, Origin>;
 
+// udev's names of partitions: "…-part3", and the folders of what only partitions have.
+bool IsPartition(std::string_view path) {
+  for (const std::string_view folder : {"/dev/disk/by-partuuid", "/dev/disk/by-partlabel"}) {
+    if (IsAtOrBelow(path, folder)) return true;
+  }
+  const auto part = path.rfind("-part");
+  return part != std::string_view::npos && part + 5 < path.size() &&
+         path.find_first_not_of("0123456789", part + 5) == std::string_view::npos;
+}
+
 std::vector<std::string> ReadDisks(const Cursor& cursor, DiskPlaces& places) {
   std::vector<std::string> disks;
   for (const Cursor& element : cursor.is_array() ? cursor.Elements() : std::vector<Cursor>()) {
@@ -126,6 +136,13 @@ std::vector<std::string> ReadDisks(const Cursor& cursor, DiskPlaces& places) {
                       "which name there leads to {}",
                       *path),
           Quoted(disk.value), "/dev/disk/by-id/…");
+      continue;
+    }
+    if (IsPartition(*path)) {
+      cursor.findings().Error("invalid-disk", disk.origin,
+                              "this is a partition; Phoenix gives a pool whole disks, and compares a pool "
+                              "that was made of partitions by the disks that these are on",
+                              Quoted(disk.value), "the whole disk, without -part and its number");
       continue;
     }
     disks.push_back(*path);

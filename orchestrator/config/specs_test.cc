@@ -51,6 +51,17 @@ TEST(ZfsSpec, EncryptionReachesTheServiceWithoutAKey) {
   EXPECT_FALSE(spec.datasets(2).has_encryption());
 }
 
+// Only a node knows whether its memory suffices, and has to say where the limit stands.
+TEST(ZfsSpec, TheLimitOfTheArcIsToldWithItsPlace) {
+  const auto loaded = Load(R"({"zfs": {
+    "arc_max_gb": 2}})");
+  ASSERT_TRUE(loaded.ok());
+  zfs::v1::ZfsSpec spec;
+  ASSERT_TRUE(spec.ParseFromString(ZfsSpecOf(loaded.config).content));
+  EXPECT_EQ(spec.arc_max_bytes(), uint64_t{2} << 30);
+  EXPECT_EQ(spec.arc_max_origin(), "$.zfs.arc_max_gb (line 2)");
+}
+
 // What a pool's properties are told for is the pool or its root dataset, whichever has them.
 TEST(ZfsSpec, VdevsAndPropertiesOfAPoolReachTheService) {
   const auto loaded = Load(R"({"zfs": {"pools": [

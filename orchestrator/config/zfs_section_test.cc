@@ -137,8 +137,18 @@ TEST(Pools, ADiskHasANameThatStays) {
     EXPECT_THAT(Labels(result.findings.errors), ElementsAre("disk-path-not-stable@$.zfs.pools[0].disks[0]"))
         << wrong;
   }
-  for (const char* stable : {"/dev/disk/by-path/pci-1", "/dev/disk/by-partuuid/x"}) {
+  for (const char* stable :
+       {"/dev/disk/by-path/pci-1", "/dev/disk/by-vdev/x", "/dev/disk/by-id/spare-part"}) {
     EXPECT_TRUE(LoadPool(fmt::format(R"("raid_level": "single", "disks": ["{}"])", stable)).ok()) << stable;
+  }
+}
+
+TEST(Pools, AreGivenWholeDisks) {
+  for (const char* part : {"/dev/disk/by-id/x-part1", "/dev/disk/by-path/pci-1-part12/",
+                           "/dev/disk/by-partuuid/x", "/dev/disk/by-partlabel/x"}) {
+    const auto result = LoadPool(fmt::format(R"("raid_level": "single", "disks": ["{}"])", part));
+    EXPECT_THAT(Labels(result.findings.errors), ElementsAre("invalid-disk@$.zfs.pools[0].disks[0]")) << part;
+    EXPECT_THAT(result.findings.errors[0].message, HasSubstr("this is a partition"));
   }
 }
 
@@ -524,6 +534,7 @@ TEST(Properties, TheLastOfTwoCounts) {
 TEST(ArcLimit, InGibOrAsOlderByteString) {
   EXPECT_EQ(Load(R"({"zfs": {"arc_max_gb": 32}})").config.arc_max_bytes, 34359738368U);
   EXPECT_EQ(Load(R"({"zfs": {"arc_max": "32212254720"}})").config.arc_max_bytes, 32212254720U);
+  EXPECT_EQ(Load(R"({"zfs": {"arc_max_gb": 32}})").config.arc_max_origin.path, "$.zfs.arc_max_gb");
   EXPECT_EQ(Load(R"({"zfs": {}})").config.arc_max_bytes, std::nullopt);
   const auto both = Load(R"({"zfs": {"arc_max_gb": 1, "arc_max": "32212254720"}})");
   EXPECT_EQ(both.config.arc_max_bytes, 1073741824U);

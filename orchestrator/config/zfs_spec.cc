@@ -77,7 +77,10 @@ Spec ZfsSpecOf(const Config& config, const std::vector<std::string>& wipe,
     }
     out->set_presence(zfs::v1::PRESENCE_PRESENT);
   }
-  if (config.arc_max_bytes) spec.set_arc_max_bytes(*config.arc_max_bytes);
+  if (config.arc_max_bytes) {
+    spec.set_arc_max_bytes(*config.arc_max_bytes);
+    spec.set_arc_max_origin(config.arc_max_origin.ToString());
+  }
   const bool any = std::find(wipe.begin(), wipe.end(), "*") != wipe.end();
   spec.set_mode(wipe.empty() ? zfs::v1::MODE_SAFE
                 : any        ? zfs::v1::MODE_INTERACTIVE

@@ -1,5 +1,5 @@
-// What every ZfsHost does, the simulated and the real one alike. A suite gets a node with three blank disks
-// of its own and leaves them blank.
+// What every ZfsHost does, the simulated and the real one alike. A suite gets a node with four blank disks of
+// one size of its own and leaves them blank.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -14,7 +14,7 @@
 
 namespace phoenix::zfs {
 
-// Node must have: static bool Available(); ZfsHost& host(); std::vector<std::string> disks() (three paths);
+// Node must have: static bool Available(); ZfsHost& host(); std::vector<std::string> disks() (four paths);
 // void WriteFile(path) (creates a file of 256 KiB, mode 644); bool Exists(path); DirectoryState Inode(path)
 // (owner, group and mode).
 template <class Node>
@@ -95,6 +95,20 @@ class ZfsHostContract : public ::testing::Test {
     }
     Must(clear);
   }
+  // As undo does it: what was in force first.
+  void PutBack(const ArcState& before) {
+    Must(SetArcLive{before.in_force});
+    Must(SetArcLive{before.min_in_force, /*minimum=*/true});
+    Must(SetArcLive{before.min_live, /*minimum=*/true});
+    Must(SetArcLive{*before.live});
+    ObserveRequest request;
+    request.arc = true;
+    const ArcState now = See(request).arc;
+    EXPECT_EQ(now.live, before.live);
+    EXPECT_EQ(now.in_force, before.in_force);
+    EXPECT_EQ(now.min_live, before.min_live);
+    EXPECT_EQ(now.min_in_force, before.min_in_force);
+  }
   void CleanUp() {
     ZfsState state = SeeDisks();
     if (state.pools.count(kPool) != 0) Must(DestroyPool{kPool});
@@ -111,7 +125,7 @@ TYPED_TEST_SUITE_P(ZfsHostContract);
 
 TYPED_TEST_P(ZfsHostContract, BlankDisksAreBlank) {
   const ZfsState state = this->SeeDisks();
-  ASSERT_EQ(state.disks.size(), 3u);
+  ASSERT_EQ(state.disks.size(), 4u);
   for (const auto& [path, disk] : state.disks) {
     EXPECT_TRUE(disk.findings.empty())
         << path << ": " << disk.findings[0].where << " " << disk.findings[0].what;
@@ -129,7 +143,7 @@ TYPED_TEST_P(ZfsHostContract, DisksSayHowTheyAre) {
   request.health = this->node_->disks();
   request.health.push_back("/dev/disk/by-id/nvme-there-is-no-such-disk");
   const ZfsState state = this->See(request);
-  EXPECT_EQ(state.health.size(), 3u) << "a disk that is not there says nothing";
+  EXPECT_EQ(state.health.size(), 4u) << "a disk that is not there says nothing";
   for (const auto& path : this->node_->disks()) {
     ASSERT_EQ(state.health.count(path), 1u) << path;
     const DiskHealth& disk = state.health.at(path);
@@ -141,7 +155,7 @@ TYPED_TEST_P(ZfsHostContract, DisksSayHowTheyAre) {
     EXPECT_TRUE(disk.power_on_hours.has_value()) << path;
   }
   request.health = {"*"};
-  EXPECT_GE(this->See(request).health.size(), 3u);
+  EXPECT_GE(this->See(request).health.size(), 4u);
 }
 
 TYPED_TEST_P(ZfsHostContract, AMirrorIsSeenAsItWasMade) {
@@ -467,6 +481,7 @@ TYPED_TEST_P(ZfsHostContract, TheArcLimitIsWrittenAndRead) {
   const ArcState before = this->See(request).arc;
   ASSERT_TRUE(before.live.has_value());
   EXPECT_GT(before.memory_bytes, 0u);
+  this->Must(SetArcLive{uint64_t{128} << 20, /*minimum=*/true});
   this->Must(SetArcLive{uint64_t{256} << 20});
   EXPECT_EQ(this->See(request).arc.live, uint64_t{256} << 20);
   EXPECT_EQ(this->See(request).arc.in_force, uint64_t{256} << 20);
@@ -474,10 +489,25 @@ TYPED_TEST_P(ZfsHostContract, TheArcLimitIsWrittenAndRead) {
   this->Must(SetArcLive{0});
   EXPECT_EQ(this->See(request).arc.live, 0u);
   EXPECT_EQ(this->See(request).arc.in_force, uint64_t{256} << 20);
-  this->Must(SetArcLive{before.in_force});
-  this->Must(SetArcLive{*before.live});
-  EXPECT_EQ(this->See(request).arc.live, before.live);
-  EXPECT_EQ(this->See(request).arc.in_force, before.in_force);
+  this->PutBack(before);
+}
+
+TYPED_TEST_P(ZfsHostContract, AnArcLimitThatIsNotAboveTheMinimumIsIgnored) {
+  ObserveRequest request;
+  request.arc = true;
+  const ArcState before = this->See(request).arc;
+  constexpr uint64_t kLimit = uint64_t{256} << 20;
+  ASSERT_GT(before.in_force, kLimit);
+  this->Must(SetArcLive{kLimit, /*minimum=*/true});
+  EXPECT_EQ(this->See(request).arc.min_in_force, kLimit);
+  this->Must(SetArcLive{kLimit});
+  EXPECT_EQ(this->See(request).arc.live, kLimit) << "it is written down";
+  EXPECT_EQ(this->See(request).arc.in_force, before.in_force) << "and has no effect";
+  this->Must(SetArcLive{kLimit / 2, /*minimum=*/true});
+  this->Must(SetArcLive{kLimit});
+  EXPECT_EQ(this->See(request).arc.min_in_force, kLimit / 2);
+  EXPECT_EQ(this->See(request).arc.in_force, kLimit);
+  this->PutBack(before);
 }
 
 TYPED_TEST_P(ZfsHostContract, AnObserverThatRefusesKeepsTheToolFromStarting) {
@@ -499,6 +529,7 @@ REGISTER_TYPED_TEST_SUITE_P(ZfsHostContract, DisksSayHowTheyAre, BlankDisksAreBl
                             ARenamedDatasetStaysUnmountedUntilItIsMounted, AVolumeIsNotMounted,
                             PathsAreSeenAsTheyAre, NamesBecomeNumbers, NumbersBecomeNames,
                             APoolsDisksHaveNamesThatStay, TheArcLimitIsWrittenAndRead,
+                            AnArcLimitThatIsNotAboveTheMinimumIsIgnored,
                             AnObserverThatRefusesKeepsTheToolFromStarting);
 
 }  // namespace phoenix::zfs

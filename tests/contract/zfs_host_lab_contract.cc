@@ -1,4 +1,4 @@
-// The contract on the real ZFS. Run as root on a node that has three blank disks to spare
+// The contract on the real ZFS. Run as root on a node that has four blank disks to spare
 // (PHOENIX_CONTRACT_DISKS). It makes and destroys the pool phxcontract on them and leaves them blank.
 #include <sys/stat.h>
 
@@ -22,7 +22,7 @@ namespace {
 class LabNode {
  public:
   LabNode() : runner_(testing::Launcher()), host_(runner_, files_) {}
-  static bool Available() { return Disks().size() == 3; }
+  static bool Available() { return Disks().size() == 4; }
   ZfsHost& host() { return host_; }
   std::vector<std::string> disks() { return Disks(); }
   void WriteFile(const std::string& path) {

@@ -16,17 +16,19 @@ class SimNode {
  public:
   SimNode() : directory_(Memory() / ("phoenix-zfs-contract-" + RandomUuid())) {
     machine_ = *kit::Machine::Open(directory_);
-    // Three of one size, as in the lab.
+    // Four of one size, as in the lab.
     EXPECT_TRUE(SeedDisks(*machine_).ok());
-    EXPECT_TRUE(machine_
-                    ->Change([](kit::World& world) -> absl::Status {
-                      PHX_ASSIGN_OR_RETURN(auto disk,
-                                           world.Get("disk", "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_S1A"));
-                      (*disk)["serial"] = "S1C";
-                      (*disk)["device"] = "/dev/nvme7n1";
-                      return world.Put("disk", "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_S1C", *disk);
-                    })
-                    .ok());
+    for (const std::string serial : {"S1C", "S1D"}) {
+      EXPECT_TRUE(machine_
+                      ->Change([&](kit::World& world) -> absl::Status {
+                        PHX_ASSIGN_OR_RETURN(auto disk,
+                                             world.Get("disk", "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_S1A"));
+                        (*disk)["serial"] = serial;
+                        (*disk)["device"] = serial == "S1C" ? "/dev/nvme7n1" : "/dev/nvme8n1";
+                        return world.Put("disk", "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_" + serial, *disk);
+                      })
+                      .ok());
+    }
     host_ = std::make_unique<ZfsSim>(machine_, clock_);
   }
   ~SimNode() {
@@ -38,7 +40,7 @@ class SimNode {
   ZfsHost& host() { return *host_; }
   std::vector<std::string> disks() {
     return {"/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_S1A", "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_S1B",
-            "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_S1C"};
+            "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_S1C", "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_S1D"};
   }
   void WriteFile(const std::string& path) {
     EXPECT_TRUE(machine_

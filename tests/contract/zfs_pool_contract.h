@@ -1,5 +1,5 @@
 // Pools that grow, go and come back, as every ZfsHost shows them. For nodes as ZfsHostContract has them,
-// whose three disks are of one size.
+// whose disks are of one size.
 #pragma once
 
 #include <algorithm>
@@ -92,6 +92,52 @@ TYPED_TEST_P(ZfsPoolContract, APoolIsMadeOfAllItsVdevsAtOnce) {
             "");
 }
 
+TYPED_TEST_P(ZfsPoolContract, ARaidzIsMadeAndSeen) {
+  this->Must(CreatePool{this->kPool,
+                        {{"raidz1", {this->Disk(0), this->Disk(1), this->Disk(2)}}},
+                        {},
+                        {{std::string(kRunMark), this->kRun}},
+                        false});
+  EXPECT_EQ(this->Differs({{"raidz1", {this->Device(2), this->Device(1), this->Device(0)}}}), "");
+  EXPECT_EQ(this->SeeVdevs().pools[this->kPool].health, "ONLINE");
+  EXPECT_FALSE(this->Try(AttachDisk{this->kPool, this->Member(0).name, this->Disk(3)}).ok());
+}
+
+TYPED_TEST_P(ZfsPoolContract, APoolIsMadeWithASpecialMirror) {
+  this->Must(CreatePool{this->kPool,
+                        {{"mirror", {this->Disk(0), this->Disk(1)}},
+                         {"mirror", {this->Disk(2), this->Disk(3)}, VdevClass::kSpecial}},
+                        {{"ashift", "12"}},
+                        {{std::string(kRunMark), this->kRun}},
+                        false});
+  EXPECT_EQ(this->Differs({{"mirror", {this->Device(0), this->Device(1)}},
+                           {"mirror", {this->Device(2), this->Device(3)}, VdevClass::kSpecial}}),
+            "");
+}
+
+// With a sector size of its own, as far as zpool takes one, and without.
+TYPED_TEST_P(ZfsPoolContract, ADataOrSpecialMirrorIsAddedForGood) {
+  for (const VdevClass vdev_class : {VdevClass::kData, VdevClass::kSpecial}) {
+    for (const char* ashift : {"", "12"}) {
+      SCOPED_TRACE(fmt::format("{} {}", ToString(vdev_class), ashift));
+      this->Must(CreatePool{this->kPool,
+                            {{"mirror", {this->Disk(0), this->Disk(1)}}},
+                            {{"ashift", "12"}},
+                            {{std::string(kRunMark), this->kRun}},
+                            false});
+      this->Must(CreateDataset{this->Name("a"), 0, {}});
+      this->node_->WriteFile(this->Path("a/letter"));
+      const std::vector<VdevGroup> both = {{"mirror", {this->Device(0), this->Device(1)}},
+                                           {"mirror", {this->Device(2), this->Device(3)}, vdev_class}};
+      this->Must(AddVdev{this->kPool, {"mirror", {this->Disk(2), this->Disk(3)}, vdev_class}, ashift});
+      EXPECT_EQ(this->Differs(both), "");
+      EXPECT_EQ(this->SeeVdevs().pools[this->kPool].health, "ONLINE");
+      EXPECT_TRUE(this->node_->Exists(this->Path("a/letter")));
+      this->CleanUp();
+    }
+  }
+}
+
 TYPED_TEST_P(ZfsPoolContract, ADiskIsAttachedAndDetached) {
   this->MakePool();
   const std::string first = this->Device(0), second = this->Device(1), third = this->Device(2);
@@ -173,8 +219,9 @@ TYPED_TEST_P(ZfsPoolContract, ADestroyedPoolComesBackUnmounted) {
 }
 
 REGISTER_TYPED_TEST_SUITE_P(ZfsPoolContract, VdevsOfEveryClassAreSeenAndThoseThatMayGoGo,
-                            APoolIsMadeOfAllItsVdevsAtOnce, ADiskIsAttachedAndDetached, ADiskIsReplaced,
-                            PropertiesAreSetAndSetBack, AnExportedPoolComesBackMounted,
-                            ADestroyedPoolComesBackUnmounted);
+                            APoolIsMadeOfAllItsVdevsAtOnce, ARaidzIsMadeAndSeen,
+                            APoolIsMadeWithASpecialMirror, ADataOrSpecialMirrorIsAddedForGood,
+                            ADiskIsAttachedAndDetached, ADiskIsReplaced, PropertiesAreSetAndSetBack,
+                            AnExportedPoolComesBackMounted, ADestroyedPoolComesBackUnmounted);
 
 }  // namespace phoenix::zfs

@@ -29,7 +29,7 @@ class Contracts(unittest.TestCase):
         programs = sorted((BUILD / "lab").iterdir())
         payload = make_payload(BUILD, folder.name, extra=programs)
         cls.lab = Lab(Path(folder.name) / "lab", nodes=2, image="hv1=full,hv2=bare", payload=payload,
-                      disks=[*DEFAULT_DISKS, ("S1C", "2T"), ("S3A", "1T")])
+                      disks=[*DEFAULT_DISKS, ("S1C", "2T"), ("S1D", "2T"), ("S3A", "1T")])
         cls.addClassCleanup(cls.lab.close)
 
     def passes(self, program, node="hv1", **settings):
@@ -52,7 +52,7 @@ class Contracts(unittest.TestCase):
     def test_zfs_host(self):
         # Of one size: zpool takes no others into one raidz or dRAID without being forced.
         self.leaves_no_trace("zfs_host_lab_contract",
-                             PHOENIX_CONTRACT_DISKS=",".join(BY_ID + serial for serial in ("S1A", "S1B", "S1C")))
+                             PHOENIX_CONTRACT_DISKS=",".join(BY_ID + serial for serial in ("S1A", "S1B", "S1C", "S1D")))
 
     def test_nfs_host(self):
         self.leaves_no_trace("nfs_host_lab_contract")

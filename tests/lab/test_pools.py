@@ -14,7 +14,7 @@ from lab import difference  # noqa: E402
 from phoenix_lab import ROOT, PhoenixLab  # noqa: E402
 
 BUILD = Path(os.environ.get("PHOENIX_BUILD", ROOT / "build" / "release"))
-SERIALS = ("S1A", "S1B", "S1C", "S1D", "S1E", "S1F")
+SERIALS = ("S1A", "S1B", "S1C", "S1D", "S1E", "S1F", "S1G", "S1H", "S1I")
 
 
 def disk(serial):
@@ -187,6 +187,74 @@ class Pools(unittest.TestCase):
         self.assertEqual(self.run_node(limit).split(), [str(1 << 30)] * 2)
         self.run_node("systemctl start phoenix-zfsd phoenix-nfsd phoenix-sambad phoenix-proxmoxd phoenix-orchestratord")
         self.assertEqual(self.lab.plan()["step_count"], 0)
+        self.assert_intact()
+
+    def change(self, change):
+        """Something of the configuration on the node becomes otherwise."""
+        config = json.loads(self.run_node("cat /root/config.json"))
+        change(config["zfs"])
+        self.lab.write("/root/config.json", json.dumps(config))
+
+    def test_b_a_second_mirror_is_added_for_good_only_where_that_was_allowed(self):
+        mirror = {"class": "data", "raid_level": "mirror", "disks": [disk("S1G"), disk("S1H")]}
+        self.change(lambda zfs: zfs["pools"][0]["vdevs"].append(mirror))
+        word = "--allow vdev:tank/nvme-QEMU_NVMe_Ctrl_S1G"
+        before = self.layout()
+        self.refused(word)
+        self.assertEqual(self.layout(), before)
+        self.set_up(word, steps=["vdev:tank/nvme-QEMU_NVMe_Ctrl_S1G"])
+        layout = self.layout()
+        place = layout.index("    S1G")
+        self.assertRegex(layout[place - 1], r"^  mirror-\d+$")
+        self.assertEqual(layout[place + 1], "    S1H")
+        self.assertEqual(layout[:place - 1] + layout[place + 2:], before)
+        # Data lies on it, and all of it is as it was.
+        self.run_node("cp /tank/data/file /tank/data/copy; zpool scrub -w tank")
+        self.assertIn("errors: No known data errors", self.run_node("zpool status tank"))
+        self.assertEqual(self.run_node("sha256sum < /tank/data/copy"), self.digest)
+        self.assert_intact()
+
+    def test_c_a_disk_that_is_gone_stops_nothing_and_is_replaced_by_another(self):
+        gone = disk("S1F")
+        self.run_node(f"""
+            device=$(basename "$(readlink -f {gone})")
+            echo 1 > "/sys/class/nvme/${{device%n*}}/device/remove"
+            udevadm settle
+            test ! -e {gone}
+            # ZFS notices at the next write.
+            for i in $(seq 60); do
+                head -c 1000000 /dev/urandom > /tank/data/noise; zpool sync tank
+                zpool list -Ho health tank | grep -q ONLINE || break
+                sleep 1
+            done
+            zpool list -Ho health tank | grep -q DEGRADED
+        """)
+        self.change(lambda zfs: zfs["datasets"].append({"name": "tank/later"}))
+        plan = self.lab.plan()
+        self.assertEqual([step["step"]["id"] for step in plan["steps"]], ["dataset:tank/later"])
+        self.assertIn(f"disk {gone} of pool tank is not present on this node any more", json.dumps(plan))
+        self.set_up()
+        self.change(lambda zfs: zfs["pools"][0].update(disks=[disk("S1A"), disk("S1I")]))
+        word = "--allow vdev:tank/nvme-QEMU_NVMe_Ctrl_S1I"
+        self.refused(word)
+        self.set_up(word, steps=["vdev:tank/nvme-QEMU_NVMe_Ctrl_S1I"])
+        # The spare that may have stood in goes by itself.
+        self.run_node("zpool wait -t resilver,replace tank; for i in $(seq 60); do zpool status tank | grep -q spare- || break; sleep 1; done; "
+                      "zpool scrub -w tank")
+        status = self.run_node("zpool status tank")
+        self.assertIn("errors: No known data errors", status)
+        self.assertIn("state: ONLINE", status)
+        self.assertEqual(self.layout()[:4], ["tank", "  mirror-0", "    S1A", "    S1I"])
+        # It comes back, with the label of a member that it is no longer, and is in nobody's way.
+        self.run_node(f"""
+            echo 1 > /sys/bus/pci/rescan
+            for i in $(seq 60); do test -e {gone} && break; sleep 1; done
+            udevadm settle
+            test -e {gone}
+        """)
+        plan = self.lab.plan()
+        self.assertEqual(plan["step_count"], 0)
+        self.assertNotIn("not present on this node any more", json.dumps(plan))
         self.assert_intact()
 
 

@@ -70,7 +70,7 @@ GOOD = [
     pool(raid_level="mirror", disks=disks(2), vdevs=[{"class": "data", "raid_level": "mirror", "disks": disks(4)[2:]},
                                                      {"class": "special", "raid_level": "mirror", "disks": disks(6)[4:]}]),
     pool(raid_level="raidz2", disks=disks(4), vdevs=[{"class": "special", "raid_level": "mirror", "disks": disks(7)[4:]}]), pool(vdevs=None),
-    pool(raid_level="stripe", disks="/dev/disk/by-id/a, /dev/disk/by-id/b"),
+    pool(raid_level="stripe", disks="/dev/disk/by-id/a, /dev/disk/by-id/b"), pool(raid_level="single", disks=["/dev/disk/by-id/spare-part"]),
     two({"name": "tank/a"}, {"name": "b", "pool": "tank"}, {"name": "tank/c", "pool": ""}),
     *(dataset(properties=given) for given in (
         "recordsize=128K,compression=lz4,quota=1.4T", "", "  ", " recordsize = 16K , quota = 0.4T ", "recordsize=16K quota=1T", None, {},
@@ -145,7 +145,9 @@ BAD = {
         pool(raid_level="RAIDZ2", disks=disks(2)),
     ],
     "invalid-disk": [pool(raid_level="single", disks=["sdb"]), pool(raid_level="single", disks=["/dev/../etc/passwd"]),
-                     pool(raid_level="mirror", disks=[*disks(2), ""])],
+                     pool(raid_level="mirror", disks=[*disks(2), ""]), pool(raid_level="mirror", disks=["/dev/disk/by-id/a-part3", *disks(1)]),
+                     pool(raid_level="stripe", disks="/dev/disk/by-id/a, /dev/disk/by-id/b-part1"),
+                     pool(raid_level="single", disks=["/dev/disk/by-partuuid/a"])],
     "disk-path-not-stable": [pool(raid_level="single", disks=["/dev/sdb"]), pool(raid_level="mirror", disks="/dev/a,/dev/b")],
     "duplicate-disk": [pool(raid_level="mirror", disks=disks(1) * 2)],
     "invalid-name": [

@@ -105,6 +105,63 @@ class HealthTest(FleetTest):
         self.assertRegex(said, r"hv1 +zfs +warning: was not read within 7 s")
         self.assertRegex(self.nodes("--verbose"), rf"hv2 +{NAME} +wear 0 %")
 
+    def pull(self, node, path):
+        """The disk is gone from the node; answers how it was."""
+        with self.fleet._machine(node) as database:
+            [(value,)] = database.execute("SELECT value FROM objects WHERE kind = 'disk' AND name = ?", [path])
+            database.execute("DELETE FROM objects WHERE kind = 'disk' AND name = ?", [path])
+        return json.loads(value)
+
+    def test_a_disk_that_is_gone_stops_nothing_and_is_replaced_by_another(self):
+        self.setup_run()
+        gone, fresh = DISK[:-3] + "S1B", DISK[:-3] + "S9B"
+        disk = self.pull("hv1", gone)
+
+        def more(config):
+            config["zfs"]["datasets"].append({"name": "more", "pool": "quickOS"})
+
+        done = self.try_to("setup", change=more)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("COMMITTED", done.stdout)
+        self.assertIn(f"disk {gone} of pool quickOS is not present on this node any more, and UNAVAIL to ZFS", done.stdout)
+        self.assertRegex(self.nodes(), r"hv1 +quickOS +CRITICAL: DEGRADED")
+
+        # Only on the node that lost one: the other has its own.
+        def replaced(config):
+            more(config)
+            config["zfs"]["pools"][0]["disks"][1] = fresh
+
+        def on_hv1(config):
+            more(config)
+            pools = json.loads(json.dumps(config["zfs"]["pools"]))
+            pools[0]["disks"][1] = fresh
+            self.fleet_with({"hv1": {"zfs": {"pools": pools}}})
+
+        said = self.refused(change=replaced)
+        self.assertIn(f"disk {fresh} is not present on this node", said)
+        with self.fleet._machine("hv1") as database:
+            value = {**disk, "serial": "S9B", "device": "/dev/nvme9n1", "holds": [], "pool": ""}
+            database.execute("INSERT INTO objects(kind, name, value) VALUES('disk', ?, ?)", [fresh, json.dumps(value)])
+        allow = ("--allow", "vdev:quickOS/" + fresh.rsplit("/", 1)[1])
+        done = self.try_to("setup", *allow, change=on_hv1)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("replace disk", done.stdout)
+        self.assertRegex(self.nodes(), r"hv1 +quickOS +ONLINE")
+        again = self.try_to("setup", change=on_hv1)
+        self.assertIn("0 steps", again.stdout)
+        self.assertNotIn("not present", again.stdout)
+
+    def fleet_with(self, overrides):
+        """The fleet's file with these overrides of its nodes."""
+        with open(self.fleet.fleet_file, encoding="utf-8") as text:
+            fleet = json.load(text)
+        for node in fleet["nodes"]:
+            node.pop("overrides", None)
+            if node["name"] in overrides:
+                node["overrides"] = overrides[node["name"]]
+        with open(self.fleet.fleet_file, "w", encoding="utf-8") as out:
+            json.dump(fleet, out)
+
     def test_a_degraded_pool_is_neither_grown_nor_emptied(self):
         self.setup_run()
         self.change("hv1", "zfs.pool", "fastData", health="DEGRADED")

@@ -126,6 +126,7 @@ absl::StatusOr<ZfsSpec> ToSpec(const v1::ZfsSpec& proto) {
     spec.kept.push_back({kept.name(), fate, kept.to()});
   }
   if (proto.has_arc_max_bytes()) spec.arc_max_bytes = proto.arc_max_bytes();
+  spec.arc_max_origin = proto.arc_max_origin();
   switch (proto.mode()) {
     case v1::MODE_UNSPECIFIED:
     case v1::MODE_SAFE:
@@ -205,6 +206,7 @@ v1::ZfsSpec ToProto(const ZfsSpec& spec) {
     out->set_to(kept.to);
   }
   if (spec.arc_max_bytes) proto.set_arc_max_bytes(*spec.arc_max_bytes);
+  proto.set_arc_max_origin(spec.arc_max_origin);
   proto.set_mode(spec.mode == Mode::kSafe          ? v1::MODE_SAFE
                  : spec.mode == Mode::kInteractive ? v1::MODE_INTERACTIVE
                                                    : v1::MODE_FORCE_DESTRUCTIVE);

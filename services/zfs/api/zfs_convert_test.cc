@@ -56,6 +56,8 @@ TEST(ZfsConvert, TheWordsForUnhealthyDisksSurvive) {
   ZfsSpec spec;
   spec.health.max_wear_percent = 80;
   spec.allow_unhealthy = {"tank", "/dev/disk/by-id/nvme-A"};
+  spec.arc_max_bytes = uint64_t{1} << 30;
+  spec.arc_max_origin = "$.zfs.arc_max_gb (line 3)";
   EXPECT_EQ(*ToSpec(ToProto(spec)), spec);
   v1::ZfsSpec older;
   EXPECT_EQ(ToSpec(older)->health.max_wear_percent, 90u);

@@ -29,6 +29,8 @@ class Checker {
       if (!disk.starts_with("/dev/disk/by-") || disk.find("/../") != std::string::npos ||
           disk.find('\n') != std::string::npos) {
         Add(place(field), fmt::format("disk '{}' is not a stable path below /dev/disk/by-id", disk));
+      } else if (IsPartition(disk)) {
+        Add(place(field), fmt::format("'{}' is a partition; a pool is given whole disks", disk));
       }
       if (!seen.insert(disk).second) Add(place(field), fmt::format("disk {} is named twice", disk));
       if (const auto [other, fresh] = disks_.emplace(disk, pool.name); !fresh && other->second != pool.name) {
@@ -98,6 +100,15 @@ class Checker {
  private:
   void Add(std::string field, std::string text) {
     violations_.push_back({std::move(field), std::move(text)});
+  }
+
+  // udev's names of partitions: "…-part3", and the folders of what only partitions have.
+  static bool IsPartition(const std::string& disk) {
+    if (disk.starts_with("/dev/disk/by-partuuid/") || disk.starts_with("/dev/disk/by-partlabel/"))
+      return true;
+    const auto part = disk.rfind("-part");
+    return part != std::string::npos && part + 5 < disk.size() &&
+           disk.find_first_not_of("0123456789", part + 5) == std::string::npos;
   }
 
   static bool IsMode(const std::string& mode, uint32_t most) {

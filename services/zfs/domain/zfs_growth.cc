@@ -20,6 +20,25 @@ std::vector<std::string> Without(const std::vector<std::string>& some,
   return left;
 }
 
+// Names of a member that lead to no device: a GUID, or the link that was in its label.
+bool IsGone(const std::string& member) {
+  return !member.starts_with("/dev/") || member.starts_with("/dev/disk/");
+}
+
+// Links of one folder that name a disk by model and serial differ only where the disks do; a disk has others
+// by a number, and in other folders.
+bool MayBeOneDisk(const std::string& a, const std::string& b) {
+  const auto kind = [](const std::string& link) {
+    const size_t slash = link.rfind('/');
+    const std::string name = link.substr(slash + 1);
+    for (const std::string_view number : {"wwn-", "nvme-eui.", "nvme-nvme.", "scsi-3"}) {
+      if (name.starts_with(number)) return link.substr(0, slash) + " number";
+    }
+    return link.substr(0, slash);
+  };
+  return !a.starts_with("/dev/") || !b.starts_with("/dev/") || kind(a) != kind(b);
+}
+
 bool Replaceable(const VdevGroup& vdev) {
   return vdev.vdev_class != VdevClass::kCache && vdev.vdev_class != VdevClass::kSpare;
 }
@@ -156,6 +175,61 @@ std::vector<std::pair<std::string, std::string>> DeclaredDisks(const PoolSpec& p
       disks.emplace_back(fmt::format("vdevs[{}].disks[{}]", v, i), pool.vdevs[v].disks[i]);
   }
   return disks;
+}
+
+std::string FieldOf(const PoolSpec& pool, const std::string& disk) {
+  for (auto& [field, path] : DeclaredDisks(pool)) {
+    if (path == disk) return field;
+  }
+  return "disks";
+}
+
+NamedLayout AsDeclared(const PoolSpec& pool, const PoolState& seen,
+                       const std::map<std::string, DiskState, std::less<>>& disks) {
+  NamedLayout named{.vdevs = seen.layout, .members = {}, .absent = {}};
+  const auto is_member = [&](const std::string& name) {
+    return seen.members.count(name) != 0 ||
+           std::any_of(seen.layout.begin(), seen.layout.end(), [&](const VdevGroup& vdev) {
+             return std::find(vdev.disks.begin(), vdev.disks.end(), name) != vdev.disks.end();
+           });
+  };
+  const auto rename = [&](const std::string& member, const std::string& path) {
+    for (auto& vdev : named.vdevs) std::replace(vdev.disks.begin(), vdev.disks.end(), member, path);
+    named.members[path] = member;
+  };
+  for (const auto& [field, path] : DeclaredDisks(pool)) {
+    const auto disk = disks.find(path);
+    const std::string& member = disk == disks.end() ? path : disk->second.device_path;
+    if (is_member(member)) {
+      rename(member, path);
+    } else if (disk == disks.end()) {
+      named.absent.push_back(path);
+    }
+  }
+  // The rest of those that are gone, under other names.
+  const auto layout = DeclaredLayout(pool);
+  if (!layout.ok()) return named;
+  for (const VdevClass vdev_class : {VdevClass::kData, VdevClass::kSpecial, VdevClass::kDedup,
+                                     VdevClass::kLog, VdevClass::kCache, VdevClass::kSpare}) {
+    std::vector<std::string> gone, absent;
+    for (const auto& vdev : named.vdevs) {
+      for (const auto& disk : vdev.disks) {
+        if (vdev.vdev_class == vdev_class && IsGone(disk) && named.members.count(disk) == 0)
+          gone.push_back(disk);
+      }
+    }
+    for (const auto& vdev : *layout) {
+      for (const auto& disk : vdev.disks) {
+        const bool is_absent =
+            std::find(named.absent.begin(), named.absent.end(), disk) != named.absent.end();
+        if (vdev.vdev_class == vdev_class && is_absent) absent.push_back(disk);
+      }
+    }
+    if (gone.size() != 1 || absent.size() != 1 || !MayBeOneDisk(gone[0], absent[0])) continue;
+    rename(gone[0], absent[0]);
+    std::erase(named.absent, absent[0]);
+  }
+  return named;
 }
 
 LayoutChanges ChangesTo(const std::vector<VdevGroup>& wanted, const std::vector<VdevGroup>& seen) {

@@ -3,11 +3,13 @@
 
 #include <absl/status/statusor.h>
 
+#include <map>
 #include <string>
 #include <vector>
 
 #include "services/zfs/domain/zfs_layout.h"
 #include "services/zfs/domain/zfs_spec.h"
+#include "services/zfs/domain/zfs_state.h"
 
 namespace phoenix::zfs {
 
@@ -15,6 +17,24 @@ namespace phoenix::zfs {
 absl::StatusOr<std::vector<VdevGroup>> DeclaredLayout(const PoolSpec& pool);
 // The disks of all of them, with their places: ("disks[0]", path), ("vdevs[1].disks[0]", path).
 std::vector<std::pair<std::string, std::string>> DeclaredDisks(const PoolSpec& pool);
+
+// Where a declared disk stands, "vdevs[1].disks[0]"; "disks" for one that is not declared.
+std::string FieldOf(const PoolSpec& pool, const std::string& disk);
+
+// The vdevs of a pool that is there, with the names that are declared.
+struct NamedLayout {
+  std::vector<VdevGroup> vdevs;
+  // Declared disks that are members, by their names in PoolState: kernel paths, or of those that are not on
+  // the node any more what ZFS knows them by.
+  std::map<std::string, std::string> members;
+  // Declared disks that are neither on the node nor, as far as their names tell, in the pool.
+  std::vector<std::string> absent;
+};
+// A disk that is gone has no device that its names lead to. It is told by the name in its label or, where one
+// disk of a class is gone and one that is declared there is absent, by that, unless both names would be alike
+// if they were the same disk's. `disks`: those on the node, by path.
+NamedLayout AsDeclared(const PoolSpec& pool, const PoolState& seen,
+                       const std::map<std::string, DiskState, std::less<>>& disks);
 
 struct LayoutChange {
   enum class Kind {

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "base/status/errors.h"
 #include "services/zfs/domain/zfs_planner.h"
 
@@ -130,6 +132,31 @@ class GrowingPool : public ::testing::Test {
     owned_.created["pool:tank"] = "7";
   }
   PoolSpec& pool() { return spec_.pools[0]; }
+  // Its links are gone; ZFS knows the member as `name`.
+  void Lose(char disk, const std::string& name) {
+    seen_.disks.erase(Path(disk));
+    PoolState& tank = seen_.pools["tank"];
+    for (auto& vdev : tank.layout) std::replace(vdev.disks.begin(), vdev.disks.end(), Device(disk), name);
+    MemberState& member = tank.members[name] = tank.members[Device(disk)];
+    tank.members.erase(Device(disk));
+    member.state = "UNAVAIL";
+    member.size_bytes = 0;
+    tank.health = "DEGRADED";
+  }
+  void Add(VdevClass vdev_class, char disk) {
+    seen_.pools["tank"].layout.push_back(One(Device(disk), vdev_class));
+    MemberState& member = seen_.pools["tank"].members[Device(disk)];
+    member.state = vdev_class == VdevClass::kSpare ? "AVAIL" : "ONLINE";
+    member.name = fmt::format("guid-{}", disk);
+    seen_.disks[Path(disk)].member_of = "tank";
+  }
+  std::vector<std::string> Warnings() {
+    std::vector<std::string> texts;
+    for (const auto& note : Planned().notes) {
+      if (note.warning) texts.push_back(note.text);
+    }
+    return texts;
+  }
   ZfsPlan Planned() {
     const auto plan = MakePlan(spec_, seen_, owned_);
     EXPECT_TRUE(plan.ok()) << plan.status();
@@ -213,7 +240,8 @@ TEST_F(GrowingPool, DisksThatAreNotBlankOrTooSmallAreRefused) {
   pool().vdevs = {};
   pool().disks = {Path('a'), Path('b'), Path('d')};
   seen_.disks[Path('d')].size_bytes = uint64_t{1} << 39;
-  EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("is smaller than")));
+  EXPECT_THAT(Refusals(),
+              ElementsAre(AllOf(HasSubstr("zfs.pools[0].disks[2]"), HasSubstr("is smaller than"))));
   // The one that is replaced is not declared any more, and what would be wiped for nothing is not wiped.
   pool().disks = {Path('a'), Path('d')};
   EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("is smaller than /dev/sdb")));
@@ -224,7 +252,8 @@ TEST_F(GrowingPool, RedundancyAndSizesThatZpoolRefusesAreRefusedBeforeTheRun) {
   EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("zfs.pools[0].vdevs: a single disk (special)")));
   pool().vdevs = {{VdevClass::kData, "mirror", {Path('c'), Path('d')}}};
   seen_.disks[Path('d')].size_bytes = uint64_t{1} << 41;
-  EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("disks of different sizes in one mirror")));
+  EXPECT_THAT(Refusals(),
+              ElementsAre(HasSubstr("zfs.pools[0].vdevs[0].disks: disks of different sizes in one mirror")));
   // What rounding leaves between two disks of a kind is no difference.
   seen_.disks[Path('d')].size_bytes = (uint64_t{1} << 40) + (1 << 20);
   EXPECT_EQ(Planned().steps.size(), 1u);
@@ -263,6 +292,114 @@ TEST_F(GrowingPool, PropertiesAreSetButForWhatDisksAreMadeWith) {
   EXPECT_THAT(plan.steps[0].differences, ElementsAre(Difference{"pool autotrim", "off", "on"}));
   ASSERT_EQ(plan.notes.size(), 1u);
   EXPECT_THAT(plan.notes[0].text, HasSubstr("keep their sector size"));
+}
+
+// One pulled disk must not keep a node from its exports.
+TEST_F(GrowingPool, ADiskThatIsGoneIsAWarningAndNoDifference) {
+  Lose('b', Path('b'));
+  pool().properties = {{"autotrim", "on"}};
+  EXPECT_EQ(Planned().steps.size(), 1u);
+  EXPECT_THAT(Warnings(), UnorderedElementsAre(
+                              HasSubstr("pool tank is unhealthy: DEGRADED"),
+                              AllOf(HasSubstr(Path('b') + " of pool tank is not present on this node any "
+                                                          "more, and UNAVAIL to ZFS"),
+                                    HasSubstr("declare another disk in its place"))));
+}
+
+TEST_F(GrowingPool, ALogCacheOrSpareThatIsGoneIsAWarningAndNoDifference) {
+  const std::pair<VdevClass, char> gone[] = {
+      {VdevClass::kLog, 'c'}, {VdevClass::kCache, 'd'}, {VdevClass::kSpare, 'e'}};
+  for (const auto& [vdev_class, disk] : gone) {
+    Add(vdev_class, disk);
+    pool().vdevs.push_back({vdev_class, "", {Path(disk)}});
+  }
+  EXPECT_THAT(Warnings(), IsEmpty());
+  for (const auto& [vdev_class, disk] : gone) Lose(disk, Path(disk));
+  seen_.pools["tank"].health = "ONLINE";
+  EXPECT_THAT(Planned().steps, IsEmpty());
+  EXPECT_THAT(Warnings(), UnorderedElementsAre(HasSubstr("declare another disk in its place"),
+                                               HasSubstr("(zpool remove tank guid-d)"),
+                                               HasSubstr("(zpool remove tank guid-e)")));
+}
+
+TEST_F(GrowingPool, AnotherDiskTakesThePlaceOfOneThatIsGone) {
+  for (const std::string& name : {Path('b'), std::string("1234567890")}) {
+    SCOPED_TRACE(name);
+    if (seen_.disks.count(Path('b')) != 0) {
+      Lose('b', name);
+    } else {
+      PoolState& tank = seen_.pools["tank"];
+      tank.members[name] = tank.members[Path('b')];
+      tank.members.erase(Path('b'));
+      tank.layout = {Mirror({Device('a'), name})};
+    }
+    pool().disks = {Path('a'), Path('c')};
+    ASSERT_EQ(Planned().steps.size(), 1u);
+    EXPECT_EQ(std::get<ReplaceDiskStep>(Planned().steps[0].step),
+              (ReplaceDiskStep{"tank", 7, name, Path('c'), "guid-b", false}));
+  }
+}
+
+TEST_F(GrowingPool, OnlyADiskThatAStepIsToTakeHasToBeThere) {
+  Lose('b', Path('b'));
+  seen_.disks.erase(Path('c'));
+  pool().disks = {Path('a'), Path('b'), Path('c')};
+  EXPECT_THAT(Refusals(), ElementsAre(AllOf(HasSubstr("zfs.pools[0].disks[2]: disk "),
+                                            HasSubstr("nvme-c is not present on this node"))));
+  pool().disks = {Path('a'), Path('c')};
+  EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("zfs.pools[0].disks[1]: disk ")));
+  pool().disks = {Path('a'), Path('b')};
+  pool().vdevs = {{VdevClass::kCache, "", {Path('c')}}};
+  EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("zfs.pools[0].vdevs[0].disks[0]: disk ")));
+}
+
+// Imports change what a label says; a pool that was made by kernel names says nothing that stays.
+TEST_F(GrowingPool, ADiskThatIsGoneMayBeKnownByAnotherName) {
+  for (const std::string& name : {std::string("1234567890"), std::string(kById) + "wwn-0x5000c500a1b2c3d4",
+                                  std::string("/dev/disk/by-path/pci-0000:03:00.0-nvme-1")}) {
+    SCOPED_TRACE(name);
+    const ZfsState before = seen_;
+    Lose('b', name);
+    EXPECT_THAT(Planned().steps, IsEmpty());
+    EXPECT_THAT(Warnings(), ::testing::Contains(HasSubstr(", which knows it as " + name)));
+    seen_ = before;
+  }
+  // Two names by model and serial are two disks.
+  Lose('b', Path('z'));
+  EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("nvme-b is not present on this node")));
+}
+
+TEST_F(GrowingPool, AMemberThatFailsIsNamed) {
+  seen_.pools["tank"].members[Device('b')].state = "FAULTED";
+  EXPECT_THAT(Warnings(), ElementsAre(HasSubstr(Path('b') + " of pool tank is FAULTED: declare another")));
+}
+
+TEST_F(GrowingPool, AnAddedVdevGetsTheDeclaredSectorSize) {
+  pool().properties = {{"ashift", "12"}};
+  pool().vdevs = {{VdevClass::kData, "mirror", {Path('c'), Path('d')}}};
+  EXPECT_EQ(std::get<AddVdevStep>(Planned().steps[0].step).ashift, "12");
+  pool().properties = {{"ashift", "0"}};
+  EXPECT_EQ(std::get<AddVdevStep>(Planned().steps[0].step).ashift, "");
+}
+
+// What it has grown by does not come back.
+TEST_F(GrowingPool, AutoexpandMayGrowThePoolForGood) {
+  seen_.pools["tank"].properties["autoexpand"] = {"off", "default", "-"};
+  pool().properties = {{"autoexpand", "on"}};
+  EXPECT_EQ(Planned().steps[0].reversal, Reversal::kLossy);
+  EXPECT_THAT(Planned().steps[0].remainder, HasSubstr("it has grown"));
+  seen_.pools["tank"].properties["autoexpand"].value = "on";
+  pool().properties = {{"autoexpand", "off"}};
+  EXPECT_EQ(Planned().steps[0].reversal, Reversal::kExact);
+}
+
+TEST_F(GrowingPool, PartitionsAreRefused) {
+  for (const std::string& disk : {Path('b') + "-part1", std::string("/dev/disk/by-partuuid/0c3d"),
+                                  std::string("/dev/disk/by-partlabel/x")}) {
+    pool().disks = {Path('a'), disk};
+    EXPECT_THAT(Refusals(),
+                ElementsAre(AllOf(HasSubstr("zfs.pools[0].disks[1]"), HasSubstr("is a partition"))));
+  }
 }
 
 class ExportedPoolTest : public GrowingPool {
@@ -337,6 +474,11 @@ TEST_F(AbsentPool, ThatIsNotThereIsNoStep) {
   seen_.pools.clear();
   seen_.datasets.clear();
   EXPECT_THAT(Planned().steps, IsEmpty());
+  EXPECT_THAT(Warnings(), IsEmpty());
+  // Exported is not gone.
+  seen_.exported = {{.name = "tank", .guid = 7, .state = "ONLINE", .members = {"nvme-a", "nvme-b"}}};
+  EXPECT_THAT(Planned().steps, IsEmpty());
+  EXPECT_THAT(Warnings(), ElementsAre(AllOf(HasSubstr("is exported"), HasSubstr("zpool import 7"))));
 }
 
 }  // namespace

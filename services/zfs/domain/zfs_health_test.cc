@@ -233,7 +233,8 @@ TEST_F(HealthGate, ADegradedPoolIsMendedButNotGrown) {
   seen_.pools["tank"].health = "DEGRADED";
   seen_.pools["tank"].members[Device('b')].state = "FAULTED";
   WantDataset("tank/new");
-  EXPECT_THAT(Warnings(1), ElementsAre("warning: pool tank is unhealthy: DEGRADED"))
+  EXPECT_THAT(Warnings(1), ElementsAre(HasSubstr("nvme-b of pool tank is FAULTED"),
+                                       "warning: pool tank is unhealthy: DEGRADED"))
       << "datasets are warned of";
   spec_.datasets.clear();
   pool().disks = {Path('a'), Path('c')};
@@ -245,8 +246,9 @@ TEST_F(HealthGate, ADegradedPoolIsMendedButNotGrown) {
   EXPECT_THAT(Refusals(), ElementsAre(AllOf(HasSubstr("zfs.pools[0].disks: pool tank is unhealthy: DEGRADED"),
                                             HasSubstr("--allow-unhealthy tank"))));
   spec_.allow_unhealthy = {"tank"};
-  EXPECT_THAT(Warnings(1), ElementsAre(HasSubstr("tank is unhealthy"),
-                                       HasSubstr("goes ahead although pool tank is unhealthy")));
+  EXPECT_THAT(Warnings(1),
+              ElementsAre(HasSubstr("nvme-b of pool tank is FAULTED"), HasSubstr("tank is unhealthy"),
+                          HasSubstr("goes ahead although pool tank is unhealthy")));
 }
 
 TEST_F(HealthGate, DataErrorsStopWhatTakesThingsAway) {

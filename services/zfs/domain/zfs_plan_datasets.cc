@@ -171,7 +171,7 @@ class DatasetPlanner {
       const auto now = seen_->properties.find(name);
       const PropertyState before =
           now == seen_->properties.end() ? PropertyState{"-", "-", "-"} : now->second;
-      const bool same = SameValue(name, before.value, value);
+      const bool same = SameValueIn(planning_.seen.version, name, before.value, value);
       const PropertyRule* rule = FindProperty(name);
       if (rule != nullptr && rule->create_only) {
         if (!same) {

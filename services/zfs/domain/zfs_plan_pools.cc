@@ -18,7 +18,14 @@ class PoolPlanner {
     const auto found = planning_.seen.pools.find(pool_.name);
     const size_t before = planning_.violations.size();
     if (pool_.presence == Presence::kAbsent) {
-      if (found != planning_.seen.pools.end()) Destroy(found->second);
+      if (found != planning_.seen.pools.end()) {
+        Destroy(found->second);
+      } else if (const ExportedPool* exported = FindExported()) {
+        planning_.Warn(pool_.name,
+                       "pool {} is wanted gone, and is exported (GUID {}): it stays as it is. To have it "
+                       "destroyed: zpool import {}, then set up again",
+                       pool_.name, exported->guid, exported->guid);
+      }
     } else if (found != planning_.seen.pools.end()) {
       Compare(found->second);
     } else if (const ExportedPool* exported = FindExported()) {
@@ -37,16 +44,26 @@ class PoolPlanner {
     return disk == planning_.seen.disks.end() ? nullptr : &disk->second;
   }
 
-  // Reports declared disks that are not there, and those that are one disk under two names.
+  void RefuseAbsent(const std::string& path) {
+    planning_.Refuse(At(FieldOf(pool_, path)), "disk {} is not present on this node", path);
+  }
+
+  // Reports declared disks that are not there.
   bool HasAllDisks() {
+    const size_t before = planning_.violations.size();
+    for (const auto& [field, path] : DeclaredDisks(pool_)) {
+      if (Find(path) == nullptr) RefuseAbsent(path);
+    }
+    return HasEachDiskOnce() && planning_.violations.size() == before;
+  }
+
+  // Reports declared disks that are one disk under two names.
+  bool HasEachDiskOnce() {
     const size_t before = planning_.violations.size();
     std::map<std::string, std::string> devices;
     for (const auto& [field, path] : DeclaredDisks(pool_)) {
       const DiskState* disk = Find(path);
-      if (disk == nullptr) {
-        planning_.Refuse(At(field), "disk {} is not present on this node", path);
-        continue;
-      }
+      if (disk == nullptr) continue;
       const auto [first, fresh] = devices.emplace(disk->device_path, path);
       if (!fresh)
         planning_.Refuse(At(field), "{} is the same disk as {} ({})", path, first->second, disk->device_path);
@@ -74,16 +91,10 @@ class PoolPlanner {
     }
     const auto wanted = DeclaredLayout(pool_);
     if (!wanted.ok()) return;  // told by CheckSpec
-    if (!HasAllDisks()) return;
-    // Both sides by the names that are declared.
-    std::map<std::string, std::string> declared;
-    for (const auto& [field, path] : DeclaredDisks(pool_)) declared[Find(path)->device_path] = path;
-    std::vector<VdevGroup> there = seen.layout;
-    for (auto& vdev : there) {
-      for (auto& disk : vdev.disks) {
-        if (const auto name = declared.find(disk); name != declared.end()) disk = name->second;
-      }
-    }
+    if (!HasEachDiskOnce()) return;
+    // A disk that is gone is in nobody's way, unless a step is to take it.
+    const NamedLayout named = AsDeclared(pool_, seen, planning_.seen.disks);
+    const std::vector<VdevGroup>& there = named.vdevs;
     const LayoutChanges changes = ChangesTo(*wanted, there);
     for (const VdevGroup& vdev : changes.undeclared) {
       planning_.plan.notes.push_back(
@@ -95,13 +106,26 @@ class PoolPlanner {
           At("disks"),
           "pool {} exists and is not what is declared: it is a {} ({}), declared is a {} ({}): {}. Phoenix "
           "neither "
-          "skips this nor makes the pool again; declare what is there, or change the pool by hand",
+          "skips this nor makes the pool again; declare what is there, or change the pool by hand{}",
           pool_.name, RaidLevelOf(there), ToText(there), RaidLevelOf(*wanted), ToText(*wanted),
-          changes.problem);
+          changes.problem,
+          named.absent.empty() ? ""
+                               : fmt::format(". Not present on this node: {}", fmt::join(named.absent, " ")));
       return;
     }
-    for (const LayoutChange& change : changes.changes) Grow(seen, *wanted, change);
-    NoteReplacements(seen, declared);
+    for (const LayoutChange& change : changes.changes) {
+      const size_t before = planning_.violations.size();
+      for (const auto& disk : NewDisksOf(change)) {
+        if (Find(disk) == nullptr) RefuseAbsent(disk);
+      }
+      if (planning_.violations.size() == before) Grow(seen, named, *wanted, change);
+    }
+    NoteMembers(seen, named, *wanted);
+  }
+
+  static std::vector<std::string> NewDisksOf(const LayoutChange& change) {
+    if (change.kind == LayoutChange::Kind::kAddVdev) return change.vdev.disks;
+    return {change.disk};
   }
 
   // Native pool properties are set back as they were, but for those that only vdevs still to come go by.
@@ -128,14 +152,26 @@ class PoolPlanner {
     }
     if (step.properties.empty()) return;
     planned.undo = "the values of before are set again";
+    if (const auto grows = step.properties.find("autoexpand");
+        grows != step.properties.end() && grows->second == "on") {
+      planned.reversal = Reversal::kLossy;
+      planned.remainder = fmt::format(
+          "where disks are larger than what pool {} used of them, it has grown, and stays so", pool_.name);
+    }
     planned.needs.push_back({"pool:" + pool_.name, true});
     planned.provides.push_back("pool-properties:" + pool_.name);
     planned.step = std::move(step);
     planning_.plan.steps.push_back(std::move(planned));
   }
 
-  // A replacement that goes on is no difference.
-  void NoteReplacements(const PoolState& seen, const std::map<std::string, std::string>& declared) {
+  // Members that are not well are no difference, and neither is a replacement that goes on.
+  void NoteMembers(const PoolState& seen, const NamedLayout& named, const std::vector<VdevGroup>& wanted) {
+    std::map<std::string, std::string> declared;
+    for (const auto& [path, name] : named.members) {
+      declared[name] = path;
+      const auto member = seen.members.find(name);
+      if (member != seen.members.end()) NoteMember(path, name, member->second, wanted);
+    }
     for (const auto& [disk, member] : seen.members) {
       if (member.replaces.empty()) continue;
       const auto name = declared.find(disk);
@@ -147,10 +183,33 @@ class PoolPlanner {
     }
   }
 
-  void Grow(const PoolState& seen, const std::vector<VdevGroup>& wanted, const LayoutChange& change) {
+  void NoteMember(const std::string& path, const std::string& name, const MemberState& member,
+                  const std::vector<VdevGroup>& wanted) {
+    const bool there = Find(path) != nullptr;
+    if (there && (member.state == "ONLINE" || member.state == "AVAIL" || member.state == "INUSE")) return;
+    bool replaceable = true;
+    for (const VdevGroup& vdev : wanted) {
+      if (std::find(vdev.disks.begin(), vdev.disks.end(), path) != vdev.disks.end())
+        replaceable = vdev.vdev_class != VdevClass::kCache && vdev.vdev_class != VdevClass::kSpare;
+    }
+    std::string what =
+        there ? fmt::format("disk {} of pool {} is {}", path, pool_.name, member.state)
+              : fmt::format("disk {} of pool {} is not present on this node any more, and {} to ZFS", path,
+                            pool_.name, member.state);
+    if (!there && name != path) what += fmt::format(", which knows it as {}", name);
+    planning_.Warn(pool_.name, "{}{}{}", what, there ? ": " : ". Put it back, or ",
+                   replaceable ? fmt::format("declare another disk in its place, and a run replaces it. "
+                                             "`zpool status -v {}` says how the pool is",
+                                             pool_.name)
+                               : fmt::format("take it out (zpool remove {} {}) and out of the declaration",
+                                             pool_.name, member.name.empty() ? name : member.name));
+  }
+
+  void Grow(const PoolState& seen, const NamedLayout& named, const std::vector<VdevGroup>& wanted,
+            const LayoutChange& change) {
     const bool adds = change.kind == LayoutChange::Kind::kAddVdev;
-    const MemberState existing = adds ? MemberState{} : MemberOf(seen, change.existing);
-    const std::vector<std::string> disks = adds ? change.vdev.disks : std::vector<std::string>{change.disk};
+    const MemberState existing = adds ? MemberState{} : MemberOf(seen, named, change.existing);
+    const std::vector<std::string> disks = NewDisksOf(change);
     wiped_.clear();
     for (const auto& [field, path] : DeclaredDisks(pool_)) {
       if (std::find(disks.begin(), disks.end(), path) != disks.end()) CheckDisk(At(field), *Find(path));
@@ -168,8 +227,8 @@ class PoolPlanner {
           "init` where it is the boot pool",
           existing.partition, pool_.name);
     } else if (Find(change.disk)->size_bytes + kLikeSize < existing.size_bytes) {
-      planning_.Refuse(At("disks"), "disk {} ({} bytes) is smaller than {} ({} bytes)", change.disk,
-                       Find(change.disk)->size_bytes, change.existing, existing.size_bytes);
+      planning_.Refuse(At(FieldOf(pool_, change.disk)), "disk {} ({} bytes) is smaller than {} ({} bytes)",
+                       change.disk, Find(change.disk)->size_bytes, change.existing, existing.size_bytes);
     }
     PlannedStep planned{.id = fmt::format("vdev:{}/{}", pool_.name, LastOf(disks.front())),
                         .resource = pool_.name};
@@ -181,7 +240,7 @@ class PoolPlanner {
     switch (change.kind) {
       case LayoutChange::Kind::kAddVdev:
         planned.action = "add vdev";
-        planned.step = AddVdevStep{pool_.name, seen.guid, change.vdev, wipe};
+        planned.step = AddVdevStep{pool_.name, seen.guid, change.vdev, wipe, DeclaredAshift()};
         if (change.vdev.vdev_class == VdevClass::kLog || change.vdev.vdev_class == VdevClass::kCache ||
             change.vdev.vdev_class == VdevClass::kSpare) {
           planned.undo = "zpool remove; its disks are cleared, so that they are blank to every probe again";
@@ -211,13 +270,18 @@ class PoolPlanner {
     planning_.plan.steps.push_back(std::move(planned));
   }
 
+  // zpool goes by the pool's property, which need not be what is declared. A disk beside another one, or in
+  // its place, has the sector size of its vdev.
+  std::string DeclaredAshift() const {
+    const auto ashift = pool_.properties.find("ashift");
+    return ashift == pool_.properties.end() || ashift->second == "0" ? "" : ashift->second;
+  }
+
   // A member by the name that the comparison has for it.
-  MemberState MemberOf(const PoolState& seen, const std::string& name) const {
-    const DiskState* disk = Find(name);
-    const auto member = seen.members.find(disk == nullptr ? name : disk->device_path);
-    if (member != seen.members.end()) return member->second;
-    const auto missing = seen.members.find(name);
-    return missing == seen.members.end() ? MemberState{} : missing->second;
+  static MemberState MemberOf(const PoolState& seen, const NamedLayout& named, const std::string& name) {
+    const auto declared = named.members.find(name);
+    const auto member = seen.members.find(declared == named.members.end() ? name : declared->second);
+    return member == seen.members.end() ? MemberState{} : member->second;
   }
 
   static std::string Describe(const LayoutChange& change) {
@@ -391,8 +455,9 @@ class PoolPlanner {
       const auto [least, most] = std::minmax_element(vdev.disks.begin(), vdev.disks.end(), smaller);
       const uint64_t low = Find(*least)->size_bytes, high = Find(*most)->size_bytes;
       if (high - low <= kLikeSize) continue;
+      const std::string field = FieldOf(pool_, vdev.disks.front());
       planning_.Refuse(
-          At("disks"),
+          At(field.substr(0, field.rfind('['))),
           "disks of different sizes in one {}: {} has {} bytes, {} has {}; zpool refuses that, since the "
           "difference would be lost",
           vdev.kind, *least, low, *most, high);

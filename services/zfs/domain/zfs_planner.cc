@@ -145,8 +145,8 @@ std::string Fingerprint(const ZfsSpec& spec, const ZfsState& seen) {
     text += fmt::format("kept {} {} at {}\n", kept.name, found->second.guid, found->second.mounted_at);
   }
   if (spec.arc_max_bytes) {
-    text += fmt::format("arc {} {}\n", seen.arc.live.value_or(0),
-                        seen.arc.file ? seen.arc.file->content : "absent");
+    text += fmt::format("arc {} {} {} {}\n", seen.arc.live.value_or(0), seen.arc.in_force,
+                        seen.arc.initramfs_is_older, seen.arc.file ? seen.arc.file->content : "absent");
   }
   return text;
 }
@@ -302,54 +302,6 @@ std::string MountPoints::Of(std::string_view dataset) const {
   if (volume != 0 || canmount != "on") return "";
   const std::string path = PropertyOf(dataset);
   return path.starts_with('/') ? path : "";
-}
-
-std::string ArcFileContent(uint64_t bytes) {
-  return fmt::format(
-      "# The ARC's upper limit, as declared to Phoenix. Changes made here are overwritten.\n"
-      "options zfs zfs_arc_max={}\n",
-      bytes);
-}
-
-void PlanArc(Planning& planning) {
-  if (!planning.spec.arc_max_bytes) return;
-  const uint64_t wanted = *planning.spec.arc_max_bytes;
-  const ArcState& arc = planning.seen.arc;
-  if (wanted < kLeastArcBytes) {
-    planning.Violate("zfs.arc_max", "{} bytes are less than the 64 MiB that ZFS honours", wanted);
-    return;
-  }
-  if (arc.memory_bytes != 0 && wanted >= arc.memory_bytes) {
-    planning.Refuse("zfs.arc_max",
-                    "{} bytes are not less than this node's memory of {} bytes; ZFS would ignore the limit",
-                    wanted, arc.memory_bytes);
-    return;
-  }
-  for (const auto& [path, value] : arc.elsewhere) {
-    if (value == std::to_string(wanted)) continue;
-    planning.Warn("arc", "{} also sets zfs_arc_max, to {}; after a reboot the file that sorts last decides",
-                  path, value);
-  }
-  const std::string content = ArcFileContent(wanted);
-  const bool file_is_right = arc.file && arc.file->content == content;
-  const bool live_is_right = !arc.live || *arc.live == wanted;
-  if (file_is_right && live_is_right) return;
-  PlannedStep planned{.id = "arc:limit", .resource = "ARC", .action = "limit the ARC"};
-  planned.step = SetArcLimitStep{wanted};
-  if (!live_is_right) {
-    planned.differences.push_back({"zfs_arc_max now", std::to_string(*arc.live), std::to_string(wanted)});
-  }
-  if (!file_is_right) {
-    planned.differences.push_back({std::string(kArcFile), arc.file ? "other content" : "absent",
-                                   fmt::format("options zfs zfs_arc_max={}", wanted)});
-  }
-  planned.undo = "the file and the running value are put back";
-  planned.provides.push_back("arc:limit");
-  if (arc.root_on_zfs) {
-    planning.Warn(
-        "arc", "the root file system is ZFS: run `update-initramfs -u` for the limit to hold from boot on");
-  }
-  planning.plan.steps.push_back(std::move(planned));
 }
 
 void PlanSnapshots(Planning& planning) {

@@ -94,7 +94,11 @@ absl::StatusOr<ZfsPlan> MakePlan(const ZfsSpec& spec, const ZfsState& seen, cons
 
 // The smallest limit that ZFS honours.
 inline constexpr uint64_t kLeastArcBytes = uint64_t{64} << 20;
-inline constexpr std::string_view kArcFile = "/etc/modprobe.d/phoenix-zfs.conf";
+// The smallest value of zfs_arc_min that ZFS honours.
+inline constexpr uint64_t kLeastArcMinBytes = uint64_t{32} << 20;
+// modprobe reads the files of that folder in the order of their names, and the last value counts: the
+// installer of Proxmox VE leaves a zfs.conf with a limit of its own.
+inline constexpr std::string_view kArcFile = "/etc/modprobe.d/zzz-phoenix-zfs.conf";
 // The content of kArcFile.
 std::string ArcFileContent(uint64_t bytes);
 

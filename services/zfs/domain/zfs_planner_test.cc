@@ -462,11 +462,63 @@ TEST(Trap14, TheArcLimitIsSetNowAndForTheNextBoot) {
   ASSERT_EQ(Planned(spec, seen).steps.size(), 1u) << "the running value alone does not survive a reboot";
   seen.arc.file = FileState{ArcFileContent(*spec.arc_max_bytes), 0, 0, 0644};
   EXPECT_THAT(Planned(spec, seen).steps, IsEmpty());
+  // The installer's file is read before ours.
   seen.arc.elsewhere = {{"/etc/modprobe.d/zfs.conf", "1"}};
+  EXPECT_THAT(Planned(spec, seen).notes, IsEmpty());
+  seen.arc.elsewhere = {{"/etc/modprobe.d/zzzz.conf", "1"}};
   ASSERT_EQ(Planned(spec, seen).notes.size(), 1u);
   EXPECT_TRUE(Planned(spec, seen).notes[0].warning);
   spec.arc_max_bytes = uint64_t{16} << 30;
-  EXPECT_THAT(Refusals(spec, seen), ElementsAre(HasSubstr("would ignore")));
+  spec.arc_max_origin = "$.zfs.arc_max_gb (line 3)";
+  EXPECT_THAT(Refusals(spec, seen),
+              ElementsAre(AllOf(HasSubstr("$.zfs.arc_max_gb (line 3): "), HasSubstr("would ignore"))));
+}
+
+TEST(Trap14, TheArcLimitCountsWhereItIsInForceAndInTheInitramfs) {
+  ZfsSpec spec;
+  spec.arc_max_bytes = uint64_t{1} << 30;
+  ZfsState seen = Seen();
+  seen.arc.live = spec.arc_max_bytes;
+  seen.arc.file = FileState{ArcFileContent(*spec.arc_max_bytes), 0, 0, 0644};
+  seen.arc.in_force = uint64_t{4} << 30;
+  seen.arc.min_in_force = uint64_t{1} << 30;
+  ASSERT_EQ(Planned(spec, seen).steps.size(), 1u);
+  EXPECT_EQ(std::get<SetArcLimitStep>(Planned(spec, seen).steps[0].step),
+            (SetArcLimitStep{uint64_t{1} << 30, uint64_t{512} << 20, false}));
+  // No less than ZFS takes.
+  spec.arc_max_bytes = kLeastArcBytes;
+  EXPECT_EQ(std::get<SetArcLimitStep>(Planned(spec, seen).steps[0].step).min_bytes, kLeastArcMinBytes);
+  spec.arc_max_bytes = seen.arc.in_force = *seen.arc.live;
+  EXPECT_THAT(Planned(spec, seen).steps, IsEmpty());
+  seen.arc.root_on_zfs = seen.arc.updates_initramfs = seen.arc.initramfs_is_older = true;
+  ASSERT_EQ(Planned(spec, seen).steps.size(), 1u);
+  EXPECT_EQ(std::get<SetArcLimitStep>(Planned(spec, seen).steps[0].step),
+            (SetArcLimitStep{uint64_t{1} << 30, 0, true}));
+  seen.arc.initramfs_is_older = false;
+  EXPECT_THAT(Planned(spec, seen).steps, IsEmpty());
+  // Another tool makes it: that is left to a person.
+  seen.arc.updates_initramfs = false;
+  seen.arc.file = std::nullopt;
+  ASSERT_EQ(Planned(spec, seen).notes.size(), 1u);
+  EXPECT_THAT(Planned(spec, seen).notes[0].text, HasSubstr("no update-initramfs"));
+  EXPECT_FALSE(std::get<SetArcLimitStep>(Planned(spec, seen).steps[0].step).initramfs);
+}
+
+// Before ZFS 2.3 xattr=on keeps attributes in hidden folders.
+TEST(PlanDatasets, AttributesInInodesAreAnotherValueBeforeZfs23) {
+  ZfsState seen = Seen();
+  seen.datasets["tank/data"].properties["xattr"] = {"on", "local", "-"};
+  const ZfsSpec spec = One({.name = "tank/data", .properties = {{"xattr", "sa"}}});
+  for (const char* version : {"", "2.3.2-pve2", "2.4.0"}) {
+    seen.version = version;
+    EXPECT_THAT(Planned(spec, seen).steps, IsEmpty()) << version;
+  }
+  for (const char* version : {"2.1.11-1", "2.2.7-pve2", "0.8.6"}) {
+    seen.version = version;
+    ASSERT_EQ(Planned(spec, seen).steps.size(), 1u) << version;
+    EXPECT_THAT(Planned(One({.name = "tank/data", .properties = {{"xattr", "dir"}}}), seen).steps, IsEmpty())
+        << version;
+  }
 }
 
 TEST(Fingerprint, DoesNotMoveByItself) {

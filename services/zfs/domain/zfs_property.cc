@@ -283,4 +283,13 @@ bool SameValue(std::string_view property, std::string_view a, std::string_view b
   return first.ok() && second.ok() && *first == *second;
 }
 
+bool SameValueIn(std::string_view version, std::string_view property, std::string_view a,
+                 std::string_view b) {
+  const bool older = version.starts_with("0.") || version.starts_with("2.0") || version.starts_with("2.1") ||
+                     version.starts_with("2.2");
+  if (property != "xattr" || !older) return SameValue(property, a, b);
+  const auto meant = [](std::string_view value) { return value == "on" ? std::string_view("dir") : value; };
+  return meant(a) == meant(b);
+}
+
 }  // namespace phoenix::zfs

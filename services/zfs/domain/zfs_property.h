@@ -71,5 +71,7 @@ absl::StatusOr<std::string> CanonicalValue(std::string_view property, std::strin
 
 // True when both mean the same to ZFS.
 bool SameValue(std::string_view property, std::string_view a, std::string_view b);
+// The same to that version of it, "2.2.7-pve2"; "" is taken for a newer one than 2.2.
+bool SameValueIn(std::string_view version, std::string_view property, std::string_view a, std::string_view b);
 
 }  // namespace phoenix::zfs

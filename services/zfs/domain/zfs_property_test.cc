@@ -132,6 +132,11 @@ TEST(SameValue, ExtendedAttributesInInodesAreOn) {
   EXPECT_TRUE(SameValue("xattr", "sa", "sa"));
   EXPECT_FALSE(SameValue("xattr", "dir", "sa"));
   EXPECT_FALSE(SameValue("xattr", "off", "sa"));
+  EXPECT_TRUE(SameValueIn("2.3.2", "xattr", "on", "sa"));
+  EXPECT_FALSE(SameValueIn("2.2.7-pve2", "xattr", "on", "sa"));
+  EXPECT_TRUE(SameValueIn("2.2.7-pve2", "xattr", "on", "dir"));
+  EXPECT_TRUE(SameValueIn("2.2.7-pve2", "xattr", "sa", "sa"));
+  EXPECT_TRUE(SameValueIn("2.2.7-pve2", "quota", "1K", "1024"));
 }
 
 }  // namespace

@@ -116,6 +116,7 @@ struct ZfsSpec {
   bool partial = false;
   HealthLimits health = {};
   std::vector<std::string> allow_unhealthy = {};  // disks, as pools name them, and pools
+  std::string arc_max_origin = {};                // the place in the configuration, for errors
   friend bool operator==(const ZfsSpec&, const ZfsSpec&) = default;
 };
 

@@ -174,12 +174,17 @@ struct ArcState {
   // What the ARC goes by now (c_max in /proc/spl/kstat/zfs/arcstats): with a parameter of 0 its own default,
   // or what was set before the 0. 0 where it cannot be told.
   uint64_t in_force = 0;
+  // The same of zfs_arc_min (c_min). ZFS takes no limit that is not above the minimum in force.
+  uint64_t min_live = 0, min_in_force = 0;
   std::optional<FileState> file;
-  // Other files in modprobe.d that set it: (path, value).
+  // Other files in modprobe.d that set zfs_arc_max: (path, value).
   std::vector<std::pair<std::string, std::string>> elsewhere;
   uint64_t memory_bytes = 0;
   // The root file system is ZFS: the module takes its options from the initramfs.
   bool root_on_zfs = false;
+  // Then: whether update-initramfs makes it, and whether it is older than our file or, where there is none,
+  // than the last change in the file's folder.
+  bool updates_initramfs = false, initramfs_is_older = false;
 };
 
 // A path as the planner needs to know it before something is mounted there.
@@ -261,6 +266,8 @@ struct ZfsState {
   // Whether the keys that were tried are the ones, by encryption root.
   std::map<std::string, bool, std::less<>> keys_fit;
   ArcState arc;
+  // Of the module, "2.2.7-pve2", with datasets; "" where it is not told.
+  std::string version;
 };
 
 }  // namespace phoenix::zfs

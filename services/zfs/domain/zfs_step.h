@@ -68,7 +68,8 @@ struct AddVdevStep {
   std::string pool;
   uint64_t guid = 0;  // of the pool
   VdevGroup vdev;
-  bool wipe = false;  // its disks hold something that is to go
+  bool wipe = false;        // its disks hold something that is to go
+  std::string ashift = {};  // as it is declared; "" leaves it to zpool
   friend bool operator==(const AddVdevStep&, const AddVdevStep&) = default;
 };
 
@@ -151,6 +152,9 @@ struct MakeDirectoryStep {
 
 struct SetArcLimitStep {
   uint64_t bytes = 0;
+  // What zfs_arc_min becomes while the module runs, where ZFS would ignore the limit otherwise; 0 leaves it.
+  uint64_t min_bytes = 0;
+  bool initramfs = false;  // the module takes its options from there: it is made again
   friend bool operator==(const SetArcLimitStep&, const SetArcLimitStep&) = default;
 };
 

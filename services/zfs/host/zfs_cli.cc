@@ -22,7 +22,6 @@ namespace phoenix::zfs {
 namespace {
 
 constexpr char kById[] = "/dev/disk/by-id";
-constexpr char kModprobe[] = "/etc/modprobe.d";
 
 // What a listing printed; nothing where it says that there is nothing. Anything else that goes wrong stays an
 // error: an unreadable pool must not look like an absent one.
@@ -182,7 +181,7 @@ absl::StatusOr<ZfsState> ZfsCli::Look(const ObserveRequest& request) {
         if (!member.replaces.empty()) member.replaces = DiskOfMember(devices, member.replaces);
         const auto parts = DevicesOf(devices, DiskOfMember(devices, disk));
         if (!parts.empty()) member.size_bytes = parts[0]->size_bytes;
-        if (HasOtherPartitions(parts)) member.partition = disk;
+        if (HasOtherPartitions(parts) || (parts.empty() && IsOwnPartition(disk))) member.partition = disk;
         pool.members[DiskOfMember(devices, disk)] = std::move(member);
       }
     }
@@ -190,6 +189,8 @@ absl::StatusOr<ZfsState> ZfsCli::Look(const ObserveRequest& request) {
   if (datasets) {
     PHX_ASSIGN_OR_RETURN(const std::string list, listing(*dataset_list));
     PHX_ASSIGN_OR_RETURN(state.datasets, ParseDatasets(list));
+    PHX_ASSIGN_OR_RETURN(state.version, ReadText(kModuleVersion));
+    while (state.version.ends_with('\n')) state.version.pop_back();
   }
   if (request.snapshots) {
     PHX_ASSIGN_OR_RETURN(const std::string list, listing(*snapshot_list));
@@ -398,30 +399,6 @@ absl::Status ZfsCli::Probe(const std::map<std::string, std::vector<const BlockDe
   return absl::OkStatus();
 }
 
-absl::Status ZfsCli::AddArc(const std::vector<Mount>& mounts, ZfsState& state) {
-  PHX_ASSIGN_OR_RETURN(const auto live, files_.Read(kArcParameter));
-  if (live) state.arc.live = std::strtoull(live->content.c_str(), nullptr, 10);
-  PHX_ASSIGN_OR_RETURN(const std::string statistics, ReadText(kArcStatistics));
-  state.arc.in_force = ParseArcMax(statistics);
-  PHX_ASSIGN_OR_RETURN(state.arc.file, files_.Read(std::string(kArcFile)));
-  PHX_ASSIGN_OR_RETURN(const auto names, files_.List(kModprobe));
-  for (const auto& name : names) {
-    const std::string path = fmt::format("{}/{}", kModprobe, name);
-    if (path == kArcFile || !name.ends_with(".conf")) continue;
-    const auto text = ReadText(path);
-    // A link there is not worth failing for: it only decides about a warning.
-    if (!text.ok()) continue;
-    if (const std::string value = ParseArcOption(*text); !value.empty())
-      state.arc.elsewhere.emplace_back(path, value);
-  }
-  PHX_ASSIGN_OR_RETURN(const std::string memory, ReadText("/proc/meminfo"));
-  state.arc.memory_bytes = ParseMemory(memory);
-  state.arc.root_on_zfs = std::any_of(mounts.begin(), mounts.end(), [](const Mount& mount) {
-    return mount.path == "/" && mount.file_system == "zfs";
-  });
-  return absl::OkStatus();
-}
-
 absl::Status ZfsCli::AddNames(const ObserveRequest& request, ZfsState& state) {
   for (const auto& name : request.users) {
     PHX_ASSIGN_OR_RETURN(const auto id, LookUp<passwd>(name, ::getpwnam_r, &passwd::pw_uid));
@@ -455,7 +432,8 @@ absl::Status ZfsCli::Change(const ZfsChange& change, const ChildObserver& on_chi
     return Privately(proof->name, on_child,
                      [&](const std::string& root) { return ProveOnly(root, proof->files); });
   }
-  if (const auto* arc = std::get_if<SetArcLive>(&change)) return WriteParameter(kArcParameter, arc->bytes);
+  if (const auto* arc = std::get_if<SetArcLive>(&change))
+    return WriteParameter(arc->minimum ? kArcMinParameter : kArcParameter, arc->bytes);
   if (const auto* put = std::get_if<PutFile>(&change)) {
     return put->file ? files_.Replace(put->path, *put->file) : files_.Remove(put->path);
   }

@@ -80,4 +80,10 @@ class ZfsCli final : public ZfsHost {
   std::map<std::string, std::chrono::steady_clock::time_point> silent_ ABSL_GUARDED_BY(silent_mutex_);
 };
 
+// Whether the newest image of an initramfs in `boot` was made before `file` became as it is or, where that is
+// not there, before the last change in its `folder`; nullopt without any image. update-initramfs begins with
+// the newest kernel's.
+std::optional<bool> InitramfsIsOlder(const std::string& boot, const std::string& file,
+                                     const std::string& folder);
+
 }  // namespace phoenix::zfs

@@ -70,6 +70,7 @@ class Cli : public ::testing::Test {
         host_(runner_, files_) {
     Put("/proc/1/mountinfo", Transcript("mountinfo.txt"));
     Put("/proc/meminfo", "MemTotal:        2014352 kB\n");
+    Put("/sys/module/zfs/version", "2.2.7-pve2\n");
     std::filesystem::create_directories(root_ / "etc/modprobe.d");
     runner_.Answer("zpool get", {0, Transcript("zpool-get.txt"), ""});
     runner_.Answer("zpool status", {0, Transcript("zpool-status-2.3.txt"), ""});
@@ -162,6 +163,7 @@ TEST_F(Cli, MountsAreThoseOfTheFirstProcess) {
   EXPECT_THAT(state->mount_points,
               ElementsAre("/", "/dev", "/quickOS", "/quickOS/vm-disks", "/srv/with blank"))
       << "of every file system";
+  EXPECT_EQ(state->version, "2.2.7-pve2");
   EXPECT_EQ(state->datasets.at("quickOS/vm-disks").mounted_at, "/quickOS/vm-disks");
   EXPECT_TRUE(state->datasets.at("quickOS/vm-disks").root.has_value());
   EXPECT_EQ(state->datasets.at("quickOS/received").mounted_at, "");
@@ -391,6 +393,7 @@ TEST_F(Cli, ReadsTheArcAndWhoElseSetsIt) {
       "c_min                           4    64458112\nc_max                           4    1031348224\n");
   Put("/etc/modprobe.d/zfs.conf", "options zfs zfs_arc_max=2147483648\n");
   Put("/etc/modprobe.d/zfs.conf.bak", "options zfs zfs_arc_max=5\n");
+  Put("/sys/module/zfs/parameters/zfs_arc_min", "67108864\n");
   Put(std::string(kArcFile), ArcFileContent(1073741824));
   ObserveRequest request;
   request.arc = true;
@@ -398,11 +401,40 @@ TEST_F(Cli, ReadsTheArcAndWhoElseSetsIt) {
   ASSERT_TRUE(state.ok()) << state.status();
   EXPECT_EQ(state->arc.live, 1073741824u);
   EXPECT_EQ(state->arc.in_force, 1031348224u);
+  EXPECT_EQ(state->arc.min_live, 67108864u);
+  EXPECT_EQ(state->arc.min_in_force, 64458112u);
   EXPECT_EQ(state->arc.file->content, ArcFileContent(1073741824));
   EXPECT_EQ(state->arc.memory_bytes, 2062696448u);
   EXPECT_THAT(state->arc.elsewhere,
               ElementsAre(std::pair<std::string, std::string>("/etc/modprobe.d/zfs.conf", "2147483648")));
   EXPECT_FALSE(state->arc.root_on_zfs);
+}
+
+// An image is older than our file, or than the folder that lost it; copies and unfinished ones do not count.
+TEST_F(Cli, TellsWhetherTheInitramfsIsOlderThanTheFile) {
+  const std::string boot = root_ / "boot", folder = root_ / "etc/modprobe.d", file = folder + "/ours.conf";
+  EXPECT_EQ(InitramfsIsOlder(boot, file, folder), std::nullopt);
+  const auto at = [&](const std::string& path, int minute) {
+    if (!std::filesystem::exists(path)) std::ofstream(path).close();
+    std::filesystem::last_write_time(
+        path, std::filesystem::file_time_type(std::chrono::seconds(1'700'000'000 + 60 * minute)));
+  };
+  std::filesystem::create_directories(boot);
+  at(boot + "/vmlinuz-6.8.12", 9);
+  EXPECT_EQ(InitramfsIsOlder(boot, file, folder), std::nullopt);
+  at(boot + "/initrd.img-6.8.4", 1);
+  at(boot + "/initrd.img-6.8.12", 3);
+  at(boot + "/initrd.img-6.8.12.new", 9);
+  at(boot + "/initrd.img-6.8.12.bak", 9);
+  at(folder, 2);
+  EXPECT_EQ(InitramfsIsOlder(boot, file, folder), false);
+  at(folder, 4);
+  EXPECT_EQ(InitramfsIsOlder(boot, file, folder), true);
+  at(file, 2);
+  at(folder, 4);
+  EXPECT_EQ(InitramfsIsOlder(boot, file, folder), false);
+  at(file, 5);
+  EXPECT_EQ(InitramfsIsOlder(boot, file, folder), true);
 }
 
 TEST_F(Cli, TellsTheVersion) {

@@ -91,7 +91,9 @@ std::vector<Command> Build(const SetPoolProperties& change) {
   return commands;
 }
 std::vector<Command> Build(const AddVdev& change) {
-  std::vector<std::string> args = {"add", change.pool};
+  std::vector<std::string> args = {"add"};
+  if (!change.ashift.empty()) AddProperties(args, "-o", {{"ashift", change.ashift}});
+  args.push_back(change.pool);
   AddVdevs(args, {change.vdev});
   return {Zpool(std::move(args))};
 }
@@ -200,6 +202,11 @@ std::vector<Command> Build(const DeliverFiles&) { return {}; }
 std::vector<Command> Build(const ProveDelivered&) { return {}; }
 std::vector<Command> Build(const RenameSnapshot& change) { return {Zfs({"rename", change.from, change.to})}; }
 std::vector<Command> Build(const SetArcLive&) { return {}; }
+// Of all kernels: the one that is booted need not be the newest. It writes to the boot partitions, too, so
+// that it is not killed.
+std::vector<Command> Build(const UpdateInitramfs&) {
+  return {Make(kUpdateInitramfs, {"-u", "-k", "all"}, std::chrono::minutes(30))};
+}
 std::vector<Command> Build(const PutFile&) { return {}; }
 std::vector<Command> Build(const MakeDirectory&) { return {}; }
 std::vector<Command> Build(const RemoveDirectory&) { return {}; }
@@ -242,7 +249,8 @@ Name NameOf(const SetTreeOwner& change) { return {"tree", change.name}; }
 Name NameOf(const DeliverFiles& change) { return {"deliver", change.name}; }
 Name NameOf(const ProveDelivered& change) { return {"prove", change.name}; }
 Name NameOf(const RenameSnapshot& change) { return {"snapshot_rename", change.from}; }
-Name NameOf(const SetArcLive&) { return {"arc", "live"}; }
+Name NameOf(const SetArcLive& change) { return {"arc", change.minimum ? "minimum" : "live"}; }
+Name NameOf(const UpdateInitramfs&) { return {"initramfs", "all"}; }
 Name NameOf(const PutFile& change) { return {"file", change.path}; }
 Name NameOf(const MakeDirectory& change) { return {"mkdir", change.path}; }
 Name NameOf(const RemoveDirectory& change) { return {"rmdir", change.path}; }
@@ -312,7 +320,7 @@ std::vector<std::string> ToText(const ZfsChange& change) {
     return texts;
   }
   if (const auto* arc = std::get_if<SetArcLive>(&change))
-    return {fmt::format("echo {} > {}", arc->bytes, kArcParameter)};
+    return {fmt::format("echo {} > {}", arc->bytes, arc->minimum ? kArcMinParameter : kArcParameter)};
   if (const auto* file = std::get_if<PutFile>(&change)) {
     return {file->file ? "write " + file->path : "rm " + file->path};
   }

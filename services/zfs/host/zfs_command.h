@@ -59,6 +59,9 @@ inline constexpr char kPrivateMount[] = "/run/phoenix-private";
 // So much is cleared, and proven blank, at both ends of a disk.
 inline constexpr uint64_t kDiskEdgeBytes = uint64_t{16} << 20;
 inline constexpr char kArcParameter[] = "/sys/module/zfs/parameters/zfs_arc_max";
+inline constexpr char kArcMinParameter[] = "/sys/module/zfs/parameters/zfs_arc_min";
+inline constexpr char kModuleVersion[] = "/sys/module/zfs/version";
+inline constexpr char kUpdateInitramfs[] = "/usr/sbin/update-initramfs";
 inline constexpr char kArcStatistics[] = "/proc/spl/kstat/zfs/arcstats";
 
 }  // namespace phoenix::zfs

@@ -116,6 +116,18 @@ TEST(Commands, NothingIsForcedOrRecursive) {
   }
 }
 
+TEST(Commands, AnAddedVdevGetsASectorSizeWhereOneIsDeclared) {
+  const VdevGroup mirror{"mirror", {"a", "b"}, VdevClass::kSpecial};
+  EXPECT_THAT(ToText(AddVdev{"x", mirror}), ElementsAre("zpool add x special mirror a b"));
+  EXPECT_THAT(ToText(AddVdev{"x", mirror, "12"}), ElementsAre("zpool add -o ashift=12 x special mirror a b"));
+}
+
+// Of every kernel, and never cut off: it writes to the boot partitions.
+TEST(Commands, TheInitramfsOfEveryKernelIsMadeAgain) {
+  EXPECT_THAT(ToText(UpdateInitramfs{}), ElementsAre("update-initramfs -u -k all"));
+  EXPECT_FALSE(CommandsFor(UpdateInitramfs{})[0].kill_at_limit);
+}
+
 // What looks at the disks next must not find udev in the middle of reading them anew.
 TEST(Commands, AfterADestroyedPoolUdevIsAwaited) {
   EXPECT_THAT(ToText(DestroyPool{"x"}), ElementsAre("zpool destroy x", "udevadm settle --timeout=30"));
@@ -134,6 +146,7 @@ TEST(Commands, WhatNeedsNoProcessSaysWhatItDoes) {
   EXPECT_THAT(ToText(SetMountRoot{"a", "/a", {0, 1000, 02770}}),
               ElementsAre("chown 0:1000 /a", "chmod 2770 /a"));
   EXPECT_THAT(ToText(SetArcLive{5}), ElementsAre("echo 5 > /sys/module/zfs/parameters/zfs_arc_max"));
+  EXPECT_THAT(ToText(SetArcLive{5, true}), ElementsAre("echo 5 > /sys/module/zfs/parameters/zfs_arc_min"));
   EXPECT_THAT(ToText(PutFile{"/etc/x", std::nullopt}), ElementsAre("rm /etc/x"));
 }
 

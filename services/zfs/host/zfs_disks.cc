@@ -43,6 +43,14 @@ std::string StateOf(const DiskLabel& label) {
   }
 }
 
+// Where the name of a partition's link has its "-part3"; its size where it has none.
+size_t EndOfDisk(const std::string& member) {
+  const auto part = member.rfind("-part");
+  const bool number = part != std::string::npos && part + 5 < member.size() &&
+                      member.find_first_not_of("0123456789", part + 5) == std::string::npos;
+  return number ? part : member.size();
+}
+
 bool IsPlain(std::string_view link) {
   link.remove_prefix(link.rfind('/') + 1);
   constexpr std::string_view kNumbers[] = {"wwn-", "nvme-eui.", "nvme-nvme.", "scsi-3", "dm-", "md-", "lvm-"};
@@ -168,15 +176,16 @@ bool HasOtherPartitions(const std::vector<const BlockDevice*>& devices) {
   });
 }
 
+bool IsOwnPartition(const std::string& member) {
+  const size_t end = EndOfDisk(member);
+  return end < member.size() && member.substr(end) != "-part1";
+}
+
 std::string DiskOfMember(const std::vector<BlockDevice>& devices, const std::string& member) {
   for (const auto& device : devices) {
     if (device.path == member) return device.disk;
   }
-  const auto part = member.rfind("-part");
-  if (part != std::string::npos && member.find_first_not_of("0123456789", part + 5) == std::string::npos) {
-    return member.substr(0, part);
-  }
-  return member;
+  return member.substr(0, EndOfDisk(member));
 }
 
 }  // namespace phoenix::zfs

@@ -36,6 +36,8 @@ void AddExported(const std::vector<const BlockDevice*>& devices, const std::stri
 // Whether the disk has partitions that ZFS did not make for itself: then a member on it is one partition
 // only. What udev does not know yet counts as ZFS's own.
 bool HasOtherPartitions(const std::vector<const BlockDevice*>& devices);
+// Whether a member that is gone was a partition that somebody made for it: ZFS names its own "-part1".
+bool IsOwnPartition(const std::string& member);
 // The whole disk of a pool's member: by the block devices, otherwise by the name's partition suffix.
 std::string DiskOfMember(const std::vector<BlockDevice>& devices, const std::string& member);
 

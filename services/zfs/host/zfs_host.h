@@ -57,6 +57,7 @@ struct SetPoolProperties {
 struct AddVdev {
   std::string pool;
   VdevGroup vdev;
+  std::string ashift = {};  // "" leaves it to zpool
 };
 // Of logs, caches and spares.
 struct RemoveVdev {
@@ -193,10 +194,14 @@ struct ProveDelivered {
 struct RenameSnapshot {
   std::string from, to;
 };
-// The running module's limit.
+// The running module's limit, or the least size of its cache. What ZFS does not take (a 0, a limit that is
+// not above the least size) is written down all the same.
 struct SetArcLive {
   uint64_t bytes = 0;
+  bool minimum = false;
 };
+// Makes the initramfs of every kernel again, with what is in modprobe.d.
+struct UpdateInitramfs {};
 // nullopt removes the file.
 struct PutFile {
   std::string path;
@@ -217,7 +222,7 @@ using ZfsChange =
                  DestroyDataset, SetProperties, InheritProperty, RenameDataset, MountDataset, UnmountDataset,
                  SetMountRoot, SyncPool, CreateSnapshot, CreateSnapshots, HoldSnapshots, ReleaseSnapshots,
                  DestroySnapshot, CloneSnapshot, RollbackDataset, SetTreeOwner, DeliverFiles, ProveDelivered,
-                 RenameSnapshot, SetArcLive, PutFile, MakeDirectory, RemoveDirectory>;
+                 RenameSnapshot, SetArcLive, UpdateInitramfs, PutFile, MakeDirectory, RemoveDirectory>;
 
 // Thread-safe.
 class ZfsHost {

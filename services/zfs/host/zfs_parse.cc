@@ -496,10 +496,10 @@ uint64_t ParseMemory(std::string_view meminfo) {
   return 0;
 }
 
-uint64_t ParseArcMax(std::string_view arcstats) {
+uint64_t ParseArcStatistic(std::string_view arcstats, std::string_view name) {
   for (const auto& line : Lines(arcstats)) {
     const std::vector<std::string> words = Words(line);
-    if (words.size() == 3 && words[0] == "c_max") return Number(words[2]);
+    if (words.size() == 3 && words[0] == name) return Number(words[2]);
   }
   return 0;
 }

@@ -88,8 +88,8 @@ std::optional<std::vector<std::string>> ParseMissing(std::string_view err);
 std::string ParseArcOption(std::string_view modprobe_file);
 // MemTotal of /proc/meminfo in bytes; 0 when it is not there.
 uint64_t ParseMemory(std::string_view meminfo);
-// c_max of /proc/spl/kstat/zfs/arcstats: the limit that the ARC goes by; 0 where it is not told.
-uint64_t ParseArcMax(std::string_view arcstats);
+// Of /proc/spl/kstat/zfs/arcstats, such as c_max, the limit that the ARC goes by; 0 where it is not told.
+uint64_t ParseArcStatistic(std::string_view arcstats, std::string_view name);
 // "2.3.2" of `zfs version`.
 std::string ParseVersion(std::string_view text);
 

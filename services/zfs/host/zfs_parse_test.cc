@@ -268,6 +268,10 @@ TEST(ParseBlockDevices, ReadsTheTree) {
   EXPECT_THAT(UseOf(DevicesOf(*devices, "/dev/nvme1n1")), HasSubstr("/dev/mapper/vg-root (lvm)"));
   EXPECT_EQ(DiskOfMember(*devices, "/dev/nvme0n1p1"), "/dev/nvme0n1");
   EXPECT_EQ(DiskOfMember(*devices, "/dev/disk/by-id/ata-X-part1"), "/dev/disk/by-id/ata-X");
+  EXPECT_FALSE(IsOwnPartition("/dev/disk/by-id/ata-X-part1"));
+  EXPECT_TRUE(IsOwnPartition("/dev/disk/by-id/ata-X-part3"));
+  EXPECT_FALSE(IsOwnPartition("/dev/disk/by-id/ata-spare-part"));
+  EXPECT_FALSE(IsOwnPartition("1234567890"));
   EXPECT_FALSE(ParseBlockDevices("lsblk: failed").ok());
 }
 

@@ -18,8 +18,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr uint64_t kMemoryBytes = uint64_t{64} << 30;
-
 // What a pool has where nothing is set.
 constexpr std::pair<const char*, const char*> kPoolDefaults[] = {
     {"ashift", "0"},          {"autoexpand", "off"}, {"autoreplace", "off"}, {"autotrim", "off"},
@@ -34,6 +32,12 @@ const char kNewDisk[] = R"json({"smart_status": {"passed": true}, "temperature":
 Finding FindingOf(const json& value) {
   return {value["where"], value["what"], value["pool"], value["pool_guid"].get<uint64_t>(),
           value["zfs_partition"]};
+}
+
+// How a pool is that has lost a disk of this vdev.
+std::string HealthWithout(const VdevGroup& vdev) {
+  if (vdev.vdev_class == VdevClass::kCache || vdev.vdev_class == VdevClass::kSpare) return "ONLINE";
+  return vdev.kind == "disk" && vdev.vdev_class != VdevClass::kLog ? "SUSPENDED" : "DEGRADED";
 }
 
 class Observer {
@@ -116,15 +120,25 @@ class Observer {
         continue;
       }
       PoolState pool{.name = name, .guid = value["guid"].get<uint64_t>(), .health = value["health"]};
+      // A disk that is gone is known by the path that it was imported with.
+      const auto device = [&](const std::string& path) {
+        const auto disk = by_path.find(path);
+        return disk == by_path.end() ? path : disk->second["device"].get<std::string>();
+      };
       for (const auto& group : value["layout"]) {
         VdevGroup seen{group["kind"], {}, *VdevClassOf(group.value("class", "data"))};
         for (const auto& path : group["disks"]) {
-          const json& disk = by_path[path.get<std::string>()];
-          seen.disks.push_back(disk["device"]);
-          if (seen.vdev_class == VdevClass::kData) pool.size_bytes += disk["size"].get<uint64_t>();
-          MemberState& member = pool.members[disk["device"]];
-          member.size_bytes = disk["size"].get<uint64_t>();
-          member.state = seen.vdev_class == VdevClass::kSpare ? "AVAIL" : "ONLINE";
+          seen.disks.push_back(device(path));
+          MemberState& member = pool.members[seen.disks.back()];
+          const auto disk = by_path.find(path.get<std::string>());
+          if (disk == by_path.end()) {
+            member.state = "UNAVAIL";
+            if (const std::string health = HealthWithout(seen); pool.health == "ONLINE") pool.health = health;
+          } else {
+            member.size_bytes = disk->second["size"].get<uint64_t>();
+            member.state = seen.vdev_class == VdevClass::kSpare ? "AVAIL" : "ONLINE";
+          }
+          if (seen.vdev_class == VdevClass::kData) pool.size_bytes += member.size_bytes;
           if (request_.vdev_names) {
             member.name = path;
             member.vdev_name = group["disks"][0];
@@ -134,9 +148,10 @@ class Observer {
       }
       const json replacing = value.value("replacing", json::object());
       for (const auto& [fresh, old] : replacing.items()) {
-        pool.members[by_path[old]["device"]].state = "ONLINE";
-        if (request_.vdev_names) pool.members[by_path[old]["device"]].name = old.get<std::string>();
-        pool.members[by_path[fresh]["device"]].replaces = by_path[old]["device"];
+        MemberState& before = pool.members[device(old)];
+        before.state = by_path.count(old.get<std::string>()) == 0 ? "UNAVAIL" : "ONLINE";
+        if (request_.vdev_names) before.name = old.get<std::string>();
+        pool.members[device(fresh)].replaces = device(old);
       }
       pool.free_bytes = pool.size_bytes - value.value("allocated", uint64_t{0});
       pool.data_errors = value.value("data_errors", uint64_t{0});
@@ -282,12 +297,19 @@ class Observer {
   }
 
   absl::Status Arc(ZfsState& state) {
-    PHX_ASSIGN_OR_RETURN(const auto live, world_.Get("zfs.parameter", "zfs_arc_max"));
-    state.arc.live = live ? (*live)["value"].get<uint64_t>() : 0;
-    state.arc.in_force = live ? live->value("in_force", kArcDefault) : kArcDefault;
+    PHX_ASSIGN_OR_RETURN(const auto max, zfs_.ReadArcBound(false));
+    PHX_ASSIGN_OR_RETURN(const auto min, zfs_.ReadArcBound(true));
+    state.arc.live = max.value;
+    state.arc.in_force = max.in_force;
+    state.arc.min_live = min.value;
+    state.arc.min_in_force = min.in_force;
     PHX_ASSIGN_OR_RETURN(const auto file, world_.ReadFile(kArcFile));
     if (file) state.arc.file = file->state;
     state.arc.memory_bytes = kMemoryBytes;
+    PHX_ASSIGN_OR_RETURN(const auto initramfs, world_.Get("zfs.initramfs", "all"));
+    if (!initramfs) return absl::OkStatus();
+    state.arc.root_on_zfs = state.arc.updates_initramfs = true;
+    state.arc.initramfs_is_older = (*initramfs)["file"] != (file ? json(file->state.content) : json());
     return absl::OkStatus();
   }
 
@@ -358,6 +380,10 @@ absl::Status PutOnDisk(kit::Machine& machine, const std::string& disk, const Fin
                                  {"zfs_partition", finding.zfs_partition}});
     return world.Put("disk", disk, *value);
   });
+}
+
+absl::Status PullDisk(kit::Machine& machine, const std::string& disk) {
+  return machine.Change([&](kit::World& world) { return world.Delete("disk", disk); });
 }
 
 absl::Status SetSmart(kit::Machine& machine, const std::string& disk, const std::string& smart) {

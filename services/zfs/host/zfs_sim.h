@@ -3,13 +3,16 @@
 //
 // Objects of the world: "disk" by path (its "smart" is what smartctl prints of it, "exit" and
 // "smart_hangs_seconds" beside it), "zfs.pool", "zfs.dataset", "zfs.snapshot" by name, "zfs.parameter"
-// "zfs_arc_max". Users and groups are read from "user" {uid, gid} and "group" {gid}. A mounted dataset's root
-// and content are files of the world at its mount point; unmounted they are kept in the dataset.
+// "zfs_arc_max" and "zfs_arc_min"; "zfs.initramfs" "all" where the root file system is ZFS, with what the
+// initramfs holds of our file in modprobe.d. Users and groups are read from "user" {uid, gid} and "group"
+// {gid}. A mounted dataset's root and content are files of the world at its mount point; unmounted they are
+// kept in the dataset.
 //
 // Faults (Machine::PlanFault): "zfs.<operation>" or "zfs.<operation>:<object>", operations as in
 // zfs_command.h: pool_create, pool_destroy, disk_clear, create, destroy, set, inherit, rename, mount,
 // unmount, load_key, unload_key, root, sync, snapshot, checkpoint (several snapshots at once), hold, release,
-// snapshot_destroy, snapshot_rename, clone, rollback, tree, deliver, prove, arc, file, mkdir, rmdir.
+// snapshot_destroy, snapshot_rename, clone, rollback, tree, deliver, prove, arc, initramfs, file, mkdir,
+// rmdir.
 #pragma once
 
 #include <memory>
@@ -43,6 +46,8 @@ absl::Status SeedDisks(kit::Machine& machine);
 // Puts something on a disk; `finding.where` is relative to the disk: "" for itself, "p1" for its first
 // partition.
 absl::Status PutOnDisk(kit::Machine& machine, const std::string& disk, const Finding& finding);
+// A disk is gone, whatever uses it.
+absl::Status PullDisk(kit::Machine& machine, const std::string& disk);
 // What a disk says of itself from now on: a part of what `smartctl --json` prints, as
 // {"smart_status": {"passed": true}, "nvme_smart_health_information_log": {"percentage_used": 93}}. A disk of
 // which nothing was said is a new NVMe.

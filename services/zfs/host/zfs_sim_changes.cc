@@ -5,6 +5,7 @@
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
 #include "services/zfs/domain/zfs_names.h"
+#include "services/zfs/domain/zfs_planner.h"
 #include "services/zfs/domain/zfs_property.h"
 #include "services/zfs/host/zfs_command.h"
 #include "services/zfs/host/zfs_sim_world.h"
@@ -469,14 +470,33 @@ absl::Status SimZfs::Do(const RenameSnapshot& change) {
   return world_.Put(kSnapshot, change.to, *snapshot);
 }
 
+absl::StatusOr<SimZfs::ArcBound> SimZfs::ReadArcBound(bool minimum) {
+  PHX_ASSIGN_OR_RETURN(const auto bound,
+                       world_.Get("zfs.parameter", minimum ? "zfs_arc_min" : "zfs_arc_max"));
+  if (!bound) return ArcBound{0, minimum ? kArcMinDefault : kArcDefault};
+  return ArcBound{(*bound)["value"].get<uint64_t>(), (*bound)["in_force"].get<uint64_t>()};
+}
+
 absl::Status SimZfs::Do(const SetArcLive& change) {
-  // As the module does it: a 0 is written down and changes nothing.
-  PHX_ASSIGN_OR_RETURN(const auto now, world_.Get("zfs.parameter", "zfs_arc_max"));
-  uint64_t in_force = change.bytes;
-  if (in_force == 0) in_force = now ? now->value("in_force", kArcDefault) : kArcDefault;
-  // What a machine has that nobody ever set.
-  if (change.bytes == 0 && in_force == kArcDefault) return world_.Delete("zfs.parameter", "zfs_arc_max");
-  return world_.Put("zfs.parameter", "zfs_arc_max", {{"value", change.bytes}, {"in_force", in_force}});
+  // As arc_tuning_update() of the module does it: what it does not take is written down and changes nothing.
+  PHX_ASSIGN_OR_RETURN(ArcBound min, ReadArcBound(true));
+  PHX_ASSIGN_OR_RETURN(ArcBound max, ReadArcBound(false));
+  (change.minimum ? min : max).value = change.bytes;
+  if (min.value >= kLeastArcMinBytes && min.value <= max.in_force) min.in_force = min.value;
+  if (max.value >= kLeastArcBytes && max.value < kMemoryBytes && max.value > min.in_force)
+    max.in_force = max.value;
+  const auto put = [&](const char* name, const ArcBound& bound, uint64_t standard) {
+    // What a machine has that nobody ever set.
+    if (bound.value == 0 && bound.in_force == standard) return world_.Delete("zfs.parameter", name);
+    return world_.Put("zfs.parameter", name, {{"value", bound.value}, {"in_force", bound.in_force}});
+  };
+  PHX_RETURN_IF_ERROR(put("zfs_arc_min", min, kArcMinDefault));
+  return put("zfs_arc_max", max, kArcDefault);
+}
+
+absl::Status SimZfs::Do(const UpdateInitramfs&) {
+  PHX_ASSIGN_OR_RETURN(const auto file, world_.ReadFile(std::string(kArcFile)));
+  return world_.Put("zfs.initramfs", "all", {{"file", file ? json(file->state.content) : json()}});
 }
 
 absl::Status SimZfs::Do(const PutFile& change) {

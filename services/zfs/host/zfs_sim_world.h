@@ -17,8 +17,9 @@
 
 namespace phoenix::zfs {
 
-// The limit that the ARC chose by itself on this machine of 64 GiB.
-inline constexpr uint64_t kArcDefault = uint64_t{63} << 30;
+inline constexpr uint64_t kMemoryBytes = uint64_t{64} << 30;
+// The limit and the least size that the ARC chose by itself on this machine.
+inline constexpr uint64_t kArcDefault = uint64_t{63} << 30, kArcMinDefault = kMemoryBytes / 32;
 
 // As measured with blocks of 512 bytes: the block that describes a dataset, which a rollback writes anew.
 inline constexpr uint64_t kDescribingBlock = 1024;
@@ -47,6 +48,11 @@ class SimZfs {
   absl::StatusOr<bool> KeyFits(const std::string& root, const KeyToTry& key);
   // Keys are in memory only: a reboot and an export forget them.
   absl::Status ForgetKeys(std::string_view pool);
+  // A bound of the ARC: what the parameter says, and what the ARC goes by.
+  struct ArcBound {
+    uint64_t value = 0, in_force = 0;
+  };
+  absl::StatusOr<ArcBound> ReadArcBound(bool minimum);
   // The bytes written since; nullopt where there is no such snapshot.
   absl::StatusOr<std::optional<uint64_t>> WrittenSince(const std::string& snapshot);
 
@@ -85,6 +91,7 @@ class SimZfs {
   absl::Status Do(const ProveDelivered& change);
   absl::Status Do(const RenameSnapshot& change);
   absl::Status Do(const SetArcLive& change);
+  absl::Status Do(const UpdateInitramfs& change);
   absl::Status Do(const PutFile& change);
   absl::Status Do(const MakeDirectory& change);
   absl::Status Do(const RemoveDirectory& change);

@@ -37,18 +37,6 @@ absl::StatusOr<TreeWish> WishOf(const Work& work, const RootWish& root) {
   return wish;
 }
 
-absl::Status MountBack(const Work& work, const std::string& name, const std::string& mountpoint) {
-  PHX_ASSIGN_OR_RETURN(auto dataset, work.Dataset(name));
-  if (dataset && dataset->mounted_at == mountpoint) return absl::OkStatus();
-  // Its content is as it shall be; the key went with the machine's memory, and the next setup mounts it.
-  if (dataset && IsLocked(*dataset)) return absl::OkStatus();
-  const absl::Status told = work.Change(MountDataset{name});
-  // What the host's first process sees counts.
-  PHX_ASSIGN_OR_RETURN(dataset, work.Dataset(name));
-  if (dataset && dataset->mounted_at == mountpoint) return absl::OkStatus();
-  return told.ok() ? Internal("{} is not mounted at {} although zfs said so", name, mountpoint) : told;
-}
-
 // Taken and held at once: the reaper must not meet it in between.
 absl::Status Take(const Work& work, const std::string& snapshot) {
   const PropertyMap marks = {{std::string(kRunMark), work.run_id}, {std::string(kBootMark), ReadBootId()}};

@@ -138,7 +138,7 @@ absl::Status Do(const Work& work, const LoadKeyStep& step) {
     }
   }
   for (const auto& mount : AsSeen(step, seen).mounts) {
-    if (IsToBeMounted(seen, mount.name)) PHX_RETURN_IF_ERROR(work.Change(MountDataset{mount.name}));
+    if (IsToBeMounted(seen, mount.name)) PHX_RETURN_IF_ERROR(MountBack(work, mount.name, mount.at));
   }
   return absl::OkStatus();
 }

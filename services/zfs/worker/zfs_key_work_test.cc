@@ -175,6 +175,44 @@ TEST_F(KeyWorkTest, AKeyThatSomebodyLoadedMeanwhileStopsTheRun) {
   EXPECT_EQ(KeyStatus(), "available");
 }
 
+// Proxmox VE's `zfs mount -a`, between our look and each of our mounts.
+class MountingAllHost : public ZfsHost {
+ public:
+  explicit MountingAllHost(ZfsHost& host) : host_(host) {}
+  std::map<std::string, std::string> Versions() override { return host_.Versions(); }
+  absl::StatusOr<ZfsState> Observe(const ObserveRequest& request) override { return host_.Observe(request); }
+  absl::Status Change(const ZfsChange& change, const ChildObserver& on_child) override {
+    if (std::holds_alternative<MountDataset>(change)) {
+      for (const char* name : {kRoot, kBelow}) (void)host_.Change(MountDataset{name}, on_child);
+    }
+    absl::Status status = host_.Change(change, on_child);
+    refused += status.ok() ? 0 : 1;
+    return status;
+  }
+  int refused = 0;
+
+ private:
+  ZfsHost& host_;
+};
+
+TEST_F(KeyWorkTest, WhatOthersMountRightAfterTheKeyIsLoadedIsMounted) {
+  SetUpAndReboot();
+  MountingAllHost host(machine_.host());
+  ZfsDomain domain(host, machine_.clock(), [this](std::string_view, std::string_view) { return spec_; });
+  StepDriver driver(domain);
+  driver.ledger() = driver_.ledger();
+  TestMachine::Must(driver.Prepare(machine_.Input(spec_), kOtherRun));
+  TestMachine::Must(driver.Apply());
+  EXPECT_EQ(host.refused, 1) << "ours came too late";
+  EXPECT_EQ(machine_.Dataset(kRoot).mounted_at, "/tank/secure");
+  EXPECT_EQ(machine_.Dataset(kBelow).mounted_at, "/tank/secure/below");
+  // Where it is not mounted, what zfs said stays an error.
+  Reboot();
+  TestMachine::Must(driver_.Prepare(machine_.Input(spec_), "another run"));
+  TestMachine::Must(machine_.machine().PlanFault("zfs.mount", "fail"));
+  EXPECT_THAT(Message(driver_.Apply()), HasSubstr("planned fault: zfs.mount"));
+}
+
 TEST_F(KeyWorkTest, WhatOthersMountedMeanwhileKeepsTheKeyLoaded) {
   // Unmounting the root itself would take along what is mounted below it.
   spec_.datasets[0].properties = {{"canmount", "off"}};

@@ -1,10 +1,9 @@
-// Directories, the ARC's limit and snapshots.
+// Directories and snapshots.
 #include <algorithm>
 
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
 #include "services/zfs/domain/zfs_names.h"
-#include "services/zfs/domain/zfs_planner.h"
 #include "services/zfs/domain/zfs_property.h"
 #include "services/zfs/worker/zfs_work.h"
 
@@ -16,25 +15,6 @@ using Is = kit::Probe;
 using kit::ProbeResult;
 
 constexpr DirectoryState kNewDirectory{0, 0, 0755};
-
-absl::StatusOr<ArcState> ReadArc(const Work& work) {
-  ObserveRequest request;
-  request.arc = true;
-  PHX_ASSIGN_OR_RETURN(ZfsState state, work.host.Observe(request));
-  return state.arc;
-}
-
-json FileJson(const std::optional<FileState>& file) {
-  if (!file) return json();
-  return {{"content", file->content}, {"uid", file->uid}, {"gid", file->gid}, {"mode", file->mode}};
-}
-
-std::optional<FileState> FileOf(const json& value) {
-  if (value.is_null()) return std::nullopt;
-  return FileState{value.at("content"), value.at("uid"), value.at("gid"), value.at("mode")};
-}
-
-FileState ArcFile(const SetArcLimitStep& step) { return {ArcFileContent(step.bytes), 0, 0, 0644}; }
 
 absl::StatusOr<std::optional<SnapshotState>> ReadSnapshot(const Work& work, const std::string& name) {
   ObserveRequest request;
@@ -80,71 +60,6 @@ absl::StatusOr<kit::LedgerChange> LedgerOf(const Work&, const MakeDirectoryStep&
 
 std::vector<ZfsChange> UndoChanges(const Work&, const MakeDirectoryStep& step) {
   return {RemoveDirectory{step.path}};
-}
-
-// The ARC's limit.
-
-absl::StatusOr<json> Capture(const Work& work, const SetArcLimitStep&) {
-  PHX_ASSIGN_OR_RETURN(const ArcState arc, ReadArc(work));
-  json captured = {{"file", FileJson(arc.file)}, {"live", json()}};
-  if (arc.live) captured["live"] = *arc.live;
-  // ZFS takes no 0 while it runs: the parameter says 0 then, and the limit stays.
-  if (arc.live == 0 && arc.in_force != 0) captured["in_force"] = arc.in_force;
-  return captured;
-}
-
-std::vector<ZfsChange> ChangesOf(const SetArcLimitStep& step, const std::string&) {
-  return {PutFile{std::string(kArcFile), ArcFile(step)}, SetArcLive{step.bytes}};
-}
-
-absl::Status Do(const Work& work, const SetArcLimitStep& step) {
-  PHX_RETURN_IF_ERROR(work.Change(PutFile{std::string(kArcFile), ArcFile(step)}));
-  if (work.captured.at("live").is_null()) return absl::OkStatus();
-  return work.Change(SetArcLive{step.bytes});
-}
-
-absl::StatusOr<ProbeResult> Probe(const Work& work, const SetArcLimitStep& step) {
-  PHX_ASSIGN_OR_RETURN(const ArcState arc, ReadArc(work));
-  const auto before_file = FileOf(work.captured.at("file"));
-  const json& before_live = work.captured.at("live");
-  const bool file_is_new = arc.file == ArcFile(step), file_is_old = arc.file == before_file;
-  const bool live_is_new = before_live.is_null() || arc.live == step.bytes;
-  const uint64_t in_force = work.captured.value("in_force", arc.in_force);
-  const bool live_is_old =
-      before_live.is_null() || (arc.live == before_live.get<uint64_t>() && arc.in_force == in_force);
-  // Undo sets the former limit first, then the 0; the doing may have been of the limit that was in force.
-  const bool live_is_halfway = work.captured.contains("in_force") && (arc.live == in_force || arc.live == 0);
-  if (file_is_new && live_is_new) return ProbeResult{Is::kDone, ""};
-  if (file_is_old && live_is_old) return ProbeResult{Is::kNotDone, ""};
-  if (!file_is_new && !file_is_old)
-    return ProbeResult{Is::kForeign, fmt::format("{} has other content", kArcFile)};
-  if (!live_is_new && !live_is_old && !live_is_halfway) {
-    return ProbeResult{Is::kForeign, fmt::format("zfs_arc_max is {}", arc.live.value_or(0))};
-  }
-  return ProbeResult{Is::kPartial, "either the file or the running value is set"};
-}
-
-absl::Status Undo(const Work& work, const SetArcLimitStep& step) {
-  PHX_ASSIGN_OR_RETURN(const ProbeResult probe, Probe(work, step));
-  if (probe.probe == Is::kNotDone) return absl::OkStatus();
-  if (probe.probe == Is::kForeign) return ForeignChange("the ARC's limit", probe.found);
-  for (const auto& change : UndoChanges(work, step)) PHX_RETURN_IF_ERROR(work.Change(change));
-  return absl::OkStatus();
-}
-
-absl::StatusOr<kit::LedgerChange> LedgerOf(const Work& work, const SetArcLimitStep& step) {
-  kit::LedgerEntry entry{.key = "arc:limit", .created = work.captured.at("file").is_null()};
-  entry.fields = json({{"bytes", step.bytes}}).dump();
-  return kit::LedgerChange{{entry}, {}};
-}
-
-std::vector<ZfsChange> UndoChanges(const Work& work, const SetArcLimitStep&) {
-  if (!work.captured.contains("file")) return {};
-  std::vector<ZfsChange> changes = {PutFile{std::string(kArcFile), FileOf(work.captured["file"])}};
-  if (work.captured.contains("in_force"))
-    changes.push_back(SetArcLive{work.captured["in_force"].get<uint64_t>()});
-  if (!work.captured["live"].is_null()) changes.push_back(SetArcLive{work.captured["live"].get<uint64_t>()});
-  return changes;
 }
 
 // Snapshots.

@@ -30,11 +30,14 @@ enum class Stand { kCaptured, kWanted, kOther };
 
 Stand StandOf(const DatasetState& dataset, const std::string& property, const std::string& wanted,
               const json& captured) {
+  const bool as_captured = CaptureProperty(dataset, property) == captured;
+  // Before ZFS 2.3 `on`, which `sa` takes the place of then, is another value.
+  if (property == "xattr" && as_captured && dataset.Value(property) != wanted) return Stand::kCaptured;
   if (dataset.properties.count(property) != 0 && dataset.properties.find(property)->second.local() &&
       SameValue(property, dataset.Value(property), wanted)) {
     return Stand::kWanted;
   }
-  return CaptureProperty(dataset, property) == captured ? Stand::kCaptured : Stand::kOther;
+  return as_captured ? Stand::kCaptured : Stand::kOther;
 }
 
 }  // namespace

@@ -73,11 +73,8 @@ json Write(const SetPoolPropertiesStep& step) {
           {"properties", step.properties}};
 }
 json Write(const AddVdevStep& step) {
-  return {{"step", "add_vdev"},
-          {"pool", step.pool},
-          {"guid", step.guid},
-          {"vdev", VdevJson(step.vdev)},
-          {"wipe", step.wipe}};
+  return {{"step", "add_vdev"},          {"pool", step.pool}, {"guid", step.guid},
+          {"vdev", VdevJson(step.vdev)}, {"wipe", step.wipe}, {"ashift", step.ashift}};
 }
 json Write(const AttachDiskStep& step) {
   return {{"member", step.member},     {"step", "attach_disk"}, {"pool", step.pool}, {"guid", step.guid},
@@ -139,7 +136,12 @@ json Write(const ChangeContentStep& step) {
   return value;
 }
 json Write(const MakeDirectoryStep& step) { return {{"step", "make_directory"}, {"path", step.path}}; }
-json Write(const SetArcLimitStep& step) { return {{"step", "set_arc_limit"}, {"bytes", step.bytes}}; }
+json Write(const SetArcLimitStep& step) {
+  return {{"step", "set_arc_limit"},
+          {"bytes", step.bytes},
+          {"min_bytes", step.min_bytes},
+          {"initramfs", step.initramfs}};
+}
 json Write(const CreateSnapshotStep& step) { return {{"step", "create_snapshot"}, {"name", step.name}}; }
 json Write(const DeleteSnapshotStep& step) {
   return {{"step", "delete_snapshot"}, {"name", step.name}, {"guid", step.guid}};
@@ -178,8 +180,10 @@ ZfsStep Read(const json& value) {
     return SetPoolPropertiesStep{value.at("name"), value.at("guid"),
                                  value.at("properties").get<PropertyMap>()};
   }
-  if (kind == "add_vdev")
-    return AddVdevStep{value.at("pool"), value.at("guid"), VdevOf(value.at("vdev")), value.at("wipe")};
+  if (kind == "add_vdev") {
+    return AddVdevStep{value.at("pool"), value.at("guid"), VdevOf(value.at("vdev")), value.at("wipe"),
+                       value.value("ashift", "")};
+  }
   if (kind == "attach_disk") {
     return AttachDiskStep{value.at("pool"), value.at("guid"),   value.at("existing"),
                           value.at("disk"), value.at("member"), value.at("wipe")};
@@ -224,7 +228,10 @@ ZfsStep Read(const json& value) {
         .name = value.at("name"), .mountpoint = value.at("mountpoint"), .tree = RootOf(value.at("root"))};
   }
   if (kind == "make_directory") return MakeDirectoryStep{value.at("path")};
-  if (kind == "set_arc_limit") return SetArcLimitStep{value.at("bytes")};
+  if (kind == "set_arc_limit") {
+    return SetArcLimitStep{value.at("bytes"), value.value("min_bytes", uint64_t{0}),
+                           value.value("initramfs", false)};
+  }
   if (kind == "create_snapshot") return CreateSnapshotStep{value.at("name")};
   if (kind == "delete_snapshot") return DeleteSnapshotStep{value.at("name"), value.at("guid")};
   if (kind == "delete_dataset")

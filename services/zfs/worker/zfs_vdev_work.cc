@@ -131,7 +131,7 @@ absl::StatusOr<ProbeResult> ProbeStep(const Work& work, const Step& step) {
   return ProbeLook(work, step, look, nullptr);
 }
 
-ZfsChange Change(const AddVdevStep& step) { return AddVdev{step.pool, step.vdev}; }
+ZfsChange Change(const AddVdevStep& step) { return AddVdev{step.pool, step.vdev, step.ashift}; }
 ZfsChange Change(const AttachDiskStep& step) { return AttachDisk{step.pool, step.member, step.disk}; }
 ZfsChange Change(const ReplaceDiskStep& step) { return ReplaceDisk{step.pool, step.member, step.disk}; }
 
@@ -221,7 +221,7 @@ absl::StatusOr<kit::Retrospect> LookBack(const Work&, const AddVdevStep& step) {
 }
 
 std::vector<ZfsChange> ChangesOf(const AddVdevStep& step, const std::string&) {
-  return {AddVdev{step.pool, step.vdev}};
+  return {AddVdev{step.pool, step.vdev, step.ashift}};
 }
 std::vector<ZfsChange> ChangesOf(const AttachDiskStep& step, const std::string&) {
   return {AttachDisk{step.pool, step.existing, step.disk}};

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 
 #include "services/zfs/worker/zfs_test_machine.h"
@@ -195,6 +196,27 @@ TEST_F(GrowingPool, WhatStaysIsSaidWhenACommittedRunIsLookedBackAt) {
   EXPECT_EQ(kinds["replace disk vdev:tank/nvme-QEMU_NVMe_Ctrl_S1C"], Kind::kStays);
   EXPECT_EQ(kinds["add vdev vdev:tank/nvme-QEMU_NVMe_Ctrl_S1D"], Kind::kStays);
   EXPECT_EQ(kinds["add vdev vdev:tank/nvme-QEMU_NVMe_Ctrl_S1F"], Kind::kReversible);
+}
+
+TEST_F(GrowingPool, WithoutOneOfItsDisksItGoesOnAndIsMended) {
+  TestMachine::Must(PullDisk(machine_->machine(), kDiskB));
+  EXPECT_EQ(Pool().health, "DEGRADED");
+  pool().properties = {{"comment", "ours"}};
+  spec_.datasets.push_back({.name = "tank/more"});
+  Prepare();
+  EXPECT_EQ(driver_->plan().steps.size(), 2u);
+  const auto& notes = driver_->plan().notes;
+  EXPECT_TRUE(std::any_of(notes.begin(), notes.end(), [](const kit::Note& note) {
+    return note.warning && note.text.find("is not present on this node any more") != std::string::npos;
+  }));
+  TestMachine::Must(driver_->Apply());
+  TestMachine::Must(driver_->Commit());
+  pool().disks = {kDiskA, fresh_[0]};
+  TestMachine::Must(driver_->Prepare(machine_->Input(spec_), "another run"));
+  ASSERT_EQ(driver_->plan().steps.size(), 1u);
+  TestMachine::Must(driver_->Apply(1, /*repeat=*/true));
+  EXPECT_EQ(Pool().layout, (std::vector<VdevGroup>{{"mirror", {"/dev/nvme0n1", "/dev/disk-S1Cn1"}}}));
+  EXPECT_EQ(Pool().health, "ONLINE");
 }
 
 TEST_F(GrowingPool, ADiskThatSomebodyUsedMeanwhileIsLeftAlone) {

@@ -39,6 +39,18 @@ absl::StatusOr<PathState> Work::Path(const std::string& path) const {
   return state.paths[path];
 }
 
+absl::Status MountBack(const Work& work, const std::string& name, const std::string& mountpoint) {
+  PHX_ASSIGN_OR_RETURN(auto dataset, work.Dataset(name));
+  if (dataset && dataset->mounted_at == mountpoint) return absl::OkStatus();
+  // Its content is as it shall be; the key went with the machine's memory, and the next setup mounts it.
+  if (dataset && IsLocked(*dataset)) return absl::OkStatus();
+  const absl::Status told = work.Change(MountDataset{name});
+  // What the host's first process sees counts.
+  PHX_ASSIGN_OR_RETURN(dataset, work.Dataset(name));
+  if (dataset && dataset->mounted_at == mountpoint) return absl::OkStatus();
+  return told.ok() ? Internal("{} is not mounted at {} although zfs said so", name, mountpoint) : told;
+}
+
 absl::StatusOr<json> CaptureDirectory(const Work& work, const std::string& mountpoint) {
   if (mountpoint.empty()) return json();
   PHX_ASSIGN_OR_RETURN(const PathState path, work.Path(mountpoint));

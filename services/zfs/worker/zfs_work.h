@@ -84,6 +84,9 @@ absl::StatusOr<kit::Retrospect> LookBack(const Work& work, const LoadKeyStep& st
 // Mounts it, unless its key is not loaded: the key went with the machine's memory, and the next setup brings
 // both back.
 absl::Status MountUnlessLocked(const Work& work, const DatasetState& dataset);
+// Mounts it where it is not mounted there yet, and unless it is locked. Others may be first: whenever Proxmox
+// VE looks at a zfspool storage it runs `zfs mount -a`, and ours then fails although it is mounted.
+absl::Status MountBack(const Work& work, const std::string& name, const std::string& mountpoint);
 // The key that was planned with. FAILED_PRECONDITION where it is not at hand, ABORTED where another one is.
 absl::StatusOr<Secret> KeyOf(const Work& work, const KeyWish& wish);
 // For a change that makes an encryption root; nullopt where none is wanted.
