@@ -20,6 +20,12 @@ std::string RequirementsOf(const PlacedStep& placed) {
   return fmt::format("steps[{}{}].requirements", place, placed.step->id);
 }
 
+std::string TextOfMissing(const PlacedStep& placed, std::string_view key) {
+  const std::string_view way_out = WayOutOf(key);
+  return fmt::format("{} needs {}, which is not there and which no step provides{}{}", NameOfStep(placed),
+                     WithoutWayOut(key), way_out.empty() ? "" : ": ", way_out);
+}
+
 // The steps of `node` whose provided key satisfies `key` most specifically.
 std::vector<size_t> ProvidersOf(const std::vector<PlacedStep>& steps, const std::string& node,
                                 const std::string& key) {
@@ -134,9 +140,7 @@ absl::StatusOr<Order> DeriveOrder(const std::vector<PlacedStep>& steps,
         satisfied = satisfied || steps[provider].step != placed.step;
       }
       if (!satisfied) {
-        problems.push_back(
-            {RequirementsOf(placed), fmt::format("{} needs {}, which is not there and which no step provides",
-                                                 NameOfStep(placed), requirement.key)});
+        problems.push_back({RequirementsOf(placed), TextOfMissing(placed, requirement.key)});
       }
       for (const PlacedStep& remover : steps) {
         if (remover.step == placed.step || remover.node != placed.node || !placed.step->removes.empty())

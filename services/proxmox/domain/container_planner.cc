@@ -317,10 +317,11 @@ class Planner {
     Ownership(spec.id, config, wanted);
     if (ServedByLxc(config, spec.id, wanted.path, wanted.origin)) return;
     const Found found = Find(config, wanted.path);
+    const bool there = state_.directories.count(wanted.host_path) != 0;
     if (found.mount == nullptr) {
       NewMount mount{0, {}, 0, wanted.host_path, wanted.path, std::nullopt, wanted.read_only};
-      Add(spec, config, std::move(mount), key, state_.directories.count(wanted.host_path) != 0, wanted.origin,
-          step);
+      Add(spec, config, std::move(mount), key, there, wanted.origin, step);
+      if (!there) NeedFolder(config, wanted, step);
       return;
     }
     if (Goes(config, spec.id, found, wanted.origin)) return;
@@ -345,6 +346,41 @@ class Planner {
       return;
     }
     Options(spec.id, found, *found.mount, std::nullopt, wanted.read_only);
+    if (!there) {
+      Note(
+          spec.id,
+          fmt::format("mp{} is {}, which is not there: the container does not start until it is. Unless this "
+                      "run brings it, make it (`{}`)",
+                      found.number, wanted.host_path, CommandToMake(config, wanted)));
+    }
+  }
+
+  // A file system that holds the path is not enough: neither pct nor anybody else makes the folder, and a
+  // container with such a mount point does not start.
+  void NeedFolder(const ContainerConfig& config, const ContainerBindSpec& wanted, ContainerStep& step) {
+    for (const auto& other : step.requires_keys) {
+      if (kit::WithoutWayOut(other.key) == kit::FolderKey(wanted.host_path)) return;
+    }
+    const std::string way_out = fmt::format(
+        "the container of {} could not start. Make it on node {} (`{}`; in a file system that comes with "
+        "this "
+        "run, after a run without this mount point), or declare a dataset that is mounted there",
+        wanted.origin, state_.node, CommandToMake(config, wanted));
+    step.requires_keys.push_back({kit::FolderKey(wanted.host_path, way_out), false});
+  }
+
+  static std::string CommandToMake(const ContainerConfig& config, const ContainerBindSpec& wanted) {
+    std::string owners;
+    if (wanted.owner_uid) {
+      if (const auto user = OnHost(config, config.users, *wanted.owner_uid)) owners = fmt::to_string(*user);
+    }
+    if (wanted.owner_gid) {
+      if (const auto group = OnHost(config, config.groups, *wanted.owner_gid))
+        owners += fmt::format(":{}", *group);
+    }
+    return owners.empty()
+               ? fmt::format("mkdir -p {}", wanted.host_path)
+               : fmt::format("mkdir -p {} && chown {} {}", wanted.host_path, owners, wanted.host_path);
   }
 
   // Proxmox VE takes another value of a running container's mount point only at its next start, and replaces

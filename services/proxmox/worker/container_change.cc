@@ -211,6 +211,19 @@ absl::Status ContainerChanges::DoMounts(const ContainerStep& step, const Capture
   return absl::OkStatus();
 }
 
+absl::Status ContainerChanges::CheckFolders(uint32_t id, const std::vector<NewMount>& mounts) {
+  for (const NewMount& mount : mounts) {
+    if (mount.is_volume()) continue;
+    const auto folder = host_.files().ReadDirectory(mount.host_path);
+    if (folder.ok() && *folder) continue;
+    return FailedPrecondition(
+        "{} is {}, and container {} could not start with it: make the folder (`mkdir -p {}`, with the owner "
+        "that the container needs), or declare a dataset that is mounted there; then plan again",
+        mount.host_path, folder.ok() ? "not there" : "no directory", id, mount.host_path);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ContainerChanges::MountNow(const ContainerStep& step, const std::vector<NewMount>& mounts,
                                         const CapturedContainer& before, const ChildObserver& on_child,
                                         std::vector<std::string>& warnings) {
@@ -223,6 +236,7 @@ absl::Status ContainerChanges::MountNow(const ContainerStep& step, const std::ve
     if (const std::string taken = TakenPlace(seen.config, part); !taken.empty())
       return Aborted("container {}: {}; nothing was changed. Plan again", step.id, taken);
     if (seen.running && !step.running) return Runs(step.id);
+    PHX_RETURN_IF_ERROR(CheckFolders(step.id, mounts));
     const auto said = host_.containers().Mount(step.id, mounts, seen.config.digest, on_child);
     if (said.ok()) warnings.insert(warnings.end(), said->begin(), said->end());
     last = said.status();
@@ -410,6 +424,7 @@ absl::Status ContainerChanges::Verify(const ContainerStep& step, kit::VerifyRepo
     return absl::OkStatus();
   }
   PHX_ASSIGN_OR_RETURN(const Seen seen, See(step.id));
+  PHX_RETURN_IF_ERROR(CheckFolders(step.id, step.mounts));
   for (const NewMount& mount : step.mounts) {
     const Line line = LineOf(seen.config, mount, {});
     if (line == Line::kWaiting) {

@@ -342,6 +342,28 @@ TEST_F(ContainerUndoTest, WhatComesWithTheRunAndIsInUseByARunningContainerIsName
               HasSubstr("until then it uses /quickOS/vm-disks/new, which comes with this run"));
 }
 
+// Neither pct nor the key of the dataset above says that it is missing.
+TEST_F(ContainerUndoTest, AFolderThatIsMissingIsRefusedInThePlanAndAgainRightBeforeTheMount) {
+  const std::string path = "/quickOS/vm-disks/ssl";
+  const auto spec = Containers({{101, {}, {Bind(path, "/a")}, "$.c"}});
+  EXPECT_EQ(Plan(spec, {"path:/quickOS/vm-disks"}).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(last_.message()), HasSubstr("mkdir -p " + path));
+  const std::string before = Dump();
+  // It goes between plan and step, or what was to bring it did not.
+  ASSERT_TRUE(Plan(spec, {"path:/quickOS/vm-disks", "tree:/quickOS/vm-disks"}).ok()) << last_;
+  const auto done = driver_->Apply();
+  EXPECT_EQ(done.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(done.message()), HasSubstr("could not start with it: make the folder"));
+  ASSERT_TRUE(Undo().ok()) << last_;
+  EXPECT_EQ(Dump(), before);
+  ASSERT_TRUE(host_.files().MakeDirectory(path, {100000, 100000, 0755}).ok());
+  ASSERT_TRUE(Carry(spec).ok()) << last_;
+  EXPECT_EQ(Config(101).mounts.at(0).source, path);
+  ASSERT_TRUE(domain_.Verify({plan_.steps, nullptr}).ok());
+  ASSERT_TRUE(host_.files().RemoveDirectory(path).ok());
+  EXPECT_FALSE(domain_.Verify({plan_.steps, nullptr}).ok()) << "the container could not start any more";
+}
+
 TEST_F(ContainerUndoTest, AVolumeThatARunningContainerFilledKeepsItsNewSizeAsThePlanSays) {
   Start(102);
   ASSERT_TRUE(Carry(Larger()).ok()) << last_;
