@@ -47,6 +47,7 @@ Spec ProxmoxSpecOf(const Config& config, const std::vector<Container>& container
     switch (storage.type) {
       case StorageType::kZfsPool:
         options["pool"] = storage.dataset;
+        out->set_mount_point(storage.mount_point);
         break;
       case StorageType::kDir:
         options["path"] = storage.path;
@@ -66,6 +67,7 @@ Spec ProxmoxSpecOf(const Config& config, const std::vector<Container>& container
         }
         break;
     }
+    for (const auto& [name, value] : storage.options) options[name] = value;
     out->set_presence(storage.absent ? proxmox::v1::PRESENCE_ABSENT : proxmox::v1::PRESENCE_PRESENT);
     out->set_origin(storage.origin.ToString());
   }

@@ -96,6 +96,7 @@ absl::StatusOr<ProxmoxSpec> ToSpec(const v1::ProxmoxSpec& proto) {
     wanted.options.insert(storage.options().begin(), storage.options().end());
     wanted.origin = storage.origin();
     wanted.password_secret = storage.password_secret();
+    wanted.mount_point = storage.mount_point();
     switch (storage.presence()) {
       case v1::PRESENCE_UNSPECIFIED:
       case v1::PRESENCE_PRESENT:
@@ -136,6 +137,7 @@ v1::ProxmoxSpec ToProto(const ProxmoxSpec& spec) {
     wanted.set_presence(storage.absent ? v1::PRESENCE_ABSENT : v1::PRESENCE_PRESENT);
     wanted.set_origin(storage.origin);
     wanted.set_password_secret(storage.password_secret);
+    wanted.set_mount_point(storage.mount_point);
   }
   for (const VmSpec& vm : spec.vms) {
     v1::VirtualMachineSpec& wanted = *proto.add_virtual_machines();
