@@ -28,6 +28,7 @@ void Fill(const Container& container, proxmox::v1::ContainerSpec& out) {
     to->set_read_only(bind.read_only);
     if (bind.host_uid.has_value()) to->set_host_uid(*bind.host_uid);
     if (bind.host_gid.has_value()) to->set_host_gid(*bind.host_gid);
+    to->set_presence(bind.absent ? proxmox::v1::PRESENCE_ABSENT : proxmox::v1::PRESENCE_PRESENT);
     to->set_origin(bind.origin.ToString());
   }
 }

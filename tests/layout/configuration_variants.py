@@ -398,6 +398,7 @@ MEETINGS = {
 GOOD_LXC = [
     {"lxc_configs": {}}, {"lxc_configs": {"100": {}, "999999999": {"memory_mb": 1}}, "other": 1},
     lxc({"backup": True, "read_only": "no", "persistent": "no"}, {"owner_uid": 0, "owner_gid": "1000", "read_only": True}),
+    lxc(bind={"state": "absent"}), lxc(bind={"state": None}),
     lxc({"size_gb": "50"}), lxc({"size_gb": "50 GiB"}), lxc({"pool": "local"}), lxc(volumes=[], net="x"), lxc(bind={"host_path": "/a b"}),
     lxc({"persistent": "TRUE"}), lxc({"persistent": True}, node="hv1", unprivileged="no"), lxc(node=7, unprivileged=1),
 ]
@@ -406,6 +407,6 @@ BAD_LXC = [
     lxc({"name": "a/b"}), lxc({"pool": "-x"}), lxc({"size_gb": 0}), lxc({"size_gb": 1.5}), lxc({"size_gb": "many"}),
     lxc({"mount_point": "/"}), lxc({"mount_point": "data"}), lxc({"mount_point": "/a,b"}), lxc({"mount_point": "/a/../b"}),
     lxc({"backup": 2}), lxc({"invented": 1}), lxc(bind={"host_path": "/dev/sda"}), lxc(bind={"host_path": "a"}),
-    lxc(bind={"owner_uid": -1}), lxc(bind={"owner_uid": "root"}), lxc(bind={"invented": 1}), lxc(zfs_volumes={}),
+    lxc(bind={"owner_uid": -1}), lxc(bind={"owner_uid": "root"}), lxc(bind={"state": "gone"}), lxc(bind={"invented": 1}), lxc(zfs_volumes={}),
     lxc({"persistent": True}, unprivileged=1), lxc({"persistent": True}, node=7),
 ]

@@ -305,6 +305,10 @@ class Planner {
 
   void Bind(const ContainerSpec& spec, const ContainerConfig& config, const ContainerBindSpec& wanted,
             ContainerStep& step) {
+    if (wanted.absent) {
+      Unbind(spec, config, wanted, step.running);
+      return;
+    }
     const std::string key = kit::Key("path", wanted.host_path);
     for (const std::string& removed : state_.removed_keys) {
       if (!kit::Satisfies(removed, key)) continue;
@@ -353,6 +357,47 @@ class Planner {
                       "run brings it, make it (`{}`)",
                       found.number, wanted.host_path, CommandToMake(config, wanted)));
     }
+  }
+
+  // Only the declared directory at the declared path is known to be meant. Proxmox VE takes nothing away from
+  // a running container before its next stop.
+  void Unbind(const ContainerSpec& spec, const ContainerConfig& config, const ContainerBindSpec& wanted,
+              bool running) {
+    const Found found = Find(config, wanted.path);
+    if (found.mount == nullptr || Goes(config, spec.id, found, wanted.origin)) return;
+    const std::string key = fmt::format("mp{}", found.number);
+    if (found.mount->source != wanted.host_path) {
+      Note(spec.id, fmt::format("{} at {} is {}, not {} that is to be absent; it stays", key, wanted.path,
+                                found.mount->source, wanted.host_path));
+      return;
+    }
+    if (running || found.pending) {
+      Problem(wanted.origin,
+              fmt::format("{} of container {} is to go, and {}: {} and plan again", key, spec.id,
+                          found.pending ? "waits for its next start"
+                                        : "Proxmox VE takes it away with its next stop only",
+                          found.pending ? fmt::format("take it back (`pct set {} --revert {}`)", spec.id, key)
+                                        : "stop the container"));
+      return;
+    }
+    ContainerStep step;
+    step.action = ContainerAction::kUnmount;
+    step.id = spec.id;
+    step.number = found.number;
+    step.path = wanted.path;
+    step.mounts.push_back({found.number,
+                           {},
+                           0,
+                           wanted.host_path,
+                           found.mount->path,
+                           std::nullopt,
+                           false,
+                           found.mount->options});
+    step.diffs.push_back({key, MountValue(step.mounts.front()), ""});
+    // Nothing is needed for going; but it goes before the directory does.
+    step.requires_keys.push_back({kit::Key("path", wanted.host_path), true});
+    step.removes.push_back(kit::Key("container-mount", fmt::format("{}:{}", spec.id, wanted.path)));
+    plan_.steps.push_back(std::move(step));
   }
 
   // A file system that holds the path is not enough: neither pct nor anybody else makes the folder, and a
@@ -494,6 +539,7 @@ std::string MountValue(const NewMount& mount) {
   value += ",mp=" + mount.path;
   if (mount.backup) value += *mount.backup ? ",backup=1" : ",backup=0";
   if (mount.read_only) value += ",ro=1";
+  for (const auto& [name, option] : mount.options) value += fmt::format(",{}={}", name, option);
   return value;
 }
 

@@ -119,6 +119,34 @@ TEST_F(ContainerPlannerTest, AFolderThatIsMissingIsNeededByItselfAndItsWayOutNam
   EXPECT_THAT(Plan().notes, IsEmpty());
 }
 
+TEST_F(ContainerPlannerTest, ABindMountGoesByNameAndNothingElseDoes) {
+  spec_.binds = {Bind("/srv/a", "/a")};
+  spec_.binds[0].absent = true;
+  EXPECT_THAT(Plan().steps, IsEmpty()) << "it is gone";
+  config().mounts[2] = {"/srv/a", "/a/", std::nullopt, {{"ro", "1"}, {"shared", "1"}}};
+  const auto plan = Plan();
+  ASSERT_EQ(plan.steps.size(), 1u);
+  EXPECT_EQ(plan.steps[0].action, ContainerAction::kUnmount);
+  EXPECT_THAT(plan.steps[0].diffs, ElementsAre(kit::FieldDiff{"mp2", "/srv/a,mp=/a/,ro=1,shared=1", ""}));
+  EXPECT_THAT(plan.steps[0].removes, ElementsAre("container-mount:101:/a"));
+  // So that it goes before the directory.
+  EXPECT_THAT(plan.steps[0].requires_keys, ElementsAre(kit::Requirement{"path:/srv/a", true}));
+  config().pending_removals = {"mp2"};
+  EXPECT_THAT(Problems(), ElementsAre(HasSubstr("mp2 of container 101 is to go when the container stops")));
+  config().pending_removals = {};
+  state_.running = {101};
+  EXPECT_THAT(Problems(),
+              ElementsAre(HasSubstr("with its next stop only: stop the container and plan again")));
+  state_.running = {};
+  for (const char* other : {"/srv/b", "tank:subvol-101-disk-0"}) {
+    config().mounts[2].source = other;
+    const auto left = Plan();
+    EXPECT_THAT(left.steps, IsEmpty());
+    ASSERT_EQ(left.notes.size(), 1u);
+    EXPECT_THAT(left.notes[0].text, HasSubstr("it stays"));
+  }
+}
+
 TEST_F(ContainerPlannerTest, APathThatOnlyBeginsAlikeIsAnotherOne) {
   config().mounts[0] = {"tank:subvol-101-disk-1", "/data-sync", 8 * kGib, {}};
   spec_.volumes = {Volume("/data", "tank", 8)};

@@ -85,6 +85,10 @@ class ContainerChanges {
   absl::Status FreeVolumes(const ContainerStep& step, const CapturedContainer& before,
                            const ChildObserver& on_child);
 
+  // The one mount point of the step, taken away or put back. FAILED_PRECONDITION where another line is there.
+  absl::Status SetLine(const ContainerStep& step, bool there, const ChildObserver& on_child);
+  absl::StatusOr<kit::ProbeResult> ProbeLine(const ContainerStep& step);
+
   absl::Status Grow(const ContainerStep& step, const CapturedContainer& before,
                     const ChildObserver& on_child);
   absl::StatusOr<kit::ProbeResult> ProbeGrowth(const ContainerStep& step, const CapturedContainer& before,

@@ -63,6 +63,7 @@ kit::Step Render(const ContainerStep& typed) {
   step.diffs = typed.diffs;
   step.requires_keys = typed.requires_keys;
   step.provides = typed.provides;
+  step.removes = typed.removes;
   step.payload = ToPayload(typed);
   if (typed.action == ContainerAction::kMount) {
     RenderMounts(typed, step);
@@ -70,6 +71,12 @@ kit::Step Render(const ContainerStep& typed) {
   }
   step.id = kit::Key(kKind, fmt::format("{}:mp{}", typed.id, typed.number));
   step.resource = fmt::format("{}:{}", typed.id, typed.path);
+  if (typed.action == ContainerAction::kUnmount) {
+    step.action = "unmount from container";
+    step.undo = "put the same line back under the same number";
+    step.commands = {ToText(DetachCommand(typed.id, {fmt::format("mp{}", typed.number)}, ""))};
+    return step;
+  }
   step.action = "grow volume of container";
   step.undo = "give the volume its former quota and size";
   if (typed.running) {
@@ -92,6 +99,7 @@ absl::Status LookAtDirectories(const std::vector<ContainerSpec>& containers, con
   for (const ContainerSpec& container : containers) {
     if (state.here.count(container.id) == 0) continue;
     for (const ContainerBindSpec& bind : container.binds) {
+      if (bind.absent) continue;
       const std::string& path = bind.host_path;
       // Proxmox VE follows no link, neither on the way nor at its end, and a container with such a mount does
       // not start.
