@@ -249,6 +249,13 @@ class LxcTest(FleetTest):
         with open(path, "w", encoding="utf-8") as out:
             json.dump(config, out)
         self.assertIn("mp1 is /quickOS/app/conf, which is not there", self.apply(*both, config=path))
+        # And it goes by name.
+        gone = self.lxc({950: {"mount_points": [{"host_path": "/quickOS/app/conf", "container_path": "/conf", "state": "absent"}]}})
+        run = self.run_of(self.apply(*gone, config=path))
+        self.assertEqual(self.lines(950), ["mp0: /quickOS/certs,mp=/ssl"])
+        self.assertIn("Plan: 0 steps", self.apply(*gone, config=path))
+        self.assertIn("COMMITTED", self.phoenix("rollback", run))
+        self.assertEqual(self.lines(950), ["mp0: /quickOS/certs,mp=/ssl", "mp1: /quickOS/app/conf,mp=/conf"])
 
     def test_errors_of_both_files_come_at_once_before_any_node_is_asked(self):
         path = self.fleet.path("wrong.json")

@@ -42,7 +42,7 @@ class StoragesTest(FleetTest):
         changed = self.config(options)
         told = self.phoenix("plan", "-f", changed, "--secrets", self.secrets)
         self.assertIn("Plan: 4 steps", told)
-        self.assertIn("pvesm set quickOS-vm-disks --blocksize 16k --sparse 1", told)
+        self.assertRegex(told, r"change storage quickOS-vm-disks  \[CONFIG\]\n +blocksize +16k\n +sparse +1\n")
         self.assertIn("COMMITTED", self.apply(changed))
         for node in ("hv1", "hv2"):
             self.assertIn("16k", self.entry(node, "quickOS-vm-disks"))
