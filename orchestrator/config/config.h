@@ -179,14 +179,17 @@ struct ProxmoxStorage {
   StorageType type = StorageType::kZfsPool;
   // Sorted, each once, all of them possible for the type; empty only where it is absent.
   std::vector<std::string> contents;
-  std::string dataset;  // the declared dataset behind it
-  std::string path;     // kDir: the dataset's mount point
-  std::string server;   // kNfs, kCifs
-  std::string remote;   // kNfs: the exported path; kCifs: the share's name
+  std::string dataset;      // the declared dataset behind it
+  std::string mount_point;  // of that dataset; empty where ZFS mounts it nowhere
+  std::string path;         // kDir: the same
+  std::string server;       // kNfs, kCifs
+  std::string remote;       // kNfs: the exported path; kCifs: the share's name
   // kCifs: the Samba user that the node mounts the share as, and where the secrets hold the password. Empty:
   // as a guest.
   std::string user;
   std::string secret_name;
+  // What the file says besides, by native name: none of those that the other members say.
+  std::map<std::string, std::string> options;
   Origin origin;
 };
 

@@ -12,6 +12,7 @@
 #include "orchestrator/config/json_cursor.h"
 #include "orchestrator/config/json_document.h"
 #include "orchestrator/config/names.h"
+#include "orchestrator/config/sections.h"
 
 namespace phoenix::config {
 namespace {
@@ -157,7 +158,7 @@ class ContainerReader {
   }
 
   void ReadMountPoint(const Cursor& cursor) {
-    cursor.ExpectKeys({"host_path", "container_path", "owner_uid", "owner_gid", "read_only"});
+    cursor.ExpectKeys({"host_path", "container_path", "owner_uid", "owner_gid", "read_only", "state"});
     ContainerBind bind;
     bind.origin = cursor.origin();
     auto host_path = ReadPlainPath(cursor.Key("host_path"));
@@ -170,7 +171,9 @@ class ContainerReader {
     const bool user = ReadOwner(cursor.Key("owner_uid"), bind.owner_uid);
     const bool group = ReadOwner(cursor.Key("owner_gid"), bind.owner_gid);
     bind.read_only = cursor.Key("read_only").Bool().value_or(false);
-    if (!host_path.has_value() || !path.has_value() || !user || !group) return;
+    const auto absent = ReadAbsent(cursor);
+    if (!host_path.has_value() || !path.has_value() || !user || !group || !absent.has_value()) return;
+    bind.absent = *absent;
     bind.host_path = *host_path;
     bind.path = *path;
     container_.binds.push_back(std::move(bind));
@@ -275,7 +278,7 @@ std::vector<Container> WithSharedVolumes(const LxcResult* lxc, const Config& con
       const auto bind = std::find_if(container.binds.begin(), container.binds.end(),
                                      [&](const ContainerBind& b) { return b.path == path; });
       const bool taken = volume != container.volumes.end();
-      if (taken || (bind != container.binds.end() && bind->host_path != shared.host_path)) {
+      if (taken || (bind != container.binds.end() && (bind->absent || bind->host_path != shared.host_path))) {
         const Origin& other = taken ? volume->origin : bind->origin;
         findings.Error(
             "duplicate-mount-point", shared.origin,

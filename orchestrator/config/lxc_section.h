@@ -40,6 +40,7 @@ struct ContainerBind {
   // Whom the configuration makes its owners, as the host counts; of persistent volumes only.
   std::optional<std::uint32_t> host_uid;
   std::optional<std::uint32_t> host_gid;
+  bool absent = false;  // wanted gone: the mount point, never the directory
 };
 
 struct Container {

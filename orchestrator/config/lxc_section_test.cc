@@ -149,6 +149,24 @@ TEST(LxcSection, SharedVolumesJoinTheContainers) {
   EXPECT_THAT(findings.errors[0].message, HasSubstr("/a of container 950 is taken"));
 }
 
+TEST(LxcSection, AMountPointGoesByName) {
+  const std::string gone =
+      R"("mount_points": [{"host_path": "/srv/a", "container_path": "/a", "state": "absent"}])";
+  const auto lxc = LoadLxc(Containers(gone));
+  ASSERT_TRUE(lxc.ok()) << lxc.ToStatus();
+  EXPECT_TRUE(lxc.containers.at(0).binds.at(0).absent);
+  EXPECT_THAT(Errors(LoadLxc(Containers(
+                  R"("mount_points": [{"host_path": "/srv/a", "container_path": "/a", "state": "gone"}])"))),
+              ElementsAre(HasSubstr("unknown-state")));
+  // The other file wants the very same.
+  Config config;
+  config.shared_volumes.push_back({"same", "/srv/a", {{950, "/a"}}, {"$.shared_volumes.same", 3}});
+  Findings findings;
+  WithSharedVolumes(&lxc, config, findings);
+  ASSERT_EQ(findings.errors.size(), 1u);
+  EXPECT_EQ(findings.errors[0].rule, "duplicate-mount-point");
+}
+
 TEST(LxcSection, NoContainerThatItsFileDoesNotDeclareIsTouched) {
   const auto lxc = LoadLxc(R"({"lxc_configs": {"950": {"memory_mb": 512}}})");
   Config config;

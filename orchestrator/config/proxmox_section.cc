@@ -9,6 +9,7 @@
 
 #include "orchestrator/config/names.h"
 #include "orchestrator/config/sections.h"
+#include "orchestrator/config/storage_options.h"
 
 namespace phoenix::config {
 namespace {
@@ -19,7 +20,8 @@ struct Wish {
   std::vector<std::string> contents;
   Origin origin;
   bool absent = false;
-  std::optional<Text> user;
+  std::optional<Text> user = {};
+  std::map<std::string, std::string> options = {};
 };
 
 std::optional<StorageType> ReadType(const std::string& text, const Origin& origin, Findings& findings) {
@@ -37,7 +39,7 @@ std::vector<std::string> CheckContents(StorageType type, const std::vector<Text>
   const std::set<std::string> possible =
       type == StorageType::kZfsPool
           ? std::set<std::string>{"images", "rootdir"}
-          : std::set<std::string>{"backup", "images", "iso", "rootdir", "snippets", "vztmpl"};
+          : std::set<std::string>{"backup", "images", "import", "iso", "rootdir", "snippets", "vztmpl"};
   std::set<std::string> contents;
   for (const Text& word : words) {
     if (possible.count(word.value) > 0) {
@@ -54,6 +56,7 @@ std::vector<std::string> CheckContents(StorageType type, const std::vector<Text>
 std::optional<Wish> ReadWish(const Cursor& dataset) {
   const Cursor type = dataset.Key("proxmox_storage_type");
   const Cursor content = dataset.Key("proxmox_content_type");
+  const Cursor options = dataset.Key("proxmox_storage_options");
   const std::string word(Trimmed(type.String().value_or("")));
   const Cursor login = dataset.Key("proxmox_storage_user");
   const auto user = login.String();
@@ -65,18 +68,21 @@ std::optional<Wish> ReadWish(const Cursor& dataset) {
   if (word.empty()) {
     if (!contents.empty()) {
       type.Error("missing", "a content type is given without a storage type", "zfspool, dir, nfs or cifs");
+    } else if (options.present()) {
+      type.Error("missing", "options are given without a storage type", "zfspool, dir, nfs or cifs");
     }
     return std::nullopt;
   }
   const auto known = ReadType(word, type.origin(), type.findings());
   const auto absent = ReadAbsent(dataset, "proxmox_storage_state");
   if (!known.has_value() || !absent.has_value()) return std::nullopt;
-  if (*absent) return Wish{*known, {}, type.origin(), true, std::nullopt};
+  if (*absent) return Wish{*known, {}, type.origin(), true};
   if (contents.empty()) {
     content.Error("missing", "a Proxmox storage needs a content type", "a list such as images,rootdir");
     return std::nullopt;
   }
-  Wish wish{*known, CheckContents(*known, contents, content.findings()), type.origin(), false, std::nullopt};
+  Wish wish{*known, CheckContents(*known, contents, content.findings()), type.origin()};
+  wish.options = ReadStorageOptions(options, *known);
   // For another type it was told already.
   if (user.has_value() && *known == StorageType::kCifs) wish.user = Text{*user, login.origin()};
   return wish.contents.empty() ? std::nullopt : std::optional<Wish>(wish);
@@ -112,7 +118,7 @@ void ReadOlderTypes(const Cursor& list, const Config& config, std::map<std::stri
       type.Error("missing", "a Proxmox storage needs a content type", "type:contents, zfspool:images");
       continue;
     }
-    Wish wish{*known, CheckContents(*known, words, type.findings()), type.origin(), false, std::nullopt};
+    Wish wish{*known, CheckContents(*known, words, type.findings()), type.origin()};
     if (wish.contents.empty()) continue;
     const auto [place, is_new] = wishes.emplace(*dataset, wish);
     if (!is_new && (place->second.type != wish.type || place->second.contents != wish.contents)) {
@@ -297,7 +303,9 @@ void ReadProxmox(const Cursor& root, Config& config) {
     ProxmoxStorage storage;
     storage.type = wish->second.type;
     storage.contents = wish->second.contents;
+    storage.options = wish->second.options;
     storage.dataset = dataset.full_name;
+    storage.mount_point = dataset.mountpoint;
     storage.origin = wish->second.origin;
     // What a storage lies on takes it along.
     storage.absent = wish->second.absent || dataset.absent;

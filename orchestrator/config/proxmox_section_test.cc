@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <utility>
 
 #include "orchestrator/config/finding_labels.h"
 #include "orchestrator/config/loader.h"
@@ -73,9 +74,53 @@ TEST(Storages, ContentsMustBePossibleForTheType) {
     EXPECT_EQ(result.findings.errors[0].allowed, "images or rootdir");
   }
   EXPECT_TRUE(LoadStorage(R"("proxmox_storage_type": "dir",
-                             "proxmox_content_type": "backup, iso,vztmpl,snippets,images,rootdir")")
+                             "proxmox_content_type": "backup, iso,vztmpl,snippets,images,rootdir,import")")
                   .ok());
   EXPECT_FALSE(LoadStorage(R"("proxmox_storage_type": "dir", "proxmox_content_type": "backups")").ok());
+}
+
+std::map<std::string, std::string> Options(const std::string& json, const std::string& type = "zfspool") {
+  const auto result = LoadStorage(fmt::format(
+      R"("proxmox_storage_type": "{}", "proxmox_content_type": "images", "proxmox_storage_options": {})",
+      type, json));
+  EXPECT_TRUE(result.ok()) << Render(result.findings.errors);
+  return result.ok() ? result.config.storages.at(0).options : std::map<std::string, std::string>();
+}
+
+TEST(StorageOptions, AreTakenAsAnObjectAndAsAString) {
+  const std::map<std::string, std::string> both = {{"sparse", "1"}, {"blocksize", "16k"}};
+  EXPECT_EQ(Options(R"({"sparse": true, "blocksize": "16k", "bwlimit": null})"), both);
+  EXPECT_EQ(Options(R"(" sparse=yes, blocksize = 16k ,")"), both);
+  EXPECT_EQ(Options(R"({"sparse": 0, "blocksize": 16384})"),
+            (std::map<std::string, std::string>{{"sparse", "0"}, {"blocksize", "16384"}}));
+  EXPECT_THAT(Options("{}"), IsEmpty());
+  // A list goes on until the next option begins.
+  EXPECT_EQ(
+      Options(R"("prune-backups=keep-last=3,keep-weekly=2,shared=0,is_mountpoint=/tank")", "dir"),
+      (std::map<std::string, std::string>{
+          {"prune-backups", "keep-last=3,keep-weekly=2"}, {"shared", "0"}, {"is_mountpoint", "/tank"}}));
+}
+
+TEST(StorageOptions, WhatTheTypeHasNotOrAnotherKeySaysIsRefusedAtItsPlace) {
+  for (const auto& [option, allowed] :
+       {std::pair{R"("shared": 0)", "blocksize, sparse, mountpoint or bwlimit"},
+        {R"("content": "images")", "proxmox_content_type"},
+        {R"("nodes": "pve1")", "belongs to the nodes that declare it"},
+        {R"("pool": "tank/x")", "it is the dataset"},
+        {R"("username": "heads")", "proxmox_storage_user"},
+        {R"("disable": true)", "pvesm set ID --disable 1"},
+        {R"("sparse": "perhaps")", "true or false"},
+        {R"("blocksize": "12k")", "a power of two"},
+        {R"("mountpoint": "srv")", "an absolute path"}}) {
+    const auto result =
+        LoadStorage(fmt::format(R"({}, "proxmox_storage_options": {{{}}})", kZfsPool, option));
+    const std::string name = std::string(option).substr(1, std::string(option).find('"', 1) - 1);
+    ASSERT_THAT(Labels(result.findings.errors),
+                ElementsAre("invalid-storage-option@$.zfs.datasets[0].proxmox_storage_options." + name));
+    EXPECT_THAT(result.findings.errors[0].allowed, HasSubstr(allowed));
+  }
+  EXPECT_THAT(Labels(LoadStorage(R"("proxmox_storage_options": "sparse=1")").findings.errors),
+              ElementsAre("missing@$.zfs.datasets[0].proxmox_storage_type"));
 }
 
 TEST(Storages, UnknownTypesAreRefused) {

@@ -28,6 +28,7 @@ void Fill(const Container& container, proxmox::v1::ContainerSpec& out) {
     to->set_read_only(bind.read_only);
     if (bind.host_uid.has_value()) to->set_host_uid(*bind.host_uid);
     if (bind.host_gid.has_value()) to->set_host_gid(*bind.host_gid);
+    to->set_presence(bind.absent ? proxmox::v1::PRESENCE_ABSENT : proxmox::v1::PRESENCE_PRESENT);
     to->set_origin(bind.origin.ToString());
   }
 }
@@ -47,6 +48,7 @@ Spec ProxmoxSpecOf(const Config& config, const std::vector<Container>& container
     switch (storage.type) {
       case StorageType::kZfsPool:
         options["pool"] = storage.dataset;
+        out->set_mount_point(storage.mount_point);
         break;
       case StorageType::kDir:
         options["path"] = storage.path;
@@ -66,6 +68,7 @@ Spec ProxmoxSpecOf(const Config& config, const std::vector<Container>& container
         }
         break;
     }
+    for (const auto& [name, value] : storage.options) options[name] = value;
     out->set_presence(storage.absent ? proxmox::v1::PRESENCE_ABSENT : proxmox::v1::PRESENCE_PRESENT);
     out->set_origin(storage.origin.ToString());
   }

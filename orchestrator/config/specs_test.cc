@@ -148,5 +148,23 @@ TEST(ProxmoxSpec, ContainersAreAskedForWithTheirPlaces) {
   EXPECT_THAT(container.binds(1).origin(), ::testing::StartsWith("$.shared_volumes"));
 }
 
+TEST(ProxmoxSpec, OptionsAndTheMountPointReachTheService) {
+  const auto loaded = Load(R"({"zfs": {"pools": [{"name": "tank"}], "datasets": [
+    {"name": "tank/a", "mountpoint": "/srv/a", "proxmox_storage_type": "zfspool", "proxmox_content_type": "images",
+     "proxmox_storage_options": {"sparse": true}},
+    {"name": "tank/b", "proxmox_storage_type": "dir", "proxmox_content_type": "backup",
+     "proxmox_storage_options": "is_mountpoint=/tank,prune-backups=keep-last=3"}]}})");
+  ASSERT_TRUE(loaded.ok()) << Render(loaded.findings.errors);
+  proxmox::v1::ProxmoxSpec spec;
+  ASSERT_TRUE(spec.ParseFromString(ProxmoxSpecOf(loaded.config, {}, {}).content));
+  ASSERT_EQ(spec.storages_size(), 2);
+  EXPECT_EQ(spec.storages(0).options().at("sparse"), "1");
+  EXPECT_EQ(spec.storages(0).options().at("pool"), "tank/a");
+  EXPECT_EQ(spec.storages(0).mount_point(), "/srv/a");
+  EXPECT_EQ(spec.storages(1).options().at("is_mountpoint"), "/tank") << "what is said counts";
+  EXPECT_EQ(spec.storages(1).options().at("prune-backups"), "keep-last=3");
+  EXPECT_EQ(spec.storages(1).mount_point(), "");
+}
+
 }  // namespace
 }  // namespace phoenix::config

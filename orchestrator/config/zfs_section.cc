@@ -111,7 +111,8 @@ void ReadDataset(const Cursor& cursor, Config& config) {
   if (!cursor.RequireObject()) return;
   cursor.ExpectKeys({"name", "pool", "properties", "mountpoint", "proxmox_storage_type",
                      "proxmox_content_type", "storage_class", "owner", "group", "mode", "recursive_owner",
-                     "files", "encryption", "state", "proxmox_storage_state", "proxmox_storage_user"});
+                     "files", "encryption", "state", "proxmox_storage_state", "proxmox_storage_user",
+                     "proxmox_storage_options"});
   Dataset dataset;
   dataset.origin = cursor.origin();
   const bool named = ReadDatasetName(cursor, dataset);

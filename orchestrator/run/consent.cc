@@ -34,7 +34,10 @@ bool NeedsWord(const kit::Step& step, bool no_install) {
 }
 
 std::string WordFor(const kit::Step& step) {
-  if (!step.provides.empty()) return step.provides.front();
+  for (const std::string& key : step.provides) {
+    // Folders come along with what the step is about.
+    if (kit::KindOf(key) != "folder") return key;
+  }
   return step.removes.empty() ? step.id : step.removes.front();
 }
 

@@ -19,6 +19,7 @@
 #include "services/nfs/domain/export_options.h"
 #include "services/nfs/domain/spec_check.h"
 #include "services/proxmox/api/proxmox_convert.h"
+#include "services/proxmox/domain/storage_schema.h"
 #include "services/proxmox/domain/storage_spec_check.h"
 #include "services/samba/api/samba_convert.h"
 #include "services/samba/domain/samba_spec.h"
@@ -325,6 +326,32 @@ TEST(Agreement, PreviousVersionsAndAclsAreJudgedTheSame) {
   }
   EXPECT_GT(taken, 20);
   EXPECT_GT(refused, 20);
+}
+
+// The nodes know which options there are; the loader is the stricter one about their values.
+TEST(Agreement, OptionsOfStoragesAreTheSame) {
+  for (const char* type : {"zfspool", "dir", "nfs", "cifs"}) {
+    std::map<std::string, int> taken;
+    for (const proxmox::OptionRule& rule : proxmox::FindType(type)->options) {
+      for (const char* value :
+           {"1",           "0",        "yes",     "maybe", "7",   "16k", "12k",         "/x", "x", "a b",
+            "keep-last=3", "iso=../x", "iso=a/b", "3.0",   "raw", "off", "vers=4,hard", "-x", "",  "/a;b"}) {
+        const auto loaded = config::Load(fmt::format(
+            R"({{"network": {{"nfs_server": "nas"}}, "zfs": {{"datasets": [{{"name": "tank/a", "proxmox_storage_type": "{}",
+                 "proxmox_content_type": "images", "proxmox_storage_options": {{"{}": "{}"}}}}]}},
+                 "nfs": {{"exports": [{{"path": "/tank/a", "clients": ["10.0.0.0/24"], "options": ["rw"]}}]}},
+                 "samba": {{"user": "heads", "shares": [{{"name": "a", "path": "/tank/a"}}]}}}})",
+            type, rule.name, value));
+        if (!loaded.ok()) continue;
+        ++taken[std::string(rule.name)];
+        EXPECT_THAT(RefusedByNodes(loaded.config), testing::IsEmpty()) << rule.name << "=" << value;
+      }
+      // A key of its own says it, or it is an older one.
+      const bool own = rule.fixed || rule.name == "username" || rule.name == "maxfiles";
+      if (rule.name != "snapshot-as-volume-chain")
+        EXPECT_EQ(taken.count(std::string(rule.name)), own ? 0u : 1u) << rule.name;
+    }
+  }
 }
 
 TEST(Agreement, SizesAreTheSame) {

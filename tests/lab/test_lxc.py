@@ -225,6 +225,24 @@ exit 1
         self.assertEqual(self.lines(951)[2], f"mp2: /{name},mp=/kept")
         self.assertEqual(self.shell("hv2", f"cat /{name}/letter"), "dear\n")
 
+    def test_9_a_folder_has_to_be_there_and_its_mount_point_goes_by_name(self):
+        path = "/quickOS/shared-prod-data/ssl"
+        bind = {"host_path": path, "container_path": "/ssl", "owner_uid": 0, "owner_gid": 0}
+        make = f"mkdir -p {path} && chown 100000:100000 {path}"
+        before = self.lines(950)
+        self.write_one(950, mount_points=[bind])
+        refused = self.setup_containers(check=False)
+        self.assertEqual(refused.returncode, 1, refused.stdout)
+        self.assertIn(f"`{make}`", refused.stderr)
+        self.shell("hv1", make)
+        self.assertIn("COMMITTED", self.setup_containers().stdout)
+        self.assertEqual([line for line in self.lines(950) if line not in before], [f"mp2: {path},mp=/ssl"], before)
+        self.write_one(950, mount_points=[{**bind, "state": "absent"}])
+        self.assertIn("COMMITTED", self.setup_containers().stdout)
+        self.assertIn("Plan: 0 steps", self.setup_containers().stdout)
+        self.assertEqual(self.lines(950), before)
+        self.shell("hv1", f"rmdir {path}")
+
     def test_9_what_lxc_mounts_itself_and_templates_are_refused(self):
         self.shell("hv2", f"echo 'lxc.mount.entry: /srv/x mine none bind,create=dir 0 0' >> {self.file(951)}")
         self.write_one(951, volume(1, "mine", "/mine"))

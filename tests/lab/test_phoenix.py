@@ -110,6 +110,9 @@ class TwoNodes(Fleet):
                 entry = storages.pop(name)
                 self.assertEqual((entry["type"], set(entry["content"].split(","))), (kind, set(content.split(","))))
                 self.assertEqual(entry.get("pool") or entry["path"].lstrip("/"), dataset)
+                # Of this node only, and never on its root disk while the dataset is not mounted.
+                self.assertEqual(entry.get("nodes"), node)
+                self.assertEqual(entry.get("is_mountpoint"), "1" if kind == "dir" else None)
         self.assertEqual(set(storages) - {"local"}, set())
         for protocol, paths in (("NFS", exported), ("Samba", shared)):
             self.assertEqual(paths, {"/" + row[1] for row in SEED_TABLE if protocol in row[4]}, (node, protocol))

@@ -84,7 +84,12 @@ GOOD = [
     *(made(encryption={"key": {"secret": name}, **more}) for made in (dataset, pool) for name, more in (
         ("zfs/secure", {}), ("backup", {"format": "hex", "algorithm": "aes-128-ccm"}), ("a.b/c_d-$", {"format": None, "algorithm": None}))),
     dataset(encryption=None), dataset(encryption={"key": {"secret": "zfs/a"}, "format": "raw"}, state="absent"),
-    dataset(**STORAGE), dataset(proxmox_storage_type="dir", proxmox_content_type=["iso", "vztmpl"]),
+    dataset(**STORAGE), dataset(proxmox_storage_type="dir", proxmox_content_type=["iso", "vztmpl", "import"]),
+    *(dataset(**STORAGE, proxmox_storage_options=given) for given in (
+        None, {}, "", {"sparse": True, "blocksize": "16k", "bwlimit": "clone=100"}, "sparse=yes, blocksize=16384", {"mountpoint": "/srv/a", "sparse": None})),
+    *(dataset(proxmox_storage_type="dir", proxmox_content_type="backup", proxmox_storage_options=given) for given in (
+        {"is_mountpoint": "/tank", "shared": 0, "max-protected-backups": 5}, "prune-backups=keep-last=3,keep-weekly=2,shared=0",
+        {"prune-backups": "keep-all=1", "preallocation": "off", "content-dirs": "backup=b,iso=media/iso"})),
     dataset(proxmox_storage_type="", proxmox_content_type=""),
     dataset(proxmox_storage_type=" dir ", proxmox_content_type="iso; backup"), {"zfs": {"arc_max_gb": 16}},
     {"zfs": {"arc_max_gb": "16"}}, {"zfs": {"arc_max": "32212254720"}}, {"zfs": {"arc_max": 67108864}},
@@ -120,7 +125,8 @@ BAD = {
     "unknown-cloud-init": [features(cloud_init="meta")],
     "wrong-type": [
         [], {"zfs": []}, {"nfs": "x"}, {"zfs": {"pools": {}}}, {"zfs": {"arc_max_gb": True}}, {"zfs": {"arc_max": "32G"}},
-        pool(name=7), {"zfs": {"pools": ["tank"]}}, dataset(properties=["a=b"]), dataset(properties={"exec": []}),
+        pool(name=7), dataset(**STORAGE, proxmox_storage_options=["sparse"]), dataset(**STORAGE, proxmox_storage_options={"sparse": -1}),
+        {"zfs": {"pools": ["tank"]}}, dataset(properties=["a=b"]), dataset(properties={"exec": []}),
         dataset(recursive_owner="yes please"), dataset(encryption=True), pool(encryption="on"), dataset(encryption={"key": "correct horse"}),
         dataset(encryption={"key": {"secret": 5}}), export(clients=[5]), share(guest_ok=1), share(options={"max connections": -5}),
         {"proxmox_storage_ids": {"tank_a": 5}}, {"shared_volumes": 5}, {"network": {"workgroup": 5}},
@@ -219,6 +225,13 @@ BAD = {
 
 # What only the loader sees, by the rule of its error: places that do not fit together.
 BEYOND_SCHEMA = {
+    "missing": [dataset(proxmox_storage_options="sparse=1")],
+    "invalid-storage-option": [dataset(**STORAGE, proxmox_storage_options=given) for given in (
+        {"nodes": "pve1"}, {"pool": "tank/b"}, {"content": "images"}, {"disable": True}, {"shared": True}, {"sparse": "maybe"}, {"spares": 1},
+        {"blocksize": "3k"}, {"blocksize": 0}, {"mountpoint": "srv"}, {"sparse": ""}, {"bwlimit": "fast"}, "sparse", "sparse=1,spares=1")] + [
+        dataset(proxmox_storage_type="dir", proxmox_content_type="iso", proxmox_storage_options=given) for given in (
+            {"path": "/x"}, {"maxfiles": 3}, {"is_mountpoint": "banana"}, {"prune-backups": 3}, {"preallocation": "on"}, {"content-dirs": "iso=../x"},
+            {"max-protected-backups": "many"})],
     "invalid-storage-user": [dataset(**STORAGE, proxmox_storage_user="heads"), dataset(proxmox_storage_user="heads")],
     "unknown-storage": [features(snippets_storage="tank-none")],
     "exposed-features": [{**features(), "nfs": {"exports": [{"path": "/tank/vms", "clients": ["10.0.0.0/24"], "options": ["ro"]}]}}],
@@ -388,6 +401,7 @@ MEETINGS = {
 GOOD_LXC = [
     {"lxc_configs": {}}, {"lxc_configs": {"100": {}, "999999999": {"memory_mb": 1}}, "other": 1},
     lxc({"backup": True, "read_only": "no", "persistent": "no"}, {"owner_uid": 0, "owner_gid": "1000", "read_only": True}),
+    lxc(bind={"state": "absent"}), lxc(bind={"state": None}),
     lxc({"size_gb": "50"}), lxc({"size_gb": "50 GiB"}), lxc({"pool": "local"}), lxc(volumes=[], net="x"), lxc(bind={"host_path": "/a b"}),
     lxc({"persistent": "TRUE"}), lxc({"persistent": True}, node="hv1", unprivileged="no"), lxc(node=7, unprivileged=1),
 ]
@@ -396,6 +410,6 @@ BAD_LXC = [
     lxc({"name": "a/b"}), lxc({"pool": "-x"}), lxc({"size_gb": 0}), lxc({"size_gb": 1.5}), lxc({"size_gb": "many"}),
     lxc({"mount_point": "/"}), lxc({"mount_point": "data"}), lxc({"mount_point": "/a,b"}), lxc({"mount_point": "/a/../b"}),
     lxc({"backup": 2}), lxc({"invented": 1}), lxc(bind={"host_path": "/dev/sda"}), lxc(bind={"host_path": "a"}),
-    lxc(bind={"owner_uid": -1}), lxc(bind={"owner_uid": "root"}), lxc(bind={"invented": 1}), lxc(zfs_volumes={}),
+    lxc(bind={"owner_uid": -1}), lxc(bind={"owner_uid": "root"}), lxc(bind={"state": "gone"}), lxc(bind={"invented": 1}), lxc(zfs_volumes={}),
     lxc({"persistent": True}, unprivileged=1), lxc({"persistent": True}, node=7),
 ]

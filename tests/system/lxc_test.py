@@ -221,6 +221,42 @@ class LxcTest(FleetTest):
         self.assertEqual(taken.returncode, 1)
         self.assertIn("/ssl of container 950 is taken by something else, at $.lxc_configs", taken.stderr)
 
+    def test_a_folder_that_nobody_makes_is_refused_and_one_of_the_run_is_not(self):
+        """The dataset provides every path below it, and pct asks for none: the container would not start."""
+        bind = lambda path: self.lxc({950: {"mount_points": [{"host_path": path, "container_path": "/ssl", "owner_uid": 0, "owner_gid": 0}]}})
+        missing = "/quickOS/shared-prod-data/ssl"
+        # Whether the dataset comes with the run or is there.
+        for made in (False, True):
+            refused = self.fleet.phoenix("setup", "-f", CONFIG, "--secrets", self.secrets, *bind(missing))
+            self.assertEqual(refused.returncode, 1, refused.stdout)
+            self.assertIn("`mkdir -p %s && chown 100000:100000 %s`" % (missing, missing), refused.stderr)
+            self.assertIn("0 steps" if made else "COMMITTED", self.apply())
+        with open(CONFIG, encoding="utf-8") as text:
+            config = json.load(text)
+        config["zfs"]["datasets"] += [{"name": "certs", "pool": "quickOS", "owner": "100000", "group": "100000"},
+                                      {"name": "app", "pool": "quickOS", "files": [{"path": "conf/app.conf", "content": "x"}]}]
+        path = self.fleet.path("certs.json")
+        with open(path, "w", encoding="utf-8") as out:
+            json.dump(config, out)
+        both = self.lxc({950: {"mount_points": [{"host_path": "/quickOS/certs", "container_path": "/ssl"},
+                                                {"host_path": "/quickOS/app/conf", "container_path": "/conf"}]}})
+        self.assertIn("COMMITTED", self.apply(*both, config=path))
+        self.assertEqual(self.lines(950), ["mp0: /quickOS/certs,mp=/ssl", "mp1: /quickOS/app/conf,mp=/conf"])
+        # What goes afterwards is told of, and the rest is not hindered.
+        self.fleet.remove_file("hv1", "/quickOS/app/conf/app.conf")
+        self.fleet.remove_file("hv1", "/quickOS/app/conf")
+        config["zfs"]["datasets"].pop()
+        with open(path, "w", encoding="utf-8") as out:
+            json.dump(config, out)
+        self.assertIn("mp1 is /quickOS/app/conf, which is not there", self.apply(*both, config=path))
+        # And it goes by name.
+        gone = self.lxc({950: {"mount_points": [{"host_path": "/quickOS/app/conf", "container_path": "/conf", "state": "absent"}]}})
+        run = self.run_of(self.apply(*gone, config=path))
+        self.assertEqual(self.lines(950), ["mp0: /quickOS/certs,mp=/ssl"])
+        self.assertIn("Plan: 0 steps", self.apply(*gone, config=path))
+        self.assertIn("COMMITTED", self.phoenix("rollback", run))
+        self.assertEqual(self.lines(950), ["mp0: /quickOS/certs,mp=/ssl", "mp1: /quickOS/app/conf,mp=/conf"])
+
     def test_errors_of_both_files_come_at_once_before_any_node_is_asked(self):
         path = self.fleet.path("wrong.json")
         with open(path, "w", encoding="utf-8") as out:

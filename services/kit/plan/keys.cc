@@ -58,6 +58,19 @@ std::optional<std::pair<std::string_view, std::string_view>> ServerAndKey(std::s
   return HeadAndRest(NameOf(key));
 }
 
+std::string FolderKey(std::string_view path, std::string_view way_out) {
+  std::string key = Key("folder", path);
+  if (!way_out.empty()) key.append("\n").append(way_out);
+  return key;
+}
+
+std::string_view WayOutOf(std::string_view key) {
+  const auto end = key.find('\n');
+  return end == std::string_view::npos ? std::string_view() : key.substr(end + 1);
+}
+
+std::string_view WithoutWayOut(std::string_view key) { return key.substr(0, key.find('\n')); }
+
 std::vector<std::string> WrittenPaths(const std::vector<std::string>& keys) {
   std::vector<std::string> paths;
   for (const std::string& key : keys) {
@@ -66,11 +79,25 @@ std::vector<std::string> WrittenPaths(const std::vector<std::string>& keys) {
   return paths;
 }
 
+namespace {
+
+bool IsAtOrBelow(std::string_view path, std::string_view above) {
+  if (!path.starts_with(above)) return false;
+  return path.size() == above.size() || above.ends_with('/') || path[above.size()] == '/';
+}
+
+}  // namespace
+
 bool Satisfies(std::string_view provided, std::string_view required) {
   if (provided == required) return true;
-  if (KindOf(provided) != "path" || KindOf(required) != "path") return false;
-  if (!required.starts_with(provided)) return false;
-  return provided.ends_with('/') || required[provided.size()] == '/';
+  const std::string_view kind = KindOf(provided);
+  if (KindOf(required) == "folder") {
+    const std::string_view folder = NameOf(WithoutWayOut(required));
+    if (kind == "tree") return IsAtOrBelow(folder, NameOf(provided));
+    return (kind == "path" || kind == "folder") && NameOf(provided) == folder;
+  }
+  if (kind != "path" || KindOf(required) != "path") return false;
+  return IsAtOrBelow(NameOf(required), NameOf(provided));
 }
 
 bool SatisfiedBy(const std::vector<std::string>& provided, std::string_view required) {

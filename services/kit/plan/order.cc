@@ -61,7 +61,9 @@ std::vector<size_t> ProvidersOf(const std::vector<PlacedStep>& steps, const Want
 
 std::string TextOfMissing(const PlacedStep& placed, const std::string& key) {
   if (!IsDefinition(key)) {
-    return fmt::format("{} needs {}, which is not there and which no step provides", NameOfStep(placed), key);
+    const std::string_view way_out = WayOutOf(key);
+    return fmt::format("{} needs {}, which is not there and which no step provides{}{}", NameOfStep(placed),
+                       WithoutWayOut(key), way_out.empty() ? "" : ": ", way_out);
   }
   return fmt::format(
       "{} wants it to be \"{}\", which it is not on the nodes that have it, and no step makes it so; one "

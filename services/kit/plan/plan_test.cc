@@ -43,6 +43,39 @@ TEST(Keys, PathsMatchByComponent) {
   EXPECT_TRUE(Satisfies("path:/", "path:/srv"));
 }
 
+// A file system that is there, or comes empty, has not every folder that somebody may name.
+TEST(Keys, AFolderIsMoreThanTheFileSystemThatHoldsIt) {
+  EXPECT_TRUE(Satisfies("path:/p/d", "folder:/p/d"));
+  EXPECT_FALSE(Satisfies("path:/p", "folder:/p/d"));
+  EXPECT_FALSE(Satisfies("path:/", "folder:/p"));
+  EXPECT_TRUE(Satisfies("folder:/p/d", "folder:/p/d"));
+  EXPECT_TRUE(Satisfies("tree:/p/d", "folder:/p/d"));
+  EXPECT_TRUE(Satisfies("tree:/p", "folder:/p/d"));
+  EXPECT_FALSE(Satisfies("tree:/p/d", "folder:/p/d-sync"));
+  EXPECT_FALSE(Satisfies("tree:/p/d", "path:/p/d"));
+  EXPECT_FALSE(Satisfies("folder:/p/d", "path:/p/d"));
+  const std::string needed = FolderKey("/p/d", "mkdir /p/d");
+  EXPECT_TRUE(Satisfies("folder:/p/d", needed) && Satisfies("path:/p/d", needed) &&
+              Satisfies("tree:/p", needed));
+  EXPECT_FALSE(Satisfies("folder:/p/d2", needed));
+  EXPECT_EQ(WithoutWayOut(needed), FolderKey("/p/d"));
+  EXPECT_EQ(WayOutOf(needed), "mkdir /p/d");
+}
+
+TEST(Order, AMissingFolderIsToldWithItsWayOut) {
+  const std::vector<Step> steps = {
+      MakeStep("bind", {{"path:/p/d", false}, {FolderKey("/p/d", "make it with `mkdir /p/d`"), false}}, {}),
+      MakeStep("dataset", {}, {"path:/p"}),
+  };
+  const auto order = DeriveOrder(OnOneNode(steps));
+  ASSERT_FALSE(order.ok());
+  ASSERT_THAT(ViolationsOf(order.status()), SizeIs(1));
+  EXPECT_THAT(ViolationsOf(order.status())[0].description,
+              HasSubstr("folder:/p/d, which is not there and which no step provides: make it with `mkdir"));
+  const Step mount = MakeStep("mount", {}, {"path:/p", "tree:/p"});
+  EXPECT_TRUE(DeriveOrder(OnOneNode({steps[0], mount})).ok());
+}
+
 TEST(Order, ConsumersFollowProvidersAcrossDomains) {
   const std::vector<Step> steps = {
       MakeStep("share", {{"path:/p/d", false}, {"user:heads", false}}, {"share:s"}),

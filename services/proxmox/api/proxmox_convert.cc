@@ -38,6 +38,7 @@ ContainerSpec FromProto(const v1::ContainerSpec& proto) {
     bind.origin = from.origin();
     if (from.has_host_uid()) bind.host_uid = from.host_uid();
     if (from.has_host_gid()) bind.host_gid = from.host_gid();
+    bind.absent = from.presence() == v1::PRESENCE_ABSENT;
     container.binds.push_back(std::move(bind));
   }
   return container;
@@ -67,6 +68,7 @@ void ToProto(const ContainerSpec& container, v1::ContainerSpec& proto) {
     to.set_origin(bind.origin);
     if (bind.host_uid) to.set_host_uid(*bind.host_uid);
     if (bind.host_gid) to.set_host_gid(*bind.host_gid);
+    to.set_presence(bind.absent ? v1::PRESENCE_ABSENT : v1::PRESENCE_PRESENT);
   }
 }
 
@@ -96,6 +98,7 @@ absl::StatusOr<ProxmoxSpec> ToSpec(const v1::ProxmoxSpec& proto) {
     wanted.options.insert(storage.options().begin(), storage.options().end());
     wanted.origin = storage.origin();
     wanted.password_secret = storage.password_secret();
+    wanted.mount_point = storage.mount_point();
     switch (storage.presence()) {
       case v1::PRESENCE_UNSPECIFIED:
       case v1::PRESENCE_PRESENT:
@@ -118,8 +121,15 @@ absl::StatusOr<ProxmoxSpec> ToSpec(const v1::ProxmoxSpec& proto) {
     spec.vms.push_back({vm.vmid(), vm.cloud_init(), vm.volume(), vm.storage(),
                         vm.presence() == v1::PRESENCE_ABSENT, vm.origin()});
   }
-  for (const v1::ContainerSpec& container : proto.containers())
+  for (const v1::ContainerSpec& container : proto.containers()) {
+    for (const v1::ContainerBind& bind : container.binds()) {
+      if (v1::Presence_IsValid(bind.presence())) continue;
+      return WithViolations(
+          InvalidArgument("a mount point of container {} has an unknown presence", container.id()),
+          {{bind.origin() + ".presence", "unknown value; present or absent"}});
+    }
     spec.containers.push_back(FromProto(container));
+  }
   return spec;
 }
 
@@ -136,6 +146,7 @@ v1::ProxmoxSpec ToProto(const ProxmoxSpec& spec) {
     wanted.set_presence(storage.absent ? v1::PRESENCE_ABSENT : v1::PRESENCE_PRESENT);
     wanted.set_origin(storage.origin);
     wanted.set_password_secret(storage.password_secret);
+    wanted.set_mount_point(storage.mount_point);
   }
   for (const VmSpec& vm : spec.vms) {
     v1::VirtualMachineSpec& wanted = *proto.add_virtual_machines();

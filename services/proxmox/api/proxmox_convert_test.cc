@@ -25,15 +25,18 @@ TEST(ProxmoxConvert, ASpecComesBackAsItWent) {
   spec.storages.push_back({"old", "", {}, {}, true, "zfs.datasets[1]"});
   spec.storages.push_back(
       {"nas", "cifs", {}, {{"username", "u"}}, false, "zfs.datasets[2]", "samba/users/u"});
+  spec.storages[0].mount_point = "/tank/vm";
   spec.vms.push_back({1001, "user", "st:snippets/a.yaml", "st", false, "vms $.vms[0]"});
   spec.vms.push_back({1002, "vendor", "st:snippets/b.yaml", "st", true, "vms $.vms[1]"});
-  spec.containers.push_back({950,
-                             {{"data", "tank", 8, "/data", true, true, "$.v"},
-                              {"more", "tank", 4, "/more", std::nullopt, false, ""}},
-                             {{"/srv/a", "/a", 0, std::nullopt, true, "$.b"},
-                              {"/srv/b", "/b", std::nullopt, 33, false, "", 100000, 100033}},
-                             "$.lxc_configs.950",
-                             "hv2"});
+  spec.containers.push_back(
+      {950,
+       {{"data", "tank", 8, "/data", true, true, "$.v"},
+        {"more", "tank", 4, "/more", std::nullopt, false, ""}},
+       {{"/srv/a", "/a", 0, std::nullopt, true, "$.b"},
+        {"/srv/b", "/b", std::nullopt, 33, false, "", 100000, 100033},
+        {"/srv/c", "/c", std::nullopt, std::nullopt, false, "", std::nullopt, std::nullopt, true}},
+       "$.lxc_configs.950",
+       "hv2"});
   const auto back = ParseSpec(kType, ToProto(spec).SerializeAsString());
   ASSERT_TRUE(back.ok()) << back.status();
   EXPECT_EQ(*back, spec);
@@ -48,6 +51,9 @@ TEST(ProxmoxConvert, OtherTypesBytesAndPresencesAreRefused) {
   EXPECT_EQ(ParseSpec(kType, proto.SerializeAsString()).status().code(), absl::StatusCode::kInvalidArgument);
   proto.Clear();
   proto.add_virtual_machines()->set_presence(static_cast<v1::Presence>(7));
+  EXPECT_EQ(ParseSpec(kType, proto.SerializeAsString()).status().code(), absl::StatusCode::kInvalidArgument);
+  proto.Clear();
+  proto.add_containers()->add_binds()->set_presence(static_cast<v1::Presence>(7));
   EXPECT_EQ(ParseSpec(kType, proto.SerializeAsString()).status().code(), absl::StatusCode::kInvalidArgument);
 }
 

@@ -305,6 +305,10 @@ class Planner {
 
   void Bind(const ContainerSpec& spec, const ContainerConfig& config, const ContainerBindSpec& wanted,
             ContainerStep& step) {
+    if (wanted.absent) {
+      Unbind(spec, config, wanted, step.running);
+      return;
+    }
     const std::string key = kit::Key("path", wanted.host_path);
     for (const std::string& removed : state_.removed_keys) {
       if (!kit::Satisfies(removed, key)) continue;
@@ -317,10 +321,11 @@ class Planner {
     Ownership(spec.id, config, wanted);
     if (ServedByLxc(config, spec.id, wanted.path, wanted.origin)) return;
     const Found found = Find(config, wanted.path);
+    const bool there = state_.directories.count(wanted.host_path) != 0;
     if (found.mount == nullptr) {
       NewMount mount{0, {}, 0, wanted.host_path, wanted.path, std::nullopt, wanted.read_only};
-      Add(spec, config, std::move(mount), key, state_.directories.count(wanted.host_path) != 0, wanted.origin,
-          step);
+      Add(spec, config, std::move(mount), key, there, wanted.origin, step);
+      if (!there) NeedFolder(config, wanted, step);
       return;
     }
     if (Goes(config, spec.id, found, wanted.origin)) return;
@@ -345,6 +350,82 @@ class Planner {
       return;
     }
     Options(spec.id, found, *found.mount, std::nullopt, wanted.read_only);
+    if (!there) {
+      Note(
+          spec.id,
+          fmt::format("mp{} is {}, which is not there: the container does not start until it is. Unless this "
+                      "run brings it, make it (`{}`)",
+                      found.number, wanted.host_path, CommandToMake(config, wanted)));
+    }
+  }
+
+  // Only the declared directory at the declared path is known to be meant. Proxmox VE takes nothing away from
+  // a running container before its next stop.
+  void Unbind(const ContainerSpec& spec, const ContainerConfig& config, const ContainerBindSpec& wanted,
+              bool running) {
+    const Found found = Find(config, wanted.path);
+    if (found.mount == nullptr || Goes(config, spec.id, found, wanted.origin)) return;
+    const std::string key = fmt::format("mp{}", found.number);
+    if (found.mount->source != wanted.host_path) {
+      Note(spec.id, fmt::format("{} at {} is {}, not {} that is to be absent; it stays", key, wanted.path,
+                                found.mount->source, wanted.host_path));
+      return;
+    }
+    if (running || found.pending) {
+      Problem(wanted.origin,
+              fmt::format("{} of container {} is to go, and {}: {} and plan again", key, spec.id,
+                          found.pending ? "waits for its next start"
+                                        : "Proxmox VE takes it away with its next stop only",
+                          found.pending ? fmt::format("take it back (`pct set {} --revert {}`)", spec.id, key)
+                                        : "stop the container"));
+      return;
+    }
+    ContainerStep step;
+    step.action = ContainerAction::kUnmount;
+    step.id = spec.id;
+    step.number = found.number;
+    step.path = wanted.path;
+    step.mounts.push_back({found.number,
+                           {},
+                           0,
+                           wanted.host_path,
+                           found.mount->path,
+                           std::nullopt,
+                           false,
+                           found.mount->options});
+    step.diffs.push_back({key, MountValue(step.mounts.front()), ""});
+    // Nothing is needed for going; but it goes before the directory does.
+    step.requires_keys.push_back({kit::Key("path", wanted.host_path), true});
+    step.removes.push_back(kit::Key("container-mount", fmt::format("{}:{}", spec.id, wanted.path)));
+    plan_.steps.push_back(std::move(step));
+  }
+
+  // A file system that holds the path is not enough: neither pct nor anybody else makes the folder, and a
+  // container with such a mount point does not start.
+  void NeedFolder(const ContainerConfig& config, const ContainerBindSpec& wanted, ContainerStep& step) {
+    for (const auto& other : step.requires_keys) {
+      if (kit::WithoutWayOut(other.key) == kit::FolderKey(wanted.host_path)) return;
+    }
+    const std::string way_out = fmt::format(
+        "the container of {} could not start. Make it on node {} (`{}`; in a file system that comes with "
+        "this "
+        "run, after a run without this mount point), or declare a dataset that is mounted there",
+        wanted.origin, state_.node, CommandToMake(config, wanted));
+    step.requires_keys.push_back({kit::FolderKey(wanted.host_path, way_out), false});
+  }
+
+  static std::string CommandToMake(const ContainerConfig& config, const ContainerBindSpec& wanted) {
+    std::string owners;
+    if (wanted.owner_uid) {
+      if (const auto user = OnHost(config, config.users, *wanted.owner_uid)) owners = fmt::to_string(*user);
+    }
+    if (wanted.owner_gid) {
+      if (const auto group = OnHost(config, config.groups, *wanted.owner_gid))
+        owners += fmt::format(":{}", *group);
+    }
+    return owners.empty()
+               ? fmt::format("mkdir -p {}", wanted.host_path)
+               : fmt::format("mkdir -p {} && chown {} {}", wanted.host_path, owners, wanted.host_path);
   }
 
   // Proxmox VE takes another value of a running container's mount point only at its next start, and replaces
@@ -458,6 +539,7 @@ std::string MountValue(const NewMount& mount) {
   value += ",mp=" + mount.path;
   if (mount.backup) value += *mount.backup ? ",backup=1" : ",backup=0";
   if (mount.read_only) value += ",ro=1";
+  for (const auto& [name, option] : mount.options) value += fmt::format(",{}={}", name, option);
   return value;
 }
 

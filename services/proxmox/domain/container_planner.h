@@ -24,6 +24,8 @@ enum class ContainerAction {
   // container keeps those that came before.
   kMount,
   kGrow,  // one volume of a zfspool storage becomes larger
+  // A bind mount of a container that stands still goes, by name.
+  kUnmount,
 };
 
 // A new mpN line.
@@ -35,6 +37,8 @@ struct NewMount {
   std::string path;       // in the container
   std::optional<bool> backup;
   bool read_only = false;
+  // Of a line that is put back: all of its options, as they were written; then the two above say nothing.
+  Options options = {};
 
   bool is_volume() const { return !storage.empty(); }
   friend bool operator==(const NewMount&, const NewMount&) = default;
@@ -53,7 +57,7 @@ struct ContainerStep {
   // The container runs: Proxmox VE takes no mount point away from it before its next stop, and it may write
   // into a volume that grows.
   bool running = false;
-  // kMount.
+  // kMount: the new ones; kUnmount: the one that goes, as it is.
   std::vector<NewMount> mounts;
   // Storages of new volumes that nobody can look into without mounting them: such a volume is never freed.
   Words opaque;
@@ -67,6 +71,7 @@ struct ContainerStep {
   std::vector<kit::FieldDiff> diffs;
   std::vector<kit::Requirement> requires_keys;
   std::vector<std::string> provides;
+  std::vector<std::string> removes;
 };
 
 // A storage that this node has, or that comes with the same plan.

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/status/errors.h"
+#include "services/kit/plan/keys.h"
 
 namespace phoenix::proxmox {
 namespace {
@@ -68,6 +69,7 @@ TEST_F(ContainerPlannerTest, NewMountsTakeTheLowestFreeNumbersInOneStepAndComeOn
   config().mounts[1] = {"tank:subvol-101-disk-9", "/else", kGib, {}};
   config().pending_mounts[2] = {"/srv/x", "/pending", std::nullopt, {}};
   state_.storages["new"] = {"zfspool", false, true};
+  state_.directories["/srv/a"] = {};
   spec_.volumes = {Volume("/data", "tank", 8), Volume("/data2", "new", 4)};
   spec_.volumes[0].backup = true;
   spec_.binds = {Bind("/srv/a", "/a")};
@@ -80,7 +82,7 @@ TEST_F(ContainerPlannerTest, NewMountsTakeTheLowestFreeNumbersInOneStepAndComeOn
                                       kit::FieldDiff{"mp4", "", "/srv/a,mp=/a,ro=1"}));
   EXPECT_THAT(step.requires_keys,
               ElementsAre(kit::Requirement{"storage:tank", true}, kit::Requirement{"storage:new", false},
-                          kit::Requirement{"path:/srv/a", false}));
+                          kit::Requirement{"path:/srv/a", true}));
   EXPECT_THAT(step.provides, ElementsAre("container-mount:101:/data", "container-mount:101:/data2",
                                          "container-mount:101:/a"));
   Carry(plan);
@@ -88,6 +90,60 @@ TEST_F(ContainerPlannerTest, NewMountsTakeTheLowestFreeNumbersInOneStepAndComeOn
     const auto again = Plan();
     EXPECT_THAT(again.steps, IsEmpty());
     EXPECT_THAT(again.notes, IsEmpty());
+  }
+}
+
+// A dataset provides every path below it, and still somebody has to make the folder: with a mount point whose
+// source is missing the container does not start.
+TEST_F(ContainerPlannerTest, AFolderThatIsMissingIsNeededByItselfAndItsWayOutNamesTheOwner) {
+  config().unprivileged = true;
+  spec_.binds = {Bind("/srv/a/ssl", "/a"), Bind("/srv/a/ssl", "/b")};
+  spec_.binds[0].owner_uid = 0;
+  spec_.binds[0].owner_gid = 33;
+  const auto plan = Plan();
+  ASSERT_EQ(plan.steps.size(), 1u);
+  const auto& needs = plan.steps[0].requires_keys;
+  ASSERT_EQ(needs.size(), 2u);
+  EXPECT_EQ(needs[0], (kit::Requirement{"path:/srv/a/ssl", false}));
+  EXPECT_EQ(kit::WithoutWayOut(needs[1].key), "folder:/srv/a/ssl");
+  EXPECT_FALSE(needs[1].satisfied_now);
+  EXPECT_THAT(kit::WayOutOf(needs[1].key),
+              HasSubstr("`mkdir -p /srv/a/ssl && chown 100000:100033 /srv/a/ssl`"));
+  // One that is bound already is told of.
+  Carry(plan);
+  const auto again = Plan();
+  EXPECT_THAT(again.steps, IsEmpty());
+  ASSERT_FALSE(again.notes.empty());
+  EXPECT_THAT(again.notes.back().text, HasSubstr("mp1 is /srv/a/ssl, which is not there"));
+  state_.directories["/srv/a/ssl"] = {100000, 100033};
+  EXPECT_THAT(Plan().notes, IsEmpty());
+}
+
+TEST_F(ContainerPlannerTest, ABindMountGoesByNameAndNothingElseDoes) {
+  spec_.binds = {Bind("/srv/a", "/a")};
+  spec_.binds[0].absent = true;
+  EXPECT_THAT(Plan().steps, IsEmpty()) << "it is gone";
+  config().mounts[2] = {"/srv/a", "/a/", std::nullopt, {{"ro", "1"}, {"shared", "1"}}};
+  const auto plan = Plan();
+  ASSERT_EQ(plan.steps.size(), 1u);
+  EXPECT_EQ(plan.steps[0].action, ContainerAction::kUnmount);
+  EXPECT_THAT(plan.steps[0].diffs, ElementsAre(kit::FieldDiff{"mp2", "/srv/a,mp=/a/,ro=1,shared=1", ""}));
+  EXPECT_THAT(plan.steps[0].removes, ElementsAre("container-mount:101:/a"));
+  // So that it goes before the directory.
+  EXPECT_THAT(plan.steps[0].requires_keys, ElementsAre(kit::Requirement{"path:/srv/a", true}));
+  config().pending_removals = {"mp2"};
+  EXPECT_THAT(Problems(), ElementsAre(HasSubstr("mp2 of container 101 is to go when the container stops")));
+  config().pending_removals = {};
+  state_.running = {101};
+  EXPECT_THAT(Problems(),
+              ElementsAre(HasSubstr("with its next stop only: stop the container and plan again")));
+  state_.running = {};
+  for (const char* other : {"/srv/b", "tank:subvol-101-disk-0"}) {
+    config().mounts[2].source = other;
+    const auto left = Plan();
+    EXPECT_THAT(left.steps, IsEmpty());
+    ASSERT_EQ(left.notes.size(), 1u);
+    EXPECT_THAT(left.notes[0].text, HasSubstr("it stays"));
   }
 }
 

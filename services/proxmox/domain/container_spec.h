@@ -29,6 +29,8 @@ struct ContainerBindSpec {
   // Whom the same configuration makes its owners, as the host counts; nullopt where it does not. A container
   // that maps owner_uid and owner_gid to others is refused.
   std::optional<uint32_t> host_uid = std::nullopt, host_gid = std::nullopt;
+  // Wanted gone: the mount point of this very directory, never the directory.
+  bool absent = false;
   friend bool operator==(const ContainerBindSpec&, const ContainerBindSpec&) = default;
 };
 

@@ -3,39 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/status/errors.h"
 #include "services/kit/plan/keys.h"
+#include "services/proxmox/domain/storage_remarks.h"
 #include "services/proxmox/domain/storage_schema.h"
 #include "services/proxmox/domain/storage_spec_check.h"
 
 namespace phoenix::proxmox {
 namespace {
-
-bool HasMount(const ProxmoxState& state, std::string_view path) {
-  return std::any_of(state.mounts.begin(), state.mounts.end(),
-                     [&](const Mount& m) { return m.path == path; });
-}
-
-// The longest mount at or above the path; "/" is not told.
-std::string MountAbove(const ProxmoxState& state, const std::string& path) {
-  std::string best;
-  for (const Mount& mount : state.mounts) {
-    if (mount.path == "/" || mount.path.size() <= best.size()) continue;
-    if (kit::Satisfies("path:" + mount.path, "path:" + path)) best = mount.path;
-  }
-  return best;
-}
-
-bool IsThisNode(const std::string& server, const ProxmoxState& state) {
-  return server == "localhost" || server == "::1" || server.starts_with("127.") || server == state.node ||
-         state.addresses.count(server) != 0;
-}
-
-std::string OptionOf(const Definition& definition, std::string_view name) {
-  const auto found = definition.options.find(name);
-  return found == definition.options.end() ? std::string() : found->second;
-}
 
 bool IsThere(const std::string& key, const Definition& definition, const ProxmoxState& state) {
   const std::string name(kit::NameOf(key));
@@ -109,6 +86,11 @@ class Planner {
     plan_.notes.push_back({true, "storage:" + id, std::move(text)});
   }
 
+  void Note(std::vector<kit::Note> notes) {
+    plan_.notes.insert(plan_.notes.end(), std::make_move_iterator(notes.begin()),
+                       std::make_move_iterator(notes.end()));
+  }
+
   absl::Status Broken() const {
     return WithReason(
         FailedPrecondition("/etc/pve/storage.cfg is broken, so that every storage tool of the whole cluster "
@@ -140,7 +122,8 @@ class Planner {
     const Definition wanted = WantedDefinition(spec);
     if (entry == nullptr) {
       if (spec.type == kCifs && spec.options.count("username") != 0 && !CanLogIn(spec)) return;
-      if (SharesNoFolder(spec, wanted, nullptr)) AddStep(spec, wanted, nullptr);
+      if (SharesNoFolder(spec, wanted, nullptr) && KeepsWrites(spec, wanted, nullptr))
+        AddStep(spec, wanted, nullptr);
       return;
     }
     // What Phoenix added by itself is kept up where it made the entry; of others' entries only the declared
@@ -148,8 +131,10 @@ class Planner {
     Definition compared = wanted;
     if (!Owned(spec.id).created && spec.options.count("is_mountpoint") == 0)
       compared.options.erase("is_mountpoint");
-    auto differences = Compare(*entry, compared);
     const bool member = IsMember(*entry, state_.node);
+    const std::string mount = member ? MountToNote(spec, *entry) : "";
+    if (!mount.empty()) compared.options["mountpoint"] = mount;
+    auto differences = Compare(*entry, compared);
     bool impossible = false;
     for (const Difference& difference : differences) {
       const std::string field = FieldOf(difference);
@@ -183,8 +168,9 @@ class Planner {
         impossible = true;
       }
     }
-    if (impossible || !SharesNoFolder(spec, compared, entry)) return;
-    Remarks(spec, *entry, compared);
+    if (impossible || !SharesNoFolder(spec, compared, entry) || !KeepsWrites(spec, compared, entry)) return;
+    const PasswordState password = spec.password_secret.empty() ? PasswordState::kNotGiven : PasswordOf(spec);
+    Note(RemarksOnFound(spec, *entry, compared, password, state_));
     const std::string definition = DefinitionKeyOf(spec.id, After(entry, compared));
     if (!member) {
       AddStep(spec, compared, entry);
@@ -192,6 +178,9 @@ class Planner {
       if (!differences.empty()) plan_.steps.back().requires_keys.push_back({definition, false});
     } else if (!differences.empty()) {
       SetStep(spec, *entry, differences);
+      // Until it is mounted there the former one is right.
+      if (!mount.empty())
+        plan_.steps.back().requires_keys.push_back({kit::Key("path", mount), HasMount(state_, mount)});
     } else if (!definition.empty()) {
       plan_.provided_now.push_back(definition);
     }
@@ -201,6 +190,31 @@ class Planner {
   std::string DefinitionKeyOf(const std::string& id, const Definition& definition) const {
     if (state_.cluster.empty()) return "";
     return kit::DefinitionKey(state_.cluster, kit::Key("storage", id), TextOf(definition));
+  }
+
+  static std::string PoolOf(const StorageSpec& spec) {
+    return OptionOf({spec.type, {}, spec.options}, "pool");
+  }
+
+  // Whether this run moves the dataset of a zfspool entry to the mount point that is declared.
+  bool Moves(const StorageSpec& spec) const {
+    if (spec.type != kZfspool || spec.mount_point.empty()) return false;
+    const std::string now = MountOfDataset(state_, PoolOf(spec));
+    const auto& removed = surroundings_.removed_keys;
+    return !now.empty() && now != spec.mount_point &&
+           std::find(removed.begin(), removed.end(), kit::Key("path", now)) != removed.end();
+  }
+
+  // The mount point that a zfspool entry gets instead of the one that it notes; "" for none. One that this
+  // run moves takes any entry along; what moved before is put right where Phoenix made the entry, for this
+  // node.
+  std::string MountToNote(const StorageSpec& spec, const StorageEntry& entry) const {
+    if (spec.type != kZfspool || entry.type != kZfspool || spec.options.count("mountpoint") != 0) return "";
+    const std::string noted = NotedMountPoint(DefinitionOf(entry));
+    if (Moves(spec)) return noted == spec.mount_point ? "" : spec.mount_point;
+    const std::string now = MountOfDataset(state_, PoolOf(spec));
+    const bool own = Owned(spec.id).created && entry.nodes == Words{state_.node};
+    return own && now != noted ? now : "";
   }
 
   PasswordState PasswordOf(const StorageSpec& spec) const {
@@ -269,6 +283,21 @@ class Planner {
     return true;
   }
 
+  // False, and a problem, where the entry would newly lose what guests write; one that does already is told
+  // of.
+  bool KeepsWrites(const StorageSpec& spec, const Definition& wanted, const StorageEntry* entry) {
+    if (!LosesWritesOfGuests(After(entry, wanted), state_)) return true;
+    const bool before = entry != nullptr && IsMember(*entry, state_.node) &&
+                        LosesWritesOfGuests(DefinitionOf(*entry), state_);
+    if (before) return true;
+    Problem(
+        spec, "options.options",
+        "it would mount an export of this very node softly, which loses writes of guests' disks whenever "
+        "the server is slow: leave soft out, or keep no images and rootdir there; better declare a zfspool "
+        "or dir entry on the dataset");
+    return false;
+  }
+
   void AddStep(const StorageSpec& spec, const Definition& wanted, const StorageEntry* entry) {
     StorageStep step;
     step.action = StorageAction::kAdd;
@@ -294,6 +323,8 @@ class Planner {
     // Only for the order: what another machine serves nobody here can promise.
     if (const std::string served = ServedElsewhere(wanted, state_); !served.empty())
       step.requires_keys.push_back({served, true});
+    // pvesm notes where it is mounted then.
+    if (Moves(spec)) step.requires_keys.push_back({kit::Key("path", spec.mount_point), false});
     if (entry == nullptr && !spec.password_secret.empty()) {
       step.password_secret = spec.password_secret;
       step.diffs.push_back({"password", "", "(secret)"});
@@ -303,7 +334,7 @@ class Planner {
     }
     NewFolders(entry, wanted, step);
     AfterTheFirstMount(wanted, step);
-    AddRemarks(spec, wanted);
+    Note(RemarksOnNew(spec, wanted, state_));
     plan_.steps.push_back(std::move(step));
   }
 
@@ -395,81 +426,6 @@ class Planner {
     const std::string ground = GroundOf(spec.id, step.definition, state_);
     if (!ground.empty()) step.requires_keys.push_back({ground, true});
     plan_.steps.push_back(std::move(step));
-  }
-
-  // What a new entry deserves to be told.
-  void AddRemarks(const StorageSpec& spec, const Definition& wanted) {
-    const std::string path = PathOf(spec.id, wanted);
-    const std::string mount = MountPointOf(wanted);
-    if (spec.type == kDir && mount.empty()) {
-      Warn(spec.id,
-           fmt::format(
-               "is_mountpoint is off: whenever nothing is mounted at {}, Proxmox VE writes to the file "
-               "system below it",
-               path));
-    }
-    if (spec.type == kDir && mount == path && state_.folders.count(path) != 0 && !HasMount(state_, path)) {
-      const std::string above = MountAbove(state_, path);
-      Warn(spec.id,
-           fmt::format("{} is a folder but no mount point yet; unless a dataset is mounted there, declare "
-                       "is_mountpoint {}",
-                       path, above.empty() ? "0" : above));
-    }
-    Loopback(spec, wanted);
-  }
-
-  void Loopback(const StorageSpec& spec, const Definition& wanted) {
-    if (spec.type != kNfs || !IsThisNode(OptionOf(wanted, "server"), state_)) return;
-    const auto options = SplitList(OptionOf(wanted, "options"));
-    const bool soft = std::find(options.begin(), options.end(), "soft") != options.end();
-    const bool disks =
-        !wanted.content || wanted.content->count("images") != 0 || wanted.content->count("rootdir") != 0;
-    Warn(spec.id,
-         fmt::format(
-             "mounts an export of this very node through NFS{}; a dir or zfspool entry on the dataset is "
-             "faster and cannot hang",
-             soft && disks ? ", with soft mounts, which lose the writes of VM disks" : ""));
-  }
-
-  // What an entry that is there already deserves to be told.
-  void Remarks(const StorageSpec& spec, const StorageEntry& entry, const Definition& compared) {
-    if (entry.disabled) Warn(spec.id, "is switched off (disable); Phoenix leaves that as it is");
-    if (entry.type == kDir && entry.options.count("is_mountpoint") == 0 &&
-        compared.options.count("is_mountpoint") == 0) {
-      Warn(spec.id,
-           "has no is_mountpoint: whenever its dataset is not mounted, Proxmox VE writes to the file system "
-           "below; "
-           "declare is_mountpoint 1 to change that");
-    }
-    const PasswordState password = spec.password_secret.empty() ? PasswordState::kNotGiven : PasswordOf(spec);
-    if (password == PasswordState::kMissing || password == PasswordState::kOther) {
-      Warn(spec.id,
-           fmt::format("{}; Phoenix does not change the password of an entry that is there: `pvesm set {} "
-                       "--username {} --password` asks for it",
-                       password == PasswordState::kMissing
-                           ? "has no password, so that its share is mounted as a guest"
-                           : fmt::format("has another password than the secret '{}'", spec.password_secret),
-                       spec.id, OptionOf(compared, "username")));
-    }
-    const auto shared = entry.options.find("shared");
-    if (entry.type == kDir && shared != entry.options.end() && shared->second == "1" &&
-        spec.options.count("shared") == 0) {
-      Warn(spec.id,
-           "is marked shared although its files are on this node only; declare shared 0 to change that");
-    }
-    const auto mountpoint = entry.options.find("mountpoint");
-    if (entry.type == kZfspool && mountpoint != entry.options.end() &&
-        spec.options.count("mountpoint") == 0) {
-      for (const Mount& mount : state_.mounts) {
-        if (mount.type == "zfs" && mount.source == OptionOf(compared, "pool") &&
-            mount.path != mountpoint->second) {
-          Warn(spec.id,
-               fmt::format(
-                   "notes the mount point {}, but {} is mounted at {}; declare mountpoint {} to change that",
-                   mountpoint->second, mount.source, mount.path, mount.path));
-        }
-      }
-    }
   }
 
   // Second planning round: keys that others make unusable or remove.

@@ -169,6 +169,137 @@ TEST(PlanStorages, AStaleMountPointIsWarnedOf) {
   EXPECT_THAT(plan->notes[0].text, HasSubstr("declare mountpoint /tank/b"));
 }
 
+// Proxmox VE reaches containers on a zfspool by the mount point that it noted when the entry was added.
+class MovedDatasetTest : public ::testing::Test {
+ protected:
+  MovedDatasetTest() {
+    spec_.mount_point = "/srv/b";
+    state_.config.entries["x1"] = {
+        "x1", "zfspool", {"images"}, {"pve1"}, false, {{"pool", "tank/b"}, {"mountpoint", "/tank/b"}}, false};
+  }
+  StoragePlan Plan(bool created, std::vector<std::string> removed) {
+    const auto plan =
+        PlanStorages({{spec_}, false}, state_, {{{"x1", {created, created}}}, {}, std::move(removed), false});
+    EXPECT_TRUE(plan.ok()) << plan.status();
+    return plan.ok() ? *plan : StoragePlan();
+  }
+  static void ExpectFollows(const StoragePlan& plan, const kit::Requirement& needs) {
+    ASSERT_EQ(plan.steps.size(), 1u);
+    EXPECT_EQ(plan.steps[0].action, StorageAction::kSet);
+    EXPECT_THAT(plan.steps[0].definition.options,
+                ElementsAre(::testing::Pair("mountpoint", needs.key.substr(needs.key.find(':') + 1))));
+    EXPECT_THAT(plan.steps[0].requires_keys, ElementsAre(needs));
+    EXPECT_THAT(plan.notes, IsEmpty());
+  }
+
+  StorageSpec spec_ = Make("x1", "zfspool", {"images"}, {{"pool", "tank/b"}});
+  ProxmoxState state_ = Node();
+};
+
+TEST_F(MovedDatasetTest, InTheRunThatMovesItTheEntryFollowsAfterTheMoveWhoeverMadeIt) {
+  for (const bool created : {true, false}) {
+    EXPECT_THAT(Plan(created, {}).steps, IsEmpty()) << "nobody moves it";
+    EXPECT_THAT(Plan(created, {"path:/tank"}).steps, IsEmpty()) << "another one goes";
+    ExpectFollows(Plan(created, {"path:/tank/b"}), {"path:/srv/b", false});
+  }
+  state_.config.entries["x1"].options.erase("mountpoint");  // then it is /POOL
+  ExpectFollows(Plan(false, {"path:/tank/b"}), {"path:/srv/b", false});
+  state_.config.entries["x1"].options["mountpoint"] = "/srv/b";
+  EXPECT_THAT(Plan(false, {"path:/tank/b"}).steps, IsEmpty()) << "somebody did it before";
+  // What the file says itself counts.
+  state_.config.entries["x1"].options["mountpoint"] = "/tank/b";
+  spec_.options["mountpoint"] = "/tank/b";
+  EXPECT_THAT(Plan(true, {"path:/tank/b"}).steps, IsEmpty());
+}
+
+TEST_F(MovedDatasetTest, ANewEntryComesAfterTheMove) {
+  state_.config.entries.clear();
+  EXPECT_THAT(Plan(false, {}).steps.at(0).requires_keys,
+              ElementsAre(kit::Requirement{"dataset:tank/b", true}));
+  EXPECT_THAT(Plan(false, {"path:/tank/b"}).steps.at(0).requires_keys,
+              ElementsAre(kit::Requirement{"dataset:tank/b", true}, kit::Requirement{"path:/srv/b", false}));
+}
+
+TEST_F(MovedDatasetTest, AnEntryOfOursThatWasLeftBehindIsPutRightAtALaterRun) {
+  state_.mounts.back().path = "/srv/b";
+  ExpectFollows(Plan(true, {}), {"path:/srv/b", true});
+  const auto theirs = Plan(false, {});
+  EXPECT_THAT(theirs.steps, IsEmpty());
+  ASSERT_EQ(theirs.notes.size(), 1u);
+  EXPECT_THAT(theirs.notes[0].text, HasSubstr("`pvesm set x1 --mountpoint /srv/b`"));
+  // Another node may have it where the entry says.
+  state_.config.entries["x1"].nodes = {"pve1", "pve2"};
+  EXPECT_THAT(Plan(true, {}).steps, IsEmpty());
+  // Where the configuration does not know where it is, what is mounted counts.
+  state_.config.entries["x1"].nodes = {"pve1"};
+  spec_.mount_point = "/elsewhere";
+  ExpectFollows(Plan(true, {}), {"path:/srv/b", true});
+}
+
+// Trap 21: no `nodes`.
+TEST(PlanStorages, ALocalEntryOfAllNodesOfAClusterIsToldOfWithTheCommand) {
+  auto state = Node();
+  const auto notes = [&](const StorageSpec& spec) {
+    const auto plan = PlanStorages({{spec}, false}, state, {});
+    EXPECT_TRUE(plan.ok()) << plan.status();
+    std::string text;
+    for (const auto& note : plan.ok() ? plan->notes : std::vector<kit::Note>()) text += note.text;
+    return text;
+  };
+  state.config.entries["z1"] = {"z1", "zfspool", {"images"}, {}, false, {{"pool", "tank/b"}}, false};
+  state.config.entries["d1"] = {
+      "d1", "dir", {"iso"}, {}, false, {{"path", "/tank/b"}, {"is_mountpoint", "1"}}, false};
+  state.config.entries["n1"] = {
+      "n1", "nfs", {"iso"}, {}, false, {{"server", "nas"}, {"export", "/e"}, {"path", "/mnt/pve/n1"}}, false};
+  const auto zfs = Make("z1", "zfspool", {}, {{"pool", "tank/b"}});
+  const auto dir = Make("d1", "dir", {}, {{"path", "/tank/b"}});
+  EXPECT_EQ(notes(zfs) + notes(dir), "") << "this node is all there is";
+  state.cluster = "lab";
+  EXPECT_THAT(notes(zfs), HasSubstr("`pvesm set z1 --nodes pve1`"));
+  EXPECT_THAT(notes(dir), HasSubstr("`pvesm set d1 --nodes pve1`"));
+  EXPECT_EQ(notes(Make("n1", "nfs", {}, {{"server", "nas"}, {"export", "/e"}})), "");
+  state.config.entries["d1"].options["shared"] = "1";
+  EXPECT_EQ(notes(Make("d1", "dir", {}, {{"path", "/tank/b"}, {"shared", "1"}})), "");
+  state.config.entries["z1"].nodes = {"pve1"};
+  EXPECT_EQ(notes(zfs), "");
+}
+
+// Trap 20: loopback NFS storage with soft mounts for VM images.
+TEST(SoftLoopback, IsRefusedWhereItIsNewAndToldOfWhereItIsThere) {
+  auto state = Node();
+  const auto plan = [&](Words content, const std::string& server, const std::string& mount_options) {
+    Options options{{"server", server}, {"export", "/tank/b"}};
+    if (!mount_options.empty()) options["options"] = mount_options;
+    return PlanStorages({{Make("x1", "nfs", std::move(content), options)}, false}, state, {});
+  };
+  for (const Words& content : {Words{}, Words{"images"}, Words{"iso", "rootdir"}}) {
+    const auto refused = plan(content, "127.0.0.1", "vers=4,soft");
+    EXPECT_EQ(refused.status().code(), absl::StatusCode::kFailedPrecondition);
+    ASSERT_EQ(ViolationsOf(refused.status()).size(), 1u);
+    EXPECT_EQ(ViolationsOf(refused.status())[0].field, "o.options.options");
+    EXPECT_THAT(ViolationsOf(refused.status())[0].description, HasSubstr("leave soft out"));
+  }
+  EXPECT_TRUE(plan({"iso"}, "127.0.0.1", "soft").ok());
+  EXPECT_TRUE(plan({"images"}, "127.0.0.1", "hard").ok());
+  EXPECT_TRUE(plan({"images"}, "nas", "soft").ok());
+  // Somebody else's, that nothing is declared of but its place.
+  state.config.entries["x1"] = {
+      "x1", "nfs", {"images"},
+      {},   false, {{"server", "127.0.0.1"}, {"export", "/tank/b"}, {"path", "/mnt/pve/x1"}},
+      false};
+  EXPECT_THAT(plan({"images"}, "127.0.0.1", "")->notes, IsEmpty());
+  EXPECT_FALSE(plan({"images"}, "127.0.0.1", "soft").ok()) << "it would become soft";
+  state.config.entries["x1"].options["options"] = "vers=4,soft";
+  const auto adopted = plan({"images"}, "127.0.0.1", "");
+  ASSERT_TRUE(adopted.ok()) << adopted.status();
+  EXPECT_THAT(adopted->steps, IsEmpty());
+  ASSERT_EQ(adopted->notes.size(), 1u);
+  EXPECT_THAT(adopted->notes[0].text, HasSubstr("loses writes of guests' disks"));
+  const auto mended = plan({"images"}, "127.0.0.1", "vers=4");
+  EXPECT_EQ(mended->steps.size(), 1u);
+  EXPECT_THAT(mended->notes, IsEmpty());
+}
+
 TEST(PlanStorages, WhatWeAddedByOurselvesIsKeptUpOnlyWhereWeMadeTheEntry) {
   auto state = Node();
   state.config.entries["x1"] = {"x1", "dir", {"iso"}, {"pve1"}, false, {{"path", "/tank/b"}}, false};

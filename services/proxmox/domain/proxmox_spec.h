@@ -25,6 +25,8 @@ struct StorageSpec {
   std::string origin;  // the place in the configuration, for errors
   // cifs with a user name: the secret's name, never its value.
   std::string password_secret;
+  // zfspool: where the configuration has the dataset mounted; "" where it says nothing.
+  std::string mount_point = {};
   friend bool operator==(const StorageSpec&, const StorageSpec&) = default;
 };
 

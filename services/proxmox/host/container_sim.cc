@@ -334,6 +334,7 @@ absl::StatusOr<std::vector<std::string>> ContainerSim::Mount(uint32_t id, const 
           }
           if (mount.backup) line.options["backup"] = *mount.backup ? "1" : "0";
           if (mount.read_only) line.options["ro"] = "1";
+          line.options.insert(mount.options.begin(), mount.options.end());
           const std::string key = fmt::format("mp{}", mount.number);
           if (editing.running) {
             // Once it is mounted it stays, whatever becomes of the others; one that fails takes its own

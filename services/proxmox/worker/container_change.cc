@@ -136,6 +136,7 @@ absl::StatusOr<CapturedContainer> ContainerChanges::Capture(const ContainerStep&
     return captured;
   }
   PHX_RETURN_IF_ERROR(See(step.id).status());
+  if (step.action == ContainerAction::kUnmount) return captured;  // the step has the line
   for (const NewMount& mount : step.mounts) {
     if (!mount.is_volume()) continue;
     PHX_ASSIGN_OR_RETURN(const auto volumes, host_.containers().Volumes(mount.storage, step.id));
@@ -183,18 +184,21 @@ absl::StatusOr<std::string> ContainerChanges::HeldBy(const std::string& volume, 
 
 absl::Status ContainerChanges::Do(const ContainerStep& step, const CapturedContainer& before,
                                   const ChildObserver& on_child, std::vector<std::string>& warnings) {
+  if (step.action == ContainerAction::kUnmount) return SetLine(step, /*there=*/false, on_child);
   return step.action == ContainerAction::kGrow ? Grow(step, before, on_child)
                                                : DoMounts(step, before, on_child, warnings);
 }
 
 absl::StatusOr<kit::ProbeResult> ContainerChanges::Probe(const ContainerStep& step,
                                                          const CapturedContainer& before, bool undoing) {
+  if (step.action == ContainerAction::kUnmount) return ProbeLine(step);
   return step.action == ContainerAction::kGrow ? ProbeGrowth(step, before, undoing)
                                                : ProbeMounts(step, before);
 }
 
 absl::Status ContainerChanges::Undo(const ContainerStep& step, const CapturedContainer& before,
                                     const ChildObserver& on_child) {
+  if (step.action == ContainerAction::kUnmount) return SetLine(step, /*there=*/true, on_child);
   return step.action == ContainerAction::kGrow ? GiveSizeBack(step, before, on_child)
                                                : UndoMounts(step, before, on_child);
 }
@@ -211,6 +215,19 @@ absl::Status ContainerChanges::DoMounts(const ContainerStep& step, const Capture
   return absl::OkStatus();
 }
 
+absl::Status ContainerChanges::CheckFolders(uint32_t id, const std::vector<NewMount>& mounts) {
+  for (const NewMount& mount : mounts) {
+    if (mount.is_volume()) continue;
+    const auto folder = host_.files().ReadDirectory(mount.host_path);
+    if (folder.ok() && *folder) continue;
+    return FailedPrecondition(
+        "{} is {}, and container {} could not start with it: make the folder (`mkdir -p {}`, with the owner "
+        "that the container needs), or declare a dataset that is mounted there; then plan again",
+        mount.host_path, folder.ok() ? "not there" : "no directory", id, mount.host_path);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ContainerChanges::MountNow(const ContainerStep& step, const std::vector<NewMount>& mounts,
                                         const CapturedContainer& before, const ChildObserver& on_child,
                                         std::vector<std::string>& warnings) {
@@ -223,6 +240,7 @@ absl::Status ContainerChanges::MountNow(const ContainerStep& step, const std::ve
     if (const std::string taken = TakenPlace(seen.config, part); !taken.empty())
       return Aborted("container {}: {}; nothing was changed. Plan again", step.id, taken);
     if (seen.running && !step.running) return Runs(step.id);
+    PHX_RETURN_IF_ERROR(CheckFolders(step.id, mounts));
     const auto said = host_.containers().Mount(step.id, mounts, seen.config.digest, on_child);
     if (said.ok()) warnings.insert(warnings.end(), said->begin(), said->end());
     last = said.status();
@@ -342,6 +360,7 @@ std::vector<std::string> ContainerChanges::RemainingCommands(const ContainerStep
     commands.push_back(ToText(ResizeCommand(step.id, step.number, before.size, "")));
     return commands;
   }
+  if (step.action == ContainerAction::kUnmount) return {ToText(MountCommand(step.id, step.mounts, ""))};
   const auto seen = See(step.id);
   if (!seen.ok()) return commands;
   const Lines lines = LinesOf(seen->config, step, before.volumes);
@@ -378,7 +397,7 @@ absl::StatusOr<kit::Retrospect> ContainerChanges::LookBack(const ContainerStep& 
     if (outgrown.ok() && !outgrown->empty()) return kit::Retrospect{Kind::kStays, *outgrown};
     return kit::Retrospect();
   }
-  if (step.running) return kit::Retrospect();
+  if (step.running || step.action == ContainerAction::kUnmount) return kit::Retrospect();
   const auto seen = See(step.id);
   if (!seen.ok()) return kit::Retrospect();
   if (seen->running) {
@@ -410,6 +429,13 @@ absl::Status ContainerChanges::Verify(const ContainerStep& step, kit::VerifyRepo
     return absl::OkStatus();
   }
   PHX_ASSIGN_OR_RETURN(const Seen seen, See(step.id));
+  if (step.action == ContainerAction::kUnmount) {
+    if (seen.config.mounts.count(step.number) != 0)
+      return FailedPrecondition("mp{} of container {} is there again", step.number, step.id);
+    report.probes.push_back(fmt::format("container:{}: nothing is mounted at {}", step.id, step.path));
+    return absl::OkStatus();
+  }
+  PHX_RETURN_IF_ERROR(CheckFolders(step.id, step.mounts));
   for (const NewMount& mount : step.mounts) {
     const Line line = LineOf(seen.config, mount, {});
     if (line == Line::kWaiting) {

@@ -69,6 +69,8 @@ class ContainerChanges {
   // Why the volume has to keep its new size, with the way back; "" where its former one is enough.
   absl::StatusOr<std::string> Outgrown(const ContainerStep& step, const CapturedContainer& before);
 
+  // Proxmox VE takes a directory that is not there without a word, and the container then does not start.
+  absl::Status CheckFolders(uint32_t id, const std::vector<NewMount>& mounts);
   // One `pct set`, decided on the file. ABORTED where somebody changes the file again and again.
   absl::Status MountNow(const ContainerStep& step, const std::vector<NewMount>& mounts,
                         const CapturedContainer& before, const ChildObserver& on_child,
@@ -82,6 +84,10 @@ class ContainerChanges {
                              const ChildObserver& on_child);
   absl::Status FreeVolumes(const ContainerStep& step, const CapturedContainer& before,
                            const ChildObserver& on_child);
+
+  // The one mount point of the step, taken away or put back. FAILED_PRECONDITION where another line is there.
+  absl::Status SetLine(const ContainerStep& step, bool there, const ChildObserver& on_child);
+  absl::StatusOr<kit::ProbeResult> ProbeLine(const ContainerStep& step);
 
   absl::Status Grow(const ContainerStep& step, const CapturedContainer& before,
                     const ChildObserver& on_child);

@@ -18,6 +18,7 @@ json ToJson(const NewMount& mount) {
     object["host_path"] = mount.host_path;
   }
   if (mount.backup) object["backup"] = *mount.backup;
+  if (!mount.options.empty()) object["options"] = mount.options;
   return object;
 }
 
@@ -30,6 +31,7 @@ NewMount ParseMount(const json& object) {
   mount.size_gib = object.value("size_gib", uint64_t{0});
   mount.host_path = object.value("host_path", "");
   if (object.contains("backup")) mount.backup = object.at("backup").get<bool>();
+  if (object.contains("options")) mount.options = object.at("options").get<Options>();
   return mount;
 }
 
@@ -37,7 +39,10 @@ NewMount ParseMount(const json& object) {
 
 std::string ToPayload(const ContainerStep& step) {
   json object = {{"container", step.id}, {"running", step.running}};
-  if (step.action == ContainerAction::kMount) {
+  if (step.action == ContainerAction::kUnmount) {
+    object["action"] = "unmount";
+    object["mounts"] = json::array({ToJson(step.mounts.at(0))});
+  } else if (step.action == ContainerAction::kMount) {
     object["action"] = "mount";
     object["opaque"] = step.opaque;
     object["mounts"] = json::array();
@@ -64,6 +69,11 @@ absl::StatusOr<ContainerStep> ContainerStepOf(std::string_view payload) {
     if (action == "mount") {
       step.opaque = object.at("opaque").get<Words>();
       for (const json& mount : object.at("mounts")) step.mounts.push_back(ParseMount(mount));
+    } else if (action == "unmount") {
+      step.action = ContainerAction::kUnmount;
+      step.mounts.push_back(ParseMount(object.at("mounts").at(0)));
+      step.number = step.mounts.front().number;
+      step.path = step.mounts.front().path;
     } else if (action == "grow") {
       step.action = ContainerAction::kGrow;
       step.number = object.at("number").get<int>();

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/status/errors.h"
 #include "services/kit/plan/keys.h"
 #include "services/proxmox/host/container_command.h"
 #include "services/proxmox/worker/container_payload.h"
@@ -62,6 +63,7 @@ kit::Step Render(const ContainerStep& typed) {
   step.diffs = typed.diffs;
   step.requires_keys = typed.requires_keys;
   step.provides = typed.provides;
+  step.removes = typed.removes;
   step.payload = ToPayload(typed);
   if (typed.action == ContainerAction::kMount) {
     RenderMounts(typed, step);
@@ -69,6 +71,12 @@ kit::Step Render(const ContainerStep& typed) {
   }
   step.id = kit::Key(kKind, fmt::format("{}:mp{}", typed.id, typed.number));
   step.resource = fmt::format("{}:{}", typed.id, typed.path);
+  if (typed.action == ContainerAction::kUnmount) {
+    step.action = "unmount from container";
+    step.undo = "put the same line back under the same number";
+    step.commands = {ToText(DetachCommand(typed.id, {fmt::format("mp{}", typed.number)}, ""))};
+    return step;
+  }
   step.action = "grow volume of container";
   step.undo = "give the volume its former quota and size";
   if (typed.running) {
@@ -84,6 +92,33 @@ kit::Step Render(const ContainerStep& typed) {
   }
   step.commands = {ToText(ResizeCommand(typed.id, typed.number, typed.size_gib << 30, ""))};
   return step;
+}
+
+absl::Status LookAtDirectories(const std::vector<ContainerSpec>& containers, const Files& files,
+                               ContainersState& state) {
+  for (const ContainerSpec& container : containers) {
+    if (state.here.count(container.id) == 0) continue;
+    for (const ContainerBindSpec& bind : container.binds) {
+      if (bind.absent) continue;
+      const std::string& path = bind.host_path;
+      // Proxmox VE follows no link, neither on the way nor at its end, and a container with such a mount does
+      // not start.
+      for (size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
+        const std::string place = path.substr(0, end);
+        const auto directory = files.ReadDirectory(place);
+        if (!directory.ok()) {
+          return WithViolations(
+              FailedPrecondition("{}: {} leads over {}, which is a link or no directory; give the real path",
+                                 bind.origin, path, place),
+              {{bind.origin, fmt::format("{} is a link or no directory; give the real path", place)}});
+        }
+        if (end != std::string::npos) continue;
+        if (*directory) state.directories[path] = {(*directory)->uid, (*directory)->gid};
+        break;
+      }
+    }
+  }
+  return absl::OkStatus();
 }
 
 bool IsContainerStep(const kit::Step& step) { return kit::KindOf(step.id) == kKind; }

@@ -348,6 +348,92 @@ TEST_F(ContainerUndoTest, WhatComesWithTheRunAndIsInUseByARunningContainerIsName
               HasSubstr("until then it uses /quickOS/vm-disks/new, which comes with this run"));
 }
 
+// Neither pct nor the key of the dataset above says that it is missing.
+TEST_F(ContainerUndoTest, AFolderThatIsMissingIsRefusedInThePlanAndAgainRightBeforeTheMount) {
+  const std::string path = "/quickOS/vm-disks/ssl";
+  const auto spec = Containers({{101, {}, {Bind(path, "/a")}, "$.c"}});
+  EXPECT_EQ(Plan(spec, {"path:/quickOS/vm-disks"}).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(last_.message()), HasSubstr("mkdir -p " + path));
+  const std::string before = Dump();
+  // It goes between plan and step, or what was to bring it did not.
+  ASSERT_TRUE(Plan(spec, {"path:/quickOS/vm-disks", "tree:/quickOS/vm-disks"}).ok()) << last_;
+  const auto done = driver_->Apply();
+  EXPECT_EQ(done.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(done.message()), HasSubstr("could not start with it: make the folder"));
+  ASSERT_TRUE(Undo().ok()) << last_;
+  EXPECT_EQ(Dump(), before);
+  ASSERT_TRUE(host_.files().MakeDirectory(path, {100000, 100000, 0755}).ok());
+  ASSERT_TRUE(Carry(spec).ok()) << last_;
+  EXPECT_EQ(Config(101).mounts.at(0).source, path);
+  ASSERT_TRUE(domain_.Verify({plan_.steps, nullptr}).ok());
+  ASSERT_TRUE(host_.files().RemoveDirectory(path).ok());
+  EXPECT_FALSE(domain_.Verify({plan_.steps, nullptr}).ok()) << "the container could not start any more";
+}
+
+class UnmountTest : public ContainerUndoTest {
+ protected:
+  UnmountTest() {
+    WriteGuest("lxc/101.conf", kBound);
+    spec_ = Containers({{101, {}, {Bind("/quickOS/vm-disks", "/shared")}, "$.c"}});
+    spec_.containers[0].binds[0].absent = true;
+  }
+  static constexpr char kBound[] =
+      "arch: amd64\nhostname: web\nmemory: 512\nmp3: /quickOS/vm-disks,mp=/shared,backup=1,quota=1,ro=1\n"
+      "unprivileged: 1\n";
+  ProxmoxSpec spec_;
+};
+
+TEST_F(UnmountTest, GoesByNameAndComesBackAsItWas) {
+  const std::string before = Dump();
+  ASSERT_TRUE(Plan(spec_).ok()) << last_;
+  ASSERT_TRUE((last_ = driver_->Apply(static_cast<size_t>(-1), /*repeat=*/true)).ok()) << last_;
+  EXPECT_THAT(Config(101).mounts, IsEmpty());
+  ASSERT_TRUE(domain_.Verify({plan_.steps, nullptr}).ok());
+  const auto done = plan_.steps;
+  ASSERT_TRUE(Undo(/*repeat=*/true).ok()) << last_;
+  EXPECT_EQ(Dump(), before) << "the same line under the same number";
+  EXPECT_FALSE(domain_.Verify({done, nullptr}).ok());
+  ASSERT_TRUE(Carry(spec_).ok()) << last_;
+  ASSERT_TRUE(Plan(spec_).ok()) << last_;
+  EXPECT_THAT(plan_.steps, IsEmpty());
+}
+
+TEST_F(UnmountTest, AnyFaultLeadsBackToTheOldState) {
+  const std::string before = Dump();
+  for (const char* fault : {"fail", "lie", "nothing"}) {
+    ASSERT_TRUE(Plan(spec_).ok()) << last_;
+    ASSERT_TRUE(machine_->PlanFault("pct.set:101", fault).ok());
+    const auto done = driver_->Apply();
+    EXPECT_EQ(done.ok(), std::string(fault) == "lie") << fault << ": the file knows";
+    ASSERT_TRUE(Undo().ok()) << fault << last_;
+    EXPECT_EQ(Dump(), before) << fault;
+  }
+}
+
+TEST_F(UnmountTest, WhatSomebodyChangedMeanwhileIsLeftAlone) {
+  ASSERT_TRUE(Plan(spec_).ok()) << last_;
+  std::string changed = kBound;
+  changed.replace(changed.find("ro=1"), 4, "ro=0");
+  WriteGuest("lxc/101.conf", changed);
+  EXPECT_EQ(driver_->Apply().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(File(101), changed);
+  WriteGuest("lxc/101.conf", kBound);
+  ASSERT_TRUE(Plan(spec_).ok()) << last_;
+  Start(101);
+  EXPECT_EQ(driver_->Apply().code(), absl::StatusCode::kFailedPrecondition)
+      << "it would go with its stop only";
+  EXPECT_EQ(File(101), kBound);
+  Stop();
+  // Another one took its number: undo overwrites nothing, and says what is left to do.
+  ASSERT_TRUE(Carry(spec_).ok()) << last_;
+  changed.replace(changed.find("/shared"), 7, "/others");
+  WriteGuest("lxc/101.conf", changed);
+  EXPECT_FALSE(Undo().ok());
+  EXPECT_EQ(File(101), changed);
+  EXPECT_THAT(driver_->RemainingOfLast(),
+              ElementsAre("pct set 101 --mp3 /quickOS/vm-disks,mp=/shared,backup=1,quota=1,ro=1"));
+}
+
 TEST_F(ContainerUndoTest, AVolumeThatARunningContainerFilledKeepsItsNewSizeAsThePlanSays) {
   Start(102);
   ASSERT_TRUE(Carry(Larger()).ok()) << last_;

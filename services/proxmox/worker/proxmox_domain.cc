@@ -299,26 +299,7 @@ absl::Status ProxmoxDomain::PlanContainers(const ProxmoxSpec& spec, const Proxmo
     containers.running = std::move(places.running);
     containers.elsewhere = std::move(places.elsewhere);
   }
-  for (const ContainerSpec& container : spec.containers) {
-    if (containers.here.count(container.id) == 0) continue;
-    for (const ContainerBindSpec& bind : container.binds) {
-      // Proxmox VE follows no link on the way, and a container with such a mount does not start.
-      for (size_t end = bind.host_path.find('/', 1); end != std::string::npos;
-           end = bind.host_path.find('/', end + 1)) {
-        const std::string above = bind.host_path.substr(0, end);
-        const auto place = host_.files().ReadDirectory(above);
-        if (!place.ok()) {
-          return WithViolations(
-              FailedPrecondition("{}: {} leads over {}, which is a link or no directory; give the real path",
-                                 bind.origin, bind.host_path, above),
-              {{bind.origin, fmt::format("{} is a link or no directory; give the real path", above)}});
-        }
-      }
-      const auto directory = host_.files().ReadDirectory(bind.host_path);
-      if (directory.ok() && *directory)
-        containers.directories[bind.host_path] = {(*directory)->uid, (*directory)->gid};
-    }
-  }
+  PHX_RETURN_IF_ERROR(LookAtDirectories(spec.containers, host_.files(), containers));
   PHX_ASSIGN_OR_RETURN(ContainerPlan planned, proxmox::PlanContainers(spec.containers, containers));
   for (const ContainerStep& step : planned.steps) {
     plan.steps.push_back(Render(step));

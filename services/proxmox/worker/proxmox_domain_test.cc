@@ -152,11 +152,14 @@ TEST_F(ProxmoxDomainTest, Trap17TwoDeclarationsOfOneIdAreAnErrorThatNamesBoth) {
 // Trap 20: loopback NFS storage with soft mounts for VM images.
 TEST_F(ProxmoxDomainTest, Trap20NfsFromThisVeryNodeIsWarnedOfAndWaitsForItsExport) {
   auto loop = Nfs("loop", "127.0.0.1", "/quickOS/shared-prod-data");
-  loop.options["options"] = "vers=4,soft";
+  loop.options["options"] = "vers=4,hard";
   ASSERT_TRUE(Plan(Spec({loop}), {"export:/quickOS/shared-prod-data"}).ok()) << last_;
   EXPECT_THAT(plan_.steps[0].requires_keys,
               ElementsAre(kit::Requirement{"export:/quickOS/shared-prod-data", false}));
-  EXPECT_THAT(plan_.notes, Contains(Field(&kit::Note::text, HasSubstr("soft mounts"))));
+  EXPECT_THAT(plan_.notes, Contains(Field(&kit::Note::text, HasSubstr("an export of this very node"))));
+  loop.options["options"] = "vers=4,soft";
+  EXPECT_EQ(Plan(Spec({loop}), {"export:/quickOS/shared-prod-data"}).code(),
+            absl::StatusCode::kFailedPrecondition);
 }
 
 // Trap 21: dir storages were marked shared although node-local, and had no nodes.

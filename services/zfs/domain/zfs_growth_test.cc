@@ -421,8 +421,8 @@ TEST_F(ExportedPoolTest, IsImportedAndWhatIsInItIsNotMadeAgain) {
   const ZfsPlan plan = Planned();
   ASSERT_EQ(plan.steps.size(), 1u);
   EXPECT_EQ(std::get<ImportPoolStep>(plan.steps[0].step), (ImportPoolStep{"tank", 7}));
-  EXPECT_THAT(plan.steps[0].provides,
-              UnorderedElementsAre("pool:tank", "dataset:tank", "dataset:tank/data", "path:/tank/data"));
+  EXPECT_THAT(plan.steps[0].provides, UnorderedElementsAre("pool:tank", "dataset:tank", "dataset:tank/data",
+                                                           "path:/tank/data", "tree:/tank/data"));
   ASSERT_EQ(plan.notes.size(), 1u);
   EXPECT_THAT(plan.notes[0].text, HasSubstr("set up again after this run"));
 }

@@ -166,8 +166,21 @@ class ContentPlanner {
     } else {
       planned.disturbs.push_back("path:" + mountpoint_);
     }
+    ProvideFolders(step, planned);
     planned.step = std::move(step);
     planning_.plan.steps.push_back(std::move(planned));
+  }
+
+  // That come with the files.
+  void ProvideFolders(const ChangeContentStep& step, PlannedStep& planned) const {
+    std::set<std::string> folders;
+    for (const FileSpec& file : step.files) {
+      for (size_t slash = file.path.find('/'); slash != std::string::npos;
+           slash = file.path.find('/', slash + 1))
+        folders.insert(file.path.substr(0, slash));
+    }
+    for (const std::string& folder : folders)
+      planned.provides.push_back("folder:" + mountpoint_ + "/" + folder);
   }
 
   void TellUndo(const ChangeContentStep& step, PlannedStep& planned) const {

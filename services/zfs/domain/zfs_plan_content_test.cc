@@ -125,7 +125,7 @@ TEST(Files, AreOneStepOfThoseThatDifferAndShowNoContent) {
   EXPECT_THAT(step.remainder,
               AllOf(HasSubstr("it keeps the new files"), HasSubstr("tank/.phoenix/kept/RUN/data")));
   EXPECT_THAT(step.disturbs, ElementsAre("path:/tank/data"));
-  EXPECT_THAT(step.provides, IsEmpty());
+  EXPECT_THAT(step.provides, ElementsAre("folder:/tank/data/conf"));
   EXPECT_THAT(
       step.differences,
       ElementsAre(Difference{"conf/app.conf content", "6 bytes, sha256 " + Sha256Hex("former").substr(0, 12),

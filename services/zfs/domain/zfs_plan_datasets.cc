@@ -232,7 +232,7 @@ class DatasetPlanner {
       if (dataset.mounted_at == after) continue;
       if (planning_.HoldsRecord(name)) planning_.RefuseRecord(At("properties.mountpoint"));
       if (!dataset.mounted_at.empty()) planned.removes.push_back("path:" + dataset.mounted_at);
-      if (!after.empty()) planned.provides.push_back("path:" + after);
+      if (!after.empty()) ProvideWithContent(after, planned.provides);
     }
     if (!mountpoint_.empty() && seen_->mounted_at != mountpoint_) {
       CheckMountDirectory(planning_, At("properties.mountpoint"), spec_.name, mountpoint_);
@@ -248,7 +248,7 @@ class DatasetPlanner {
     planned.undo = "zfs unmount";
     planned.needs.push_back({"dataset:" + spec_.name, true});
     AddMountNeeds(planned);
-    planned.provides.push_back("path:" + mountpoint_);
+    ProvideWithContent(mountpoint_, planned.provides);
     planned.step = MountStep{spec_.name, mountpoint_};
     planning_.plan.steps.push_back(std::move(planned));
   }
@@ -364,6 +364,11 @@ void AddMountNeeds(const Planning& planning, const std::string& mountpoint, std:
   const auto path = planning.seen.paths.find(parent);
   needs.push_back(
       {"path:" + parent, path != planning.seen.paths.end() && path->second.directory.has_value()});
+}
+
+void ProvideWithContent(const std::string& mountpoint, std::vector<std::string>& provides) {
+  provides.push_back("path:" + mountpoint);
+  provides.push_back("tree:" + mountpoint);
 }
 
 // Entries would be hidden; and whatever is written there while the dataset is not mounted lands on the disk

@@ -88,7 +88,7 @@ void Provide(const Planning& planning, const std::vector<LoadKeyStep::Mount>& mo
     const std::string field = mount.name == root ? "mounted at" : mount.name + " mounted at";
     planned.differences.push_back({field, "not mounted", mount.at});
     // A mount point that the same plan changes is the place only until then.
-    if (planning.mounts.Of(mount.name) == mount.at) planned.provides.push_back("path:" + mount.at);
+    if (planning.mounts.Of(mount.name) == mount.at) ProvideWithContent(mount.at, planned.provides);
   }
 }
 

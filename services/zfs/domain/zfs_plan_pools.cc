@@ -346,7 +346,7 @@ class PoolPlanner {
       const std::string path = planning_.mounts.Of(dataset.name);
       // What is encrypted is mounted by the step that loads its key.
       if (!path.empty() && DeclaredRootOf(planning_.spec, dataset.name).empty())
-        planned.provides.push_back("path:" + path);
+        ProvideWithContent(path, planned.provides);
     }
     planned.step = ImportPoolStep{pool_.name, exported.guid};
     planning_.plan.steps.push_back(std::move(planned));

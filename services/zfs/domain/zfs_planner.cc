@@ -434,7 +434,9 @@ absl::StatusOr<ZfsPlan> MakePlan(const ZfsSpec& spec, const ZfsState& seen, cons
   for (const auto& [name, pool] : seen.pools) planning.plan.provided_now.push_back("pool:" + name);
   for (const auto& [name, dataset] : seen.datasets) {
     planning.plan.provided_now.push_back("dataset:" + name);
-    if (!dataset.mounted_at.empty()) planning.plan.provided_now.push_back("path:" + dataset.mounted_at);
+    // Where / is a dataset every path lies below it, and none would be missing any more.
+    if (!dataset.mounted_at.empty() && dataset.mounted_at != "/")
+      planning.plan.provided_now.push_back("path:" + dataset.mounted_at);
   }
   planning.plan.fingerprint_text = Fingerprint(spec, seen);
   return std::move(planning.plan);

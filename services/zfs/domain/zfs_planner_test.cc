@@ -336,7 +336,19 @@ TEST(PlanDatasets, AChangedMountPointMovesItsPaths) {
   const ZfsPlan plan = Planned(One({.name = "tank/data", .properties = {{"mountpoint", "/srv"}}}), seen);
   ASSERT_EQ(plan.steps.size(), 1u);
   EXPECT_THAT(plan.steps[0].removes, ElementsAre("path:/tank/data", "path:/tank/data/child"));
-  EXPECT_THAT(plan.steps[0].provides, ElementsAre("path:/srv", "path:/srv/child"));
+  EXPECT_THAT(plan.steps[0].provides,
+              ElementsAre("path:/srv", "tree:/srv", "path:/srv/child", "tree:/srv/child"))
+      << "what was in them comes along";
+}
+
+// Every path of the node lies below /: were that offered, nothing that others need would be missing.
+TEST(PlanDatasets, ARootFileSystemOnZfsIsNoPlaceForEveryPath) {
+  ZfsState seen = Seen();
+  seen.datasets["rpool/ROOT/pve-1"] = Dataset("rpool/ROOT/pve-1", {}, "/");
+  const auto provided = Planned({}, seen).provided_now;
+  EXPECT_THAT(provided, Contains("dataset:rpool/ROOT/pve-1"));
+  EXPECT_THAT(provided, Contains("path:/tank/data"));
+  EXPECT_THAT(provided, ::testing::Not(Contains("path:/")));
 }
 
 // Trap 9: what lies in the directory would be hidden, or was written to the root disk.

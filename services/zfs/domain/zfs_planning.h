@@ -118,6 +118,8 @@ void CheckMountDirectory(Planning& planning, const std::string& place, std::stri
                          const std::string& mountpoint);
 // The directory that a mount point lies in.
 void AddMountNeeds(const Planning& planning, const std::string& mountpoint, std::vector<Need>& needs);
+// The keys of a mount that brings what was in the dataset before.
+void ProvideWithContent(const std::string& mountpoint, std::vector<std::string>& provides);
 // The needs of an owner and a group that are named, not numbered.
 void AddRootNeeds(const RootWish& root, const ZfsState& seen, std::vector<Need>& needs);
 // The differences that owner, group and mode make to `before`.
