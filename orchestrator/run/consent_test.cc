@@ -156,6 +156,13 @@ TEST(Consent, AWordForWhatIsThereAlreadyIsNoMistake) {
   EXPECT_THAT(CheckConsent(PlanOf({kExact}), request), StatusIs(Code::kFailedPrecondition, _));
 }
 
+TEST(Consent, FoldersThatComeAlongAreNotTheWord) {
+  const kit::Step files = MakeStep("content:tank/a", Class::kLossy, {"folder:/tank/a/conf"});
+  EXPECT_THAT(CheckConsent(PlanOf({files}), {}),
+              StatusIs(Code::kFailedPrecondition, HasSubstr("say so: --allow content:tank/a")));
+  EXPECT_THAT(Missing(PlanOf({files}), {.allow = {"content:tank/a"}}), IsEmpty());
+}
+
 TEST(Consent, WordsAreSaidAsAShellTakesThem) {
   const FleetPlan plan = PlanOf({MakeStep("x", Class::kLossy, {"path:/it's a b"})});
   EXPECT_THAT(CheckConsent(plan, {}),
