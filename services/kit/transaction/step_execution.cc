@@ -51,8 +51,9 @@ absl::Status StepExecution::Do(const std::string& run_id, StepRow row, const Sec
   const auto now = domain_.Capture(row.step, run_id);
   if (!now.ok()) return RecordIdle(run_id, row, now.status());
   if (row.captured && *row.captured != *now) {
-    PHX_ASSIGN_OR_RETURN(const bool done, IsDoneByAnotherNode(run_id, row));
-    if (!done) {
+    const auto done = IsDoneByAnotherNode(run_id, row);
+    if (!done.ok()) return RecordIdle(run_id, row, done.status());
+    if (!*done) {
       return RecordIdle(
           run_id, row,
           WithReason(
