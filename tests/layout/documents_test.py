@@ -43,18 +43,35 @@ def is_built(name):
     return False
 
 
+def named_tests(cell):
+    """[(file, test)]"""
+    return [tuple(test.split("::")) for test in re.findall(r"`([^`]+::[^`]+)`", cell)]
+
+
+def missing_tests(named, tests_of):
+    """Which of them are not there, in words. `tests_of(file)`: its tests, or None where there is no such file."""
+    wrong = []
+    for file, test in named:
+        tests = tests_of(file)
+        if tests is None:
+            wrong.append("%s does not exist" % file)
+        elif test not in tests:
+            wrong.append("%s has no test %s" % (file, test))
+    return wrong
+
+
 def promised(text):
     """[(number, file, test)] of the table in promises.md."""
     found = []
     for line in text.splitlines():
         row = re.match(r"\| (\d+) \| .+ \| (.+) \|$", line)
         if row:
-            found += [(int(row.group(1)), *test.split("::")) for test in re.findall(r"`([^`]+::[^`]+)`", row.group(2))]
+            found += [(int(row.group(1)), *test) for test in named_tests(row.group(2))]
     return found
 
 
 def wrong_promises(promises_text, readme_text, tests_of):
-    """What is wrong with the table, in words. `tests_of(file)`: its tests, or None where there is no such file."""
+    """What is wrong with the table, in words. `tests_of` as in missing_tests()."""
     wrong = []
     numbers = {int(number) for number in re.findall(r"^(\d+)\. \*\*", readme_text, re.MULTILINE)}
     table = promised(promises_text)
@@ -63,11 +80,7 @@ def wrong_promises(promises_text, readme_text, tests_of):
     for number, file, test in table:
         if number not in numbers:
             wrong.append("the README has no promise %d" % number)
-        tests = tests_of(file)
-        if tests is None:
-            wrong.append("%s does not exist" % file)
-        elif test not in tests:
-            wrong.append("%s has no test %s" % (file, test))
+        wrong += missing_tests([(file, test)], tests_of)
     return wrong
 
 
@@ -77,13 +90,8 @@ def trap_rows(text):
             for row in re.finditer(r"^\| (\d+) \|.*\|$", text, re.MULTILINE)}
 
 
-def named_tests(cell):
-    """[(file, test)]"""
-    return [tuple(test.split("::")) for test in re.findall(r"`([^`]+::[^`]+)`", cell)]
-
-
 def wrong_traps(text, count, tests_of):
-    """What is wrong with the table in traps.md, in words. `tests_of` as in wrong_promises()."""
+    """What is wrong with the table in traps.md, in words. `tests_of` as in missing_tests()."""
     wrong = []
     rows = trap_rows(text)
     wrong += ["trap %d has no row" % number for number in range(1, count + 1) if number not in rows]
@@ -95,12 +103,7 @@ def wrong_traps(text, count, tests_of):
         named = named_tests(cells[4])
         if not any(re.search(r"[Tt]rap_?%d(?!\d)" % number, test) for _, test in named):
             wrong.append("no test of trap %d has its number in its name" % number)
-        for file, test in named:
-            tests = tests_of(file)
-            if tests is None:
-                wrong.append("%s does not exist" % file)
-            elif test not in tests:
-                wrong.append("%s has no test %s" % (file, test))
+        wrong += missing_tests(named, tests_of)
     return wrong
 
 
@@ -135,7 +138,7 @@ def undo_rows(text):
 
 
 def wrong_undo(text, kinds, tests_of):
-    """What is wrong with the tables in undo.md, in words. `tests_of` as in wrong_promises()."""
+    """What is wrong with the tables in undo.md, in words. `tests_of` as in missing_tests()."""
     wrong = []
     rows = undo_rows(text)
     told = {row[0].strip("`") for row in rows}
@@ -152,12 +155,7 @@ def wrong_undo(text, kinds, tests_of):
         named = re.findall(r"`([^`]+)::(\w+(?:\.\w+)?)`", row[7])
         if not named:
             wrong.append("no test holds %s" % row[0])
-        for file, test in named:
-            tests = tests_of(file)
-            if tests is None:
-                wrong.append("%s does not exist" % file)
-            elif test not in tests:
-                wrong.append("%s has no test %s" % (file, test))
+        wrong += missing_tests(named, tests_of)
     return wrong
 
 

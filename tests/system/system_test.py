@@ -298,10 +298,7 @@ class SystemTest(FleetTest):
         config = self.with_one_share_more()
         self.plan()
         before = self.fleet.dumps()
-        setup = subprocess.Popen(
-            [os.path.join(BUILD, "clients/phoenix"), "--runtime-dir", self.fleet.path("run"), "setup", "-f", config,
-             "--secrets", self.secrets, "--fleet", self.fleet.fleet_file, "--confirm-within", "15s"],
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        setup = self.fleet.start_phoenix("setup", "-f", config, "--secrets", self.secrets, "--confirm-within", "15s")
         while "AWAITING_CONFIRM" not in self.phoenix("runs", "list"):
             pass
         # Every participant has its own deadline by now, or gets it from nobody: then Prepare's counts.

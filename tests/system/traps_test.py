@@ -2,12 +2,11 @@
 
 import json
 import os
-import subprocess
 import sys
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "support"))
-from fleet_case import BUILD, FleetTest  # noqa: E402
+from fleet_case import FleetTest  # noqa: E402
 from sim_fleet import meaning  # noqa: E402
 
 
@@ -22,10 +21,7 @@ class TrapsTest(FleetTest):
         config = self.with_one_share_more()
         self.plan()
         before = self.fleet.dumps()
-        setup = subprocess.Popen(
-            [os.path.join(BUILD, "clients/phoenix"), "--runtime-dir", self.fleet.path("run"), "setup", "-f", config,
-             "--secrets", self.secrets, "--fleet", self.fleet.fleet_file, "--confirm-within", "30m"],
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        setup = self.fleet.start_phoenix("setup", "-f", config, "--secrets", self.secrets, "--confirm-within", "30m")
         self.addCleanup(setup.stdout.close)
         while not self.runs("STATE_AWAITING_CONFIRM"):
             self.assertIsNone(setup.poll(), "it ended")
