@@ -312,6 +312,12 @@ StorageSpec CifsWithPassword() {
   return storage;
 }
 
+// The same as another node of the cluster adds it.
+NewStorage CifsOfAnotherNode() {
+  const StorageSpec spec = CifsWithPassword();
+  return {spec.id, spec.type, spec.content, {"pve9"}, spec.options, false, Secret("correct horse")};
+}
+
 TEST_F(ProxmoxDomainTest, APasswordComesFromTheSecretsAndGoesWithItsEntry) {
   const std::string before = Dump();
   secrets_.emplace("samba/users/heads", Secret("correct horse"));
@@ -374,16 +380,7 @@ TEST_F(ProxmoxDomainTest, AnEntryWithoutItsPasswordComesBackSwitchedOff) {
 // Another node has the entry when the run is planned, and leaves it in the same run.
 TEST_F(ProxmoxDomainTest, AMemberIsNotMadeTheFirstOneWithoutThePassword) {
   secrets_.emplace("samba/users/heads", Secret("correct horse"));
-  ASSERT_TRUE(host_
-                  .Add({"c1",
-                        "cifs",
-                        Words{"iso"},
-                        {"pve9"},
-                        {{"server", "nas"}, {"share", "m"}, {"username", "heads"}},
-                        false,
-                        Secret("correct horse")},
-                       nullptr)
-                  .ok());
+  ASSERT_TRUE(host_.Add(CifsOfAnotherNode(), nullptr).ok());
   ASSERT_TRUE(Plan(Spec({CifsWithPassword()})).ok()) << last_;
   EXPECT_EQ(StepOf("c1").action, "add node to storage");
   ASSERT_TRUE(host_.Remove("c1", nullptr).ok());
@@ -397,16 +394,7 @@ TEST_F(ProxmoxDomainTest, TheSecondNodeOfAnEntryWithAPasswordExtendsItAndUndoLea
   secrets_.emplace("samba/users/heads", Secret("correct horse"));
   ASSERT_TRUE(Plan(Spec({CifsWithPassword()})).ok()) << last_;
   const std::string captured = *domain_.Capture(plan_.steps[0], "run-1");
-  ASSERT_TRUE(host_
-                  .Add({"c1",
-                        "cifs",
-                        Words{"iso"},
-                        {"pve9"},
-                        {{"server", "nas"}, {"share", "m"}, {"username", "heads"}},
-                        false,
-                        Secret("correct horse")},
-                       nullptr)
-                  .ok());
+  ASSERT_TRUE(host_.Add(CifsOfAnotherNode(), nullptr).ok());
   EXPECT_EQ(*domain_.Capture(plan_.steps[0], "run-1"), captured) << "no change by somebody else";
   ASSERT_TRUE((last_ = driver_->Apply()).ok()) << last_;
   EXPECT_THAT(host_.ReadStorages()->entries.at("c1").nodes, ElementsAre("pve1", "pve9"));
