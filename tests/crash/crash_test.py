@@ -183,6 +183,8 @@ def prepare(build):
         if done.returncode != 3:
             raise Failure("the prepared run was not rolled back:\n" + done.stdout + done.stderr)
     fleet.close()
+    if os.path.exists(fleet.path(NODE, "machine", "machine.db-wal")):
+        raise Failure("somebody has the prepared machine open still, and may change it while it is copied")
     return fleet.directory
 
 

@@ -208,12 +208,12 @@ class DeleteDatasetTest(TypedTest):
 
     def test_what_others_than_phoenix_made_counts_too(self):
         self.ask("Zfs", "CreateDataset", {"dataset": {"name": "datasets/fastData~theirs"}})
-        with self.fleet._machine("hv1") as database:
+        with self.fleet.machine("hv1") as database:
             database.execute("INSERT INTO files(path, directory, content, uid, gid, mode) "
                              "VALUES('/etc/exports.d/theirs.exports', 0, ?, 0, 0, 420)", (b"/fastData/theirs *(ro)\n",))
         error = self.delete("datasets/fastData~theirs")
         self.assertIn("is exported by /etc/exports.d/theirs.exports", error.message)
-        with self.fleet._machine("hv1") as database:
+        with self.fleet.machine("hv1") as database:
             database.execute("DELETE FROM files WHERE path='/etc/exports.d/theirs.exports'")
         self.ask("Zfs", "DeleteDataset", {"name": "datasets/fastData~theirs"})
 
@@ -255,7 +255,7 @@ class KeptTest(TypedTest):
         self.ask("Zfs", "CreateDataset", {"dataset": {"name": "datasets/fastData~" + name, "volumeSizeBytes": 1 << 20}})
         container = {"type": "filesystem", "local": {"canmount": "off", "mountpoint": "none"}, "received": {}, "mounted": "",
                      "root": {"uid": 0, "gid": 0, "mode": 0o755}, "content": {}}
-        with self.fleet._machine("hv1") as database:
+        with self.fleet.machine("hv1") as database:
             for guid, at in enumerate(("", "/kept", "/kept/r1"), start=900000):
                 database.execute("INSERT OR IGNORE INTO objects(kind, name, value) VALUES('zfs.dataset', ?, ?)",
                                  ("fastData/.phoenix" + at, json.dumps(dict(container, guid=guid))))
@@ -288,16 +288,16 @@ class KeptTest(TypedTest):
         name = self.keep("gone")
         native = "fastData/.phoenix/kept/r1/gone"
         snapshot = {"guid": 910000, "created": 0, "kept": {}, "local": {}, "tags": ["backup"], "clones": []}
-        with self.fleet._machine("hv1") as database:
+        with self.fleet.machine("hv1") as database:
             database.execute("INSERT INTO objects(kind, name, value) VALUES('zfs.snapshot', ?, ?)",
                              (native + "@theirs", json.dumps(snapshot)))
         error = self.refusal("Zfs", "DiscardKept", {"name": name})
         self.assertEqual((error.code, error.fields), ("failed_precondition", ["name"]))
         self.assertIn("is held by backup", error.message)
-        with self.fleet._machine("hv1") as database:
+        with self.fleet.machine("hv1") as database:
             database.execute("DELETE FROM objects WHERE kind = 'zfs.snapshot' AND name = ?", (native + "@theirs",))
         # Somebody has it open: it is not told to be gone, and goes once they have closed it.
-        with self.fleet._machine("hv1") as database:
+        with self.fleet.machine("hv1") as database:
             database.execute("UPDATE objects SET value = json_set(value, '$.busy', json('true')) WHERE name = ?", (native,))
         error = self.refusal("Zfs", "DiscardKept", {"name": name})
         self.assertEqual((error.code, error.reason), ("failed_precondition", "STILL_IN_USE"))

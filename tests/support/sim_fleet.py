@@ -2,6 +2,7 @@
 orchestrator over all of them, unix sockets in between. Used by the system tier and by `./dev demo --sim`."""
 
 import ast
+import contextlib
 import json
 import os
 import shutil
@@ -139,22 +140,22 @@ class SimFleet:
         """The same in the background."""
         return subprocess.Popen(**self._command_line(args, True), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
-    def _machine(self, node):
-        return sqlite3.connect(self.path(node, "machine", "machine.db"), timeout=30)
+    def machine(self, node):
+        return opened(self.path(node, "machine", "machine.db"))
 
     def fault(self, node, operation, effect="fail", count=1):
         """The next `count` operations of this name go wrong on the simulated machine."""
-        with self._machine(node) as database:
+        with self.machine(node) as database:
             database.executemany("INSERT INTO faults(operation, effect) VALUES(?, ?)", [(operation, effect)] * count)
 
     def clear_faults(self, node):
-        with self._machine(node) as database:
+        with self.machine(node) as database:
             database.execute("DELETE FROM faults")
 
     def put_file(self, node, path, text, mode=0o644, gid=0):
         """As somebody else would write it; folders above are made."""
         content, parts = text.encode(), path.split("/")
-        with self._machine(node) as database:
+        with self.machine(node) as database:
             for end in range(2, len(parts)):
                 database.execute("INSERT OR IGNORE INTO files VALUES(?, 1, x'', 0, 0, ?, x'', 0, 0, ?)",
                                  ("/".join(parts[:end]), 0o755, 0o755))
@@ -162,12 +163,12 @@ class SimFleet:
                              (path, content, gid, mode, content, gid, mode))
 
     def remove_file(self, node, path):
-        with self._machine(node) as database:
+        with self.machine(node) as database:
             database.execute("DELETE FROM files WHERE path = ?", (path,))
 
     def lock(self, node):
         """What a reboot does to encrypted datasets: they are unmounted, and their keys are gone."""
-        with self._machine(node) as database:
+        with self.machine(node) as database:
             datasets = {name: json.loads(value) for name, value in
                         database.execute("SELECT name, value FROM objects WHERE kind = 'zfs.dataset'")}
             for name in sorted(datasets, reverse=True):
@@ -199,26 +200,34 @@ class SimFleet:
 
     def container(self, node, container):
         """The text of its configuration."""
-        with self._machine(node) as database:
+        with self.machine(node) as database:
             row = database.execute("SELECT content FROM files WHERE path = ?",
                                    ("/etc/pve/nodes/%s/lxc/%d.conf" % (node, container),)).fetchone()
         return row[0].decode() if isinstance(row[0], bytes) else row[0]
 
     def dump(self, node):
         """The whole simulated world of a node as text, without faults and counters: equal texts, equal worlds."""
-        with self._machine(node) as database:
+        with self.machine(node) as database:
             lines = ["%s %s %s" % row for row in database.execute(
                 "SELECT kind, name, value FROM objects ORDER BY kind, name")]
             lines += ["file %s %s %s:%s %o %r" % row for row in database.execute(
                 "SELECT path, directory, uid, gid, mode, content FROM files ORDER BY path")]
         if self.cluster_files:
-            with sqlite3.connect(self.cluster_files, timeout=30) as database:
+            with opened(self.cluster_files) as database:
                 lines += ["file %s %s %s:%s %o %r" % row for row in database.execute(
                     "SELECT path, directory, uid, gid, mode, content FROM files ORDER BY path")]
         return "\n".join(lines)
 
     def dumps(self):
         return {node: self.dump(node) for node in self.nodes}
+
+
+@contextlib.contextmanager
+def opened(path):
+    """One transaction on a database, closed with it: what is left to the garbage collector goes at any time later, and with the
+    last connection goes the file's -wal, under whoever copies it."""
+    with contextlib.closing(sqlite3.connect(path, timeout=30)) as database, database:
+        yield database
 
 
 def meaning(dump):

@@ -3,13 +3,12 @@
 import json
 import os
 import re
-import sqlite3
 import sys
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "support"))
 from fleet_case import CONFIG, FleetTest  # noqa: E402
-from sim_fleet import meaning  # noqa: E402
+from sim_fleet import meaning, opened  # noqa: E402
 
 BACKUPS = "fastData-shared-backups"
 
@@ -41,7 +40,7 @@ class ClusterTest(FleetTest):
 
     def storages(self):
         """By id: type, and the words of each line below."""
-        with sqlite3.connect(self.fleet.cluster_files) as database:
+        with opened(self.fleet.cluster_files) as database:
             row = database.execute("SELECT content FROM files WHERE path = '/etc/pve/storage.cfg'").fetchone()
         text = row[0] if row else ""
         text = text.decode() if isinstance(text, bytes) else text

@@ -46,7 +46,7 @@ class ContentTest(unittest.TestCase):
 
     def snapshots(self, node):
         """The node's snapshots of runs, by dataset: the run, and the tags that hold it."""
-        with self.fleet._machine(node) as database:
+        with self.fleet.machine(node) as database:
             rows = database.execute("SELECT name, value FROM objects WHERE kind = 'zfs.snapshot'").fetchall()
         found = {}
         for name, value in rows:

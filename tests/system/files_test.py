@@ -43,7 +43,7 @@ class FilesTest(FleetTest):
     FILE = "/fastData/shared-backups/conf/backup.conf"
 
     def file(self, node, path):
-        with self.fleet._machine(node) as database:
+        with self.fleet.machine(node) as database:
             row = database.execute("SELECT content, mode FROM files WHERE path = ?", (path,)).fetchone()
         return row and (row[0].decode() if isinstance(row[0], bytes) else row[0], row[1])
 
@@ -104,13 +104,13 @@ class FilesTest(FleetTest):
             self.assertEqual(content(dump), content(before[node]), node)
         # And long after the commit.
         run = self.run_of(self.phoenix("setup", *wanted, *allowed))
-        with self.fleet._machine("hv1") as database:
+        with self.fleet.machine("hv1") as database:
             database.execute("INSERT INTO files(path, directory, uid, gid, mode, content) VALUES(?, 0, 0, 0, 420, 'mine')",
                              ("/fastData/shared-media/film",))
         refused = self.fleet.phoenix("rollback", run)
         self.assertEqual(refused.returncode, 1, refused.stdout)
         self.assertIn("it holds /fastData/shared-media/film", refused.stderr)
-        with self.fleet._machine("hv1") as database:
+        with self.fleet.machine("hv1") as database:
             database.execute("DELETE FROM files WHERE path = '/fastData/shared-media/film'")
         # A rollback that fails delivers the files again.
         self.fleet.fault("hv2", "zfs.destroy:fastData/shared-media", count=9)
@@ -118,7 +118,7 @@ class FilesTest(FleetTest):
         for node in self.fleet.nodes:
             self.assertEqual(self.file(node, self.FILE), ("keep = 7 weeks\n", 0o640))
             self.assertEqual(self.file(node, "/fastData/shared-media/README"), ("films\n", 0o644))
-        with self.fleet._machine("hv2") as database:
+        with self.fleet.machine("hv2") as database:
             database.execute("DELETE FROM faults")
             # Nor is anything held for a run that is committed.
             for name, value in database.execute("SELECT name, value FROM objects WHERE kind = 'zfs.snapshot'"):

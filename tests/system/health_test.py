@@ -17,7 +17,7 @@ NAME = DISK.rsplit("/", 1)[1]
 class HealthTest(FleetTest):
     def change(self, node, kind, name, **fields):
         """Something of the simulated machine becomes otherwise."""
-        with self.fleet._machine(node) as database:
+        with self.fleet.machine(node) as database:
             [(value,)] = database.execute("SELECT value FROM objects WHERE kind = ? AND name = ?", [kind, name])
             value = {**json.loads(value), **fields}
             database.execute("UPDATE objects SET value = ? WHERE kind = ? AND name = ?", [json.dumps(value), kind, name])
@@ -107,7 +107,7 @@ class HealthTest(FleetTest):
 
     def pull(self, node, path):
         """The disk is gone from the node; answers how it was."""
-        with self.fleet._machine(node) as database:
+        with self.fleet.machine(node) as database:
             [(value,)] = database.execute("SELECT value FROM objects WHERE kind = 'disk' AND name = ?", [path])
             database.execute("DELETE FROM objects WHERE kind = 'disk' AND name = ?", [path])
         return json.loads(value)
@@ -139,7 +139,7 @@ class HealthTest(FleetTest):
 
         said = self.refused(change=replaced)
         self.assertIn(f"disk {fresh} is not present on this node", said)
-        with self.fleet._machine("hv1") as database:
+        with self.fleet.machine("hv1") as database:
             value = {**disk, "serial": "S9B", "device": "/dev/nvme9n1", "holds": [], "pool": ""}
             database.execute("INSERT INTO objects(kind, name, value) VALUES('disk', ?, ?)", [fresh, json.dumps(value)])
         allow = ("--allow", "vdev:quickOS/" + fresh.rsplit("/", 1)[1])

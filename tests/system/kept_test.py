@@ -46,7 +46,7 @@ class KeptTest(unittest.TestCase):
         return node["kept"]
 
     def write(self, path):
-        with self.fleet._machine(NODE) as database:
+        with self.fleet.machine(NODE) as database:
             database.execute("INSERT INTO files(path, directory, uid, gid, mode, content) VALUES(?, 0, 0, 0, 420, 'mine')", (path,))
 
     def undo_after_somebody_wrote(self):

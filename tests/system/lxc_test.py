@@ -126,7 +126,7 @@ class LxcTest(FleetTest):
         while "AWAITING_CONFIRM" not in self.phoenix("runs", "list"):
             pass
         run = json.loads(self.phoenix("--output", "json", "runs", "list"))["runs"][0]["name"].removeprefix("runs/")
-        with self.fleet._machine("hv1") as machine:
+        with self.fleet.machine("hv1") as machine:
             machine.execute("UPDATE objects SET value = json_set(value, '$.written_more', ?) WHERE name = 'quickOS/lxc-disks/subvol-950-disk-0'",
                             (9 << 30,))
         self.fleet.phoenix("runs", "cancel", run)
@@ -295,7 +295,7 @@ class LxcTest(FleetTest):
         self.assertEqual(self.lines(951), [])
         # What that command does, by hand.
         self.fleet.write_container("hv1", 950, CONTAINER)
-        with self.fleet._machine("hv1") as machine:
+        with self.fleet.machine("hv1") as machine:
             machine.execute("DELETE FROM objects WHERE name = 'quickOS/lxc-disks/subvol-950-disk-0'")
         for path in ("/letter", ""):
             self.fleet.remove_file("hv1", "/quickOS/lxc-disks/subvol-950-disk-0" + path)

@@ -29,7 +29,7 @@ class SharesTest(FleetTest):
         return sorted({(step["participant"], step["step"]["id"]) for step in plan.get("steps", [])})
 
     def root(self, node):
-        with self.fleet._machine(node) as database:
+        with self.fleet.machine(node) as database:
             return database.execute("SELECT uid, gid, mode FROM files WHERE path = ?", (PATH,)).fetchone()
 
     def own_dataset(self, config, **members):
@@ -62,7 +62,7 @@ class SharesTest(FleetTest):
         self.assertEqual({self.root(node) for node in self.fleet.nodes}, {(0, 0, 0o755)})
 
         # What somebody changes by hand is put right by the dataset alone.
-        with self.fleet._machine("hv1") as database:
+        with self.fleet.machine("hv1") as database:
             database.execute("UPDATE files SET mode = ? WHERE path = ?", (0o777, PATH))
         self.assertEqual(self.steps(wanted), [("zfs", "root:" + DATASET)])
 

@@ -77,16 +77,16 @@ class SystemTest(FleetTest):
             return "\n".join(lines)
         for node, dump in self.fleet.dumps().items():
             self.assertEqual(as_made_again(dump), as_made_again(standing[node]), node)
-        with self.fleet._machine("hv2") as database:
+        with self.fleet.machine("hv2") as database:
             database.execute("DELETE FROM faults")
         # What somebody wrote into it meanwhile would be lost: refused on both nodes.
-        with self.fleet._machine("hv1") as database:
+        with self.fleet.machine("hv1") as database:
             database.execute("INSERT INTO files(path, directory, uid, gid, mode, content) VALUES(?, 0, 0, 0, 420, 'mine')",
                              ("/fastData/shared-media/film",))
         refused = self.fleet.phoenix("rollback", run)
         self.assertEqual(refused.returncode, 1, refused.stdout)
         self.assertIn("it holds /fastData/shared-media/film", refused.stderr)
-        with self.fleet._machine("hv1") as database:
+        with self.fleet.machine("hv1") as database:
             database.execute("DELETE FROM files WHERE path = '/fastData/shared-media/film'")
         out = self.phoenix("rollback", run)
         self.assertIn("COMMITTED", out)

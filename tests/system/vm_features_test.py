@@ -60,12 +60,12 @@ class VmFeaturesTest(FleetTest):
         return self.fleet.path(name)
 
     def put_file(self, node, path, text):
-        with self.fleet._machine(node) as database:
+        with self.fleet.machine(node) as database:
             database.execute("INSERT OR REPLACE INTO files(path, directory, uid, gid, mode, content) VALUES(?, 0, 0, 33, 416, ?)", (path, text.encode()))
 
     def file(self, node, path):
         """(content, uid:gid, mode)"""
-        with self.fleet._machine(node) as database:
+        with self.fleet.machine(node) as database:
             row = database.execute("SELECT content, uid, gid, mode FROM files WHERE path = ?", (path,)).fetchone()
         if row is None:
             return None
@@ -202,7 +202,7 @@ class VmFeaturesTest(FleetTest):
             self.write("guest/bin/" + tool, "#!/bin/sh\n")
             os.chmod(self.fleet.path("guest", "bin", tool), 0o755)
         prefix = "/quickOS/vm-features/1001/"
-        with self.fleet._machine("hv1") as database:
+        with self.fleet.machine("hv1") as database:
             for path, text in database.execute("SELECT path, content FROM files WHERE path LIKE ? AND directory = 0", (prefix + "%",)).fetchall():
                 with open(os.path.join(guest, "features", path[len(prefix):]), "wb") as out:
                     out.write(text if isinstance(text, bytes) else text.encode())

@@ -18,7 +18,7 @@ WORD = ("--allow", "pool:fastData")
 class WipeTest(FleetTest):
     def setUp(self):
         super().setUp()
-        with self.fleet._machine("hv2") as database:
+        with self.fleet.machine("hv2") as database:
             [(value,)] = database.execute("SELECT value FROM objects WHERE kind = 'disk' AND name = ?", [DISK])
             disk = json.loads(value)
             disk["holds"] = [{"where": disk["device"], "what": "ext4 (wipefs)", "pool": "", "pool_guid": 0, "zfs_partition": False}]
