@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 import unittest
 
@@ -51,10 +50,7 @@ class KeptTest(unittest.TestCase):
 
     def undo_after_somebody_wrote(self):
         """A run that made fastData/shared-media is cancelled after a client wrote a film into it; what was kept."""
-        setup = subprocess.Popen(
-            [os.path.join(BUILD, "clients/phoenix"), "--runtime-dir", self.fleet.path("run"), "setup", "-f", self.wanted,
-             "--secrets", self.secrets, "--fleet", self.fleet.fleet_file, "--confirm-within", "10m"],
-            stdout=subprocess.PIPE, text=True)
+        setup = self.fleet.start_phoenix("setup", "-f", self.wanted, "--secrets", self.secrets, "--confirm-within", "10m")
         self.addCleanup(setup.stdout.close)
         run = ""
         for line in setup.stdout:

@@ -249,9 +249,7 @@ class SystemTest(FleetTest):
         self.assertNotIn("obeys it now", refused.stdout)
 
     def test_a_dead_service_is_named_to_those_who_watch_the_run(self):
-        setup = subprocess.Popen(
-            [os.path.join(BUILD, "clients/phoenix"), "--runtime-dir", self.fleet.path("run"), "setup", "-f", CONFIG,
-             "--secrets", self.secrets, "--fleet", self.fleet.fleet_file], stdout=subprocess.PIPE, text=True)
+        setup = self.fleet.start_phoenix("setup", "-f", CONFIG, "--secrets", self.secrets)
         self.addCleanup(setup.stdout.close)
         for line in setup.stdout:
             if "APPLYING" in line:
@@ -271,9 +269,7 @@ class SystemTest(FleetTest):
 
     def start_setup(self, *flags):
         """`phoenix setup` in the background, and the id of its run."""
-        setup = subprocess.Popen(
-            [os.path.join(BUILD, "clients/phoenix"), "--runtime-dir", self.fleet.path("run"), "setup", "-f", CONFIG,
-             "--secrets", self.secrets, "--fleet", self.fleet.fleet_file, *flags], stdout=subprocess.PIPE, text=True)
+        setup = self.fleet.start_phoenix("setup", "-f", CONFIG, "--secrets", self.secrets, *flags)
         self.addCleanup(setup.stdout.close)
         for line in setup.stdout:
             if "phoenix runs " in line:
@@ -314,8 +310,7 @@ class SystemTest(FleetTest):
 
     def wait_for_armed(self):
         run = json.loads(self.phoenix("--output", "json", "runs", "list"))["runs"][0]["name"].removeprefix("runs/")
-        watch = subprocess.Popen([os.path.join(BUILD, "clients/phoenix"), "--runtime-dir", self.fleet.path("run"), "runs",
-                                  "watch", run], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        watch = self.fleet.start_phoenix("runs", "watch", run)
         armed = 0
         for line in watch.stdout:
             armed += "waits for confirmation" in line
@@ -344,9 +339,7 @@ class SystemTest(FleetTest):
         self.assertIn("committed: every node keeps the new state", self.phoenix("runs", "watch", run))
 
     def test_an_orchestrator_that_dies_goes_on_where_it_was(self):
-        setup = subprocess.Popen(
-            [os.path.join(BUILD, "clients/phoenix"), "--runtime-dir", self.fleet.path("run"), "setup", "-f", CONFIG,
-             "--secrets", self.secrets, "--fleet", self.fleet.fleet_file], stdout=subprocess.PIPE, text=True)
+        setup = self.fleet.start_phoenix("setup", "-f", CONFIG, "--secrets", self.secrets)
         for line in setup.stdout:
             if "doing" in line:
                 break
@@ -359,9 +352,7 @@ class SystemTest(FleetTest):
         self.assertEqual(self.plan()["step_count"], 0)
 
     def test_a_service_that_dies_mid_run_changes_nothing_of_the_outcome(self):
-        setup = subprocess.Popen(
-            [os.path.join(BUILD, "clients/phoenix"), "--runtime-dir", self.fleet.path("run"), "setup", "-f", CONFIG,
-             "--secrets", self.secrets, "--fleet", self.fleet.fleet_file], stdout=subprocess.PIPE, text=True)
+        setup = self.fleet.start_phoenix("setup", "-f", CONFIG, "--secrets", self.secrets)
         for line in setup.stdout:
             if "hv1/zfs: doing" in line:
                 break
