@@ -73,8 +73,10 @@ std::map<std::string, std::string, std::less<>> BestLinks(
 
 std::vector<const BlockDevice*> DevicesOf(const std::vector<BlockDevice>& all, const std::string& disk) {
   std::vector<const BlockDevice*> devices;
+  // lsblk goes by device numbers: that of a disk that was pulled becomes one of the next partition's, of
+  // whichever disk.
   for (const auto& device : all) {
-    if (device.disk == disk) devices.push_back(&device);
+    if (device.disk == disk) devices.insert(device.path == disk ? devices.begin() : devices.end(), &device);
   }
   return devices;
 }

@@ -275,6 +275,19 @@ TEST(ParseBlockDevices, ReadsTheTree) {
   EXPECT_FALSE(ParseBlockDevices("lsblk: failed").ok());
 }
 
+// As lsblk showed it after nvme5n1 (259:1) was pulled and nvme1n1 (259:3) took its place in a pool: taken for
+// no disk, the new member was unknown, and the run that had put it there was undone.
+TEST(ParseBlockDevices, ADiskComesBeforeItsPartitionsWhateverTheirNumbers) {
+  const auto devices = ParseBlockDevices(R"({"blockdevices": [
+    {"path": "/dev/nvme1n1p1", "pkname": "nvme1n1", "type": "part", "size": 1099502190592, "mountpoints": [null]},
+    {"path": "/dev/nvme1n1", "pkname": null, "type": "disk", "size": 1099511627776, "mountpoints": [null]},
+    {"path": "/dev/nvme1n1p9", "pkname": "nvme1n1", "type": "part", "size": 8388608, "mountpoints": [null]}]})");
+  ASSERT_TRUE(devices.ok()) << devices.status();
+  std::vector<std::string> paths;
+  for (const BlockDevice* device : DevicesOf(*devices, "/dev/nvme1n1")) paths.push_back(device->path);
+  EXPECT_THAT(paths, ElementsAre("/dev/nvme1n1", "/dev/nvme1n1p1", "/dev/nvme1n1p9"));
+}
+
 TEST(ParseBlockDevices, TellsADiskWithOtherPartitionsFromOneThatIsZfsAlone) {
   const auto disk = ParseBlockDevices(Transcript("lsblk.txt"));
   ASSERT_TRUE(disk.ok()) << disk.status();
