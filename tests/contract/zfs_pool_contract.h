@@ -145,11 +145,14 @@ TYPED_TEST_P(ZfsPoolContract, ADiskIsAttachedAndDetached) {
   EXPECT_EQ(this->Differs({{"mirror", {first, second}}}), "");
   this->Must(AttachDisk{this->kPool, this->Member(0).name, this->Disk(2)});
   EXPECT_EQ(this->Differs({{"mirror", {first, second, third}}}), "");
+  const std::string name = this->Member(0).name;
   for (const size_t disk : {2, 1}) {
+    EXPECT_EQ(this->Member(0).name, name);
     this->Must(DetachDisk{this->kPool, this->Member(disk).name});
     this->ExpectOnlyOurResidue(disk);
   }
   EXPECT_EQ(this->Differs({{"disk", {first}}}), "");
+  EXPECT_NE(this->Member(0).name, name) << "it has the GUID of its vdev by now";
   EXPECT_FALSE(this->Try(DetachDisk{this->kPool, this->Member(0).name}).ok());
 }
 

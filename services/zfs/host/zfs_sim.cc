@@ -140,7 +140,8 @@ class Observer {
           }
           if (seen.vdev_class == VdevClass::kData) pool.size_bytes += member.size_bytes;
           if (request_.vdev_names) {
-            member.name = path;
+            member.name =
+                value.value("names", json::object()).value(path.get<std::string>(), path.get<std::string>());
             member.vdev_name = group["disks"][0];
           }
         }

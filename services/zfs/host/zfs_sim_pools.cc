@@ -41,6 +41,22 @@ std::vector<VdevGroup> LayoutFrom(const json& groups) {
 }
 
 // The group that has the disk; null where none has.
+// By what MemberState names it.
+std::string PathOfMember(const json& pool, const std::string& name) {
+  const json names = pool.value("names", json::object());
+  for (const auto& [path, its] : names.items()) {
+    if (its == name) return path;
+  }
+  return name;
+}
+
+// A top-level vdev that falls back to one disk gives that its own GUID: the disk goes by another one then.
+void NameTheLastOne(json& pool, const json& group) {
+  if (group["disks"].size() != 1) return;
+  const std::string path = group["disks"][0];
+  pool["names"][path] = path + " with the GUID of its vdev";
+}
+
 json* GroupOf(json& pool, const std::string& disk) {
   for (auto& group : pool["layout"]) {
     for (const auto& one : group["disks"]) {
@@ -201,15 +217,16 @@ absl::Status SimZfs::Do(const RemoveVdev& change) {
 
 absl::Status SimZfs::Do(const AttachDisk& change) {
   PHX_ASSIGN_OR_RETURN(json pool, ImportedPool(change.pool));
-  json* group = GroupOf(pool, change.member);
-  if (group == nullptr) return NotFound("cannot attach {}: no such device in pool", change.member);
+  const std::string member = PathOfMember(pool, change.member);
+  json* group = GroupOf(pool, member);
+  if (group == nullptr) return NotFound("cannot attach {}: no such device in pool", member);
   if ((*group)["kind"] != "disk" && (*group)["kind"] != "mirror")
     return FailedPrecondition("cannot attach {}: can only attach to mirrors and top-level disks",
                               change.disk);
   PHX_ASSIGN_OR_RETURN(const json disk, CheckDisk(change.disk, false));
-  PHX_ASSIGN_OR_RETURN(const auto beside, world_.Get("disk", change.member));
+  PHX_ASSIGN_OR_RETURN(const auto beside, world_.Get("disk", member));
   if (beside && disk["size"].get<uint64_t>() + kLikeSize < (*beside)["size"].get<uint64_t>())
-    return FailedPrecondition("cannot attach {} to {}: device is too small", change.disk, change.member);
+    return FailedPrecondition("cannot attach {} to {}: device is too small", change.disk, member);
   (*group)["kind"] = "mirror";
   (*group)["disks"].push_back(change.disk);
   PHX_RETURN_IF_ERROR(LabelDisk(change.disk, change.pool, pool["guid"].get<int64_t>()));
@@ -218,43 +235,46 @@ absl::Status SimZfs::Do(const AttachDisk& change) {
 
 absl::Status SimZfs::Do(const DetachDisk& change) {
   PHX_ASSIGN_OR_RETURN(json pool, ImportedPool(change.pool));
-  json* group = GroupOf(pool, change.member);
+  const std::string member = PathOfMember(pool, change.member);
+  json* group = GroupOf(pool, member);
   json replacing = pool.value("replacing", json::object());
-  if (group != nullptr && replacing.contains(change.member)) {
+  if (group != nullptr && replacing.contains(member)) {
     // A replacement that is not done is called off.
     for (auto& disk : (*group)["disks"]) {
-      if (disk == change.member) disk = replacing[change.member];
+      if (disk == member) disk = replacing[member];
     }
-    pool["replacing"].erase(change.member);
+    pool["replacing"].erase(member);
+    NameTheLastOne(pool, *group);
   } else if (group == nullptr || (*group)["kind"] != "mirror") {
-    return FailedPrecondition("cannot detach {}: only applicable to mirror and replacing vdevs",
-                              change.member);
+    return FailedPrecondition("cannot detach {}: only applicable to mirror and replacing vdevs", member);
   } else {
     json left = json::array();
     for (const auto& disk : (*group)["disks"]) {
-      if (disk != change.member) left.push_back(disk);
+      if (disk != member) left.push_back(disk);
     }
     (*group)["disks"] = left;
     if (left.size() == 1) (*group)["kind"] = "disk";
+    NameTheLastOne(pool, *group);
   }
-  PHX_RETURN_IF_ERROR(LeavePool(change.member, false));
+  PHX_RETURN_IF_ERROR(LeavePool(member, false));
   return world_.Put(kPool, change.pool, pool);
 }
 
 absl::Status SimZfs::Do(const ReplaceDisk& change) {
   PHX_ASSIGN_OR_RETURN(json pool, ImportedPool(change.pool));
-  json* group = GroupOf(pool, change.member);
-  if (group == nullptr) return NotFound("cannot replace {}: no such device in pool", change.member);
+  const std::string member = PathOfMember(pool, change.member);
+  json* group = GroupOf(pool, member);
+  if (group == nullptr) return NotFound("cannot replace {}: no such device in pool", member);
   PHX_RETURN_IF_ERROR(CheckDisk(change.disk, false).status());
   for (auto& disk : (*group)["disks"]) {
-    if (disk == change.member) disk = change.disk;
+    if (disk == member) disk = change.disk;
   }
   PHX_RETURN_IF_ERROR(LabelDisk(change.disk, change.pool, pool["guid"].get<int64_t>()));
   // A pool with much in it is not copied at once.
   if (pool.value("slow", false)) {
-    pool["replacing"][change.disk] = change.member;
+    pool["replacing"][change.disk] = member;
   } else {
-    PHX_RETURN_IF_ERROR(LeavePool(change.member, true));
+    PHX_RETURN_IF_ERROR(LeavePool(member, true));
   }
   return world_.Put(kPool, change.pool, pool);
 }

@@ -58,9 +58,10 @@ PropertyMap Settable(const json& captured) {
   return properties;
 }
 
+// Set to nothing, as undo sets it, it shows as nothing: the same as never set.
 std::string ValueOf(const PoolState& pool, const std::string& name) {
   const auto found = pool.properties.find(name);
-  return found == pool.properties.end() ? "-" : found->second.value;
+  return found == pool.properties.end() || found->second.value.empty() ? "-" : found->second.value;
 }
 
 }  // namespace

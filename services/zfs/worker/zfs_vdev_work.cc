@@ -18,9 +18,14 @@ std::vector<std::string> FreshDisks(const AttachDiskStep& step) { return {step.d
 std::vector<std::string> FreshDisks(const ReplaceDiskStep& step) { return {step.disk}; }
 
 // The member that the step goes by, as zpool names it; "" for none.
-std::string Existing(const AddVdevStep&) { return ""; }
-std::string Existing(const AttachDiskStep& step) { return step.member; }
-std::string Existing(const ReplaceDiskStep& step) { return step.member; }
+std::string MemberOf(const AddVdevStep&) { return ""; }
+std::string MemberOf(const AttachDiskStep& step) { return step.member; }
+std::string MemberOf(const ReplaceDiskStep& step) { return step.member; }
+
+// The disk that this is, as it is declared.
+std::string ExistingOf(const AddVdevStep&) { return ""; }
+std::string ExistingOf(const AttachDiskStep& step) { return step.existing; }
+std::string ExistingOf(const ReplaceDiskStep& step) { return step.existing; }
 
 bool IsRemovable(VdevClass vdev_class) {
   return vdev_class == VdevClass::kLog || vdev_class == VdevClass::kCache || vdev_class == VdevClass::kSpare;
@@ -62,6 +67,8 @@ absl::StatusOr<Look> LookAt(const Work& work, const Step& step) {
   ObserveRequest request;
   request.pools = request.vdev_names = true;
   request.disks = FreshDisks(step);
+  if (const std::string existing = ExistingOf(step); existing.starts_with("/dev/"))
+    request.disks.push_back(existing);
   Look look;
   PHX_ASSIGN_OR_RETURN(look.seen, work.host.Observe(request));
   const auto pool = look.seen.pools.find(step.pool);
@@ -120,7 +127,10 @@ absl::StatusOr<ProbeResult> ProbeLook(const Work& work, const Step& step, const 
     case Place::kOutside:
       break;
   }
-  if (const std::string member = Existing(step); !member.empty() && look.VdevOfMember(member) == nullptr)
+  // Taken out of a top-level vdev of two, a disk leaves the other one with the GUID of that vdev: it goes by
+  // its path then.
+  if (const std::string member = MemberOf(step);
+      !member.empty() && look.VdevOfMember(member) == nullptr && look.VdevOf(ExistingOf(step)) == nullptr)
     return ProbeResult{Is::kForeign, fmt::format("member {} is not in the pool any more", member)};
   return ProbeDisks(work, step.pool, FreshDisks(step), step.wipe, look.seen, dirty);
 }

@@ -131,6 +131,37 @@ TEST_F(GrowingPool, UndoneAfterEveryFaultItIsAsBefore) {
   EXPECT_GE(failures, 6);
 }
 
+// ZFS gives the disk that is left of a top-level mirror another GUID.
+TEST_F(GrowingPool, OfASingleDiskTheSecondSideIsTakenBack) {
+  spec_.pools.push_back({"solo", "single", {fresh_[0]}, {}, "zfs.pools[1]", {}});
+  TestMachine::Must(driver_->Prepare(machine_->Input(spec_), "solo"));
+  TestMachine::Must(driver_->Apply());
+  TestMachine::Must(driver_->Commit());
+  const auto layout = [&] {
+    ObserveRequest request;
+    request.pools = true;
+    return ToText(machine_->host().Observe(request)->pools["solo"].layout);
+  };
+  const std::string before = layout();
+  spec_.pools[1].raid_level = "mirror";
+  spec_.pools[1].disks.push_back(fresh_[1]);
+  Prepare();
+  TestMachine::Must(driver_->Apply());
+  ASSERT_NE(layout(), before);
+  TestMachine::Must(driver_->Undo(/*repeat=*/true));
+  EXPECT_EQ(layout(), before);
+}
+
+// `zpool set comment=` leaves an empty one, which is not the "-" of none.
+TEST_F(GrowingPool, APropertyThatWasNeverSetIsTakenBack) {
+  pool().properties["comment"] = "ours";
+  Prepare();
+  TestMachine::Must(driver_->Apply());
+  TestMachine::Must(driver_->Undo(/*repeat=*/true));
+  const std::string left = Pool().properties["comment"].value;
+  EXPECT_TRUE(left.empty() || left == "-") << left;
+}
+
 TEST_F(GrowingPool, ASpareIsTakenBackThoughItWasCutOff) {
   pool().vdevs = {{VdevClass::kSpare, "", {fresh_[0]}}};
   const std::string before = machine_->Dump();
