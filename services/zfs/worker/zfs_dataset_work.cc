@@ -163,14 +163,20 @@ absl::StatusOr<kit::LedgerChange> LedgerOf(const Work& work, const CreateDataset
   return change;
 }
 
-// Nobody is told to destroy what nobody could look into.
+// Nobody is told to destroy what nobody could look into, what others wrote to, or what is not the run's.
 std::vector<ZfsChange> UndoChanges(const Work& work, const CreateDatasetStep& step) {
   const auto read = work.Dataset(step.name);
   if (!read.ok()) return {};
   const auto& dataset = *read;
-  if (!dataset || !IsEncrypted(*dataset)) return {DestroyDataset{step.name}};
+  if (!dataset || dataset->LocalValue(kRunMark) != work.run_id) return {};
+  const auto destroy_if_empty = [&]() -> std::vector<ZfsChange> {
+    const auto others = FindOthersIn(work, step.name);
+    if (!others.ok() || !others->empty()) return {};
+    return {DestroyDataset{step.name}};
+  };
+  if (!IsEncrypted(*dataset)) return destroy_if_empty();
   const std::string root = dataset->Value("encryptionroot");
-  if (root == step.name && !IsLocked(*dataset)) return {DestroyDataset{step.name}};
+  if (root == step.name && !IsLocked(*dataset)) return destroy_if_empty();
   std::vector<ZfsChange> changes;
   if (IsLocked(*dataset)) changes.push_back(LoadKey{root, dataset->Value("keyformat"), NoKey()});
   const bool marked = !dataset->LocalValue(kWrittenMark).empty();
@@ -186,9 +192,7 @@ std::vector<ZfsChange> UndoChanges(const Work& work, const CreateDatasetStep& st
     return changes;
   }
   // What others made in it stays where it is, since it cannot leave its root.
-  const auto others = FindOthersIn(work, step.name);
-  if (others.ok() && others->empty()) changes.push_back(DestroyDataset{step.name});
-  return changes;
+  return destroy_if_empty();
 }
 
 // Into the trash.

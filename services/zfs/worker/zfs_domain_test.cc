@@ -298,6 +298,8 @@ TEST(ZfsDomain, ANewPoolWithOthersDataStaysAndIsNamed) {
   EXPECT_THAT(Message(status), HasSubstr("pool fastData was created by this run and stays"));
   EXPECT_THAT(Message(status), HasSubstr(std::string("fastData/.phoenix/kept/") + kRun + "/shared-backups"));
   EXPECT_FALSE(machine.Exists("fastData/shared-backups"));
+  EXPECT_THAT(driver.RemainingOfLast(), ::testing::Not(::testing::Contains(::testing::ContainsRegex(
+                                            "zpool destroy fastData|labelclear.*S3A|blkdiscard.*S3A"))));
 }
 
 TEST(ZfsDomain, ABusyDatasetIsNotForced) {

@@ -53,6 +53,18 @@ class KeptWorkTest : public ::testing::Test {
   StepDriver driver_{machine_.domain()};
 };
 
+// By the time somebody reads what remains, the file may be closed: it is still theirs.
+TEST(ZfsUndo, NobodyIsToldToDestroyWhatOthersWroteTo) {
+  TestMachine machine;
+  StepDriver driver(machine.domain());
+  TestMachine::Must(driver.Prepare(machine.Input(TestMachine::Seed()), kRun));
+  TestMachine::Must(driver.Apply());
+  machine.WriteFile("/quickOS/vm-disks/letter");
+  machine.Edit("zfs.dataset", "quickOS/vm-disks", [](nlohmann::json& dataset) { dataset["busy"] = true; });
+  EXPECT_FALSE(driver.Undo().ok());
+  EXPECT_THAT(driver.RemainingOfLast(), Not(::testing::Contains(HasSubstr("destroy"))));
+}
+
 TEST_F(KeptWorkTest, ItCarriesItsNameAndItsCanmount) {
   KeepMine({.name = "tank/quiet", .properties = {{"canmount", "on"}}});
   KeepMine({.name = "tank/volume", .volume_size_bytes = 1 << 20});

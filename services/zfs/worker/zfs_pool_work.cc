@@ -181,13 +181,22 @@ absl::StatusOr<kit::LedgerChange> LedgerOf(const Work& work, const CreatePoolSte
   return kit::LedgerChange{{entry}, {}};
 }
 
-// Nobody is told to destroy what nobody could look into.
+// Nobody is told to destroy what nobody could look into, what others wrote to, or what is not the run's.
 std::vector<ZfsChange> UndoChanges(const Work& work, const CreatePoolStep& step) {
-  ObserveRequest request;
-  request.datasets = {step.name};
+  ObserveRequest request = LookAt(step);
   request.recursive = true;
   const auto seen = work.host.Observe(request);
   if (!seen.ok()) return {};
+  if (seen->pools.count(step.name) == 0) {
+    // Its disks are left, unless it was exported: it may hold something by then.
+    const bool exported = std::any_of(seen->exported.begin(), seen->exported.end(),
+                                      [&](const auto& pool) { return pool.name == step.name; });
+    const auto disks = ProbeDisks(work, step.name, DisksOf(step.layout), step.wipe, *seen, nullptr);
+    if (exported || !disks.ok() || disks->probe == kit::Probe::kForeign) return {};
+    return ClearingCaptured(work);
+  }
+  const auto root = seen->datasets.find(step.name);
+  if (root == seen->datasets.end() || root->second.LocalValue(kRunMark) != work.run_id) return {};
   std::vector<ZfsChange> changes;
   for (const auto& [name, dataset] : seen->datasets) {
     if (IsLocked(dataset) && dataset.Value("encryptionroot") == name)
@@ -197,6 +206,11 @@ std::vector<ZfsChange> UndoChanges(const Work& work, const CreatePoolStep& step)
     for (const auto& mount : MountsOf(*seen, step.name)) changes.push_back(MountDataset{mount.name});
     return changes;
   }
+  for (const auto& [name, dataset] : seen->datasets) {
+    if (name != step.name && !IsContainer(name)) return {};
+  }
+  const auto others = FindOthersIn(work, step.name);
+  if (!others.ok() || !others->empty()) return {};
   changes.push_back(DestroyPool{step.name});
   for (auto& clear : ClearingCaptured(work)) changes.push_back(std::move(clear));
   return changes;
