@@ -25,8 +25,14 @@ bool IsGone(const std::string& member) {
   return !member.starts_with("/dev/") || member.starts_with("/dev/disk/");
 }
 
-// Links of one folder that name a disk by model and serial differ only where the disks do; a disk has others
-// by a number, and in other folders.
+// udev has two links by model and serial for an NVMe namespace: nvme-MODEL_SERIAL and nvme-MODEL_SERIAL_1.
+std::string WithoutNamespace(const std::string& link) {
+  const size_t end = link.find_last_not_of("0123456789");
+  return end != std::string::npos && end + 1 < link.size() && link[end] == '_' ? link.substr(0, end) : link;
+}
+
+// Other links of one folder that name a disk by model and serial differ only where the disks do; a disk has
+// others by a number, and in other folders.
 bool MayBeOneDisk(const std::string& a, const std::string& b) {
   const auto kind = [](const std::string& link) {
     const size_t slash = link.rfind('/');
@@ -36,7 +42,8 @@ bool MayBeOneDisk(const std::string& a, const std::string& b) {
     }
     return link.substr(0, slash);
   };
-  return !a.starts_with("/dev/") || !b.starts_with("/dev/") || kind(a) != kind(b);
+  return !a.starts_with("/dev/") || !b.starts_with("/dev/") || kind(a) != kind(b) ||
+         WithoutNamespace(a) == b || WithoutNamespace(b) == a;
 }
 
 bool Replaceable(const VdevGroup& vdev) {

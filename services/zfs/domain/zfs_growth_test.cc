@@ -355,8 +355,9 @@ TEST_F(GrowingPool, OnlyADiskThatAStepIsToTakeHasToBeThere) {
 
 // Imports change what a label says; a pool that was made by kernel names says nothing that stays.
 TEST_F(GrowingPool, ADiskThatIsGoneMayBeKnownByAnotherName) {
-  for (const std::string& name : {std::string("1234567890"), std::string(kById) + "wwn-0x5000c500a1b2c3d4",
-                                  std::string("/dev/disk/by-path/pci-0000:03:00.0-nvme-1")}) {
+  for (const std::string& name :
+       {std::string("1234567890"), std::string(kById) + "wwn-0x5000c500a1b2c3d4",
+        std::string("/dev/disk/by-path/pci-0000:03:00.0-nvme-1"), Path('b') + "_1"}) {
     SCOPED_TRACE(name);
     const ZfsState before = seen_;
     Lose('b', name);
@@ -365,8 +366,12 @@ TEST_F(GrowingPool, ADiskThatIsGoneMayBeKnownByAnotherName) {
     seen_ = before;
   }
   // Two names by model and serial are two disks.
-  Lose('b', Path('z'));
-  EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("nvme-b is not present on this node")));
+  for (const std::string& name : {Path('z'), Path('z') + "_1"}) {
+    const ZfsState before = seen_;
+    Lose('b', name);
+    EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("nvme-b is not present on this node")));
+    seen_ = before;
+  }
 }
 
 TEST_F(GrowingPool, AMemberThatFailsIsNamed) {
