@@ -1,5 +1,7 @@
 #include "services/samba/domain/share_sessions.h"
 
+#include <absl/strings/match.h>
+
 #include <algorithm>
 #include <vector>
 
@@ -16,6 +18,7 @@ class Comparison {
            Became("guest ok", false, false) || Became("available", false, true) ||
            (Drops("write list") && Is(after_, "read only", true)) || Drops("admin users") ||
            Differ("force user") || Differ("force group") || HostsTightened() ||
+           Became("wide links", false, false) || Drops("vfs objects") ||
            (MeansTheSame(After(kEncrypt), "required") && !MeansTheSame(Before(kEncrypt), "required"));
   }
   bool TakesFromSome() const {
@@ -23,6 +26,8 @@ class Comparison {
                                                      : Drops("valid users") && !After("valid users").empty();
     return named || Adds("invalid users") || Adds("read list");
   }
+  // smbd then asks whether the forced user may stay, in whose name all sessions go on.
+  bool ForcesSomebody() const { return !Before("force user").empty() || !Before("force group").empty(); }
 
  private:
   static constexpr char kEncrypt[] = "server smb encrypt";
@@ -52,18 +57,21 @@ class Comparison {
   bool Drops(const std::string& name) const { return Lacks(After(name), Before(name)); }
   bool Adds(const std::string& name) const { return Lacks(Before(name), After(name)); }
 
+  static bool Excepts(const std::string& list) {
+    const std::vector<std::string> words = Words(list);
+    return std::any_of(words.begin(), words.end(),
+                       [](const std::string& word) { return absl::EqualsIgnoreCase(word, "EXCEPT"); });
+  }
   bool HostsTightened() const {
     for (const char* name : {"hosts allow", "hosts deny"}) {
       // Exceptions turn more into less.
-      const bool excepts =
-          (" " + Before(name) + " " + After(name) + " ").find(" EXCEPT ") != std::string::npos;
-      if (excepts && Differ(name)) return true;
+      if (Differ(name) && (Excepts(Before(name)) || Excepts(After(name)))) return true;
     }
     const bool allows_fewer =
         !After("hosts allow").empty() && (Before("hosts allow").empty() || Drops("hosts allow"));
     // Without a list of those who are denied, who is not allowed is denied; with one, who is not denied is
-    // let in.
-    return allows_fewer || Adds("hosts deny") ||
+    // let in, and who is allowed although denied.
+    return allows_fewer || Adds("hosts deny") || (!After("hosts deny").empty() && Drops("hosts allow")) ||
            (!Before("hosts deny").empty() && After("hosts deny").empty() && !After("hosts allow").empty());
   }
 
@@ -95,7 +103,8 @@ Cut SessionsToEnd(const Section* before, const Section* after) {
   if (after == nullptr) return Cut::kEverybody;
   const Comparison comparison(*before, *after);
   if (comparison.TakesFromAll()) return Cut::kEverybody;
-  return comparison.TakesFromSome() ? Cut::kDenied : Cut::kNobody;
+  if (!comparison.TakesFromSome()) return Cut::kNobody;
+  return comparison.ForcesSomebody() ? Cut::kEverybody : Cut::kDenied;
 }
 
 }  // namespace phoenix::samba

@@ -84,9 +84,23 @@ TEST(SessionsToEnd, OfEverybodyWhereSmbdReadsItOnlyWhenASessionBegins) {
            {{}, {{"hosts deny", "10.0.0.66"}}},
            {{{"hosts deny", "10.0.0.66"}, {"hosts allow", "10.0.0.1"}}, {{"hosts allow", "10.0.0.1"}}},
            {{{"hosts allow", "10. EXCEPT 10.0.0.1"}}, {{"hosts allow", "10. EXCEPT 10.0.0.1 10.0.0.2"}}},
+           {{{"hosts deny", "ALL"}, {"hosts allow", "10.0.0.0/24"}}, {{"hosts deny", "ALL"}}},
+           {{{"hosts allow", "10."}}, {{"hosts allow", "10. except 10.0.0.66"}}},
+           {{{"hosts allow", "10."}}, {{"hosts allow", "10.,EXCEPT 10.0.0.66"}}},
+           {{{"wide links", "yes"}}, {}},
+           {{{"vfs objects", "shadow_copy2 acl_xattr"}}, {{"vfs objects", "acl_xattr"}}},
            {{}, {{"server smb encrypt", "mandatory"}}},
        }) {
     EXPECT_EQ(Between(before, after), Cut::kEverybody) << (after.empty() ? "-" : after.begin()->first);
+  }
+}
+
+// Asked who may stay, smbd looks at the user in whose name a session goes on: whom it is forced to.
+TEST(SessionsToEnd, OfEverybodyWhereTheUserIsForcedAndSomebodyIsShutOut) {
+  for (const char* forced : {"force user", "force group"}) {
+    EXPECT_EQ(Between({{forced, "heads"}}, {{forced, "heads"}, {"valid users", "heads @staff"}}),
+              Cut::kEverybody);
+    EXPECT_EQ(Between({{forced, "heads"}}, {{forced, "heads"}, {"comment", "another"}}), Cut::kNobody);
   }
 }
 

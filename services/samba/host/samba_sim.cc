@@ -123,8 +123,10 @@ bool LetsIn(const ConfigDump& dump, const std::string& share, const std::string&
     const auto found = section->second.parameters.find(list);
     return found == section->second.parameters.end() ? std::vector<std::string>() : Words(found->second);
   };
+  // By the name that it works under, not the one that logged in.
+  const std::vector<std::string> forced = names("force user");
   const auto has = [&](const std::vector<std::string>& list) {
-    return std::count(list.begin(), list.end(), user) > 0;
+    return std::count(list.begin(), list.end(), forced.empty() ? user : forced.front()) > 0;
   };
   const std::vector<std::string> valid = names("valid users");
   return (valid.empty() || has(valid)) && !has(names("invalid users"));

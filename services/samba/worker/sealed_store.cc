@@ -104,6 +104,7 @@ absl::Status SealedStore::Put(const std::string& run_id, const std::string& name
   PHX_ASSIGN_OR_RETURN(const auto there, files_->Read(path));
   if (there) return absl::OkStatus();
   PHX_ASSIGN_OR_RETURN(const std::string sealed, Encrypt(node_key, Label(run_id, name), value.Reveal()));
+  const absl::MutexLock lock(&folders_mutex_);
   PHX_RETURN_IF_ERROR(files_->MakeDirectory(directory_, {::geteuid(), ::getegid(), 0700}));
   PHX_RETURN_IF_ERROR(files_->MakeDirectory(folder, {::geteuid(), ::getegid(), 0700}));
   return files_->Replace(path, {sealed, ::geteuid(), ::getegid(), 0600});
@@ -123,6 +124,7 @@ absl::Status SealedStore::Remove(const std::string& run_id, const std::string& n
   PHX_RETURN_IF_ERROR(CheckName(run_id));
   PHX_RETURN_IF_ERROR(CheckName(name));
   const std::string folder = directory_ + "/" + run_id;
+  const absl::MutexLock lock(&folders_mutex_);
   PHX_RETURN_IF_ERROR(files_->Remove(folder + "/" + name));
   PHX_ASSIGN_OR_RETURN(const auto left, files_->List(folder));
   // A run that was closed long ago may be taken back: nobody closes it again.
@@ -132,6 +134,7 @@ absl::Status SealedStore::Remove(const std::string& run_id, const std::string& n
 absl::Status SealedStore::Forget(const std::string& run_id) {
   PHX_RETURN_IF_ERROR(CheckName(run_id));
   const std::string folder = directory_ + "/" + run_id;
+  const absl::MutexLock lock(&folders_mutex_);
   PHX_ASSIGN_OR_RETURN(const auto names, files_->List(folder));
   for (const std::string& name : names) PHX_RETURN_IF_ERROR(files_->Remove(folder + "/" + name));
   return files_->RemoveDirectory(folder);

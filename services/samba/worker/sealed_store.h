@@ -5,6 +5,7 @@
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
+#include <absl/synchronization/mutex.h>
 
 #include <memory>
 #include <optional>
@@ -15,7 +16,7 @@
 
 namespace phoenix::samba {
 
-// Thread-safe as its Files. A file is <directory>/<run>/<name>, mode 0600 in folders of mode 0700.
+// Thread-safe. A file is <directory>/<run>/<name>, mode 0600 in folders of mode 0700.
 class SealedStore {
  public:
   SealedStore(std::unique_ptr<Files> files, std::string directory)
@@ -37,6 +38,8 @@ class SealedStore {
  private:
   const std::unique_ptr<Files> files_;
   const std::string directory_;
+  // A run's folder goes with its last file: not while another step puts one there.
+  absl::Mutex folders_mutex_;
 };
 
 }  // namespace phoenix::samba
