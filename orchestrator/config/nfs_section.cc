@@ -16,10 +16,16 @@ namespace {
 constexpr const char* kSeparators = ", \t";
 constexpr std::size_t kLongestPath = 1024;
 
-void LintOverlap(const std::string& before, const std::string& client, const Origin& origin,
+bool IsSubnet(const std::string& client) { return client.find('/') != std::string::npos; }
+
+void LintOverlap(const std::string& before, const std::string& client, bool same, const Origin& origin,
                  Findings& findings) {
+  const std::string& address = IsSubnet(client) ? before : client;
   findings.Lint("overlapping-clients", origin,
-                fmt::format("the clients {} and {} overlap; both get the same", before, client));
+                fmt::format("the clients {} and {} overlap; {}", before, client,
+                            same ? "both get the same"
+                                 : fmt::format("{} gets its own options, all others of {} the other ones",
+                                               address, IsSubnet(client) ? client : before)));
 }
 
 std::vector<std::string> ReadClients(const Cursor& cursor, const Config& config) {
@@ -54,7 +60,7 @@ std::vector<std::string> ReadClients(const Cursor& cursor, const Config& config)
     }
     for (const std::string& before : clients) {
       if (ClientsOverlap(before, client->canonical))
-        LintOverlap(before, client->canonical, item.origin, cursor.findings());
+        LintOverlap(before, client->canonical, /*same=*/true, item.origin, cursor.findings());
     }
     clients.push_back(client->canonical);
   }
@@ -62,7 +68,7 @@ std::vector<std::string> ReadClients(const Cursor& cursor, const Config& config)
 }
 
 // One path may be exported twice to different clients; to the same client it would be a coin toss which
-// options hold. The same is true of an address and the subnet around it.
+// options hold. The same is true of two subnets, while an address comes before a subnet (exports(5)).
 bool IsNew(const NfsExport& entry, const Config& config, Findings& findings) {
   for (const NfsExport& other : config.exports) {
     if (other.path != entry.path) continue;
@@ -84,7 +90,7 @@ bool IsNew(const NfsExport& entry, const Config& config, Findings& findings) {
               Quoted(entry.path), "each client once per path");
           return false;
         }
-        if (!same) {
+        if (!same && IsSubnet(client) == IsSubnet(before)) {
           findings.Error("contradicting-clients", entry.origin,
                          fmt::format("this path was exported to {} before, at {}, which overlaps {}, with "
                                      "other options; which of them hold would be the server's choice",
@@ -92,7 +98,7 @@ bool IsNew(const NfsExport& entry, const Config& config, Findings& findings) {
                          Quoted(entry.path), "clients that do not overlap, or the same options");
           return false;
         }
-        LintOverlap(before, client, entry.origin, findings);
+        LintOverlap(before, client, same, entry.origin, findings);
       }
     }
   }

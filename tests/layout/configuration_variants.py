@@ -243,7 +243,7 @@ BEYOND_SCHEMA = {
     "duplicate-mount-point": [{"shared_volumes": {name: {"host_path": "/srv/" + name, "mounts": {"950": "/x"}} for name in "ab"}}],
     "duplicate-disk": [pool(raid_level="mirror", disks=["/dev/disk/by-id/a", "/dev/disk/by-id//a"])],
     "contradicting-clients": [{"nfs": {"exports": [
-        {"path": "/a", "clients": "10.0.0.0/24", "options": "ro"}, {"path": "/a", "clients": "10.0.0.7", "options": "rw"}]}}],
+        {"path": "/a", "clients": "10.0.0.0/24", "options": "ro"}, {"path": "/a", "clients": "10.0.0.0/25", "options": "rw"}]}}],
     "invalid-client": [{"network": {"default_subnet": "nas"}, **share()}],
     "other-file": [fleet(), {"samba/users/heads": "hunter2"}, {"lxc_configs": {}}],
     "contradicting-mountpoint": [dataset(mountpoint="/a", properties="mountpoint=/b")],

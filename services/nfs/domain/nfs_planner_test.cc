@@ -284,12 +284,16 @@ TEST(NfsPlanner, AWrongPathHidesNoOtherMistakeOfItsExport) {
                           HasSubstr("].clients[0].options[1]: ")));
 }
 
-TEST(NfsPlanner, OverlappingClientsMayNotDiffer) {
+TEST(NfsPlanner, OverlappingNetworksMayNotDiffer) {
   ExportSpec wanted = Wanted("/tank/a", {"10.0.0.0/8", "10.0.0.5"});
   const auto plan = PlanExports({{wanted}}, Node(), {});
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_THAT(plan->notes[0].text, HasSubstr("10.0.0.0/8 and 10.0.0.5 overlap"));
   wanted.clients[1].options = {"ro"};
+  const auto host = PlanExports({{wanted}}, Node(), {});
+  ASSERT_TRUE(host.ok()) << host.status();
+  EXPECT_THAT(host->notes[0].text, HasSubstr("10.0.0.5 gets its own options"));
+  wanted.clients[1].client = "10.1.0.0/16";
   EXPECT_THAT(Violations(PlanError({{wanted}})), ElementsAre(HasSubstr("overlap and get different options")));
 }
 

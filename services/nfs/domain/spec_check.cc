@@ -38,6 +38,12 @@ void CheckClients(const ExportSpec& wanted, std::vector<FieldViolation>& problem
         notes.push_back(
             {false, wanted.path,
              fmt::format("the clients {} and {} overlap; both get the same", other.text, client->text)});
+      } else if (client->kind != other.kind) {
+        // In exports(5)'s order: hosts, networks, patterns, netgroups, everyone.
+        const Client& first = client->kind < other.kind ? *client : other;
+        notes.push_back({false, wanted.path,
+                         fmt::format("the clients {} and {} overlap; {} gets its own options", other.text,
+                                     client->text, first.text)});
       } else {
         problems.push_back(
             {field,

@@ -102,9 +102,16 @@ std::string ReadWord(Characters& in) {
   return word;
 }
 
+// Options of exports(5) that Phoenix has no use for yet. In a line of others they are no mistake.
+bool IsTakenByExportfs(std::string_view option) {
+  const std::string_view name = option.substr(0, option.find('='));
+  return name == "security_label" || name == "xprtsec" || name == "reexport";
+}
+
 // The first bad option of a list, in exportfs's words.
 std::optional<std::string> FirstBad(const std::vector<std::string>& options) {
   for (const auto& option : options) {
+    if (IsTakenByExportfs(option)) continue;
     if (auto problem = ProblemOf(option)) return problem;
   }
   return std::nullopt;

@@ -90,6 +90,16 @@ TEST(ExportsFile, N2_WhatFollowsABadLineIsDropped) {
   EXPECT_EQ(parsed.problems[0].line, 2);
 }
 
+// exportfs takes them in lines of others, though Phoenix writes none.
+TEST(ExportsFile, OptionsThatPhoenixDoesNotUseDropNothing) {
+  const auto parsed = ParseExportsFile(
+      "/a 10.0.0.1(rw,security_label)\n/b 10.0.0.1(rw,xprtsec=tls:mtls)\n/c "
+      "10.0.0.1(rw,reexport=auto-fsidnum)\n");
+  EXPECT_TRUE(parsed.problems.empty());
+  for (const ForeignExport& entry : parsed.entries) EXPECT_FALSE(entry.dropped) << entry.path;
+  EXPECT_EQ(parsed.entries.size(), 3u);
+}
+
 TEST(ExportsFile, ContinuationsCommentsAndDefaults) {
   EXPECT_THAT(
       Lines(ParseExportsFile("# one # two\n\n  /a \\\n \t 10.0.0.1(ro) # three\n/b -rw,async a b(sync)\n/c\n"

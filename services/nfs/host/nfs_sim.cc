@@ -214,20 +214,23 @@ absl::StatusOr<MountFinding> NfsProbeSim::Mount(const std::string& server, const
     if (fault) return Unavailable("NFSv4 mount of {}:{} failed: planned fault", server, path);
     PHX_ASSIGN_OR_RETURN(const PathState state, LookIn(world, path));
     PHX_ASSIGN_OR_RETURN(const auto entries, world.List(kTableKind));
+    // Hosts come before networks, and those before everyone.
+    std::optional<Client::Kind> kind;
+    ExportOptions options;
     for (const auto& [name, entry] : entries) {
       if (entry.value("path", "") != path) continue;
       const auto client = ParseClient(entry.value("client", ""));
-      if (!client.ok() || !Contains(*client, server)) continue;
-      const ExportOptions options = Meaning(SplitOptions(entry.value("options", "")));
-      // Not mounted, or not there: the server knows no such export.
-      const bool mounted = !options.mount_point ||
-                           state.mount_point == (options.mount_point->empty() ? path : *options.mount_point);
-      if (!state.directory || !mounted)
-        return Unavailable("NFSv4 mount of {}:{} failed: NFS4ERR_NOENT", server, path);
-      finding.writable = !options.flags.read_only && !options.flags.root_squash && !options.flags.all_squash;
-      return absl::OkStatus();
+      if (!client.ok() || !Contains(*client, server) || (kind && *kind <= client->kind)) continue;
+      kind = client->kind;
+      options = Meaning(SplitOptions(entry.value("options", "")));
     }
-    return Unavailable("NFSv4 mount of {}:{} failed: NFS4ERR_NOENT", server, path);
+    // Not mounted, or not there: the server knows no such export.
+    const bool mounted = !options.mount_point ||
+                         state.mount_point == (options.mount_point->empty() ? path : *options.mount_point);
+    if (!kind || !state.directory || !mounted)
+      return Unavailable("NFSv4 mount of {}:{} failed: NFS4ERR_NOENT", server, path);
+    finding.writable = !options.flags.read_only && !options.flags.root_squash && !options.flags.all_squash;
+    return absl::OkStatus();
   }));
   return finding;
 }

@@ -456,6 +456,21 @@ TEST_F(NfsDomainTest, VerifyMountsWhereTheNodeIsItsOwnClient) {
               HasSubstr("/quickOS/b: NFSv4 mount of 10.0.0.11:/quickOS/b failed"));
 }
 
+// exports(5): a host comes before the network around it, wherever the two stand.
+TEST_F(NfsDomainTest, VerifyAsksOfEachAddressWhatTheServerGivesIt) {
+  Ready();
+  Put("nfs.address", "10.0.0.11", {});
+  ExportSpec wanted = Wanted("/quickOS/a", "rw,no_root_squash", {"10.0.0.0/24"});
+  wanted.clients.push_back({"10.0.0.11", {"ro"}});
+  spec_.exports = {wanted};
+  MountSeed();
+  StepDriver driver(*domain_);
+  Commit(driver);
+  const auto report = Verify(driver);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_THAT(report->probes, ElementsAre("/quickOS/a: NFSv4 mount from 10.0.0.11, root may read"));
+}
+
 // N6: a file system that is not mounted is not exported, and Verify says so.
 TEST_F(NfsDomainTest, N6_VerifyFindsAnUnmountedFileSystem) {
   Ready();

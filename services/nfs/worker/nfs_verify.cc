@@ -2,6 +2,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
 
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
@@ -40,27 +43,35 @@ absl::Status NfsDomain::VerifyExport(const SetExport& set, const std::vector<std
     report.probes.push_back(fmt::format("{}: exported no more", set.path));
     return absl::OkStatus();
   }
+  // Of clients that overlap the server takes a host first, wherever it stands.
+  std::multimap<Client::Kind, std::pair<Client, const ClientEntry*>> clients;
   for (const ClientEntry& client : set.after->clients) {
     const auto parsed = ParseClient(client.client);
-    if (!parsed.ok()) continue;
-    const ExportOptions options = Meaning(client.options);
+    if (parsed.ok()) clients.emplace(parsed->kind, std::pair(*parsed, &client));
+  }
+  std::set<std::string> taken;
+  for (const auto& [kind, client] : clients) {
+    const auto& [parsed, entry] = client;
+    std::string address;
+    for (const std::string& own : addresses) {
+      if (Contains(parsed, own) && taken.insert(own).second && address.empty()) address = own;
+    }
+    if (address.empty()) continue;
+    const ExportOptions options = Meaning(entry->options);
     const auto plain = std::find_if(options.flavours.begin(), options.flavours.end(),
                                     [](const auto& flavour) { return flavour.first == "sys"; });
     // Anything but sys wants a ticket that this service has not.
     if (plain == options.flavours.end()) continue;
-    const auto address = std::find_if(addresses.begin(), addresses.end(),
-                                      [&](const std::string& own) { return Contains(*parsed, own); });
-    if (address == addresses.end()) continue;
-    const auto finding = probe_.Mount(*address, set.path);
+    const auto finding = probe_.Mount(address, set.path);
     if (!finding.ok()) return Annotate(finding.status(), set.path);
     const bool must_write =
         !plain->second.read_only && !plain->second.root_squash && !plain->second.all_squash;
     if (must_write && !finding->writable) {
       return Internal(
           "{} is mounted from {} and its root may not write, though it is exported rw,no_root_squash",
-          set.path, *address);
+          set.path, address);
     }
-    report.probes.push_back(fmt::format("{}: NFSv{} mount from {}, {}", set.path, finding->version, *address,
+    report.probes.push_back(fmt::format("{}: NFSv{} mount from {}, {}", set.path, finding->version, address,
                                         finding->writable ? "root may write" : "root may read"));
     return absl::OkStatus();
   }
