@@ -159,6 +159,12 @@ class Domain {
   // case, and a different answer means that somebody else changed the object. So it must not hold anything
   // that moves by itself or that other steps of the same plan change.
   virtual absl::StatusOr<std::string> Capture(const Step& step, const std::string& run_id) = 0;
+  // Of a step with a scope whose capture has changed since: whether another node of the run may have made
+  // `now` of `before`, as the first one does for all. What each node does for itself alone no other one does.
+  virtual bool MayBeAnotherNodes(const Step& /*step*/, const std::string& /*before*/,
+                                 const std::string& /*now*/) {
+    return true;
+  }
   // Does the step. Must be repeatable: after a crash it may be called on a partial effect. Exit codes are
   // hints; the kit probes afterwards whatever this answers.
   virtual absl::Status Do(const Step& step, const StepContext& context) = 0;

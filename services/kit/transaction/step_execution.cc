@@ -51,7 +51,7 @@ absl::Status StepExecution::Do(const std::string& run_id, StepRow row, const Sec
   const auto now = domain_.Capture(row.step, run_id);
   if (!now.ok()) return RecordIdle(run_id, row, now.status());
   if (row.captured && *row.captured != *now) {
-    const auto done = IsDoneByAnotherNode(run_id, row);
+    const auto done = IsDoneByAnotherNode(run_id, row, *now);
     if (!done.ok()) return RecordIdle(run_id, row, done.status());
     if (!*done) {
       return RecordIdle(
@@ -85,8 +85,9 @@ absl::Status StepExecution::Do(const std::string& run_id, StepRow row, const Sec
 
 // What the nodes of a cluster have in common each of them changes in the run, and the first one does it for
 // all. What was captured before that is what undo brings back.
-absl::StatusOr<bool> StepExecution::IsDoneByAnotherNode(const std::string& run_id, const StepRow& row) {
-  if (row.step.scope.empty()) return false;
+absl::StatusOr<bool> StepExecution::IsDoneByAnotherNode(const std::string& run_id, const StepRow& row,
+                                                        const std::string& now) {
+  if (row.step.scope.empty() || !domain_.MayBeAnotherNodes(row.step, *row.captured, now)) return false;
   PHX_ASSIGN_OR_RETURN(const ProbeResult probe, domain_.ProbeStep(row.step, ContextOf(run_id, row, nullptr)));
   // In part: what is the node's own (folders) it has still to do.
   return probe.probe == Probe::kDone || probe.probe == Probe::kPartial;

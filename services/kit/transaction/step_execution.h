@@ -40,7 +40,8 @@ class StepExecution {
 
  private:
   StepContext ContextOf(const std::string& run_id, const StepRow& row, const Secrets* secrets);
-  absl::StatusOr<bool> IsDoneByAnotherNode(const std::string& run_id, const StepRow& row);
+  absl::StatusOr<bool> IsDoneByAnotherNode(const std::string& run_id, const StepRow& row,
+                                           const std::string& now);
   absl::Status RecordDone(const std::string& run_id, StepRow& row, const StepContext& context);
   absl::Status RecordIdle(const std::string& run_id, StepRow& row, const absl::Status& why);
   // `left`: what of the step's remainder stays.

@@ -270,6 +270,13 @@ class Planner {
     if (found.pending || !mount.size.has_value()) return;  // its size is not known before it is there
     const uint64_t size = wanted.size_gib * kGib;
     if (*mount.size == size) return;
+    if (*mount.size == 0) {
+      Problem(wanted.origin + ".size_gb",
+              fmt::format("volume {} of container {} has no limit, and a limit is nothing that grows: set it "
+                          "yourself (`pct resize {} mp{} {}G`) and plan again",
+                          mount.source, spec.id, spec.id, found.number, wanted.size_gib));
+      return;
+    }
     if (*mount.size > size) {
       Problem(
           wanted.origin + ".size_gb",

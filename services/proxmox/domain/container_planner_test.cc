@@ -171,6 +171,9 @@ TEST_F(ContainerPlannerTest, AVolumeGrowsAndNeverShrinks) {
   EXPECT_THAT(Problems(),
               ElementsAre(HasSubstr("$.v.size_gb: volume tank:subvol-101-disk-1 of container 101 has "
                                     "20 GiB and cannot shrink to 8 GiB")));
+  // Its quota was taken away: undo could not bring that back.
+  for (auto& [number, mount] : config().mounts) mount.size = 0;
+  EXPECT_THAT(Problems(), ElementsAre(HasSubstr("has no limit")));
 }
 
 TEST_F(ContainerPlannerTest, AnythingElseAtThePathIsRefusedAndAllOfItAtOnce) {

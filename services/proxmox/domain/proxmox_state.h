@@ -27,6 +27,11 @@ inline bool IsMember(const StorageEntry& entry, std::string_view node) {
   return entry.nodes.empty() || entry.nodes.count(node) != 0;
 }
 
+// True where the entry is there for other nodes when this one leaves it.
+inline bool StaysWithOthers(const StorageEntry& entry, const std::string& node) {
+  return entry.nodes.size() > entry.nodes.count(node);
+}
+
 // /etc/pve/storage.cfg as the genuine tools would understand it.
 struct StorageConfig {
   std::map<std::string, StorageEntry, std::less<>> entries;

@@ -43,8 +43,8 @@ absl::StatusOr<StorageConfig> ProxmoxCli::ReadStorages() {
 // What a request of ours may still change is not read: undo would take it for never done.
 absl::Status ProxmoxCli::Settle() { return api_ == nullptr ? absl::OkStatus() : api_->Settle(); }
 
-absl::StatusOr<std::vector<std::string>> ProxmoxCli::UsersOf(const std::string& id) {
-  return reading_.UsersOf(id);
+absl::StatusOr<std::vector<std::string>> ProxmoxCli::UsersOf(const std::string& id, const std::string& node) {
+  return reading_.UsersOf(id, node);
 }
 
 absl::StatusOr<bool> ProxmoxCli::IsMounted(const std::string& path) { return reading_.IsMounted(path); }

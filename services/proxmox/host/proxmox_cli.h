@@ -23,7 +23,7 @@ class ProxmoxCli final : public ProxmoxHost {
 
   absl::StatusOr<ProxmoxState> Observe(const Question& question) override;
   absl::StatusOr<StorageConfig> ReadStorages() override;
-  absl::StatusOr<std::vector<std::string>> UsersOf(const std::string& id) override;
+  absl::StatusOr<std::vector<std::string>> UsersOf(const std::string& id, const std::string& node) override;
   absl::StatusOr<ToolReport> Add(const NewStorage& storage, const ChildObserver& on_child) override;
   absl::StatusOr<ToolReport> Set(const StorageChange& change, const ChildObserver& on_child) override;
   absl::StatusOr<ToolReport> Remove(const std::string& id, const ChildObserver& on_child) override;

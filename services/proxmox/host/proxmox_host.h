@@ -95,8 +95,10 @@ class ProxmoxHost {
   virtual absl::StatusOr<ProxmoxState> Observe(const Question& question) = 0;
   // The entries alone: cheap.
   virtual absl::StatusOr<StorageConfig> ReadStorages() = 0;
-  // Guests and backup jobs that name the storage, "CT 101 on pve1"; of the whole cluster.
-  virtual absl::StatusOr<std::vector<std::string>> UsersOf(const std::string& id) = 0;
+  // Guests and backup jobs that name the storage, "CT 101 on pve1"; of the whole cluster, or the guests of
+  // one node where it is named.
+  virtual absl::StatusOr<std::vector<std::string>> UsersOf(const std::string& id,
+                                                           const std::string& node) = 0;
 
   virtual absl::StatusOr<ToolReport> Add(const NewStorage& storage, const ChildObserver& on_child) = 0;
   virtual absl::StatusOr<ToolReport> Set(const StorageChange& change, const ChildObserver& on_child) = 0;

@@ -92,7 +92,10 @@ absl::StatusOr<ProxmoxState> ProxmoxReading::Observe(const Question& question) c
     if (present.ok() && *present) state.folders.insert(folder);
   }
   for (const std::string& id : question.users) {
-    PHX_ASSIGN_OR_RETURN(state.users[id], UsersOf(id));
+    const auto entry = state.config.entries.find(id);
+    // Where other nodes keep it, their guests and the cluster's jobs keep it, too.
+    const bool kept = entry != state.config.entries.end() && StaysWithOthers(entry->second, state.node);
+    PHX_ASSIGN_OR_RETURN(state.users[id], UsersOf(id, kept ? state.node : ""));
   }
   return state;
 }
@@ -105,10 +108,12 @@ absl::StatusOr<StorageConfig> ProxmoxReading::ReadStorages() const {
   return ParseStorageConfig(text);
 }
 
-absl::StatusOr<std::vector<std::string>> ProxmoxReading::UsersOf(const std::string& id) const {
+absl::StatusOr<std::vector<std::string>> ProxmoxReading::UsersOf(const std::string& id,
+                                                                 const std::string& only) const {
   std::vector<std::string> users;
   PHX_ASSIGN_OR_RETURN(const auto nodes, files_.List("/etc/pve/nodes"));
   for (const std::string& node : nodes) {
+    if (!only.empty() && node != only) continue;
     for (const auto& [folder, kind] : {std::pair{"lxc", "CT"}, std::pair{"qemu-server", "VM"}}) {
       const std::string place = fmt::format("/etc/pve/nodes/{}/{}", node, folder);
       PHX_ASSIGN_OR_RETURN(const auto names, files_.List(place));
@@ -121,6 +126,7 @@ absl::StatusOr<std::vector<std::string>> ProxmoxReading::UsersOf(const std::stri
       }
     }
   }
+  if (!only.empty()) return users;
   PHX_ASSIGN_OR_RETURN(const std::string jobs, ReadOr("/etc/pve/jobs.cfg", ""));
   if (JobUses(jobs, id)) users.emplace_back("a backup job");
   return users;

@@ -24,7 +24,7 @@ class ProxmoxReading {
   absl::StatusOr<bool> IsInstalled() const;
   absl::StatusOr<ProxmoxState> Observe(const Question& question) const;
   absl::StatusOr<StorageConfig> ReadStorages() const;
-  absl::StatusOr<std::vector<std::string>> UsersOf(const std::string& id) const;
+  absl::StatusOr<std::vector<std::string>> UsersOf(const std::string& id, const std::string& node) const;
   absl::StatusOr<VmPlaces> ReadVms(const std::set<uint32_t>& vmids) const;
   absl::StatusOr<ContainerPlaces> ReadContainers(const std::set<uint32_t>& ids) const;
   absl::StatusOr<bool> IsMounted(const std::string& path) const;

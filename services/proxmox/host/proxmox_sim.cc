@@ -228,8 +228,8 @@ absl::StatusOr<ProxmoxState> ProxmoxSim::Observe(const Question& question) {
 
 absl::StatusOr<StorageConfig> ProxmoxSim::ReadStorages() { return reading_.ReadStorages(); }
 
-absl::StatusOr<std::vector<std::string>> ProxmoxSim::UsersOf(const std::string& id) {
-  return reading_.UsersOf(id);
+absl::StatusOr<std::vector<std::string>> ProxmoxSim::UsersOf(const std::string& id, const std::string& node) {
+  return reading_.UsersOf(id, node);
 }
 
 absl::StatusOr<bool> ProxmoxSim::IsMounted(const std::string& path) { return reading_.IsMounted(path); }

@@ -340,6 +340,14 @@ absl::StatusOr<std::string> ProxmoxDomain::Capture(const kit::Step& step, const 
   return ToJson(captured);
 }
 
+bool ProxmoxDomain::MayBeAnotherNodes(const kit::Step& step, const std::string& before,
+                                      const std::string& now) {
+  if (VmidOf(step.id) != 0 || IsContainerStep(step)) return true;
+  const auto was = ParseCaptured(before), is = ParseCaptured(now);
+  // A node joins an entry by itself.
+  return was.ok() && is.ok() && was->member == is->member;
+}
+
 absl::Status ProxmoxDomain::Do(const kit::Step& step, const kit::StepContext& context) {
   if (VmidOf(step.id) != 0) {
     PHX_ASSIGN_OR_RETURN(const VmStep vm, VmFromPayload(step.payload));

@@ -34,6 +34,7 @@ class ProxmoxDomain final : public kit::Domain {
   absl::StatusOr<std::vector<kit::ObservedField>> Observe(const std::vector<std::string>& keys) override;
   absl::StatusOr<kit::Plan> MakePlan(const kit::PlanInput& input) override;
   absl::StatusOr<std::string> Capture(const kit::Step& step, const std::string& run_id) override;
+  bool MayBeAnotherNodes(const kit::Step& step, const std::string& before, const std::string& now) override;
   absl::Status Do(const kit::Step& step, const kit::StepContext& context) override;
   absl::StatusOr<kit::ProbeResult> ProbeStep(const kit::Step& step, const kit::StepContext& context) override;
   absl::Status Undo(const kit::Step& step, const kit::StepContext& context) override;

@@ -213,6 +213,52 @@ TEST_F(ProxmoxDomainTest, AnotherNodesEntryIsExtendedAndUndoTakesOnlyThisNodeOut
   EXPECT_THAT(host_.ReadStorages()->entries.at("vm").nodes, ElementsAre("pve9"));
 }
 
+// What is used elsewhere stays elsewhere; what is used here keeps this node in.
+TEST_F(ProxmoxDomainTest, AnEntryThatOthersKeepIsLeftUnlessAGuestHereUsesIt) {
+  WriteConfig("zfspool: vm\n\tpool quickOS/vm-disks\n\tcontent images\n\tnodes pve9\n\n");
+  ASSERT_TRUE(Carry(Spec({Zfs("vm", "quickOS/vm-disks", {"images"})})).ok()) << last_;
+  AddNode("pve9");
+  WriteFile("/etc/pve/jobs.cfg", "vzdump: nightly\n\tstorage vm\n\n");
+  WriteFile("/etc/pve/nodes/pve9/qemu-server/100.conf", "scsi0: vm:vm-100-disk-0,size=8G\n");
+  WriteFile("/etc/pve/nodes/pve1/qemu-server/101.conf", "scsi0: vm:vm-101-disk-0,size=8G\n");
+  EXPECT_FALSE(Undo().ok());
+  EXPECT_THAT(Message(last_), HasSubstr("in use by VM 101 on pve1:"));
+  WriteFile("/etc/pve/nodes/pve1/qemu-server/101.conf", "memory: 512\n");
+  ASSERT_TRUE(Undo().ok()) << last_;
+  EXPECT_THAT(host_.ReadStorages()->entries.at("vm").nodes, ElementsAre("pve9"));
+}
+
+// Each node takes back its own when it likes: the one that joined finds the entry as it was before.
+TEST_F(ProxmoxDomainTest, ANodeThatJoinedLeavesAnEntryThatItsOthersHaveSetBack) {
+  WriteConfig("zfspool: vm\n\tpool quickOS/vm-disks\n\tcontent images\n\tnodes pve9\n\n");
+  ASSERT_TRUE(Carry(Spec({Zfs("vm", "quickOS/vm-disks", {"images"})})).ok()) << last_;
+  WriteConfig("zfspool: vm\n\tpool quickOS/vm-disks\n\tcontent images,rootdir\n\tnodes pve1,pve9\n\n");
+  EXPECT_EQ(driver_->ProbeLast()->probe, kit::Probe::kPartial);
+  ASSERT_TRUE(Undo().ok()) << last_;
+  EXPECT_THAT(host_.ReadStorages()->entries.at("vm").nodes, ElementsAre("pve9"));
+}
+
+// Made by the run for this node and since then opened to all: removing it would take it from everybody.
+TEST_F(ProxmoxDomainTest, AnEntryThatWasOpenedToAllNodesStays) {
+  AddNode("pve9");
+  ASSERT_TRUE(Carry(Spec({Zfs("vm", "quickOS/vm-disks", {"images"})})).ok()) << last_;
+  WriteConfig("zfspool: vm\n\tpool quickOS/vm-disks\n\tcontent images\n\n");
+  ASSERT_FALSE(Undo().ok());
+  EXPECT_THAT(Message(last_), HasSubstr("belongs to all nodes of the cluster by now"));
+  EXPECT_EQ(host_.ReadStorages()->entries.count("vm"), 1u);
+  EXPECT_THAT(driver_->RemainingOfLast(), Not(Contains(HasSubstr("pvesm remove"))));
+}
+
+// Another node of the run changes an entry for all; it makes nobody else a member.
+TEST_F(ProxmoxDomainTest, AMembershipIsNoOtherNodesDoing) {
+  ASSERT_TRUE(Plan(Spec({Zfs("vm", "quickOS/vm-disks", {"images"})})).ok()) << last_;
+  const kit::Step& step = plan_.steps[0];
+  const std::string before = *domain_.Capture(step, "run");
+  EXPECT_TRUE(domain_.MayBeAnotherNodes(step, before, before));
+  WriteConfig("zfspool: vm\n\tpool quickOS/vm-disks\n\tcontent images\n\tnodes pve1\n\n");
+  EXPECT_FALSE(domain_.MayBeAnotherNodes(step, before, *domain_.Capture(step, "run")));
+}
+
 TEST_F(ProxmoxDomainTest, AnotherNodesEntryWithOtherContentsIsAConflict) {
   WriteConfig("zfspool: vm\n\tpool quickOS/vm-disks\n\tcontent rootdir\n\tnodes pve9\n\n");
   EXPECT_EQ(Plan(Spec({Zfs("vm", "quickOS/vm-disks", {"images"})})).code(),

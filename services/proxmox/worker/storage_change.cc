@@ -4,6 +4,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <chrono>
+#include <random>
+#include <thread>
 
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
@@ -14,9 +17,28 @@
 namespace phoenix::proxmox {
 namespace {
 
-// Another tool may rewrite the file between our reading and our change, or hold its lock; each time is
-// decided anew.
-constexpr int kTries = 3;
+// Another tool, or another node of the run, may rewrite the file between our reading and our change, or hold
+// its lock. Each time is decided anew.
+class Tries {
+ public:
+  // `last`: what the one before said.
+  bool Again(const absl::Status& last) {
+    if (++count_ == 1) return true;
+    const auto reason = ReasonOf(last);
+    // The tool has waited 10 s for a held lock already.
+    if (reason && reason->reason == kStorageLocked) return count_ <= kTriesForLock;
+    if (count_ > kTriesForChange) return false;
+    // Nodes that undo one run would meet again and again.
+    std::this_thread::sleep_for(std::chrono::milliseconds(std::uniform_int_distribution(5, 100)(random_)));
+    return true;
+  }
+
+ private:
+  static constexpr int kTriesForLock = 3;
+  static constexpr int kTriesForChange = 40;
+  int count_ = 0;
+  std::minstd_rand random_{std::random_device{}()};
+};
 
 using Entry = std::optional<StorageEntry>;
 
@@ -35,7 +57,7 @@ std::string Describe(const std::vector<Difference>& differences) {
   return text;
 }
 
-// Nothing happened, and trying again may succeed. The tool has waited 10 s for a held lock already.
+// Nothing happened, and trying again may succeed.
 bool IsWorthAnotherTry(const absl::Status& status) {
   if (status.code() == absl::StatusCode::kAborted || status.code() == absl::StatusCode::kAlreadyExists)
     return true;
@@ -143,7 +165,7 @@ absl::Status StorageChanges::Do(const StorageStep& step, const Captured& before,
 absl::Status StorageChanges::Join(const StorageStep& step, const Secret& password,
                                   const ChildObserver& on_child, std::vector<std::string>& warnings) {
   absl::Status last;
-  for (int attempt = 0; attempt < kTries; ++attempt) {
+  for (Tries tries; tries.Again(last);) {
     PHX_ASSIGN_OR_RETURN(const StorageConfig config, host_.ReadStorages());
     const Entry entry = Find(config, step.id);
     absl::StatusOr<ToolReport> report;
@@ -198,10 +220,17 @@ absl::Status StorageChanges::Join(const StorageStep& step, const Secret& passwor
   return last;
 }
 
+// True where nothing says which nodes have it, and there are others.
+absl::StatusOr<bool> StorageChanges::BelongsToAll(const StorageEntry& entry, const std::string& node) {
+  if (!entry.nodes.empty()) return false;
+  PHX_ASSIGN_OR_RETURN(const auto nodes, host_.files().List("/etc/pve/nodes"));
+  return std::any_of(nodes.begin(), nodes.end(), [&](const std::string& one) { return one != node; });
+}
+
 absl::Status StorageChanges::Leave(const StorageStep& step, const Definition& definition,
                                    const ChildObserver& on_child) {
   absl::Status last;
-  for (int attempt = 0; attempt < kTries; ++attempt) {
+  for (Tries tries; tries.Again(last);) {
     PHX_ASSIGN_OR_RETURN(const StorageConfig config, host_.ReadStorages());
     const Entry entry = Find(config, step.id);
     if (!entry || !IsMember(*entry, step.node)) return absl::OkStatus();
@@ -209,7 +238,14 @@ absl::Status StorageChanges::Leave(const StorageStep& step, const Definition& de
     rest.erase(step.node);
     // Where others keep the entry, nothing of it is lost by leaving.
     if (rest.empty()) PHX_RETURN_IF_ERROR(CheckUnchanged(*entry, definition));
-    PHX_ASSIGN_OR_RETURN(const auto users, host_.UsersOf(step.id));
+    PHX_ASSIGN_OR_RETURN(const bool everybodys, BelongsToAll(*entry, step.node));
+    if (everybodys) {
+      return FailedPrecondition(
+          "storage '{}' belongs to all nodes of the cluster by now; Phoenix leaves it alone. Restrict it to "
+          "those that are to have it (`pvesm set {} --nodes …`), or take it away yourself",
+          step.id, step.id);
+    }
+    PHX_ASSIGN_OR_RETURN(const auto users, host_.UsersOf(step.id, rest.empty() ? "" : step.node));
     if (!users.empty()) {
       return FailedPrecondition(
           "storage '{}' is in use by {}: it stays until those volumes are moved or removed", step.id,
@@ -243,7 +279,7 @@ absl::Status StorageChanges::Leave(const StorageStep& step, const Definition& de
 absl::Status StorageChanges::SetFields(const StorageStep& step, const Captured& before, bool back,
                                        const ChildObserver& on_child, std::vector<std::string>& warnings) {
   absl::Status last;
-  for (int attempt = 0; attempt < kTries; ++attempt) {
+  for (Tries tries; tries.Again(last);) {
     PHX_ASSIGN_OR_RETURN(const StorageConfig config, host_.ReadStorages());
     const Entry entry = Find(config, step.id);
     if (!entry) return FailedPrecondition("storage '{}' was removed by somebody else since", step.id);
@@ -289,7 +325,7 @@ absl::Status StorageChanges::SetFields(const StorageStep& step, const Captured& 
 absl::Status StorageChanges::AddBack(const StorageStep& step, const StorageEntry& entry,
                                      const ChildObserver& on_child) {
   absl::Status last;
-  for (int attempt = 0; attempt < kTries; ++attempt) {
+  for (Tries tries; tries.Again(last);) {
     PHX_ASSIGN_OR_RETURN(const StorageConfig config, host_.ReadStorages());
     const Entry now = Find(config, step.id);
     absl::StatusOr<ToolReport> report;
@@ -398,7 +434,9 @@ absl::StatusOr<kit::ProbeResult> StorageChanges::Probe(const StorageStep& step, 
       if (!member) return ProbeGone(step, before, entry);
       const auto differences = Compare(*entry, step.definition);
       if (differences.empty()) return kit::ProbeResult{kit::Probe::kDone, ""};
-      return kit::ProbeResult{kit::Probe::kForeign, Describe(differences)};
+      // Its other nodes take back theirs when they like; this one may leave it however it is.
+      const bool others = !before.member && StaysWithOthers(*entry, step.node);
+      return kit::ProbeResult{others ? kit::Probe::kPartial : kit::Probe::kForeign, Describe(differences)};
     }
     case StorageAction::kSet: {
       if (!entry) return kit::ProbeResult{kit::Probe::kForeign, "the entry is gone"};
@@ -446,7 +484,8 @@ std::vector<std::string> StorageChanges::RemainingCommands(const StorageStep& st
       rest.erase(step.node);
       if (!rest.empty()) {
         if (IsMember(*entry, step.node)) set_nodes(rest);
-      } else if (entry || !config.ok()) {
+      } else if (const auto all = entry ? BelongsToAll(*entry, step.node) : absl::StatusOr<bool>(false);
+                 (entry || !config.ok()) && all.ok() && !*all) {
         commands.push_back(ToText(RemoveCommand(step.id)));
       }
       if (IsNetwork(step.definition) && !before.mounted) {

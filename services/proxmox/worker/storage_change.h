@@ -36,6 +36,7 @@ class StorageChanges {
  private:
   absl::Status Join(const StorageStep& step, const Secret& password, const ChildObserver& on_child,
                     std::vector<std::string>& warnings);
+  absl::StatusOr<bool> BelongsToAll(const StorageEntry& entry, const std::string& node);
   absl::Status Leave(const StorageStep& step, const Definition& definition, const ChildObserver& on_child);
   absl::Status SetFields(const StorageStep& step, const Captured& before, bool back,
                          const ChildObserver& on_child, std::vector<std::string>& warnings);

@@ -91,6 +91,14 @@ class SimWorld {
   void WriteFile(const std::string& path, const std::string& text) {
     Change([&](kit::World& world) { return world.WriteFile(path, {false, {text, 0, 33, 0640}}); });
   }
+  // Another node of the cluster.
+  void AddNode(const std::string& name) {
+    Change([&](kit::World& world) -> absl::Status {
+      for (const char* folder : {"", "/qemu-server", "/lxc"})
+        PHX_RETURN_IF_ERROR(world.WriteFile("/etc/pve/nodes/" + name + folder, {true, {"", 0, 33, 0755}}));
+      return absl::OkStatus();
+    });
+  }
   void JoinCluster(const std::string& name, bool quorate = true) {
     WriteFile("/etc/pve/.members", R"({"nodename":"pve1","cluster":{"name":")" + name + R"(","quorate":)" +
                                        (quorate ? "1" : "0") + "}}");
