@@ -17,6 +17,8 @@
 #include <chrono>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "services/samba/domain/nt_hash.h"
 #include "services/samba/domain/samba_planner.h"
@@ -78,6 +80,12 @@ class SambaHostContract : public ::testing::Test {
     included.content = AddInclude(smb_conf_.content, paths_.own_file);
     ASSERT_TRUE(host().PutFile("include", paths_.smb_conf, included).ok());
     ASSERT_TRUE(host().Reload(nullptr).ok());
+  }
+
+  // One with each of both shares.
+  auto OpenSessions() {
+    return std::pair(world_.OpenSession("phxtest-data", kTestUser, "correct horse"),
+                     world_.OpenSession("phxtest-more", kTestUser, "correct horse"));
   }
 
   // smbd ends sessions soon after it is told to.
@@ -380,8 +388,7 @@ TYPED_TEST_P(SambaHostContract, OnlyTheSessionsOfThoseWhoAreShutOutEnd) {
   this->AddUser("correct horse");
   const Section data = this->ShareAt(path, false), more = this->ShareAt(path, false, "phxtest-more");
   this->GoLive({data, more});
-  const auto in_data = this->world_.OpenSession("phxtest-data", kTestUser, "correct horse");
-  const auto in_more = this->world_.OpenSession("phxtest-more", kTestUser, "correct horse");
+  const auto [in_data, in_more] = this->OpenSessions();
   ASSERT_TRUE(in_data != nullptr && in_more != nullptr);
   Section denied = data;
   denied.parameters["valid users"] = "root";
@@ -401,8 +408,7 @@ TYPED_TEST_P(SambaHostContract, OfReadOnlyASessionLearnsOnlyByItsEnd) {
   this->AddUser("correct horse");
   const Section more = this->ShareAt(path, false, "phxtest-more");
   this->GoLive({this->ShareAt(path, false), more});
-  const auto in_data = this->world_.OpenSession("phxtest-data", kTestUser, "correct horse");
-  const auto in_more = this->world_.OpenSession("phxtest-more", kTestUser, "correct horse");
+  const auto [in_data, in_more] = this->OpenSessions();
   ASSERT_TRUE(in_data != nullptr && in_more != nullptr);
   this->GoLive({this->ShareAt(path, true), more});
   ASSERT_TRUE(this->host().EndSessions("phxtest-data", Cut::kDenied, nullptr).ok());
@@ -420,8 +426,7 @@ TYPED_TEST_P(SambaHostContract, SessionsWithAShareThatIsGoneEndByItsName) {
   this->AddUser("correct horse");
   const Section more = this->ShareAt(path, false, "phxtest-more");
   this->GoLive({this->ShareAt(path, false), more});
-  const auto in_data = this->world_.OpenSession("phxtest-data", kTestUser, "correct horse");
-  const auto in_more = this->world_.OpenSession("phxtest-more", kTestUser, "correct horse");
+  const auto [in_data, in_more] = this->OpenSessions();
   ASSERT_TRUE(in_data != nullptr && in_more != nullptr);
   this->GoLive({more});
   EXPECT_TRUE(in_data->Goes());

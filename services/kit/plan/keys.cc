@@ -15,6 +15,11 @@ std::pair<std::string_view, std::string_view> HeadAndRest(std::string_view text)
   return {text.substr(0, space), text.substr(space + 1)};
 }
 
+bool IsAtOrBelow(std::string_view path, std::string_view above) {
+  if (!path.starts_with(above)) return false;
+  return path.size() == above.size() || above.ends_with('/') || path[above.size()] == '/';
+}
+
 }  // namespace
 
 std::string Key(std::string_view kind, std::string_view name) {
@@ -78,15 +83,6 @@ std::vector<std::string> WrittenPaths(const std::vector<std::string>& keys) {
   }
   return paths;
 }
-
-namespace {
-
-bool IsAtOrBelow(std::string_view path, std::string_view above) {
-  if (!path.starts_with(above)) return false;
-  return path.size() == above.size() || above.ends_with('/') || path[above.size()] == '/';
-}
-
-}  // namespace
 
 bool Satisfies(std::string_view provided, std::string_view required) {
   if (provided == required) return true;

@@ -12,10 +12,6 @@ namespace {
 
 constexpr char kSchema[] = R"sql(
 CREATE TABLE IF NOT EXISTS objects(kind TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY(kind, name));
-CREATE TABLE IF NOT EXISTS files(path TEXT PRIMARY KEY, directory INTEGER NOT NULL, content BLOB NOT NULL,
-  uid INTEGER NOT NULL, gid INTEGER NOT NULL, mode INTEGER NOT NULL,
-  -- What a power cut leaves: NULL means that the file is not there.
-  synced_content BLOB, synced_uid INTEGER, synced_gid INTEGER, synced_mode INTEGER);
 CREATE TABLE IF NOT EXISTS faults(id INTEGER PRIMARY KEY, operation TEXT NOT NULL, effect TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS numbers(next INTEGER NOT NULL);
 INSERT INTO numbers SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM numbers);
@@ -28,11 +24,16 @@ INSERT OR IGNORE INTO files VALUES
  ('/var/lib', 1, '', 0, 0, 493, '', 0, 0, 493), ('/mnt', 1, '', 0, 0, 493, '', 0, 0, 493);
 )sql";
 
-constexpr char kClusterSchema[] = R"sql(
-CREATE TABLE IF NOT EXISTS cluster.files(path TEXT PRIMARY KEY, directory INTEGER NOT NULL, content BLOB NOT NULL,
+// A node's own files, and those that the nodes of a cluster have in common.
+std::string FilesTable(std::string_view name) {
+  return fmt::format(R"sql(
+CREATE TABLE IF NOT EXISTS {}(path TEXT PRIMARY KEY, directory INTEGER NOT NULL, content BLOB NOT NULL,
   uid INTEGER NOT NULL, gid INTEGER NOT NULL, mode INTEGER NOT NULL,
+  -- What a power cut leaves: NULL means that the file is not there.
   synced_content BLOB, synced_uid INTEGER, synced_gid INTEGER, synced_mode INTEGER);
-)sql";
+)sql",
+                     name);
+}
 
 std::string ParentOf(std::string_view path) {
   const auto slash = path.rfind('/');
@@ -158,14 +159,15 @@ absl::StatusOr<std::shared_ptr<Machine>> Machine::Open(const std::string& direct
   PHX_ASSIGN_OR_RETURN(auto database, Database::Open(directory + "/machine.db"));
   PHX_RETURN_IF_ERROR(database->Transaction([](Database& db) -> absl::Status {
     PHX_RETURN_IF_ERROR(db.Execute(kSchema));
+    PHX_RETURN_IF_ERROR(db.Execute(FilesTable("files")));
     return db.Execute(kFirstDirectories);
   }));
   const auto cluster = std::filesystem::read_symlink(directory + "/cluster", error);
   if (error) return std::shared_ptr<Machine>(new Machine(std::move(database), ""));
   PHX_ASSIGN_OR_RETURN(auto attach, database->Prepare("ATTACH DATABASE ? AS cluster"));
   PHX_RETURN_IF_ERROR(attach.Bind(1, directory + "/cluster/files.db").Step().status());
-  PHX_RETURN_IF_ERROR(
-      database->Transaction([](Database& db) -> absl::Status { return db.Execute(kClusterSchema); }));
+  PHX_RETURN_IF_ERROR(database->Transaction(
+      [](Database& db) -> absl::Status { return db.Execute(FilesTable("cluster.files")); }));
   return std::shared_ptr<Machine>(new Machine(std::move(database), cluster.filename().string()));
 }
 
