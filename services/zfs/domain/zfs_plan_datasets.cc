@@ -232,7 +232,8 @@ class DatasetPlanner {
       if (dataset.mounted_at == after) continue;
       if (planning_.HoldsRecord(name)) planning_.RefuseRecord(At("properties.mountpoint"));
       if (!dataset.mounted_at.empty()) planned.removes.push_back("path:" + dataset.mounted_at);
-      if (!after.empty()) ProvideWithContent(after, planned.provides);
+      // ZFS mounts none whose key is not loaded.
+      if (!after.empty() && !(follows && IsLocked(dataset))) ProvideWithContent(after, planned.provides);
     }
     if (!mountpoint_.empty() && seen_->mounted_at != mountpoint_) {
       CheckMountDirectory(planning_, At("properties.mountpoint"), spec_.name, mountpoint_);

@@ -339,6 +339,12 @@ TEST(PlanDatasets, AChangedMountPointMovesItsPaths) {
   EXPECT_THAT(plan.steps[0].provides,
               ElementsAre("path:/srv", "tree:/srv", "path:/srv/child", "tree:/srv/child"))
       << "what was in them comes along";
+  // Locked, the child stays unmounted: verified as provided, its path would undo every such run.
+  seen.datasets["tank/data/child"].mounted_at.clear();
+  seen.datasets["tank/data/child"].properties["keystatus"] = {"unavailable", "-", "-"};
+  EXPECT_THAT(
+      Planned(One({.name = "tank/data", .properties = {{"mountpoint", "/srv"}}}), seen).steps[0].provides,
+      ElementsAre("path:/srv", "tree:/srv"));
 }
 
 // Every path of the node lies below /: were that offered, nothing that others need would be missing.
