@@ -500,6 +500,11 @@ absl::Status SimZfs::Do(const UpdateInitramfs&) {
 }
 
 absl::Status SimZfs::Do(const PutFile& change) {
+  if (change.path == kArcFile) {
+    // Younger than the image by now, whatever is in it.
+    PHX_ASSIGN_OR_RETURN(const auto initramfs, world_.Get("zfs.initramfs", "all"));
+    if (initramfs) PHX_RETURN_IF_ERROR(world_.Put("zfs.initramfs", "all", {{"file", "another one"}}));
+  }
   if (!change.file) return world_.RemoveFile(change.path);
   PHX_ASSIGN_OR_RETURN(const auto parent, world_.ReadFile(DirectoryOf(change.path)));
   if (!parent) return NotFound("{}: No such file or directory", change.path);

@@ -105,7 +105,12 @@ absl::Status Do(const Work& work, const SetArcLimitStep& step) {
   if (!work.captured.at("live").is_null()) {
     for (const auto& change : LiveChanges(step)) PHX_RETURN_IF_ERROR(work.Change(change));
   }
-  return step.initramfs ? work.Change(UpdateInitramfs{}) : absl::OkStatus();
+  if (!step.initramfs) return absl::OkStatus();
+  const absl::Status updated = work.Change(UpdateInitramfs{});
+  // It begins with the newest kernel's, which is in place when a hook or another kernel's fails: our file,
+  // written anew, is younger than it again, and nobody takes that for done.
+  if (!updated.ok()) PHX_RETURN_IF_ERROR(work.Change(Put(ArcFile(step))));
+  return updated;
 }
 
 absl::StatusOr<ProbeResult> Probe(const Work& work, const SetArcLimitStep& step) {

@@ -133,6 +133,18 @@ TEST_F(ArcWorkTest, WithRootOnZfsTheInitramfsHasTheLimitToo) {
   EXPECT_FALSE(Arc().initramfs_is_older) << "a newer one takes nothing back";
 }
 
+// The newest kernel's image is in place when a hook fails, or the image of an older kernel.
+TEST_F(ArcWorkTest, AnInitramfsThatFailedHalfWayIsNotDone) {
+  PutRootOnZfs();
+  const std::string before = machine_->Dump();
+  Prepare();
+  TestMachine::Must(machine_->machine().PlanFault("zfs.initramfs", "lie"));
+  EXPECT_FALSE(driver_->Apply().ok());
+  EXPECT_TRUE(Arc().initramfs_is_older);
+  TestMachine::Must(driver_->Undo());
+  EXPECT_EQ(machine_->Dump(), before);
+}
+
 // An initramfs that still has the limit would bring it back at the next boot.
 TEST_F(ArcWorkTest, AnUndoThatIsCutOffBeforeTheInitramfsIsNotComplete) {
   PutRootOnZfs();
