@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -20,12 +21,13 @@ bool IsSubnet(const std::string& client) { return client.find('/') != std::strin
 
 void LintOverlap(const std::string& before, const std::string& client, bool same, const Origin& origin,
                  Findings& findings) {
-  const std::string& address = IsSubnet(client) ? before : client;
+  std::string who = "both get the same";
+  if (!same) {
+    const auto& [address, subnet] = IsSubnet(client) ? std::tie(before, client) : std::tie(client, before);
+    who = fmt::format("{} gets its own options, all others of {} the other ones", address, subnet);
+  }
   findings.Lint("overlapping-clients", origin,
-                fmt::format("the clients {} and {} overlap; {}", before, client,
-                            same ? "both get the same"
-                                 : fmt::format("{} gets its own options, all others of {} the other ones",
-                                               address, IsSubnet(client) ? client : before)));
+                fmt::format("the clients {} and {} overlap; {}", before, client, who));
 }
 
 std::vector<std::string> ReadClients(const Cursor& cursor, const Config& config) {

@@ -204,19 +204,24 @@ TEST_F(ProxmoxDomainTest, ABrokenFileIsRefusedWithTheSectionAndWhatToDo) {
   EXPECT_TRUE(plan_.notes[0].warning);
 }
 
-TEST_F(ProxmoxDomainTest, AnotherNodesEntryIsExtendedAndUndoTakesOnlyThisNodeOut) {
-  WriteConfig("zfspool: vm\n\tpool quickOS/vm-disks\n\tcontent images\n\tnodes pve9\n\n");
-  const auto spec = Spec({Zfs("vm", "quickOS/vm-disks", {"images"})});
-  ASSERT_TRUE(Carry(spec).ok()) << last_;
-  EXPECT_THAT(host_.ReadStorages()->entries.at("vm").nodes, ElementsAre("pve1", "pve9"));
+// Another node of the cluster has the entry, and a run made this one its second member.
+class JoinedEntryTest : public ProxmoxDomainTest {
+ protected:
+  JoinedEntryTest() {
+    WriteConfig("zfspool: vm\n\tpool quickOS/vm-disks\n\tcontent images\n\tnodes pve9\n\n");
+    EXPECT_TRUE(Carry(Spec({Zfs("vm", "quickOS/vm-disks", {"images"})})).ok()) << last_;
+    EXPECT_THAT(Nodes(), ElementsAre("pve1", "pve9"));
+  }
+  Words Nodes() { return host_.ReadStorages()->entries.at("vm").nodes; }
+};
+
+TEST_F(JoinedEntryTest, AnotherNodesEntryIsExtendedAndUndoTakesOnlyThisNodeOut) {
   ASSERT_TRUE(Undo().ok()) << last_;
-  EXPECT_THAT(host_.ReadStorages()->entries.at("vm").nodes, ElementsAre("pve9"));
+  EXPECT_THAT(Nodes(), ElementsAre("pve9"));
 }
 
 // What is used elsewhere stays elsewhere; what is used here keeps this node in.
-TEST_F(ProxmoxDomainTest, AnEntryThatOthersKeepIsLeftUnlessAGuestHereUsesIt) {
-  WriteConfig("zfspool: vm\n\tpool quickOS/vm-disks\n\tcontent images\n\tnodes pve9\n\n");
-  ASSERT_TRUE(Carry(Spec({Zfs("vm", "quickOS/vm-disks", {"images"})})).ok()) << last_;
+TEST_F(JoinedEntryTest, AnEntryThatOthersKeepIsLeftUnlessAGuestHereUsesIt) {
   AddNode("pve9");
   WriteFile("/etc/pve/jobs.cfg", "vzdump: nightly\n\tstorage vm\n\n");
   WriteFile("/etc/pve/nodes/pve9/qemu-server/100.conf", "scsi0: vm:vm-100-disk-0,size=8G\n");
@@ -225,17 +230,15 @@ TEST_F(ProxmoxDomainTest, AnEntryThatOthersKeepIsLeftUnlessAGuestHereUsesIt) {
   EXPECT_THAT(Message(last_), HasSubstr("in use by VM 101 on pve1:"));
   WriteFile("/etc/pve/nodes/pve1/qemu-server/101.conf", "memory: 512\n");
   ASSERT_TRUE(Undo().ok()) << last_;
-  EXPECT_THAT(host_.ReadStorages()->entries.at("vm").nodes, ElementsAre("pve9"));
+  EXPECT_THAT(Nodes(), ElementsAre("pve9"));
 }
 
 // Each node takes back its own when it likes: the one that joined finds the entry as it was before.
-TEST_F(ProxmoxDomainTest, ANodeThatJoinedLeavesAnEntryThatItsOthersHaveSetBack) {
-  WriteConfig("zfspool: vm\n\tpool quickOS/vm-disks\n\tcontent images\n\tnodes pve9\n\n");
-  ASSERT_TRUE(Carry(Spec({Zfs("vm", "quickOS/vm-disks", {"images"})})).ok()) << last_;
+TEST_F(JoinedEntryTest, ANodeThatJoinedLeavesAnEntryThatItsOthersHaveSetBack) {
   WriteConfig("zfspool: vm\n\tpool quickOS/vm-disks\n\tcontent images,rootdir\n\tnodes pve1,pve9\n\n");
   EXPECT_EQ(driver_->ProbeLast()->probe, kit::Probe::kPartial);
   ASSERT_TRUE(Undo().ok()) << last_;
-  EXPECT_THAT(host_.ReadStorages()->entries.at("vm").nodes, ElementsAre("pve9"));
+  EXPECT_THAT(Nodes(), ElementsAre("pve9"));
 }
 
 // Made by the run for this node and since then opened to all: removing it would take it from everybody.

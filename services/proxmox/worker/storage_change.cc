@@ -482,10 +482,10 @@ std::vector<std::string> StorageChanges::RemainingCommands(const StorageStep& st
     case StorageAction::kAdd: {
       Words rest = entry ? entry->nodes : Words{};
       rest.erase(step.node);
+      const bool everybodys = entry && BelongsToAll(*entry, step.node).value_or(true);
       if (!rest.empty()) {
         if (IsMember(*entry, step.node)) set_nodes(rest);
-      } else if (const auto all = entry ? BelongsToAll(*entry, step.node) : absl::StatusOr<bool>(false);
-                 (entry || !config.ok()) && all.ok() && !*all) {
+      } else if ((entry || !config.ok()) && !everybodys) {
         commands.push_back(ToText(RemoveCommand(step.id)));
       }
       if (IsNetwork(step.definition) && !before.mounted) {

@@ -275,8 +275,8 @@ TEST(ParseBlockDevices, ReadsTheTree) {
   EXPECT_FALSE(ParseBlockDevices("lsblk: failed").ok());
 }
 
-// As lsblk showed it after nvme5n1 (259:1) was pulled and nvme1n1 (259:3) took its place in a pool: taken for
-// no disk, the new member was unknown, and the run that had put it there was undone.
+// The order of a lab's numbers: nvme1n1 is 259:3, and its partition got 259:1 from a disk that was pulled.
+// Taken for no disk, the new member was unknown, and the run that had put it into the pool was undone.
 TEST(ParseBlockDevices, ADiskComesBeforeItsPartitionsWhateverTheirNumbers) {
   const auto devices = ParseBlockDevices(R"({"blockdevices": [
     {"path": "/dev/nvme1n1p1", "pkname": "nvme1n1", "type": "part", "size": 1099502190592, "mountpoints": [null]},
