@@ -165,6 +165,10 @@ absl::Status TakeContent(const Words& wanted, StorageEntry& entry, std::vector<s
   return absl::OkStatus();
 }
 
+absl::Status ChangedByOthers() {
+  return Aborted("detected modified configuration - file changed by other user? Try again.");
+}
+
 absl::Status CheckQuorum(World& world) {
   PHX_ASSIGN_OR_RETURN(const std::string text, ReadText(world, "/etc/pve/.members"));
   const auto members = ParseMembers(text);
@@ -254,6 +258,7 @@ absl::StatusOr<ToolReport> ProxmoxSim::RunTool(const std::string& operation, con
     return ExplainFailure({.program = kPvesm},
                           {17, "", "cfs-lock 'file-storage_cfg' error: got lock request timeout\n"});
   }
+  if (answer.fault == "raced") return ChangedByOthers();
   // A refusal takes back what the body did, as pvesm takes its section back.
   PHX_RETURN_IF_ERROR(machine_->Change([&](World& world) { return body(world, answer); }));
   if (answer.fault == "lie") return FailedPrecondition("{} {} failed (planned lie)", operation, object);
@@ -304,9 +309,7 @@ absl::StatusOr<ToolReport> ProxmoxSim::Set(const StorageChange& change, const Ch
   return RunTool("proxmox.set", change.id, on_child, [&](World& world, Answer& answer) -> absl::Status {
     PHX_RETURN_IF_ERROR(CheckQuorum(world));
     PHX_ASSIGN_OR_RETURN(StorageConfig config, ReadConfig(world));
-    if (change.digest != config.digest) {
-      return Aborted("detected modified configuration - file changed by other user? Try again.");
-    }
+    if (change.digest != config.digest) return ChangedByOthers();
     const auto found = config.entries.find(change.id);
     if (found == config.entries.end()) return NotFound("storage '{}' does not exist", change.id);
     StorageEntry& entry = found->second;

@@ -24,8 +24,8 @@ inline constexpr char kSimMount[] = "mount";
 // Planned faults: "proxmox.add", "proxmox.set", "proxmox.remove", "proxmox.status", "proxmox.unmount", and
 // each with
 // ":ID". Besides the machine's effects there are "folders" (an add that makes its folders and then fails) and
-// "partial" (an add that drops one of the contents it was given), and "locked" (somebody holds the lock;
-// nothing happens).
+// "partial" (an add that drops one of the contents it was given), "locked" (somebody holds the lock; nothing
+// happens) and "raced" (somebody wrote the file right before; nothing happens).
 class ProxmoxSim final : public ProxmoxHost {
  public:
   explicit ProxmoxSim(std::shared_ptr<kit::Machine> machine);

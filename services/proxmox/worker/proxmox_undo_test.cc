@@ -201,6 +201,20 @@ TEST_F(ProxmoxUndoTest, ALockThatSomebodyHoldsForAWhileIsWaitedFor) {
   EXPECT_EQ(Dump(), before);
 }
 
+// All nodes of a cluster write the one file, and those that undo a run do it at the same time.
+TEST_F(ProxmoxUndoTest, AChangeThatOthersAreFasterThanIsMadeInTheEnd) {
+  const std::string before = Dump();
+  ASSERT_TRUE(machine_->PlanFault("proxmox.set:old", "raced", 6).ok());
+  auto old = Zfs("old", "quickOS/vm-disks", {"images"});
+  ASSERT_TRUE(Carry(Spec({old})).ok()) << last_;
+  ASSERT_FALSE(HasFault("proxmox.set:old"));
+  EXPECT_NE(Dump(), before);
+  ASSERT_TRUE(machine_->PlanFault("proxmox.set:old", "raced", 6).ok());
+  ASSERT_TRUE(Undo().ok()) << last_;
+  ASSERT_FALSE(HasFault("proxmox.set:old"));
+  EXPECT_EQ(Dump(), before);
+}
+
 TEST_F(ProxmoxUndoTest, TheRemainingCommandsAreWhatAPersonWouldType) {
   ASSERT_TRUE(Carry(Mixed()).ok()) << last_;
   kit::StepContext context;

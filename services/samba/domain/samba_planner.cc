@@ -150,6 +150,11 @@ class Planner {
       }
       plan_.steps.push_back(
           {RemoveEntry{user.name}, {{"password", "(set)", ""}}, {NeedPackage(), NeedAccount(user.name)}});
+      // A share that lists the user loses it, and ends its sessions; of other shares smbd asks nothing anew.
+      Tell(true, user.name,
+           fmt::format("a session that '{}' has by a group, or with a share that is open to all users, goes on: "
+                       "smbstatus -u {} names its process, smbcontrol PID shutdown ends it",
+                       user.name, user.name));
     }
     const auto account = state_.accounts.find(user.name);
     if (account == state_.accounts.end()) return;

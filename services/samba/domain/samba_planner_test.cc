@@ -147,7 +147,9 @@ TEST_F(PlannerTest, AnOrphanStaysInTheFileBesideANewShare) {
 TEST_F(PlannerTest, AbsentRemovesOnlyWhatPhoenixCreated) {
   q_.spec.shares[0].absent = true;
   q_.spec.users[0].absent = true;
-  EXPECT_EQ(Plan().steps.size(), 3u);
+  const SambaPlan removed = Plan();
+  EXPECT_EQ(removed.steps.size(), 3u);
+  EXPECT_TRUE(Warns(removed, "smbstatus -u heads")) << "what he has open by a group goes on";
   q_.ledger.clear();
   const SambaPlan plan = Plan();
   EXPECT_TRUE(Complains(plan, "the share [data] was not created by Phoenix"));

@@ -149,10 +149,18 @@ absl::StatusOr<bool> SambaDomain::HasSessionsToEnd(const std::string& share, con
 
 absl::Status SambaDomain::ChangeAndEnd(const std::string& share, Cut cut, const Context& context,
                                        const std::function<absl::Status()>& change) {
+  PHX_ASSIGN_OR_RETURN(const bool to_end, HasSessionsToEnd(share, context));
+  PHX_ASSIGN_OR_RETURN(const auto former, files_.Read(paths_.own_file));
   if (cut != Cut::kNobody) {
     PHX_RETURN_IF_ERROR(sealed_.Put(context.run_id, MarkOf(share), context.node_key, Secret(ToText(cut))));
   }
-  PHX_RETURN_IF_ERROR(change());
+  if (const absl::Status changed = change(); !changed.ok()) {
+    // Refused, or put back: nobody is shut out by it, and an undo must not end what goes on.
+    const auto now = files_.Read(paths_.own_file);
+    const bool is_as_before = now.ok() && former && *now && (*now)->content == former->content;
+    if (is_as_before && !to_end) PHX_RETURN_IF_ERROR(sealed_.Remove(context.run_id, MarkOf(share)));
+    return changed;
+  }
   PHX_RETURN_IF_ERROR(host_.EndSessions(share, cut, context.on_child));
   return sealed_.Remove(context.run_id, MarkOf(share));
 }

@@ -184,6 +184,24 @@ TEST_F(SambaSessions, AStepWhoseSessionsDidNotEndIsNotDone) {
   }
 }
 
+// testparm refuses it, or the reload fails and the former text is back.
+TEST_F(SambaSessions, AStepThatWasRefusedEndsNothingAndNeitherDoesItsUndo) {
+  for (const char* fault : {"samba.check", "samba.set-share", "samba.reload"}) {
+    SCOPED_TRACE(fault);
+    SambaSpec spec = TwoUsers();
+    spec.shares[0].valid_users = {"heads"};
+    ASSERT_TRUE(Prepare(spec).ok());
+    const kit::Step step = Only();
+    kit::StepContext context{.run_id = kSecondRun, .captured = *domain_->Capture(step, kSecondRun)};
+    context.node_key = Secret("test node key");
+    ASSERT_TRUE(machine_->PlanFault(fault, "fail").ok());
+    EXPECT_FALSE(domain_->Do(step, context).ok());
+    EXPECT_EQ(domain_->ProbeStep(step, context)->probe, kit::Probe::kNotDone);
+    ASSERT_TRUE(domain_->Undo(step, context).ok());
+    EXPECT_EQ(Open(), all_);
+  }
+}
+
 TEST_F(SambaSessions, AnUndoWhoseSessionsDidNotEndIsNotOver) {
   SambaSpec before = TwoUsers();
   before.shares[0].valid_users = {"heads"};

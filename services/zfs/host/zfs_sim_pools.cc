@@ -40,7 +40,6 @@ std::vector<VdevGroup> LayoutFrom(const json& groups) {
   return layout;
 }
 
-// The group that has the disk; null where none has.
 // By what MemberState names it.
 std::string PathOfMember(const json& pool, const std::string& name) {
   const json names = pool.value("names", json::object());
@@ -57,6 +56,7 @@ void NameTheLastOne(json& pool, const json& group) {
   pool["names"][path] = path + " with the GUID of its vdev";
 }
 
+// The group that has the disk; null where none has.
 json* GroupOf(json& pool, const std::string& disk) {
   for (auto& group : pool["layout"]) {
     for (const auto& one : group["disks"]) {
@@ -238,6 +238,12 @@ absl::Status SimZfs::Do(const DetachDisk& change) {
   const std::string member = PathOfMember(pool, change.member);
   json* group = GroupOf(pool, member);
   json replacing = pool.value("replacing", json::object());
+  // A copy that ends right before the command: it goes for the side of the mirror then.
+  if (pool.value("copied", false) && replacing.contains(member)) {
+    PHX_RETURN_IF_ERROR(LeavePool(replacing[member], true));
+    pool["replacing"].erase(member);
+    replacing.erase(member);
+  }
   if (group != nullptr && replacing.contains(member)) {
     // A replacement that is not done is called off.
     for (auto& disk : (*group)["disks"]) {

@@ -156,6 +156,13 @@ absl::Status DoStep(const Work& work, const Step& step) {
   return work.Change(Change(step));
 }
 
+absl::Status HasReplaced(const ReplaceDiskStep& step) {
+  return FailedPrecondition(
+      "{} has taken the place of {} in pool {}, and its copy is complete. It stays; to have the old disk back: "
+      "zpool replace {} {} {}",
+      step.disk, step.existing, step.pool, step.pool, step.disk, step.existing);
+}
+
 // What takes the disks out of the pool again. FAILED_PRECONDITION where nothing does.
 absl::StatusOr<ZfsChange> Removal(const Look& look, const AddVdevStep& step) {
   if (!IsRemovable(step.vdev.vdev_class)) {
@@ -169,14 +176,31 @@ absl::StatusOr<ZfsChange> Removal(const Look& look, const AttachDiskStep& step) 
 }
 absl::StatusOr<ZfsChange> Removal(const Look& look, const ReplaceDiskStep& step) {
   const MemberState* member = look.Member(step.disk);
-  if (member->replaces.empty()) {
-    return FailedPrecondition(
-        "{} has taken the place of {} in pool {}, and its copy is complete. It stays; to have the old disk "
-        "back: "
-        "zpool replace {} {} {}",
-        step.disk, step.existing, step.pool, step.pool, step.disk, step.existing);
-  }
+  if (member->replaces.empty()) return HasReplaced(step);
   return DetachDisk{step.pool, member->name};
+}
+
+// What the removal took that it was not meant to take is given back: an error then, that says what stays.
+absl::Status MakeGood(const Work&, const AddVdevStep&, const Look&, const Look&) { return absl::OkStatus(); }
+absl::Status MakeGood(const Work&, const AttachDiskStep&, const Look&, const Look&) {
+  return absl::OkStatus();
+}
+// `zpool detach` goes by the disk alone: where its copy ended right before, the former disk has left, and what went
+// is a side of the mirror.
+absl::Status MakeGood(const Work& work, const ReplaceDiskStep& step, const Look& before, const Look& after) {
+  if (after.pool == nullptr || after.Member(step.disk) != nullptr || after.Member(step.existing) != nullptr ||
+      after.VdevOfMember(step.member) != nullptr)
+    return absl::OkStatus();
+  const VdevGroup* vdev = before.VdevOf(step.disk);
+  if (vdev == nullptr) return absl::OkStatus();
+  for (const auto& device : vdev->disks) {
+    const auto side = after.pool->members.find(device);
+    if (side == after.pool->members.end()) continue;
+    PHX_RETURN_IF_ERROR(ClearForUse(work, after.seen, {step.disk}, /*wipe=*/true, {}));
+    PHX_RETURN_IF_ERROR(work.Change(AttachDisk{step.pool, side->second.name, step.disk}));
+    return HasReplaced(step);
+  }
+  return absl::OkStatus();
 }
 
 template <class Step>
@@ -187,7 +211,9 @@ absl::Status UndoStep(const Work& work, const Step& step) {
   if (probe.probe == Is::kDone) {
     PHX_ASSIGN_OR_RETURN(const ZfsChange removal, Removal(look, step));
     PHX_RETURN_IF_ERROR(work.Change(removal));
-    PHX_ASSIGN_OR_RETURN(look, LookAt(work, step));
+    PHX_ASSIGN_OR_RETURN(Look after, LookAt(work, step));
+    PHX_RETURN_IF_ERROR(MakeGood(work, step, look, after));
+    look = std::move(after);
     PHX_ASSIGN_OR_RETURN(probe, ProbeLook(work, step, look, &dirty));
     if (probe.probe == Is::kDone)
       return Internal("pool {} still has {}", step.pool, FreshDisks(step).front());

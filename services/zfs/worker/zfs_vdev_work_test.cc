@@ -200,6 +200,18 @@ TEST_F(GrowingPool, AReplacementIsCalledOffWhileItsCopyGoesOn) {
   EXPECT_EQ(machine_->Dump(), before);
 }
 
+// `zpool detach` takes a side of the mirror as well as a copy that goes on, and the former disk has left by then.
+TEST_F(GrowingPool, AReplacementWhoseCopyEndsAsItIsCalledOffKeepsBothSides) {
+  machine_->Edit("zfs.pool", "tank", [](nlohmann::json& tank) { tank["slow"] = tank["copied"] = true; });
+  pool().disks = {kDiskA, fresh_[0]};
+  Prepare();
+  TestMachine::Must(driver_->Apply());
+  const absl::Status undone = driver_->Undo();
+  EXPECT_THAT(Message(undone), HasSubstr("its copy is complete"));
+  EXPECT_THAT(Message(undone), HasSubstr(fmt::format("zpool replace tank {} /dev/nvme1n1", fresh_[0])));
+  EXPECT_EQ(Pool().layout, (std::vector<VdevGroup>{{"mirror", {"/dev/nvme0n1", "/dev/disk-S1Cn1"}}}));
+}
+
 TEST_F(GrowingPool, AReplacementThatIsCompleteStaysAndSaysHowToGoBack) {
   pool().disks = {kDiskA, fresh_[0]};
   Prepare();
