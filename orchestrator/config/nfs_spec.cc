@@ -5,6 +5,19 @@
 
 namespace phoenix::config {
 
+namespace {
+
+// What must be mounted before the path is exported; "" where it is not declared, or not mounted by itself.
+std::string MountPointOf(const Config& config, const std::string& path) {
+  const Dataset* dataset = config.DatasetProviding(path);
+  if (dataset == nullptr) return "";
+  const auto canmount = dataset->properties.find("canmount");
+  const bool by_itself = canmount == dataset->properties.end() || canmount->second.value == "on";
+  return by_itself ? dataset->mountpoint : "";
+}
+
+}  // namespace
+
 Spec NfsSpecOf(const Config& config, const std::set<std::string>& prune) {
   nfs::v1::NfsSpec spec;
   spec.set_prune_exports(prune.contains("exports"));
@@ -18,6 +31,7 @@ Spec NfsSpecOf(const Config& config, const std::set<std::string>& prune) {
       out->set_path(declared.path);
       out->set_presence(declared.absent ? nfs::v1::PRESENCE_ABSENT : nfs::v1::PRESENCE_PRESENT);
       out->set_origin(declared.origin.ToString());
+      if (!declared.absent) out->set_mount_point(MountPointOf(config, declared.path));
     }
     for (const auto& client : declared.clients) {
       auto* client_spec = out->add_clients();

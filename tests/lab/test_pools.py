@@ -175,19 +175,35 @@ class Pools(unittest.TestCase):
         self.set_up(force)
         self.assertEqual(self.run_node("zpool list -Ho name").split(), ["other", "tank"])
 
-    def test_a_the_limit_of_the_arc_holds_now_and_after_a_reboot(self):
+    def test_a_after_a_reboot_the_arc_is_limited_and_an_encrypted_dataset_waits_for_its_key(self):
         limit = "cat /sys/module/zfs/parameters/zfs_arc_max; awk '$1 == \"c_max\" { print $3 }' /proc/spl/kstat/zfs/arcstats"
         config = json.loads(self.run_node("cat /root/config.json"))
         config["zfs"]["arc_max_gb"] = 1
+        config["zfs"]["datasets"].append({"name": "tank/secure", "encryption": {"key": {"secret": "zfs/secure"}}})
+        self.lab.write("/root/secrets.json", json.dumps({"zfs": {"secure": "tr0ub4dor staple"}}))
         self.lab.write("/root/config.json", json.dumps(config))
-        self.set_up(steps=["arc:limit"])
+        self.set_up()
         self.assertEqual(self.run_node(limit).split(), [str(1 << 30)] * 2)
+        self.run_node("echo dear > /tank/secure/letter")
         self.node.shut_down()
         self.node.boot()
         self.assertEqual(self.run_node(limit).split(), [str(1 << 30)] * 2)
+        self.assertEqual(self.run_node("zfs get -Ho value keystatus,mounted tank/secure; ls /tank/secure").split(), ["unavailable", "no"])
         self.run_node("systemctl start phoenix-zfsd phoenix-nfsd phoenix-sambad phoenix-proxmoxd phoenix-orchestratord")
-        self.assertEqual(self.lab.plan()["step_count"], 0)
-        self.assert_intact()
+        # Its first export comes while its directory is one of the dataset above.
+        config["nfs"] = {"exports": [{"path": "/tank/secure", "clients": ["127.0.0.1"], "options": ["rw", "no_root_squash", "insecure"]}]}
+        self.lab.write("/root/config.json", json.dumps(config))
+        self.set_up()
+        mount = "mount -t nfs -o vers=4.2,soft,retry=0 127.0.0.1:/tank/secure /mnt"
+        self.assertEqual(self.run_node(f"{mount}; cat /mnt/letter; umount /mnt"), "dear\n")
+        # Locked again, nothing of the dataset above is served in its place.
+        self.run_node("zfs unmount tank/secure || { exportfs -ua; exportfs -f; zfs unmount tank/secure; exportfs -ra; }; "
+                      "zfs unload-key tank/secure; exportfs -f; test -d /tank/secure")
+        done = self.node.run(mount + " && touch /mnt/lost", check=False)
+        self.assertNotEqual(done.returncode, 0, done.stdout)
+        self.assertEqual(self.run_node("ls /tank/secure"), "")
+        self.set_up()
+        self.assertEqual(self.run_node("cat /tank/secure/letter"), "dear\n")
 
     def change(self, change):
         """Something of the configuration on the node becomes otherwise."""

@@ -69,6 +69,39 @@ class EncryptionTest(unittest.TestCase):
         self.assertIn('"mounted":"/tank/secure/below"', self.fleet.dump(NODE))
         self.assertEqual(self.steps(self.plan()), [])
 
+    def test_trap9_an_export_that_comes_while_its_dataset_is_locked_is_guarded_by_that(self):
+        """The directory that it is mounted at is there, and belongs to the dataset above until then."""
+        with open(self.config, encoding="utf-8") as text:
+            whole = json.load(text)
+        exports = whole.pop("nfs")
+        self.config = self.write("no-exports.json", whole)
+        self.setup_run()
+        self.fleet.lock(NODE)
+        self.config = self.write("exports.json", {**whole, "nfs": exports})
+        self.assertIn("COMMITTED", self.setup_run())
+        self.assertEqual(self.steps(self.plan()), [])
+        line, = [line for line in self.exports().splitlines() if line.startswith('"/tank/secure"')]
+        self.assertRegex(line, r"[(,]mountpoint[,)]")
+
+    def test_trap9_an_export_waits_for_its_dataset_though_the_directory_is_there(self):
+        """Made by hand beforehand, on the root disk: the line is the same as without it, and nothing is left to do."""
+        self.fleet.put_file(NODE, "/srv/app/x", "")
+        self.fleet.remove_file(NODE, "/srv/app/x")
+        with open(self.config, encoding="utf-8") as text:
+            whole = json.load(text)
+        whole["zfs"]["datasets"].append({"name": "tank/app", "mountpoint": "/srv/app"})
+        whole["nfs"]["exports"].append({"path": "/srv/app", "clients": ["10.77.0.9"], "options": ["ro"]})
+        self.config = self.write("app.json", whole)
+        self.assertIn("COMMITTED", self.setup_run())
+        self.assertEqual(self.steps(self.plan()), [])
+        line, = [line for line in self.exports().splitlines() if line.startswith('"/srv/app"')]
+        self.assertRegex(line, r"[(,]mountpoint[,)]")
+
+    def exports(self):
+        with self.fleet.machine(NODE) as database:
+            (text,) = database.execute("SELECT content FROM files WHERE path = '/etc/exports.d/phoenix.exports'").fetchone()
+        return text.decode() if isinstance(text, bytes) else text
+
     def test_a_key_that_does_not_fit_is_named_and_nothing_is_done(self):
         self.setup_run()
         self.fleet.lock(NODE)

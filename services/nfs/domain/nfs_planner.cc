@@ -28,10 +28,22 @@ bool SaysSubtree(const std::vector<std::string>& options) {
   });
 }
 
+// A file system that nobody declared may be mounted further down, and provide the path itself.
 bool PathIsThere(const ExportSpec& wanted, const NfsState& state) {
   const auto found = state.paths.find(wanted.path);
   if (found == state.paths.end() || !found->second.directory) return false;
-  return wanted.mount_point.empty() || found->second.mount_point == wanted.mount_point;
+  return wanted.mount_point.empty() || found->second.mount_point == wanted.mount_point ||
+         found->second.mount_point.starts_with(wanted.mount_point + "/");
+}
+
+// What our entry names: "" for the path itself, nullopt where there is none or it names nothing.
+std::optional<std::string> NamedMountPoint(const std::string& path, const NfsState& state) {
+  const auto ours = state.own.find(path);
+  if (ours == state.own.end()) return std::nullopt;
+  for (const ClientEntry& client : ours->second.clients) {
+    if (auto named = Meaning(client.options).mount_point) return named;
+  }
+  return std::nullopt;
 }
 
 void CheckForeign(const ExportSpec& wanted, const NfsState& state, std::vector<FieldViolation>& problems) {
@@ -192,19 +204,24 @@ void AddDrifted(const NfsSpec& spec, const NfsState& state, NfsPlan& plan) {
 }  // namespace
 
 std::optional<std::string> MountPointFor(const ExportSpec& wanted, const NfsState& state) {
-  if (!wanted.mount_point.empty()) return wanted.mount_point == wanted.path ? "" : wanted.mount_point;
-  if (const auto ours = state.own.find(wanted.path); ours != state.own.end()) {
-    for (const ClientEntry& client : ours->second.clients) {
-      if (const auto named = Meaning(client.options).mount_point) return named;
-    }
-  }
+  std::optional<std::string> guard;
+  const auto offer = [&](const std::string& mount_point) {
+    if (!guard || mount_point.size() > guard->size()) guard = mount_point;
+  };
+  if (!wanted.mount_point.empty()) offer(wanted.mount_point);
+  const auto before = NamedMountPoint(wanted.path, state);
   const auto found = state.paths.find(wanted.path);
-  if (found == state.paths.end() || !found->second.directory) return "";
-  if (found->second.file_system != "zfs") return std::nullopt;
-  if (found->second.mount_point == wanted.path) return "";
-  // A name that the table cannot carry guards nothing.
-  if (ProblemOf("mountpoint=" + found->second.mount_point)) return std::nullopt;
-  return found->second.mount_point;
+  if (before) {
+    offer(before->empty() ? wanted.path : *before);
+  } else if (found == state.paths.end() || !found->second.directory) {
+    if (!guard) offer(wanted.path);
+  } else if (found->second.file_system == "zfs" &&
+             // A name that the table cannot carry guards nothing.
+             (found->second.mount_point == wanted.path ||
+              !ProblemOf("mountpoint=" + found->second.mount_point))) {
+    offer(found->second.mount_point);
+  }
+  return guard == wanted.path ? "" : guard;
 }
 
 ExportEntry EntryOf(const ExportSpec& wanted, const std::optional<std::string>& mount_point) {

@@ -55,9 +55,10 @@ struct NfsPlan {
 };
 
 // The mount point to be named in the options of a wanted export: nullopt for none, "" for the path itself.
-// Declared, or what our entry names already (a file system that is not mounted now must not lose its guard),
-// or the ZFS file system that holds the path. A path that is not there yet will be a mount point of its own,
-// since only file systems bring paths.
+// The innermost of what is declared and what our entry names already (a file system that is not mounted now
+// must not lose its guard), or, where it names none, the ZFS file system that holds the path. A path that is
+// not there yet and for which nothing is declared will be a mount point of its own, since only file systems
+// bring paths.
 std::optional<std::string> MountPointFor(const ExportSpec& wanted, const NfsState& state);
 
 // The entry of our file for a wanted export: clients in canonical form and sorted, the options as declared,

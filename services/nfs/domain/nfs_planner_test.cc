@@ -147,6 +147,40 @@ TEST(NfsPlanner, Trap9_AZfsBackedExportNamesItsMountPoint) {
   }
 }
 
+// What is mounted when it is planned is not what will be: the directory of a dataset that is still to come,
+// or is locked after a reboot, may be there, on the root disk or in the dataset above.
+TEST(NfsPlanner, Trap9_ADeclaredMountPointCountsThoughItsDirectoryIsThere) {
+  ExportSpec on_disk = Wanted("/srv/plain");
+  on_disk.mount_point = "/srv/plain";
+  ExportSpec in_parent = Wanted("/tank/a/sub");
+  in_parent.mount_point = "/tank/a/sub";
+  for (const ExportSpec& wanted : {on_disk, in_parent}) {
+    EXPECT_EQ(MountPointFor(wanted, Node()), "") << wanted.path;
+    const auto plan = PlanExports({{wanted}}, Node(), {});
+    ASSERT_TRUE(plan.ok()) << plan.status();
+    ASSERT_EQ(plan->exports.size(), 1u);
+    EXPECT_FALSE(plan->exports[0].path_there) << "it is exported after it is mounted";
+  }
+  // A line from before names the dataset above.
+  const NfsState state = With(Node(), EntryOf(Wanted("/tank/a/sub"), "/tank/a"));
+  EXPECT_EQ(MountPointFor(in_parent, state), "");
+}
+
+TEST(NfsPlanner, AFileSystemFurtherDownGuardsItself) {
+  ExportSpec wanted = Wanted("/tank/a/sub/folder");
+  wanted.mount_point = "/tank/a";
+  NfsState state = Node();
+  state.paths[wanted.path] = {true, "/tank/a/sub", "zfs"};
+  EXPECT_EQ(MountPointFor(wanted, state), "/tank/a/sub");
+  const auto plan = PlanExports({{wanted}}, state, {});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_TRUE(plan->exports[0].path_there);
+  // And keeps doing so while it is not mounted.
+  state = With(state, EntryOf(wanted, "/tank/a/sub"));
+  state.paths[wanted.path] = {true, "/tank/a", "zfs"};
+  EXPECT_EQ(MountPointFor(wanted, state), "/tank/a/sub");
+}
+
 TEST(NfsPlanner, Trap9_AnUnmountedDatasetDoesNotLoseItsGuard) {
   NfsState state = With(Node(), EntryOf(Wanted("/tank/a/sub"), "/tank/a"));
   for (const PathState& seen : {PathState{}, PathState{true, "/", "ext4"}}) {

@@ -77,6 +77,12 @@ void CheckOptions(const ExportSpec& wanted, std::vector<FieldViolation>& problem
   }
 }
 
+// Every client's options name a mount point themselves.
+bool IsSaid(const ExportSpec& wanted) {
+  return std::all_of(wanted.clients.begin(), wanted.clients.end(),
+                     [](const ClientSpec& one) { return Meaning(one.options).mount_point.has_value(); });
+}
+
 }  // namespace
 
 std::string ClientField(const ExportSpec& wanted, size_t index) {
@@ -127,10 +133,14 @@ std::vector<FieldViolation> CheckSpec(const NfsSpec& spec, std::vector<PlanNote>
           {path_field, fmt::format("{} is declared already by {}", wanted.path, first->second)});
     }
     if (wanted.presence == Presence::kAbsent) continue;
-    if (!wanted.mount_point.empty() &&
+    if (!wanted.mount_point.empty() && !IsSaid(wanted) && wanted.path != wanted.mount_point &&
         (PathProblem(wanted.mount_point) || ProblemOf("mountpoint=" + wanted.mount_point))) {
-      problems.push_back({mount_field, fmt::format("{}: «{}» cannot be named as a mount point in exports(5)",
-                                                   wanted.path, wanted.mount_point)});
+      problems.push_back(
+          {mount_field,
+           fmt::format(
+               "{}: «{}» cannot be named as a mount point in exports(5); export the mount point itself, "
+               "give it a plainer name, or say `mountpoint` in the options",
+               wanted.path, wanted.mount_point)});
     } else if (!path_problem && !wanted.mount_point.empty() && wanted.path != wanted.mount_point &&
                !wanted.path.starts_with(wanted.mount_point + "/")) {
       problems.push_back({mount_field, fmt::format("{} does not lie below its mount point {}", wanted.path,
