@@ -111,6 +111,16 @@ absl::StatusOr<engine::NodeSpecs> MakeSpecs(const run::Request& request, const r
   }
   engine::NodeSpecs result;
   if (!loaded.config.own_address.empty()) result.addresses.push_back(loaded.config.own_address);
+  const auto& machines = loaded.config.virtual_machines;
+  if (std::any_of(machines.begin(), machines.end(), [](const auto& machine) { return !machine.absent; })) {
+    const config::VmFeatures& features = *loaded.config.vm_features;
+    result.own.push_back(
+        {features.origin.path + ".server",
+         fmt::format("their VMs mount their features from {}, and each has its own VMs' only; "
+                     "give each its address in the fleet file's overrides (vm_features.server, "
+                     "or network.nfs_server)",
+                     features.server)});
+  }
   std::set<std::string> names;
   for (const auto& [name, secret] : secrets) names.insert(name);
   const std::set<std::string> prune(request.prune.begin(), request.prune.end());

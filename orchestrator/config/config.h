@@ -160,9 +160,11 @@ struct SambaUser {
 struct Samba {
   std::string workgroup = "WORKGROUP";
   std::string min_protocol = "SMB2";  // never older: SMB1 has no place here
-  std::string signing;                // "auto" or "mandatory"; empty: as it is
-  std::optional<bool> netbios;        // names and sessions of NetBIOS; absent: as it is
-  std::string user;                   // `samba.user`, or empty
+  // The file says them itself: they go over what smb.conf has by hand.
+  bool says_workgroup = false, says_min_protocol = false;
+  std::string signing;          // "auto" or "mandatory"; empty: as it is
+  std::optional<bool> netbios;  // names and sessions of NetBIOS; absent: as it is
+  std::string user;             // `samba.user`, or empty
   std::vector<SambaUser> users;
   std::vector<SambaShare> shares;
 };
@@ -220,10 +222,11 @@ struct VmFeatures {
 // What a VM shall take as cloud-init data of its own.
 struct VirtualMachine {
   std::uint32_t vmid = 0;
-  std::string cloud_init;  // "user" or "vendor"
-  std::string storage;     // the storage that holds the file
-  std::string volume;      // "ID:snippets/phoenix-1001-user.yaml"
-  bool absent = false;     // wanted gone
+  std::string cloud_init;   // "user" or "vendor"
+  std::string storage;      // the storage that holds the file
+  std::string volume;       // "ID:snippets/phoenix-1001-user.yaml"
+  std::string meta_volume;  // beside vendor data: meta data with an instance id of theirs; else empty
+  bool absent = false;      // wanted gone
   Origin origin;
 };
 

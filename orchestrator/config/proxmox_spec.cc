@@ -77,6 +77,7 @@ Spec ProxmoxSpecOf(const Config& config, const std::vector<Container>& container
     out->set_vmid(vm.vmid);
     out->set_cloud_init(vm.cloud_init);
     out->set_volume(vm.volume);
+    out->set_meta_volume(vm.meta_volume);
     out->set_storage(vm.storage);
     out->set_presence(vm.absent ? proxmox::v1::PRESENCE_ABSENT : proxmox::v1::PRESENCE_PRESENT);
     out->set_origin(vm.origin.ToString());

@@ -90,9 +90,12 @@ class Delivery {
   std::string InboxDatasetOf(const Vm& vm) const {
     return fmt::format("{}/inbox-{}", wanted_.dataset, vm.vmid);
   }
-  std::string SnippetOf(const Vm& vm) const {
-    return fmt::format("phoenix-{}-{}.yaml", vm.vmid, wanted_.cloud_init);
+  static std::string SnippetOf(const Vm& vm, std::string_view part) {
+    return fmt::format("phoenix-{}-{}.yaml", vm.vmid, part);
   }
+  // Proxmox VE makes the instance id of user and network data; without another one cloud-init takes no
+  // changed vendor data, and none at all where the VM has booted before.
+  bool NeedsMeta() const { return wanted_.cloud_init == "vendor"; }
 
   Dataset MakeDataset(const std::string& full_name, const Origin& origin) const {
     Dataset dataset;
@@ -287,26 +290,35 @@ class Delivery {
   void AddSnippet(const Vm& vm, const UserData& data) {
     for (Dataset& dataset : config_.datasets) {
       if (dataset.full_name != snippets_dataset_) continue;
-      DatasetFile file;
-      file.path = "snippets/" + SnippetOf(vm);
-      file.content = CloudConfig(data);
-      file.mode = 0640;
-      file.origin = OfVmFile(vm.origin);
-      for (const DatasetFile& other : dataset.files) {
-        if (other.path != file.path) continue;
-        findings_.Error("duplicate-path", other.origin, "vm_features delivers a file of this name",
-                        Quoted(file.path), "another name");
-        return;
-      }
-      dataset.files.push_back(std::move(file));
+      const std::string content = CloudConfig(data);
+      if (NeedsMeta())
+        AddFile(vm, "meta", fmt::format("instance-id: phoenix-{}\n", Sha256Hex(content)), dataset);
+      AddFile(vm, wanted_.cloud_init, content, dataset);
       AddMachine(vm);
     }
   }
 
+  void AddFile(const Vm& vm, std::string_view part, std::string content, Dataset& dataset) {
+    DatasetFile file;
+    file.path = "snippets/" + SnippetOf(vm, part);
+    file.content = std::move(content);
+    file.mode = 0640;
+    file.origin = OfVmFile(vm.origin);
+    for (const DatasetFile& other : dataset.files) {
+      if (other.path != file.path) continue;
+      findings_.Error("duplicate-path", other.origin, "vm_features delivers a file of this name",
+                      Quoted(file.path), "another name");
+      return;
+    }
+    dataset.files.push_back(std::move(file));
+  }
+
   void AddMachine(const Vm& vm) {
-    config_.virtual_machines.push_back({vm.vmid, wanted_.cloud_init, storage_,
-                                        fmt::format("{}:snippets/{}", storage_, SnippetOf(vm)), vm.absent,
-                                        OfVmFile(vm.origin)});
+    const auto volume = [&](std::string_view part) {
+      return fmt::format("{}:snippets/{}", storage_, SnippetOf(vm, part));
+    };
+    config_.virtual_machines.push_back({vm.vmid, wanted_.cloud_init, storage_, volume(wanted_.cloud_init),
+                                        NeedsMeta() ? volume("meta") : "", vm.absent, OfVmFile(vm.origin)});
   }
 
   // The snippet stays, as every file that is not listed any more; nothing names it then.
@@ -400,9 +412,14 @@ void DeliverFeatures(const std::vector<Vm>& vms, const FeatureScripts& scripts, 
                      const std::vector<std::string>& nodes, Config& config, Findings& findings) {
   if (vms.empty()) return;
   if (!config.vm_features.has_value()) {
-    findings.Error("missing", OfVmFile(vms.front().origin),
-                   "this VM gets features, and the configuration does not say from where", {},
-                   "vm_features in the configuration, with dataset and scripts");
+    // A node that serves none of them needs no features.
+    const auto served = std::find_if(
+        vms.begin(), vms.end(), [&](const Vm& vm) { return vm.node.empty() || SameNode(vm.node, node); });
+    if (served == vms.end()) return;
+    findings.Error("missing", OfVmFile(served->origin),
+                   fmt::format("{} serves this VM, and its configuration does not say where its features are",
+                               node.empty() ? "the node" : "node " + node),
+                   {}, "vm_features in the configuration, with dataset and scripts");
     return;
   }
   Delivery(scripts, node, config, findings).Add(vms, nodes);

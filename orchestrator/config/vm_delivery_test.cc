@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/digest/digest.h"
+#include "orchestrator/config/finding_labels.h"
 #include "orchestrator/config/loader.h"
 #include "orchestrator/config/user_data.h"
 
@@ -132,10 +133,17 @@ TEST(Delivery, ItsCloudInitDataIsASnippetThatHoldsTheDigests) {
 
 TEST(Delivery, VendorDataLeavesTheNameToProxmox) {
   const Delivered delivered = Deliver(ConfigWith(R"(, "cloud_init": "vendor")"));
-  const DatasetFile& file = delivered["tank/vm-features/snippets"]->files.at(0);
-  EXPECT_EQ(file.path, "snippets/phoenix-1001-vendor.yaml");
-  EXPECT_THAT(file.content, Not(HasSubstr("hostname")));
+  const auto& files = delivered["tank/vm-features/snippets"]->files;
+  ASSERT_EQ(files.size(), 2U);
+  EXPECT_EQ(files[1].path, "snippets/phoenix-1001-vendor.yaml");
+  EXPECT_THAT(files[1].content, Not(HasSubstr("hostname")));
   EXPECT_EQ(delivered.loaded.config.virtual_machines.at(0).cloud_init, "vendor");
+  // Changed vendor data alone would be the same instance to cloud-init, which then looks at none of them.
+  EXPECT_EQ(files[0].path, "snippets/phoenix-1001-meta.yaml");
+  EXPECT_EQ(files[0].content, "instance-id: phoenix-" + Sha256Hex(files[1].content) + "\n");
+  EXPECT_EQ(delivered.loaded.config.virtual_machines.at(0).meta_volume,
+            "tank-vm-features-snippets:snippets/phoenix-1001-meta.yaml");
+  EXPECT_EQ(Deliver(ConfigWith()).loaded.config.virtual_machines.at(0).meta_volume, "");
 }
 
 TEST(Delivery, ADeclaredStorageTakesTheSnippets) {
@@ -230,8 +238,21 @@ TEST(Delivery, ScriptsThatCannotBeDeliveredAreNamed) {
   EXPECT_THAT(Deliver(ConfigWith(), kVms, scripts).Errors(), ElementsAre("invalid-script $.vm_features"));
 }
 
+TEST(Delivery, AnInboxThatHoldsNothingIsRefused) {
+  for (const char* quota : {"1000", R"("64K")", "0"}) {
+    EXPECT_THAT(Labels(Load(ConfigWith(fmt::format(R"(, "inbox_quota": {})", quota))).findings.errors),
+                ElementsAre("invalid-size@$.vm_features.inbox_quota"))
+        << quota;
+  }
+}
+
 TEST(Delivery, TheConfigurationAndTheVmsNeedEachOther) {
   EXPECT_THAT(Deliver("{}").Errors(), ElementsAre("missing vms $.vms[0]"));
+  // A node that serves none of them may be without.
+  const char* others =
+      R"({"vms": [{"vmid": 1001, "node": "pve2", "ip": "10.0.0.1", "features": ["docker"]}]})";
+  EXPECT_THAT(Deliver("{}", others).Errors(), IsEmpty());
+  EXPECT_THAT(Deliver("{}", others, Scripts(), "pve2").Errors(), ElementsAre("missing vms $.vms[0]"));
   EXPECT_THAT(Deliver(ConfigWith(), "").Lints(), ElementsAre("no-vms"));
   EXPECT_THAT(Deliver(ConfigWith("", "", R"({"name": "tank/vm-features/1001"})")).Errors(),
               ElementsAre("duplicate-name $.zfs.datasets[0]"));

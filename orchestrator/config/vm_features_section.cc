@@ -100,8 +100,12 @@ std::string ReadGuestPath(const Cursor& cursor, const char* otherwise) {
 std::string ReadQuota(const Cursor& cursor) {
   constexpr const char* kDefault = "64M";
   if (!cursor.present()) return kDefault;
-  if (cursor.json().is_number_unsigned()) return cursor.json().dump();
-  const auto text = cursor.String();
+  std::optional<std::string> text;
+  if (cursor.json().is_number_unsigned()) {
+    text = cursor.json().dump();
+  } else {
+    text = cursor.String();
+  }
   if (!text.has_value()) return kDefault;
   const auto bytes = ParseZfsSize(*text);
   if (bytes.ok() && *bytes >= (1U << 20U)) return *text;

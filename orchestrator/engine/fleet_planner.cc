@@ -189,6 +189,12 @@ std::vector<Planning*> SpreadKeys(std::vector<Planning>& plannings) {
   return again;
 }
 
+absl::Status HasTwoOwners(const FieldViolation& own, const std::string& first, const std::string& second) {
+  const std::string text = fmt::format("nodes {} and {} say the same: {}", first, second, own.description);
+  return WithViolations(WithReason(InvalidArgument("{}: {}", own.field, text), {"CONFIG_INVALID", {}}),
+                        {{own.field, text}});
+}
+
 }  // namespace
 
 absl::StatusOr<run::FleetPlan> FleetPlanner::MakePlan(const run::Request& request, const Secrets& secrets,
@@ -196,6 +202,7 @@ absl::StatusOr<run::FleetPlan> FleetPlanner::MakePlan(const run::Request& reques
   std::vector<Planning> plannings;
   std::vector<kit::Note> notes;
   std::vector<absl::Status> wrong;
+  std::map<std::string, std::string> owners;
   kit::Hosts hosts;
   for (const run::NodeAddress& node : request.nodes) {
     hosts.emplace(node.name, node.name);
@@ -217,6 +224,10 @@ absl::StatusOr<run::FleetPlan> FleetPlanner::MakePlan(const run::Request& reques
       if (std::find(notes.begin(), notes.end(), note) == notes.end()) notes.push_back(std::move(note));
     }
     for (const std::string& address : specs->addresses) hosts.emplace(address, node.name);
+    for (const FieldViolation& own : specs->own) {
+      const auto [other, first] = owners.emplace(own.description, node.name);
+      if (!first) wrong.push_back(HasTwoOwners(own, other->second, node.name));
+    }
     for (Spec& spec : specs->specs) plannings.push_back({node, std::move(spec), {}, {}, {}});
   }
   PHX_RETURN_IF_ERROR(Once(wrong));

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/secret.h"
+#include "base/status/errors.h"
 #include "orchestrator/fleet/channels.h"
 #include "orchestrator/run/event.h"
 
@@ -28,6 +29,8 @@ struct NodeSpecs {
   // What the node is reached by, as its configuration says: others mount from there.
   std::vector<std::string> addresses;
   std::vector<kit::Note> notes;
+  // What no other node of the run may have as well, with its place: an address that guests are told.
+  std::vector<FieldViolation> own;
 };
 using SpecMaker = std::function<absl::StatusOr<NodeSpecs>(
     const run::Request& request, const run::NodeAddress& node, const Secrets& secrets)>;

@@ -105,7 +105,9 @@ class FleetPlannerTest : public ::testing::Test {
   absl::StatusOr<run::FleetPlan> MakePlan(const std::vector<std::string>& nodes = {"a"}) {
     FleetPlanner planner(channels_,
                          [this](const run::Request&, const run::NodeAddress& node, const Secrets&) {
-                           NodeSpecs specs{.specs = {}, .notes = notes_};
+                           NodeSpecs specs{.specs = {}, .addresses = {}, .notes = notes_, .own = {}};
+                           if (const auto own = own_.find(node.name); own != own_.end())
+                             specs.own.push_back({"$.server", own->second});
                            for (const auto& [who, planner] : channels_.planners) {
                              if (who.rfind(node.name + "/", 0) == 0)
                                specs.specs.push_back({who.substr(node.name.size() + 1), "t", "spec"});
@@ -129,7 +131,18 @@ class FleetPlannerTest : public ::testing::Test {
 
   FakeChannels channels_;
   std::vector<kit::Note> notes_;
+  std::map<std::string, std::string> own_;
 };
+
+TEST_F(FleetPlannerTest, WhatIsOneNodesOwnIsRefusedForTwo) {
+  own_ = {
+      {"a", "guests come to 10.0.0.1"}, {"b", "guests come to 10.0.0.2"}, {"c", "guests come to 10.0.0.1"}};
+  EXPECT_TRUE(MakePlan({"a", "b"}).ok());
+  const absl::Status refused = MakePlan({"a", "b", "c"}).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Message(refused), "$.server: nodes a and c say the same: guests come to 10.0.0.1");
+  ASSERT_EQ(ViolationsOf(refused).size(), 1u);
+}
 
 TEST_F(FleetPlannerTest, WithoutDisturbedOrRemovedKeysOneRoundIsEnough) {
   channels_.planners["a/zfs"] = Always({{"dataset", {}, {"path:/p"}, {}, {}}});

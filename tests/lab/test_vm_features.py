@@ -69,7 +69,9 @@ class VmFeatures(unittest.TestCase):
         return self.lab["vm1002"]
 
     def data_of(self, vmid):
-        return self.hypervisor.run("qm cloudinit dump %d user" % vmid).stdout
+        """What Proxmox VE puts on the VM's drive: the file that cicustom names. (`qm cloudinit dump` shows only what it would make itself.)"""
+        volume = self.hypervisor.run("qm config %d | sed -n 's/^cicustom:.*user=\\([^,]*\\).*/\\1/p'" % vmid).stdout.strip()
+        return self.hypervisor.run("cat \"$(pvesm path %s)\"" % volume).stdout
 
     def assert_cloud_init_is_content(self, guest):
         status = guest.run("cloud-init status --wait --long; cloud-init schema --system", check=False).stdout

@@ -51,6 +51,7 @@ class VmFeaturesTest(FleetTest):
             {"vmid": 1001, "name": "portainer", "node": "hv1", "network_config": {"ip": "10.77.0.101/24"}, "features": ["base_setup", "docker"],
              "user_config": {"username": "u", "password": "hunter2"}, "volumes": [{"type": "nfs", "server": "10.9.9.9", "path": "/x", "mount_point": "/persistent"}]},
             {"vmid": 1002, "name": "worker", "node": "hv2", "ip": "10.77.0.102", "features": ["docker"]}]}
+        self.give_addresses()
         for node, vmid in (("hv1", 1001), ("hv2", 1002)):
             self.put_file(node, "/etc/pve/nodes/%s/qemu-server/%d.conf" % (node, vmid), VM_FILE % vmid)
 
@@ -58,6 +59,14 @@ class VmFeaturesTest(FleetTest):
         with open(self.fleet.path(name), "w", encoding="utf-8") as out:
             out.write(text)
         return self.fleet.path(name)
+
+    def give_addresses(self, **addresses):
+        """By the overrides of the fleet file."""
+        with open(self.fleet.fleet_file, encoding="utf-8") as text:
+            fleet = json.load(text)
+        for node in fleet["nodes"]:
+            node["overrides"] = {"network": {"nfs_server": {"hv1": "10.77.0.11", "hv2": "10.77.0.12", **addresses}[node["name"]]}}
+        self.write("fleet.json", json.dumps(fleet))
 
     def put_file(self, node, path, text):
         with self.fleet.machine(node) as database:
@@ -102,7 +111,9 @@ class VmFeaturesTest(FleetTest):
                     self.assertIn(word, re.split(r"[(),]", entries[path]))
             cicustom = re.search(r"^cicustom: (.*)$", self.file(node, "/etc/pve/nodes/%s/qemu-server/%d.conf" % (node, vmid))[0], re.MULTILINE)[1]
             self.assertEqual(cicustom, "network=local:snippets/n.yaml,user=quickOS-vm-features-snippets:snippets/phoenix-%d-user.yaml" % vmid)
-            self.assertEqual(self.file(node, SNIPPETS + "phoenix-%d-user.yaml" % vmid)[2], 0o640)
+            data, _, mode = self.file(node, SNIPPETS + "phoenix-%d-user.yaml" % vmid)
+            self.assertEqual(mode, 0o640)
+            self.assertEqual(set(re.findall(r"What=(\S+?):/", data)), {{"hv1": "10.77.0.11", "hv2": "10.77.0.12"}[node]})
         self.assertNotIn("hunter2", self.fleet.dump("hv1"))
         steps, notes = self.plan_of()
         self.assertEqual(steps, [])
@@ -155,6 +166,15 @@ class VmFeaturesTest(FleetTest):
         self.assertIn("cicustom: network=local:snippets/n.yaml\n", self.file("hv1", "/etc/pve/nodes/hv1/qemu-server/1001.conf")[0])
         self.assertNotIn("1001", self.file("hv1", "/etc/exports.d/phoenix.exports")[0])
         self.assertEqual(self.plan_of()[0], [])
+
+    def test_two_nodes_do_not_send_their_vms_to_one(self):
+        self.give_addresses(hv2="10.77.0.11")
+        refused = self.fleet.phoenix("plan", *self.files())
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("$.vm_features.server: nodes hv1 and hv2 say the same: their VMs mount their features from 10.77.0.11", refused.stderr)
+        self.vms["vms"][1]["node"] = "hv1"
+        self.put_file("hv1", "/etc/pve/nodes/hv1/qemu-server/1002.conf", VM_FILE % 1002)
+        self.plan_of()
 
     def test_mistakes_name_their_place(self):
         self.vms["vms"][1]["node"] = "hv9"

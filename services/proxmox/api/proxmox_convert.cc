@@ -118,8 +118,10 @@ absl::StatusOr<ProxmoxSpec> ToSpec(const v1::ProxmoxSpec& proto) {
       return WithViolations(InvalidArgument("VM {} has an unknown presence", vm.vmid()),
                             {{vm.origin() + ".presence", "unknown value; present or absent"}});
     }
-    spec.vms.push_back({vm.vmid(), vm.cloud_init(), vm.volume(), vm.storage(),
-                        vm.presence() == v1::PRESENCE_ABSENT, vm.origin()});
+    Cicustom volumes{{vm.cloud_init(), vm.volume()}};
+    if (!vm.meta_volume().empty()) volumes.emplace(kMetaPart, vm.meta_volume());
+    spec.vms.push_back(
+        {vm.vmid(), std::move(volumes), vm.storage(), vm.presence() == v1::PRESENCE_ABSENT, vm.origin()});
   }
   for (const v1::ContainerSpec& container : proto.containers()) {
     for (const v1::ContainerBind& bind : container.binds()) {
@@ -151,8 +153,14 @@ v1::ProxmoxSpec ToProto(const ProxmoxSpec& spec) {
   for (const VmSpec& vm : spec.vms) {
     v1::VirtualMachineSpec& wanted = *proto.add_virtual_machines();
     wanted.set_vmid(vm.vmid);
-    wanted.set_cloud_init(vm.part);
-    wanted.set_volume(vm.volume);
+    for (const auto& [part, volume] : vm.volumes) {
+      if (part == kMetaPart) {
+        wanted.set_meta_volume(volume);
+      } else {
+        wanted.set_cloud_init(part);
+        wanted.set_volume(volume);
+      }
+    }
     wanted.set_storage(vm.storage);
     wanted.set_presence(vm.absent ? v1::PRESENCE_ABSENT : v1::PRESENCE_PRESENT);
     wanted.set_origin(vm.origin);

@@ -26,8 +26,13 @@ TEST(ProxmoxConvert, ASpecComesBackAsItWent) {
   spec.storages.push_back(
       {"nas", "cifs", {}, {{"username", "u"}}, false, "zfs.datasets[2]", "samba/users/u"});
   spec.storages[0].mount_point = "/tank/vm";
-  spec.vms.push_back({1001, "user", "st:snippets/a.yaml", "st", false, "vms $.vms[0]"});
-  spec.vms.push_back({1002, "vendor", "st:snippets/b.yaml", "st", true, "vms $.vms[1]"});
+  spec.vms.push_back({1001, {{"user", "st:snippets/a.yaml"}}, "st", false, "vms $.vms[0]"});
+  spec.vms.push_back({1002,
+                      {{"vendor", "st:snippets/b.yaml"}, {"meta", "st:snippets/c.yaml"}},
+                      "st",
+                      false,
+                      "vms $.vms[1]"});
+  spec.vms.push_back({1003, {{"vendor", "st:snippets/b.yaml"}}, "st", true, "vms $.vms[2]"});
   spec.containers.push_back(
       {950,
        {{"data", "tank", 8, "/data", true, true, "$.v"},

@@ -65,16 +65,23 @@ class Planner {
     plan_.problems.push_back({fmt::format("{}.{}", place, field), std::move(text)});
   }
 
+  static bool AreParts(const Cicustom& volumes) {
+    const bool user = volumes.count("user") != 0, vendor = volumes.count("vendor") != 0;
+    return user != vendor && volumes.size() == 1 + (vendor ? volumes.count(kMetaPart) : 0);
+  }
+
   bool Check(const VmSpec& spec, std::set<uint32_t>& declared) {
     const size_t before = plan_.problems.size();
     if (spec.vmid < kLeastVmid || spec.vmid > kMostVmid)
       Problem(spec, "vmid", fmt::format("{} is no id of a VM", spec.vmid));
     if (!declared.insert(spec.vmid).second)
       Problem(spec, "vmid", fmt::format("VM {} is declared twice", spec.vmid));
-    if (spec.part != "user" && spec.part != "vendor")
-      Problem(spec, "cloud_init", fmt::format("'{}' is neither user nor vendor", spec.part));
-    if (!IsSnippet(spec.volume, spec.storage)) {
-      Problem(spec, "volume", fmt::format("'{}' is no snippet of storage '{}'", spec.volume, spec.storage));
+    if (!AreParts(spec.volumes)) {
+      Problem(spec, "cloud_init", fmt::format("'{}' is neither user nor vendor data", ToText(spec.volumes)));
+    }
+    for (const auto& [part, volume] : spec.volumes) {
+      if (!IsSnippet(volume, spec.storage))
+        Problem(spec, "volume", fmt::format("'{}' is no snippet of storage '{}'", volume, spec.storage));
     }
     return plan_.problems.size() == before;
   }
@@ -96,8 +103,10 @@ class Planner {
     const auto elsewhere = places_.elsewhere.find(spec.vmid);
     if (elsewhere != places_.elsewhere.end()) {
       Tell(spec.vmid, false,
-           fmt::format("is on node {}, where it gets its cloud-init data; here its features are ready",
-                       elsewhere->second));
+           fmt::format(
+               "is on node {}, and gets its cloud-init data there, unless the VM file has another node "
+               "serve it; here its features are ready",
+               elsewhere->second));
     } else {
       Tell(spec.vmid, false,
            "is not on this node; its features are ready, and it gets its cloud-init data by the first run "
@@ -116,31 +125,46 @@ class Planner {
                        "STORAGE:cloudinit",
                        spec.vmid));
     }
-    if (spec.part == "user" && !vm->user_settings.empty()) {
+    if (spec.volumes.count("user") != 0 && !vm->user_settings.empty()) {
       Tell(spec.vmid, true,
            fmt::format(
                "has {}, without effect beside user data of its own; with \"cloud_init\": \"vendor\" both "
                "hold",
                fmt::join(vm->user_settings, ", ")));
     }
-    const std::string now = vm->PartOf(spec.part);
-    if (now == spec.volume || !IsFree(spec, *vm)) return;
-    plan_.steps.push_back({spec.vmid, spec.part, now, spec.volume, spec.storage, true});
+    VmStep step{spec.vmid, {}, {}, spec.storage, true};
+    for (const auto& [part, volume] : spec.volumes) {
+      if (vm->PartOf(part) == volume) continue;
+      step.before[part] = vm->PartOf(part);
+      step.after[part] = volume;
+    }
+    if (!step.after.empty() && IsFree(spec, *vm)) plan_.steps.push_back(std::move(step));
+  }
+
+  // A VM that came from another node names what Phoenix set there.
+  bool IsOurs(const VmSpec& spec, const std::string& volume) const {
+    return owned_.count(spec.vmid) != 0 ||
+           volume.find(fmt::format(":snippets/phoenix-{}-", spec.vmid)) != std::string::npos;
   }
 
   void Absent(const VmSpec& spec) {
     const VmConfig* vm = Find(spec);
-    if (vm == nullptr || vm->PartOf(spec.part) != spec.volume) return;
-    if (owned_.count(spec.vmid) == 0) {
-      Problem(
-          spec, "state",
-          fmt::format("the cloud-init data of VM {} were not set by Phoenix, so Phoenix does not take them "
-                      "away; do it yourself, or leave the VM out of the VM file",
-                      spec.vmid));
-      return;
+    if (vm == nullptr) return;
+    VmStep step{spec.vmid, {}, {}, spec.storage, HasStorage(spec.storage)};
+    for (const auto& [part, volume] : spec.volumes) {
+      if (vm->PartOf(part) != volume) continue;
+      if (!IsOurs(spec, volume)) {
+        Problem(
+            spec, "state",
+            fmt::format("the cloud-init data of VM {} were not set by Phoenix, so Phoenix does not take them "
+                        "away; do it yourself, or leave the VM out of the VM file",
+                        spec.vmid));
+        return;
+      }
+      step.before[part] = volume;
+      step.after[part] = "";
     }
-    if (!IsFree(spec, *vm)) return;
-    plan_.steps.push_back({spec.vmid, spec.part, spec.volume, "", spec.storage, HasStorage(spec.storage)});
+    if (!step.after.empty() && IsFree(spec, *vm)) plan_.steps.push_back(std::move(step));
   }
 
   bool HasStorage(const std::string& id) const {
@@ -164,6 +188,12 @@ class Planner {
 };
 
 }  // namespace
+
+VmAction VmStep::action() const {
+  const bool takes =
+      std::all_of(after.begin(), after.end(), [](const auto& one) { return one.second.empty(); });
+  return takes ? VmAction::kTakeCloudInitAway : VmAction::kSetCloudInit;
+}
 
 std::string VmKey(uint32_t vmid) { return kit::Key("vm", std::to_string(vmid)); }
 

@@ -19,15 +19,14 @@ enum class VmAction {
   kTakeCloudInitAway,  // it names none any more
 };
 
-// One part of one VM's cicustom gets another volume; the other parts are others'.
+// Parts of one VM's cicustom get other volumes; the other parts are others'.
 struct VmStep {
   uint32_t vmid = 0;
-  std::string part;
-  std::string before;   // the volume that it has, "" for none
-  std::string after;    // the volume that it gets, "" for none
-  std::string storage;  // of the volume that it gets, or had
+  // The same parts in both: the volume that each has, and the one that it gets; "" for none.
+  Cicustom before, after;
+  std::string storage;  // of the volumes that they get, or had
   bool needs_storage = false;
-  VmAction action() const { return after.empty() ? VmAction::kTakeCloudInitAway : VmAction::kSetCloudInit; }
+  VmAction action() const;
   friend bool operator==(const VmStep&, const VmStep&) = default;
 };
 

@@ -9,10 +9,11 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::SizeIs;
 
 constexpr char kOurs[] = "st:snippets/phoenix-1001-user.yaml";
 
-VmSpec Wanted() { return {1001, "user", kOurs, "st", false, "vms $.vms[0]"}; }
+VmSpec Wanted() { return {1001, {{"user", kOurs}}, "st", false, "vms $.vms[0]"}; }
 
 VmPlaces With(VmConfig vm) {
   VmPlaces places;
@@ -40,12 +41,25 @@ TEST(Cicustom, IsReadAndWritten) {
 
 TEST(PlanVms, OnlyThePartThatDiffersIsAStep) {
   const VmPlan fresh = Plan(Wanted(), With({}));
-  EXPECT_THAT(fresh.steps, ElementsAre(VmStep{1001, "user", "", kOurs, "st", true}));
+  EXPECT_THAT(fresh.steps, ElementsAre(VmStep{1001, {{"user", ""}}, {{"user", kOurs}}, "st", true}));
   EXPECT_THAT(fresh.notes, IsEmpty());
   const VmPlan others =
       Plan(Wanted(), With({.cicustom = {{"user", "old:snippets/x"}, {"network", "n:snippets/y"}}}));
-  EXPECT_THAT(others.steps, ElementsAre(VmStep{1001, "user", "old:snippets/x", kOurs, "st", true}));
+  EXPECT_THAT(others.steps,
+              ElementsAre(VmStep{1001, {{"user", "old:snippets/x"}}, {{"user", kOurs}}, "st", true}));
   EXPECT_THAT(Plan(Wanted(), With({.cicustom = {{"user", kOurs}}})).steps, IsEmpty());
+}
+
+TEST(PlanVms, VendorDataComeWithMetaDataInOneStep) {
+  VmSpec spec = Wanted();
+  spec.volumes = {{"vendor", "st:snippets/v.yaml"}, {"meta", "st:snippets/m.yaml"}};
+  EXPECT_THAT(
+      Plan(spec, With({.cicustom = {{"meta", "o:snippets/m"}, {"user", "o:snippets/u"}}})).steps,
+      ElementsAre(VmStep{1001, {{"meta", "o:snippets/m"}, {"vendor", ""}}, spec.volumes, "st", true}));
+  // Of an older version, which set vendor data alone.
+  EXPECT_THAT(Plan(spec, With({.cicustom = {{"vendor", "st:snippets/v.yaml"}}})).steps,
+              ElementsAre(VmStep{1001, {{"meta", ""}}, {{"meta", "st:snippets/m.yaml"}}, "st", true}));
+  EXPECT_THAT(Plan(spec, With({.cicustom = spec.volumes})).steps, IsEmpty());
 }
 
 TEST(PlanVms, WithoutTheVmOrTheToolTheRestIsDoneAndToldSo) {
@@ -70,7 +84,7 @@ TEST(PlanVms, WhatMakesTheDataUselessOrHarmfulIsTold) {
   EXPECT_THAT(plan.notes[0].text, HasSubstr("qm set 1001 --ide2 STORAGE:cloudinit"));
   EXPECT_THAT(plan.notes[1].text, HasSubstr("ciuser, sshkeys"));
   VmSpec vendor = Wanted();
-  vendor.part = "vendor";
+  vendor.volumes = {{"vendor", kOurs}};
   EXPECT_THAT(Plan(vendor, With({.user_settings = {"ciuser"}})).notes, IsEmpty());
 }
 
@@ -84,8 +98,14 @@ TEST(PlanVms, OnlyWhatPhoenixSetIsTakenAway) {
   VmSpec gone = Wanted();
   gone.absent = true;
   const VmPlaces set = With({.cicustom = {{"user", kOurs}, {"network", "n:snippets/y"}}});
-  EXPECT_THAT(Plan(gone, set, {1001}).steps, ElementsAre(VmStep{1001, "user", kOurs, "", "st", true}));
-  EXPECT_THAT(Plan(gone, set).problems.at(0).description, HasSubstr("not set by Phoenix"));
+  EXPECT_THAT(Plan(gone, set, {1001}).steps,
+              ElementsAre(VmStep{1001, {{"user", kOurs}}, {{"user", ""}}, "st", true}));
+  // It came from another node, whose ledger knows it.
+  EXPECT_THAT(Plan(gone, set).steps, SizeIs(1));
+  gone.volumes = {{"user", "st:snippets/by-hand.yaml"}};
+  EXPECT_THAT(Plan(gone, With({.cicustom = gone.volumes})).problems.at(0).description,
+              HasSubstr("not set by Phoenix"));
+  EXPECT_THAT(Plan(gone, With({.cicustom = gone.volumes}), {1001}).steps, SizeIs(1));
   // Somebody gave it other data since: not ours.
   EXPECT_THAT(Plan(gone, With({.cicustom = {{"user", "x:snippets/y"}}}), {1001}).steps, IsEmpty());
   EXPECT_THAT(Plan(gone, VmPlaces{}, {1001}).notes, IsEmpty());
@@ -103,11 +123,11 @@ TEST(PlanVms, SpecsThatCouldMeanSomethingElseAreRefused) {
   for (const char* volume : {"st:snippets/a,network=b:snippets/c", "other:snippets/a", "st:snippets/../a",
                              "st:snippets/", "st:iso/a", "st:snippets/-a", "/etc/passwd"}) {
     VmSpec spec = Wanted();
-    spec.volume = volume;
+    spec.volumes = {{"user", volume}};
     EXPECT_EQ(Plan(spec, With({})).problems.size(), 1U) << volume;
   }
   VmSpec spec = Wanted();
-  spec.part = "meta";
+  spec.volumes = {{"meta", kOurs}};
   spec.vmid = 7;
   EXPECT_EQ(Plan(spec, With({})).problems.size(), 2U);
   ProxmoxState state;

@@ -4,14 +4,16 @@
 #include <cstdint>
 #include <string>
 
+#include "services/proxmox/domain/vm_state.h"
+
 namespace phoenix::proxmox {
 
 struct VmSpec {
   uint32_t vmid = 0;
-  std::string part;     // of cicustom: "user" or "vendor"
-  std::string volume;   // "ID:snippets/phoenix-1001-user.yaml"
+  // "user", or "vendor" and "meta": each with its volume, "ID:snippets/phoenix-1001-user.yaml".
+  Cicustom volumes;
   std::string storage;  // ID
-  bool absent = false;  // the part goes where it names this volume
+  bool absent = false;  // each part goes where it names its volume
   std::string origin;   // the place in the configuration, for errors
   friend bool operator==(const VmSpec&, const VmSpec&) = default;
 };

@@ -12,6 +12,7 @@ namespace phoenix::proxmox {
 
 // The parts of a VM's cicustom by name: "user", "vendor", "meta", "network", each a volume.
 using Cicustom = std::map<std::string, std::string, std::less<>>;
+inline constexpr char kMetaPart[] = "meta";
 
 // "user=a:snippets/b,network=c:snippets/d"; what is no NAME=VOLUME is kept under its own text.
 Cicustom ParseCicustom(std::string_view text);
@@ -26,6 +27,12 @@ struct VmConfig {
   bool has_cloud_init_drive = false;
   std::string lock;  // what holds the VM ("backup"), or empty
 
+  // The volumes of the parts that are in `which`, "" for none.
+  Cicustom PartsIn(const Cicustom& which) const {
+    Cicustom parts;
+    for (const auto& [part, volume] : which) parts[part] = PartOf(part);
+    return parts;
+  }
   // The volume of that part, "" for none.
   std::string PartOf(std::string_view part) const {
     const auto found = cicustom.find(part);

@@ -452,7 +452,7 @@ absl::StatusOr<kit::LedgerChange> ProxmoxDomain::LedgerOf(const kit::Step& step,
                                                           const kit::StepContext& /*context*/) {
   if (VmidOf(step.id) != 0) {
     PHX_ASSIGN_OR_RETURN(const VmStep vm, VmFromPayload(step.payload));
-    if (vm.after.empty()) return kit::LedgerChange{{}, {step.id}};
+    if (vm.action() == VmAction::kTakeCloudInitAway) return kit::LedgerChange{{}, {step.id}};
     return kit::LedgerChange{{{.key = step.id, .created = true, .fields = LedgerFields(vm)}}, {}};
   }
   // A container's volumes never go by Phoenix, so that nobody asks whose they are.
@@ -499,13 +499,13 @@ absl::Status ProxmoxDomain::VerifyVms(const std::vector<kit::Step>& applied, kit
   PHX_ASSIGN_OR_RETURN(const StorageConfig config, host_.ReadStorages());
   for (const VmStep& step : steps) {
     const auto vm = places.here.find(step.vmid);
-    if (vm == places.here.end() || vm->second.PartOf(step.part) != step.after)
-      return FailedPrecondition("VM {} does not have its {} data any more", step.vmid, step.part);
-    if (step.after.empty()) continue;
+    if (vm == places.here.end() || vm->second.PartsIn(step.after) != step.after)
+      return FailedPrecondition("VM {} does not have its cloud-init data any more", step.vmid);
+    if (step.action() == VmAction::kTakeCloudInitAway) continue;
     const auto entry = config.entries.find(step.storage);
     if (entry == config.entries.end()) {
       return FailedPrecondition("VM {} is to take {}, and there is no such storage: it could not start",
-                                step.vmid, step.after);
+                                step.vmid, ToText(step.after));
     }
     const auto path = entry->second.options.find("path");
     if (path == entry->second.options.end() || entry->second.options.count("content-dirs") != 0) {
@@ -513,13 +513,15 @@ absl::Status ProxmoxDomain::VerifyVms(const std::vector<kit::Step>& applied, kit
           fmt::format("{}: where its storage has snippets is not known", VmKey(step.vmid)));
       continue;
     }
-    const std::string file = path->second + step.after.substr(step.after.find(':')).replace(0, 1, "/");
-    PHX_ASSIGN_OR_RETURN(const auto snippet, host_.files().Read(file));
-    if (!snippet) {
-      return FailedPrecondition("VM {} is to take {}, and there is no {}: it could not start", step.vmid,
-                                step.after, file);
+    for (const auto& [part, volume] : step.after) {
+      const std::string file = path->second + volume.substr(volume.find(':')).replace(0, 1, "/");
+      PHX_ASSIGN_OR_RETURN(const auto snippet, host_.files().Read(file));
+      if (!snippet) {
+        return FailedPrecondition("VM {} is to take {}, and there is no {}: it could not start", step.vmid,
+                                  volume, file);
+      }
+      report.probes.push_back(fmt::format("{}: takes {}, which is there", VmKey(step.vmid), volume));
     }
-    report.probes.push_back(fmt::format("{}: takes {}, which is there", VmKey(step.vmid), step.after));
   }
   return absl::OkStatus();
 }

@@ -17,20 +17,30 @@ using nlohmann::json;
 // Another tool may rewrite the file between our reading and our change, or hold the VM.
 constexpr int kTries = 3;
 
-absl::StatusOr<std::string> ParseCaptured(const std::string& captured) {
-  const json object = json::parse(captured, nullptr, /*allow_exceptions=*/false);
-  if (!object.is_object() || !object.contains("volume") || !object.at("volume").is_string())
-    return DataLoss("what was captured for the step of a VM cannot be read");
-  return object.at("volume").get<std::string>();
+absl::StatusOr<Cicustom> ParseCaptured(const std::string& captured) {
+  try {
+    return json::parse(captured).at("volumes").get<Cicustom>();
+  } catch (const json::exception& error) {
+    return DataLoss("what was captured for the step of a VM cannot be read: {}", error.what());
+  }
 }
 
-std::string Shown(const std::string& volume) { return volume.empty() ? "nothing" : volume; }
+std::string Shown(const Cicustom& volumes) {
+  std::string text;
+  for (const auto& [part, volume] : volumes) {
+    text += fmt::format("{}{} as {} data", text.empty() ? "" : " and ", volume.empty() ? "nothing" : volume,
+                        part);
+  }
+  return text;
+}
 
-Cicustom With(Cicustom cicustom, const std::string& part, const std::string& volume) {
-  if (volume.empty()) {
-    cicustom.erase(part);
-  } else {
-    cicustom[part] = volume;
+Cicustom With(Cicustom cicustom, const Cicustom& volumes) {
+  for (const auto& [part, volume] : volumes) {
+    if (volume.empty()) {
+      cicustom.erase(part);
+    } else {
+      cicustom[part] = volume;
+    }
   }
   return cicustom;
 }
@@ -38,25 +48,26 @@ Cicustom With(Cicustom cicustom, const std::string& part, const std::string& vol
 }  // namespace
 
 std::string ToPayload(const VmStep& step) {
-  return json{{"vmid", step.vmid},   {"part", step.part},       {"before", step.before},
-              {"after", step.after}, {"storage", step.storage}, {"needs_storage", step.needs_storage}}
+  return json{{"vmid", step.vmid},
+              {"before", step.before},
+              {"after", step.after},
+              {"storage", step.storage},
+              {"needs_storage", step.needs_storage}}
       .dump();
 }
 
 absl::StatusOr<VmStep> VmFromPayload(std::string_view payload) {
   try {
     const json object = json::parse(payload);
-    return VmStep{object.at("vmid").get<uint32_t>(),       object.at("part").get<std::string>(),
-                  object.at("before").get<std::string>(),  object.at("after").get<std::string>(),
-                  object.at("storage").get<std::string>(), object.at("needs_storage").get<bool>()};
+    return VmStep{object.at("vmid").get<uint32_t>(), object.at("before").get<Cicustom>(),
+                  object.at("after").get<Cicustom>(), object.at("storage").get<std::string>(),
+                  object.at("needs_storage").get<bool>()};
   } catch (const json::exception& error) {
     return DataLoss("a journaled step of a VM cannot be read: {}", error.what());
   }
 }
 
-std::string LedgerFields(const VmStep& step) {
-  return json{{"part", step.part}, {"volume", step.after}}.dump();
-}
+std::string LedgerFields(const VmStep& step) { return json{{"volumes", step.after}}.dump(); }
 
 kit::Step Render(const VmStep& typed) {
   kit::Step step;
@@ -64,14 +75,21 @@ kit::Step Render(const VmStep& typed) {
   step.resource = fmt::format("VM {}", typed.vmid);
   step.action =
       typed.action() == VmAction::kSetCloudInit ? "set cloud-init data" : "take cloud-init data away";
-  step.diffs = {{"cicustom " + typed.part, typed.before, typed.after}};
+  bool had_any = false;
+  for (const auto& [part, volume] : typed.after) {
+    const std::string& before = typed.before.at(part);
+    step.diffs.push_back({"cicustom " + part, before, volume});
+    had_any = had_any || !before.empty();
+  }
   // What the VM did with the data, if it was started meanwhile, is the VM's.
   step.step_class = kit::StepClass::kConfig;
-  step.undo = typed.before.empty() ? "take this part of cicustom away again"
-                                   : "put the former volume back; the other parts of cicustom stay";
-  step.commands = {ToText(SetCicustomCommand(typed.vmid, With({}, typed.part, typed.after), ""))};
-  if (typed.needs_storage)
-    step.requires_keys.push_back({kit::Key("storage", typed.storage), typed.after.empty()});
+  step.undo = had_any ? "put the former volume back; the other parts of cicustom stay"
+                      : "take this part of cicustom away again";
+  step.commands = {ToText(SetCicustomCommand(typed.vmid, With({}, typed.after), ""))};
+  if (typed.needs_storage) {
+    const bool takes = typed.action() == VmAction::kTakeCloudInitAway;
+    step.requires_keys.push_back({kit::Key("storage", typed.storage), takes});
+  }
   step.payload = ToPayload(typed);
   return step;
 }
@@ -85,66 +103,66 @@ absl::StatusOr<VmConfig> VmChanges::Read(uint32_t vmid) {
 
 absl::StatusOr<std::string> VmChanges::Capture(const VmStep& step) {
   PHX_ASSIGN_OR_RETURN(const VmConfig vm, Read(step.vmid));
-  return json{{"volume", vm.PartOf(step.part)}}.dump();
+  return json{{"volumes", vm.PartsIn(step.after)}}.dump();
 }
 
-absl::Status VmChanges::Set(const VmStep& step, const std::string& from, const std::string& to,
+absl::Status VmChanges::Set(const VmStep& step, const Cicustom& from, const Cicustom& to,
                             const ChildObserver& on_child) {
   absl::Status last;
   for (int attempt = 0; attempt < kTries; ++attempt) {
     PHX_ASSIGN_OR_RETURN(const VmConfig vm, Read(step.vmid));
-    const std::string now = vm.PartOf(step.part);
+    const Cicustom now = vm.PartsIn(to);
     if (now == to) return absl::OkStatus();
     if (now != from) {
-      return Aborted("somebody else has given VM {} {} as {} data since; Phoenix leaves that alone",
-                     step.vmid, Shown(now), step.part);
+      return Aborted("somebody else has given VM {} {} since; Phoenix leaves that alone", step.vmid,
+                     Shown(now));
     }
-    last = host_.SetCicustom(step.vmid, With(vm.cicustom, step.part, to), vm.digest, on_child);
+    last = host_.SetCicustom(step.vmid, With(vm.cicustom, to), vm.digest, on_child);
     const bool again =
         last.code() == absl::StatusCode::kAborted || last.code() == absl::StatusCode::kUnavailable;
     if (again) continue;
     // Whatever the tool said, the file knows.
     PHX_ASSIGN_OR_RETURN(const VmConfig after, Read(step.vmid));
-    if (after.PartOf(step.part) == to) return absl::OkStatus();
+    if (after.PartsIn(to) == to) return absl::OkStatus();
     if (!last.ok()) return last;
-    return FailedPrecondition("qm said that VM {} has {} as {} data, but its file does not say so", step.vmid,
-                              Shown(to), step.part);
+    return FailedPrecondition("qm said that VM {} has {}, but its file does not say so", step.vmid,
+                              Shown(to));
   }
   return last;
 }
 
 absl::Status VmChanges::Do(const VmStep& step, const std::string& captured, const ChildObserver& on_child) {
-  PHX_ASSIGN_OR_RETURN(const std::string before, ParseCaptured(captured));
+  PHX_ASSIGN_OR_RETURN(const Cicustom before, ParseCaptured(captured));
   // It may be captured only right before, where its storage comes with the same run.
   if (before != step.before) {
-    return Aborted("VM {} had {} as {} data when this was planned, and has {} now; Phoenix leaves that alone",
-                   step.vmid, Shown(step.before), step.part, Shown(before));
+    return Aborted("VM {} had {} when this was planned, and has {} now; Phoenix leaves that alone", step.vmid,
+                   Shown(step.before), Shown(before));
   }
   return Set(step, before, step.after, on_child);
 }
 
 absl::Status VmChanges::Undo(const VmStep& step, const std::string& captured, const ChildObserver& on_child) {
-  PHX_ASSIGN_OR_RETURN(const std::string before, ParseCaptured(captured));
+  PHX_ASSIGN_OR_RETURN(const Cicustom before, ParseCaptured(captured));
   return Set(step, step.after, before, on_child);
 }
 
 absl::StatusOr<kit::ProbeResult> VmChanges::Probe(const VmStep& step, const std::string& captured) {
-  PHX_ASSIGN_OR_RETURN(const std::string before, ParseCaptured(captured));
+  PHX_ASSIGN_OR_RETURN(const Cicustom before, ParseCaptured(captured));
   const auto vm = Read(step.vmid);
   if (vm.status().code() == absl::StatusCode::kNotFound)
     return kit::ProbeResult{kit::Probe::kForeign, Message(vm.status())};
   PHX_RETURN_IF_ERROR(vm.status());
-  const std::string now = vm->PartOf(step.part);
+  const Cicustom now = vm->PartsIn(step.after);
   if (now == step.after) return kit::ProbeResult{kit::Probe::kDone, ""};
   if (now == before) return kit::ProbeResult{kit::Probe::kNotDone, ""};
-  return kit::ProbeResult{kit::Probe::kForeign, fmt::format("its {} data are {}", step.part, Shown(now))};
+  return kit::ProbeResult{kit::Probe::kForeign, "it has " + Shown(now)};
 }
 
 std::vector<std::string> VmChanges::RemainingCommands(const VmStep& step, const std::string& captured) {
   const auto before = ParseCaptured(captured);
   const auto vm = Read(step.vmid);
-  if (!before.ok() || !vm.ok() || vm->PartOf(step.part) == *before) return {};
-  return {ToText(SetCicustomCommand(step.vmid, With(vm->cicustom, step.part, *before), ""))};
+  if (!before.ok() || !vm.ok() || vm->PartsIn(*before) == *before) return {};
+  return {ToText(SetCicustomCommand(step.vmid, With(vm->cicustom, *before), ""))};
 }
 
 }  // namespace phoenix::proxmox

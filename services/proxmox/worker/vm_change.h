@@ -1,5 +1,5 @@
 // Doing, probing and undoing the step of a VM on the host. What its cicustom says is read right before each
-// change; only the step's own part of it is touched.
+// change; only the step's own parts of it are touched.
 #pragma once
 
 #include <absl/status/status.h>
@@ -27,7 +27,7 @@ class VmChanges {
  public:
   explicit VmChanges(VmHost& host) : host_(host) {}
 
-  // The volume of the step's part, as JSON.
+  // The volumes of the step's parts, as JSON.
   absl::StatusOr<std::string> Capture(const VmStep& step);
   absl::Status Do(const VmStep& step, const std::string& captured, const ChildObserver& on_child);
   absl::StatusOr<kit::ProbeResult> Probe(const VmStep& step, const std::string& captured);
@@ -37,8 +37,8 @@ class VmChanges {
 
  private:
   absl::StatusOr<VmConfig> Read(uint32_t vmid);
-  // From `from` to `to`; a third volume is somebody else's.
-  absl::Status Set(const VmStep& step, const std::string& from, const std::string& to,
+  // From `from` to `to`; anything else is somebody else's.
+  absl::Status Set(const VmStep& step, const Cicustom& from, const Cicustom& to,
                    const ChildObserver& on_child);
 
   VmHost& host_;

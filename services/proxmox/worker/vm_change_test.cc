@@ -1,4 +1,5 @@
 // What must hold of doing and undoing the cloud-init data of VMs, whatever goes wrong in between.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -32,9 +33,9 @@ class VmChangeTest : public ::testing::Test, protected SimWorld {
   // The storage and both VMs, which stand on it.
   static ProxmoxSpec Wanted() {
     ProxmoxSpec spec = Spec({Dir("share", "/quickOS/shared-prod-data", {"snippets"})});
-    spec.vms.push_back({1001, "user", kVolume, "share", false, "vms $.vms[0]"});
+    spec.vms.push_back({1001, {{"user", kVolume}}, "share", false, "vms $.vms[0]"});
     spec.vms.push_back(
-        {1002, "user", "share:snippets/phoenix-1002-user.yaml", "share", false, "vms $.vms[1]"});
+        {1002, {{"user", "share:snippets/phoenix-1002-user.yaml"}}, "share", false, "vms $.vms[1]"});
     return spec;
   }
   std::string FileOf(uint32_t vmid) {
@@ -85,6 +86,24 @@ TEST_F(VmChangeTest, AnyFaultLeadsBackToTheOldState) {
       ASSERT_FALSE(HasFault(operation)) << "the fault was not met";
     }
   }
+}
+
+TEST_F(VmChangeTest, VendorAndMetaDataComeAndGoTogether) {
+  for (const char* part : {"vendor", "meta"})
+    WriteFile(fmt::format("/quickOS/shared-prod-data/snippets/phoenix-1001-{}.yaml", part), "x\n");
+  ProxmoxSpec spec = Wanted();
+  spec.vms.pop_back();
+  spec.vms[0].volumes = {{"meta", "share:snippets/phoenix-1001-meta.yaml"},
+                         {"vendor", "share:snippets/phoenix-1001-vendor.yaml"}};
+  ASSERT_TRUE(Carry(spec).ok()) << last_;
+  EXPECT_THAT(
+      FileOf(1001),
+      HasSubstr("cicustom: meta=share:snippets/phoenix-1001-meta.yaml,network=old:snippets/n.yaml,user=old:"
+                "snippets/u.yaml,vendor=share:snippets/phoenix-1001-vendor.yaml\n"));
+  const auto verified = domain_.Verify({.applied = plan_.steps});
+  EXPECT_TRUE(verified.ok()) << verified.status();
+  ASSERT_TRUE(Undo(/*repeat=*/true).ok()) << last_;
+  EXPECT_EQ(FileOf(1001), kBefore);
 }
 
 TEST_F(VmChangeTest, ALockThatGoesInTimeIsWaitedFor) {
@@ -155,7 +174,7 @@ TEST_F(VmChangeTest, RemainingCommandsAreWhatAPersonRuns) {
   ASSERT_TRUE(Carry(Wanted()).ok()) << last_;
   const kit::Step step = StepOf("VM 1001");
   const auto commands = domain_.RemainingCommands(
-      step, {.run_id = "run-1", .captured = R"({"volume": "old:snippets/u.yaml"})"});
+      step, {.run_id = "run-1", .captured = R"({"volumes": {"user": "old:snippets/u.yaml"}})"});
   EXPECT_THAT(commands, ::testing::ElementsAre(
                             "qm set 1001 --cicustom network=old:snippets/n.yaml,user=old:snippets/u.yaml"));
 }
