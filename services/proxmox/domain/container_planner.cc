@@ -190,12 +190,14 @@ class Planner {
     return {};
   }
 
-  // True, and a problem, where the mount goes with the container's next stop, or becomes another one.
-  bool Goes(const ContainerConfig& config, uint32_t id, const Found& found, const std::string& origin) {
-    if (found.pending) return false;
+  // True, and a problem, where the mount goes with the container's next stop, or becomes another one than is
+  // declared.
+  bool Goes(const ContainerConfig& config, uint32_t id, const Found& found, bool as_declared,
+            const std::string& origin) {
     const std::string key = fmt::format("mp{}", found.number);
     const auto next = config.pending_mounts.find(found.number);
     std::string fate;
+    if (found.pending && (as_declared || config.mounts.count(found.number) == 0)) return false;
     if (next != config.pending_mounts.end()) {
       fate = fmt::format("becomes {} at {}", next->second.source, next->second.path);
     } else if (config.pending_removals.count(key) != 0) {
@@ -235,6 +237,24 @@ class Planner {
     return nullptr;
   }
 
+  // A volume is known by its path: one whose path was changed in the file comes anew, and empty.
+  void NoteUndeclared(const ContainerSpec& spec, const ContainerConfig& config,
+                      const ContainerVolumeSpec& wanted) {
+    for (const auto& [number, mount] : config.mounts) {
+      const bool declared =
+          std::any_of(spec.volumes.begin(), spec.volumes.end(), [&, number = number](const auto& one) {
+            return Find(config, one.path).number == number && Find(config, one.path).mount != nullptr;
+          });
+      if (declared || mount.storage() != wanted.storage) continue;
+      Note(spec.id,
+           fmt::format("{} gets a new, empty volume; volume {} (mp{}, at {}) is declared by no path any more "
+                       "and stays as it is. If it is the one that is meant, move it: pct set {} --mp{} "
+                       "{},mp={}",
+                       wanted.path, mount.source, number, mount.path, spec.id, number, mount.source,
+                       wanted.path));
+    }
+  }
+
   void Volume(const ContainerSpec& spec, const ContainerConfig& config, const ContainerVolumeSpec& wanted,
               ContainerStep& step) {
     if (ServedByLxc(config, spec.id, wanted.path, wanted.origin)) return;
@@ -250,13 +270,14 @@ class Planner {
                             wanted.storage));
         return;
       }
+      NoteUndeclared(spec, config, wanted);
       if (storage->type != kZfspool) step.opaque.insert(wanted.storage);
       Add(spec, config, std::move(mount), kit::Key("storage", wanted.storage), storage->usable_now,
           wanted.origin, step);
       return;
     }
-    if (Goes(config, spec.id, found, wanted.origin)) return;
     const ContainerMount& mount = *found.mount;
+    if (Goes(config, spec.id, found, mount.storage() == wanted.storage, wanted.origin)) return;
     if (mount.storage() != wanted.storage) {
       Problem(wanted.origin,
               fmt::format(
@@ -335,8 +356,9 @@ class Planner {
       if (!there) NeedFolder(config, wanted, step);
       return;
     }
-    if (Goes(config, spec.id, found, wanted.origin)) return;
-    if (found.mount->source != wanted.host_path && wanted.host_uid) {
+    const bool as_declared = found.mount->source == wanted.host_path;
+    if (Goes(config, spec.id, found, as_declared, wanted.origin)) return;
+    if (!as_declared && wanted.host_uid) {
       Problem(
           wanted.origin,
           fmt::format(
@@ -347,7 +369,7 @@ class Planner {
               wanted.path, spec.id, found.mount->source, found.number));
       return;
     }
-    if (found.mount->source != wanted.host_path) {
+    if (!as_declared) {
       Problem(
           wanted.origin,
           fmt::format("{} of container {} is {} (mp{}), not {}. Declare what is there, or another path, or "
@@ -371,7 +393,7 @@ class Planner {
   void Unbind(const ContainerSpec& spec, const ContainerConfig& config, const ContainerBindSpec& wanted,
               bool running) {
     const Found found = Find(config, wanted.path);
-    if (found.mount == nullptr || Goes(config, spec.id, found, wanted.origin)) return;
+    if (found.mount == nullptr || Goes(config, spec.id, found, true, wanted.origin)) return;
     const std::string key = fmt::format("mp{}", found.number);
     if (found.mount->source != wanted.host_path) {
       Note(spec.id, fmt::format("{} at {} is {}, not {} that is to be absent; it stays", key, wanted.path,

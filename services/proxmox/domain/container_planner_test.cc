@@ -65,6 +65,19 @@ class ContainerPlannerTest : public ::testing::Test {
   ContainerSpec spec_;
 };
 
+// The file has another path for it now: nothing of it is lost, and nobody takes the empty one for it.
+TEST_F(ContainerPlannerTest, AVolumeThatIsDeclaredNoMoreIsToldOfBesideANewOne) {
+  config().mounts[0] = {"tank:subvol-101-disk-1", "/data", kGib, {}};
+  config().mounts[1] = {"other:subvol-101-disk-2", "/other", kGib, {}};
+  config().mounts[2] = {"tank:subvol-101-disk-3", "/kept/", 8 * kGib, {}};
+  spec_.volumes = {Volume("/srv/data", "tank", 8), Volume("/kept", "tank", 8)};
+  const auto plan = Plan();
+  ASSERT_EQ(plan.steps.size(), 1u);
+  ASSERT_EQ(plan.notes.size(), 1u);
+  EXPECT_TRUE(plan.notes[0].warning);
+  EXPECT_THAT(plan.notes[0].text, HasSubstr("pct set 101 --mp0 tank:subvol-101-disk-1,mp=/srv/data"));
+}
+
 TEST_F(ContainerPlannerTest, NewMountsTakeTheLowestFreeNumbersInOneStepAndComeOnce) {
   config().mounts[1] = {"tank:subvol-101-disk-9", "/else", kGib, {}};
   config().pending_mounts[2] = {"/srv/x", "/pending", std::nullopt, {}};
@@ -203,6 +216,11 @@ TEST_F(ContainerPlannerTest, AMountPointThatIsToBeReplacedIsNotTakenForTheDeclar
                                   "the container stops"),
                         HasSubstr("`pct set 101 --revert mp0`")),
                   HasSubstr("mp1 of container 101 becomes /srv/b at /b")));
+  // Nor is what comes at the same path.
+  config().pending_mounts[0] = {"/srv/x", "/data", std::nullopt, {}};
+  config().pending_mounts[1] = {"/srv/b", "/a", std::nullopt, {}};
+  EXPECT_THAT(Problems(), ElementsAre(HasSubstr("mp0 of container 101 becomes /srv/x at /data when"),
+                                      HasSubstr("mp1 of container 101 becomes /srv/b at /a when")));
   // Other options of the declared one are no other thing.
   config().pending_mounts[0] = {"tank:subvol-101-disk-1", "/data", 8 * kGib, {{"backup", "1"}}};
   config().pending_mounts.erase(1);

@@ -422,6 +422,12 @@ class Planner {
       step.diffs.push_back({"content", Join(entry->content), ""});
       step.diffs.push_back({"nodes", Join(entry->nodes), ""});
     }
+    const std::string path = PathOf(spec.id, step.definition);
+    if (IsNetwork(step.definition) && HasMount(state_, path)) {
+      Warn(spec.id, fmt::format("stays mounted at {}, as Proxmox VE leaves it, until somebody takes it away "
+                                "(`umount {}`) or the node starts anew",
+                                path, path));
+    }
     // Only so that it goes before what it stands on, and comes back after it; nothing is needed for going.
     const std::string ground = GroundOf(spec.id, step.definition, state_);
     if (!ground.empty()) step.requires_keys.push_back({ground, true});
@@ -491,9 +497,11 @@ class Planner {
 
   void LostLines() {
     for (const std::string& line : state_.config.lost) {
-      plan_.notes.push_back(
-          {true, "file:/etc/pve/storage.cfg",
-           "is lost as soon as any Proxmox tool rewrites the file, as these steps make it do: " + line});
+      plan_.notes.push_back({true, "file:/etc/pve/storage.cfg",
+                             "is lost as soon as any Proxmox tool rewrites the file, as these steps make it "
+                             "do (unless a plugin of "
+                             "another maker knows that type): " +
+                                 line});
     }
   }
 

@@ -435,6 +435,25 @@ TEST(PlanStorages, AnEntryOfAllNodesOfAClusterIsNotRemovedByOne) {
               HasSubstr("all nodes"));
 }
 
+// Proxmox VE removes the entry, and the mount stays.
+TEST(PlanStorages, WhatARemovedEntryLeavesMountedIsTold) {
+  auto state = Node();
+  state.config.entries["x1"] = {"x1", "nfs", {"iso"}, {"pve1"}, false, {{"server", "nas"}, {"export", "/e"}},
+                                false};
+  StorageSpec gone = Make("x1", "nfs", {}, {});
+  gone.absent = true;
+  const auto warnings = [&] {
+    const auto plan = PlanStorages({{gone}, false}, state, {{{"x1", {true, true}}}, {}, {}, false});
+    EXPECT_TRUE(plan.ok()) << plan.status();
+    return plan.ok() ? plan->notes : std::vector<kit::Note>();
+  };
+  EXPECT_TRUE(warnings().empty());
+  state.mounts.push_back({"nas:/e", "/mnt/pve/x1", "nfs4"});
+  const auto told = warnings();
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_THAT(told[0].text, HasSubstr("`umount /mnt/pve/x1`"));
+}
+
 TEST(PlanStorages, DisturbedGroundIsNoted) {
   auto state = Node();
   state.config.entries["x1"] = {"x1", "dir", {"iso"}, {}, false, {{"path", "/tank/b/sub"}}, false};

@@ -59,9 +59,10 @@ struct ProxmoxState {
   bool quorate = true;
   StorageConfig config;
   std::vector<Mount> mounts;
-  Words addresses;  // of this node, to know an NFS server that is this very node
-  Words pools;      // imported ZFS pools
-  Words folders;    // of those asked for, the directories that are there
+  // Addresses and names of this node, to know a server that is this very node; names in lower case.
+  Words addresses;
+  Words pools;    // imported ZFS pools
+  Words folders;  // of those asked for, the directories that are there
   // Guests and jobs that name a storage, of the ids asked for.
   std::map<std::string, std::vector<std::string>, std::less<>> users;
 };

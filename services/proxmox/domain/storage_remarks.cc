@@ -50,8 +50,9 @@ std::string MountOfDataset(const ProxmoxState& state, std::string_view dataset) 
 }
 
 bool IsThisNode(const std::string& server, const ProxmoxState& state) {
-  return server == "localhost" || server == "::1" || server.starts_with("127.") || server == state.node ||
-         state.addresses.count(server) != 0;
+  const std::string name = LowerCase(server);
+  return name == "localhost" || name == "::1" || name.starts_with("127.") || name == state.node ||
+         state.addresses.count(name) != 0;
 }
 
 std::string OptionOf(const Definition& definition, std::string_view name) {

@@ -141,9 +141,14 @@ bool IsDirectoryPath(std::string_view path) {
   });
 }
 
-std::optional<bool> ParseBoolean(std::string_view text) {
+std::string LowerCase(std::string_view text) {
   std::string lower(text);
   for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return lower;
+}
+
+std::optional<bool> ParseBoolean(std::string_view text) {
+  const std::string lower = LowerCase(text);
   if (lower == "1" || lower == "on" || lower == "yes" || lower == "true") return true;
   if (lower == "0" || lower == "off" || lower == "no" || lower == "false") return false;
   return std::nullopt;

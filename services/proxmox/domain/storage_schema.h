@@ -52,6 +52,8 @@ bool IsNodeName(std::string_view name);
 // A path that a dir entry may have: no blanks, no colon, plain ASCII.
 bool IsDirectoryPath(std::string_view path);
 
+std::string LowerCase(std::string_view text);
+
 // true, false or neither, for the words that Proxmox takes for booleans.
 std::optional<bool> ParseBoolean(std::string_view text);
 

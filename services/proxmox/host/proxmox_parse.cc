@@ -1,8 +1,11 @@
 #include "services/proxmox/host/proxmox_parse.h"
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
+#include <netinet/in.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <charconv>
 #include <nlohmann/json.hpp>
@@ -106,6 +109,35 @@ Words ParseAddresses(std::string_view fib_trie) {
   return addresses;
 }
 
+Words ParseAddresses6(std::string_view if_inet6) {
+  Words addresses;
+  for (const auto line : Lines(if_inet6)) {
+    const auto fields = Fields(line);
+    in6_addr address{};
+    if (fields.empty() || fields[0].size() != 2 * sizeof address.s6_addr) continue;
+    bool good = true;
+    for (size_t i = 0; i < sizeof address.s6_addr; ++i) {
+      const char* const digits = fields[0].data() + 2 * i;
+      const auto [end, error] = std::from_chars(digits, digits + 2, address.s6_addr[i], 16);
+      good = good && error == std::errc() && end == digits + 2;
+    }
+    std::array<char, INET6_ADDRSTRLEN> text{};
+    if (good && ::inet_ntop(AF_INET6, &address, text.data(), text.size()) != nullptr)
+      addresses.insert(text.data());
+  }
+  return addresses;
+}
+
+Words ParseHostNames(std::string_view hosts, const Words& addresses) {
+  Words names;
+  for (const auto line : Lines(hosts)) {
+    const auto fields = Fields(line.substr(0, line.find('#')));
+    if (fields.empty() || (addresses.count(fields[0]) == 0 && !fields[0].starts_with("127."))) continue;
+    for (size_t i = 1; i < fields.size(); ++i) names.insert(LowerCase(fields[i]));
+  }
+  return names;
+}
+
 std::optional<Members> ParseMembers(std::string_view text) {
   const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object() || !json.contains("nodename")) return std::nullopt;
@@ -136,6 +168,8 @@ bool GuestUses(std::string_view guest_config, std::string_view id) {
     const auto colon = line.find(": ");
     if (colon == std::string_view::npos) continue;
     const std::string_view value = line.substr(colon + 1);
+    // Where a suspended VM's memory goes.
+    if (line.substr(0, colon) == "vmstatestorage" && value.substr(1) == id) return true;
     for (size_t at = value.find(volume); at != std::string_view::npos; at = value.find(volume, at + 1)) {
       // Whole names only: "fast:" is no part of "notfast:".
       const char before = value[at - 1];
@@ -148,7 +182,13 @@ bool GuestUses(std::string_view guest_config, std::string_view id) {
 bool JobUses(std::string_view jobs_config, std::string_view id) {
   for (const auto line : Lines(jobs_config)) {
     const auto fields = Fields(line);
-    if (fields.size() == 2 && fields[0] == "storage" && fields[1] == id) return true;
+    if (fields.size() != 2) continue;
+    // vzdump.conf ends its keys with a colon.
+    if ((fields[0] == "storage" || fields[0] == "storage:") && fields[1] == id) return true;
+    if (!fields[0].starts_with("fleecing")) continue;
+    for (const std::string& option : SplitList(fields[1])) {
+      if (option == fmt::format("storage={}", id)) return true;
+    }
   }
   return false;
 }

@@ -30,8 +30,11 @@ absl::StatusOr<std::map<std::string, StorageStatus, std::less<>>> ParseStatus(st
 // /proc/1/mounts.
 std::vector<Mount> ParseMounts(std::string_view text);
 
-// Addresses of this machine in /proc/net/fib_trie.
+// Addresses of this machine in /proc/net/fib_trie, and in /proc/net/if_inet6 in their shortest form.
 Words ParseAddresses(std::string_view fib_trie);
+Words ParseAddresses6(std::string_view if_inet6);
+// The names that /etc/hosts has for these addresses and for 127.0.0.0/8, in lower case.
+Words ParseHostNames(std::string_view hosts, const Words& addresses);
 
 struct Members {
   std::string cluster;

@@ -55,6 +55,18 @@ TEST(ParseAddresses, TakesOwnAddressesOnly) {
       ElementsAre("10.0.0.13"));
 }
 
+TEST(ParseAddresses, OfIpv6AndTheNamesOfAll) {
+  const Words six = ParseAddresses6(
+      "fe80000000000000505400fffe000001 02 40 20 80     eth0\n00000000000000000000000000000001 01 80 10 80   "
+      "    lo\n"
+      "20010db8000000000000000000000013 02 40 00 80     eth0\nodd\n");
+  EXPECT_THAT(six, ElementsAre("2001:db8::13", "::1", "fe80::5054:ff:fe00:1"));
+  EXPECT_THAT(ParseHostNames("127.0.0.1 localhost\n127.0.1.1\tPVE1.lan pve1 # this one\n10.0.0.13 nas.lan\n"
+                             "10.0.0.14 pve2.lan\n#10.0.0.13 old\n2001:db8::13 six\n",
+                             {"10.0.0.13", "2001:db8::13"}),
+              ElementsAre("localhost", "nas.lan", "pve1", "pve1.lan", "six"));
+}
+
 TEST(ParseMembers, OfAStandaloneNodeAndOfACluster) {
   EXPECT_EQ(ParseMembers(R"({"nodename":"pve1","version":0})")->cluster, "");
   const auto members = ParseMembers(
@@ -83,6 +95,11 @@ TEST(GuestUses, KnowsWholeNamesInAllPlacesOfAConfiguration) {
 TEST(JobUses, ReadsBackupJobs) {
   const std::string jobs = "vzdump: backup-1\n\tschedule 02:00\n\tstorage backups\n\tenabled 1\n";
   EXPECT_TRUE(JobUses(jobs, "backups"));
+  EXPECT_TRUE(JobUses("vzdump: b\n\tfleecing enabled=1,storage=fast\n\tstorage x\n", "fast"));
+  EXPECT_TRUE(JobUses("#storage: old\nstorage: backups\nfleecing: enabled=1,storage=fast\n", "fast"));
+  EXPECT_FALSE(JobUses("#storage: old\nstorage: backups\n", "old"));
+  EXPECT_TRUE(GuestUses("memory: 512\nvmstatestorage: fast\n", "fast"));
+  EXPECT_FALSE(GuestUses("vmstatestorage: faster\n", "fast"));
   EXPECT_FALSE(JobUses(jobs, "backup"));
 }
 

@@ -74,7 +74,11 @@ absl::StatusOr<ProxmoxState> ProxmoxReading::Observe(const Question& question) c
   PHX_ASSIGN_OR_RETURN(state.node, NodeName());
   PHX_RETURN_IF_ERROR(FillCluster(state));
   PHX_ASSIGN_OR_RETURN(const std::string trie, ReadOr("/proc/net/fib_trie", ""));
+  PHX_ASSIGN_OR_RETURN(const std::string six, ReadOr("/proc/net/if_inet6", ""));
+  PHX_ASSIGN_OR_RETURN(const std::string hosts, ReadOr("/etc/hosts", ""));
   state.addresses = ParseAddresses(trie);
+  state.addresses.merge(ParseAddresses6(six));
+  state.addresses.merge(ParseHostNames(hosts, state.addresses));
   PHX_ASSIGN_OR_RETURN(const auto pools, files_.List("/proc/spl/kstat/zfs"));
   state.pools.insert(pools.begin(), pools.end());
   for (const Mount& mount : state.mounts) {
@@ -126,6 +130,9 @@ absl::StatusOr<std::vector<std::string>> ProxmoxReading::UsersOf(const std::stri
       }
     }
   }
+  // The node's own defaults of backups.
+  PHX_ASSIGN_OR_RETURN(const std::string defaults, ReadOr("/etc/vzdump.conf", ""));
+  if (JobUses(defaults, id)) users.emplace_back("/etc/vzdump.conf");
   if (!only.empty()) return users;
   PHX_ASSIGN_OR_RETURN(const std::string jobs, ReadOr("/etc/pve/jobs.cfg", ""));
   if (JobUses(jobs, id)) users.emplace_back("a backup job");
