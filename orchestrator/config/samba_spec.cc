@@ -57,6 +57,8 @@ Spec SambaSpecOf(const Config& config, const std::set<std::string>& secret_names
     auto& globals = *spec.mutable_globals();
     globals["workgroup"] = config.samba.workgroup;
     globals["server min protocol"] = config.samba.min_protocol;
+    if (!config.samba.says_workgroup) spec.add_usual_globals("workgroup");
+    if (!config.samba.says_min_protocol) spec.add_usual_globals("server min protocol");
     // Whether other sections of smb.conf live by it nobody here knows: it is written only where the file says
     // so.
     if (config.samba.netbios) globals["disable netbios"] = *config.samba.netbios ? "No" : "Yes";

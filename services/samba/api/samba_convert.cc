@@ -119,6 +119,7 @@ absl::StatusOr<SambaSpec> ToSpec(const v1::SambaSpec& proto) {
     spec.users.push_back({user.name(), user.password_secret(), absent, user.origin()});
   }
   spec.globals = {proto.globals().begin(), proto.globals().end()};
+  spec.usual_globals = {proto.usual_globals().begin(), proto.usual_globals().end()};
   spec.clients = {proto.clients().begin(), proto.clients().end()};
   spec.partial = proto.partial();
   spec.prune_shares = proto.prune_shares();
@@ -153,6 +154,7 @@ v1::SambaSpec ToProto(const SambaSpec& spec) {
     out->set_origin(user.origin);
   }
   for (const auto& [name, value] : spec.globals) (*proto.mutable_globals())[name] = value;
+  for (const auto& name : spec.usual_globals) proto.add_usual_globals(name);
   for (const auto& client : spec.clients) proto.add_clients(client);
   proto.set_partial(spec.partial);
   proto.set_prune_shares(spec.prune_shares);

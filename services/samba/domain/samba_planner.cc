@@ -152,9 +152,10 @@ class Planner {
           {RemoveEntry{user.name}, {{"password", "(set)", ""}}, {NeedPackage(), NeedAccount(user.name)}});
       // A share that lists the user loses it, and ends its sessions; of other shares smbd asks nothing anew.
       Tell(true, user.name,
-           fmt::format("a session that '{}' has by a group, or with a share that is open to all users, goes on: "
-                       "smbstatus -u {} names its process, smbcontrol PID shutdown ends it",
-                       user.name, user.name));
+           fmt::format(
+               "a session that '{}' has by a group, or with a share that is open to all users, goes on: "
+               "smbstatus -u {} names its process, smbcontrol PID shutdown ends it",
+               user.name, user.name));
     }
     const auto account = state_.accounts.find(user.name);
     if (account == state_.accounts.end()) return;
@@ -184,6 +185,11 @@ class Planner {
         continue;
       }
       const auto effective = state_.live.globals.find(name);
+      if (own == wanted.end() && effective != state_.live.globals.end() &&
+          IsByHand(name, effective->second)) {
+        NoteByHand(name, effective->second, value);
+        continue;
+      }
       const std::string before = own != wanted.end()                      ? own->second
                                  : effective != state_.live.globals.end() ? effective->second
                                                                           : "";
@@ -194,6 +200,20 @@ class Planner {
     touches_own_ = true;
     plan_.own_after.globals = wanted;
     plan_.steps.push_back({SetGlobals{wanted}, diffs, {NeedPackage(), NeedOwnFile(), NeedInclude()}});
+  }
+
+  // Nobody asked for it, and smb.conf has another value than Samba itself would take.
+  bool IsByHand(const std::string& name, const std::string& value) const {
+    if (spec_.usual_globals.count(name) == 0 || SameValue(name, value, spec_.globals.at(name))) return false;
+    return name != "server min protocol" || !SameValue(name, value, "SMB2_02");
+  }
+
+  void NoteByHand(const std::string& name, const std::string& found, const std::string& usual) {
+    const bool old = name == "server min protocol" && !found.starts_with("SMB");
+    Tell(old, "globals",
+         fmt::format("'{}' is '{}' by {} and stays, since the configuration does not say it{}", name, found,
+                     q_.paths.smb_conf,
+                     old ? fmt::format("; SMB1 is not safe: declare samba.min_protocol ({})", usual) : ""));
   }
 
   void NoteOverridden(const std::string& name, const std::string& value) {

@@ -199,6 +199,25 @@ TEST_F(PlannerTest, WithoutSmbConfThereIsNothingToIncludeInto) {
   EXPECT_TRUE(Complains(Plan(), "/etc/samba/smb.conf is missing"));
 }
 
+// What nobody declared is taken from smb.conf as it is, and not lowered or renamed.
+TEST_F(PlannerTest, GlobalsByHandStayWhereTheyAreNotDeclared) {
+  q_.spec.globals = {{"workgroup", "WORKGROUP"}, {"server min protocol", "SMB2"}};
+  q_.spec.usual_globals = {"workgroup", "server min protocol"};
+  q_.state.live.globals = {{"workgroup", "CORP"}, {"server min protocol", "SMB3_11"}};
+  EXPECT_TRUE(Plan().steps.empty());
+  q_.state.live.globals["server min protocol"] = "NT1";
+  EXPECT_TRUE(Warns(Plan(), "declare samba.min_protocol"));
+  // Samba's own.
+  q_.state.live.globals = {{"workgroup", "WORKGROUP"}, {"server min protocol", "SMB2_02"}};
+  EXPECT_EQ(std::get<SetGlobals>(Plan().steps.at(0).step).parameters,
+            (Parameters(q_.spec.globals.begin(), q_.spec.globals.end())));
+  // Said.
+  q_.state.live.globals = {{"workgroup", "CORP"}, {"server min protocol", "SMB3_11"}};
+  q_.spec.usual_globals = {"server min protocol"};
+  EXPECT_EQ(std::get<SetGlobals>(Plan().steps.at(0).step).parameters,
+            (Parameters{{"workgroup", "WORKGROUP"}}));
+}
+
 TEST_F(PlannerTest, GlobalsThatAreNoLongerDeclaredStay) {
   q_.state.own.globals = {{"workgroup", "PHX"}, {"server string", "x"}};
   q_.state.own_text = Render(q_.state.own);

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,8 @@ struct SambaSpec {
   std::vector<ShareSpec> shares;
   std::vector<UserSpec> users;
   std::map<std::string, std::string> globals;
+  // Those of them that nobody asked for: what smb.conf says otherwise by hand stays.
+  std::set<std::string, std::less<>> usual_globals;
   std::vector<std::string> clients;  // CIDRs and addresses, for the firewall
   bool partial = false;              // what is not named is not reported as orphaned
   // What was created and is not named any more goes.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/digest/digest.h"
 #include "base/status/errors.h"
@@ -220,18 +221,56 @@ absl::StatusOr<kit::Retrospect> SambaDomain::LookBack(const kit::Step& step, con
   return kit::Retrospect();
 }
 
+absl::Status SambaDomain::VerifyPassword(const SetPassword& step, const Secret& password,
+                                         kit::VerifyReport& report) {
+  PHX_ASSIGN_OR_RETURN(const OwnFile own, ReadOwn());
+  const auto lists = [&](const Section& section) {
+    const auto valid = section.parameters.find("valid users");
+    if (valid == section.parameters.end() || section.parameters.count("invalid users") != 0) return false;
+    const auto names = Words(valid->second);
+    return std::find(names.begin(), names.end(), step.name) != names.end();
+  };
+  const auto found = std::find_if(own.shares.begin(), own.shares.end(),
+                                  [&](const auto& named) { return lists(named.second); });
+  if (found == own.shares.end()) {
+    report.not_probed.push_back(fmt::format("user {}: no share of ours lists the account", step.name));
+    return absl::OkStatus();
+  }
+  const std::string& share = found->second.name;
+  const absl::Status status = host_.TryLogin({share, step.name, ""}, password);
+  if (!status.ok()) {
+    PHX_ASSIGN_OR_RETURN(const auto live, host_.ReadConfig());
+    const std::string reason = WhyLoopbackIsShutOut(live.dump, share);
+    if (!reason.empty() || status.code() == absl::StatusCode::kFailedPrecondition) {
+      report.not_probed.push_back(
+          fmt::format("user {}: {}", step.name,
+                      reason.empty() ? Message(status)
+                                     : fmt::format("by {} nobody logs in from the node itself", reason)));
+      return absl::OkStatus();
+    }
+    return Annotate(status, fmt::format("user {}: login to {}", step.name, share));
+  }
+  report.probes.push_back(fmt::format("user {}: logged in to {}", step.name, share));
+  return absl::OkStatus();
+}
+
 absl::StatusOr<kit::VerifyReport> SambaDomain::Verify(const kit::VerifyInput& input) {
   kit::VerifyReport report;
+  const auto secret = [&](const std::string& name) -> const Secret* {
+    if (input.secrets == nullptr || name.empty()) return nullptr;
+    const auto found = input.secrets->find(name);
+    return found == input.secrets->end() ? nullptr : &found->second;
+  };
+  std::set<std::string> probed;
+  std::vector<SetPassword> passwords;
   for (const kit::Step& step : input.applied) {
     const auto typed = ParsePayload(step.payload);
+    if (const auto* changed = typed.ok() ? std::get_if<SetPassword>(&*typed) : nullptr)
+      passwords.push_back(*changed);
     const auto* set = typed.ok() ? std::get_if<SetShare>(&*typed) : nullptr;
     if (set == nullptr) continue;
+    probed.insert(set->probe_user);
     const std::string& share = set->section.name;
-    const auto secret = [&](const std::string& name) -> const Secret* {
-      if (input.secrets == nullptr || name.empty()) return nullptr;
-      const auto found = input.secrets->find(name);
-      return found == input.secrets->end() ? nullptr : &found->second;
-    };
     const Secret* password = secret(set->probe_secret);
     if (password == nullptr) {
       report.not_probed.push_back(fmt::format("share {}: no password of one of its users was given", share));
@@ -276,6 +315,11 @@ absl::StatusOr<kit::VerifyReport> SambaDomain::Verify(const kit::VerifyInput& in
                       fmt::format("share {}: login as {}, who is to be refused", share, set->stranger));
     report.probes.push_back(
         fmt::format("share {}: {}, none of its valid users, was refused", share, set->stranger));
+  }
+  for (const SetPassword& changed : passwords) {
+    const Secret* password = secret(changed.secret);
+    if (password == nullptr || probed.count(changed.name) != 0) continue;
+    PHX_RETURN_IF_ERROR(VerifyPassword(changed, *password, report));
   }
   return report;
 }

@@ -57,6 +57,9 @@ class SambaDomain final : public kit::Domain {
                                        const Secret& node_key);
   absl::Status CheckAhead(const SambaPlan& plan, const SambaState& state);
 
+  // Of a user whom no share of the run was probed with: a login to one that lists the account.
+  absl::Status VerifyPassword(const SetPassword& step, const Secret& password, kit::VerifyReport& report);
+
   // config_steps.cc: our file and smb.conf.
   absl::StatusOr<OwnFile> ReadOwn();
   // Changes our file by `edit`, reloads, and compares what Samba then reads by `differs` ("" means that it is

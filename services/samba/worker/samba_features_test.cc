@@ -135,6 +135,21 @@ TEST_F(SambaFeatures, ALoginThatShouldSucceedStillFailsTheRun) {
   EXPECT_TRUE(absl::IsPermissionDenied(domain_->Verify({driver_.plan().steps, &wrong}).status()));
 }
 
+// A run that changes nothing but a password is tried with it.
+TEST_F(SambaFeatures, AChangedPasswordIsTriedAtAShareThatListsItsUser) {
+  ASSERT_TRUE(SetUpNode(FirstSpec()).ok());
+  ASSERT_TRUE(driver_.Commit().ok());
+  const Secrets changed = {{"samba/users/heads", Secret("new horse")}};
+  ASSERT_TRUE(driver_.Prepare(Input(FirstSpec(), changed), kSecondRun).ok());
+  ASSERT_EQ(driver_.plan().steps.size(), 1u);
+  ASSERT_TRUE(driver_.Apply().ok());
+  const auto report = domain_->Verify({driver_.plan().steps, &changed});
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->probes, std::vector<std::string>({"user heads: logged in to data"}));
+  const Secrets wrong = {{"samba/users/heads", Secret("correct horse")}};
+  EXPECT_TRUE(absl::IsPermissionDenied(domain_->Verify({driver_.plan().steps, &wrong}).status()));
+}
+
 // What testparm prints is another word than the one that was written.
 TEST_F(SambaFeatures, SigningAndProtocolAreReadBackUnderTestparmsNames) {
   SambaSpec spec = FirstSpec();
