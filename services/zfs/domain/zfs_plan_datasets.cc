@@ -207,12 +207,27 @@ class DatasetPlanner {
     return moves && !mountpoint_.empty();
   }
 
+  // As declared, or as it is.
+  uint64_t Reserved(const std::string& name) const {
+    if (const auto wanted = spec_.properties.find(name); wanted != spec_.properties.end())
+      return BytesOf(name, wanted->second);
+    const auto seen = seen_->properties.find(name);
+    return seen == seen_->properties.end() ? 0 : std::strtoull(seen->second.value.c_str(), nullptr, 10);
+  }
+
   // ZFS takes a quota below what is in use, and then every write fails.
   void CheckLimit(const std::string& name, const std::string& value) {
     if (name != "quota" && name != "refquota") return;
     const uint64_t limit = BytesOf(name, value);
     const auto used = seen_->properties.find(name == "quota" ? "used" : "referenced");
     if (limit == 0 || used == seen_->properties.end()) return;
+    const std::string kept = name == "quota" ? "reservation" : "refreservation";
+    if (const uint64_t reserved = Reserved(kept); reserved > limit) {
+      planning_.Refuse(At("properties." + name),
+                       "{} of {} is to be {} bytes, and its {} is {} bytes: ZFS takes no limit below what it "
+                       "keeps free; lower {} first, or with it",
+                       name, spec_.name, limit, kept, reserved, kept);
+    }
     const uint64_t in_use = std::strtoull(used->second.value.c_str(), nullptr, 10);
     if (in_use <= limit) return;
     planning_.Refuse(At("properties." + name),

@@ -310,6 +310,10 @@ TEST(PlanDatasets, AQuotaBelowWhatIsInUseIsRefused) {
   EXPECT_EQ(Planned(One({.name = "tank/data", .properties = {{"quota", "none"}}}), seen).steps.size(), 1u);
   EXPECT_THAT(Refusals(One({.name = "tank/data", .properties = {{"refquota", "100M"}}}), seen),
               ElementsAre(HasSubstr("500000000 bytes are in use:")));
+  seen.datasets["tank/data"].properties["reservation"] = {"5000000000", "local", "-"};
+  EXPECT_THAT(Refusals(One({.name = "tank/data", .properties = {{"quota", "3G"}}}), seen),
+              ElementsAre(HasSubstr("its reservation is 5000000000 bytes")));
+  Planned(One({.name = "tank/data", .properties = {{"quota", "3G"}, {"reservation", "2G"}}}), seen);
 }
 
 TEST(PlanDatasets, CreateOnlyPropertiesAreExplained) {
