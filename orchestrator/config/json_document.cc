@@ -232,14 +232,18 @@ std::optional<JsonDocument> JsonDocument::Parse(std::string_view text, Findings&
 }
 
 void JsonDocument::Merge(const nlohmann::json& patch, const std::string& name) {
-  ForgetPlaces(patch, "$", name);
+  ForgetPlaces(patch, &root_, "$", name);
   root_.merge_patch(patch);
 }
 
-void JsonDocument::ForgetPlaces(const nlohmann::json& patch, const std::string& path,
-                                const std::string& name) {
-  if (patch.is_object()) {
-    for (const auto& [key, value] : patch.items()) ForgetPlaces(value, MemberPath(path, key), name);
+void JsonDocument::ForgetPlaces(const nlohmann::json& patch, const nlohmann::json* target,
+                                const std::string& path, const std::string& name) {
+  // Merged member by member only into an object: anything else it replaces.
+  if (patch.is_object() && target != nullptr && target->is_object()) {
+    for (const auto& [key, value] : patch.items()) {
+      const auto member = target->find(key);
+      ForgetPlaces(value, member == target->end() ? nullptr : &*member, MemberPath(path, key), name);
+    }
     return;
   }
   // The lines of what is below belong to the value that is gone.

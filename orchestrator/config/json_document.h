@@ -34,7 +34,9 @@ class JsonDocument {
 
  private:
   nlohmann::json root_;
-  void ForgetPlaces(const nlohmann::json& patch, const std::string& path, const std::string& name);
+  // `target`: what it is merged into; null for nothing.
+  void ForgetPlaces(const nlohmann::json& patch, const nlohmann::json* target, const std::string& path,
+                    const std::string& name);
 
   std::unordered_map<std::string, int> lines_;
   // What a patch replaced, by whom.

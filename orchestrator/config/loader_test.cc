@@ -160,7 +160,8 @@ TEST(Load, AFleetSecretsOrContainerFileIsNoConfiguration) {
   for (const char* secrets :
        {R"({"samba": {"users": {"heads": "hunter2"}}})", R"({"samba/users/heads": "hunter2"})",
         R"({"samba/users": {"heads": "hunter2"}})", R"({"samba": {"heads": "hunter2"}})",
-        R"({"$schema": "./s.json", "samba": {"users": {}}})"}) {
+        R"({"$schema": "./s.json", "samba": {"users": {}}})", R"({"zfs": {"secure": "hunter2"}})",
+        R"({"zfs/secure": "hunter2", "samba": {"users": {"heads": "hunter2"}}})"}) {
     const auto result = Load(secrets);
     ASSERT_THAT(Labels(result.findings.errors), ElementsAre("other-file@$")) << secrets;
     EXPECT_THAT(result.findings.errors[0].Text(), HasSubstr("--secrets FILE"));
@@ -394,6 +395,14 @@ TEST(Overrides, AnErrorSaysWhetherTheFileOrTheNodeIsWrong) {
   ASSERT_EQ(result.findings.errors.size(), 2u);
   EXPECT_EQ(result.findings.errors[0].where.ToString(), "$.nfs.exports[0].path (overrides of node pve2)");
   EXPECT_EQ(result.findings.errors[1].where.ToString(), "$.zfs.arc_max_gb (line 4)");
+  // An object in the place of a list, or of nothing, is the node's as a whole.
+  const LoadResult whole =
+      Load(kTwoDisks, OverridesOf("pve2", R"({"zfs": {"pools": {"0": {"name": "x"}}, "arc_max_gb": 2},
+                                                                "vm_features": {"server": "a"}})"));
+  std::vector<std::string> places;
+  for (const auto& error : whole.findings.errors) places.push_back(error.where.ToString());
+  EXPECT_THAT(places, testing::IsSupersetOf({"$.zfs.pools (overrides of node pve2)",
+                                             "$.vm_features.dataset (overrides of node pve2)"}));
 }
 
 }  // namespace

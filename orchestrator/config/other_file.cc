@@ -41,12 +41,23 @@ bool IsSecretsOfSamba(const nlohmann::json& samba) {
   return true;
 }
 
+// {"zfs": {"NAME": "KEY"}}: a configuration has no text there but for the ARC.
+bool IsSecretsOfZfs(const nlohmann::json& zfs) {
+  if (!zfs.is_object() || zfs.empty()) return false;
+  for (const std::string_view key : {"arc_max_gb", "arc_max"}) {
+    if (zfs.contains(key)) return false;
+  }
+  return std::all_of(zfs.begin(), zfs.end(), [](const auto& value) { return value.is_string(); });
+}
+
 bool IsSecrets(const Cursor& root) {
   bool has_secret = false;
   for (const auto& [key, value] : root.json().items()) {
     if (key == "$schema") continue;
-    const bool flat = key.substr(0, 6) == "samba/";
-    if (!flat && (key != "samba" || !IsSecretsOfSamba(value))) return false;
+    const bool flat = key.starts_with("samba/") || key.starts_with("zfs/");
+    const bool nested =
+        (key == "samba" && IsSecretsOfSamba(value)) || (key == "zfs" && IsSecretsOfZfs(value));
+    if (!flat && !nested) return false;
     has_secret = true;
   }
   return has_secret;

@@ -318,6 +318,12 @@ void ReadProxmox(const Cursor& root, Config& config) {
       continue;
     }
     const auto& user = wish->second.user;
+    if (storage.type == StorageType::kCifs && !storage.absent && !user.has_value()) {
+      findings.Lint(
+          "guest-cifs-storage", storage.origin,
+          "the node would mount the share as a guest, and shares of this file let in the users that they "
+          "list only; proxmox_storage_user names one");
+    }
     if (storage.absent || (Locate(dataset, config, storage, findings) &&
                            (!user.has_value() || FindUser(*user, config, storage, findings))))
       AddStorage(std::move(storage), config, findings);

@@ -231,7 +231,8 @@ TEST(OlderStorageTypes, CifsIsTheNodesOwnShareAndALint) {
   EXPECT_EQ(result.config.storages.at(0).server, "10.0.0.13");
   EXPECT_EQ(result.config.storages.at(0).remote, "a");
   EXPECT_THAT(Labels(result.findings.lints),
-              ElementsAre("loopback-storage@$.zfs.dataset_storage_types[0].storage_type"));
+              ElementsAre("guest-cifs-storage@$.zfs.dataset_storage_types[0].storage_type",
+                          "loopback-storage@$.zfs.dataset_storage_types[0].storage_type"));
 
   EXPECT_THAT(
       Labels(Load(fmt::format(R"({{"network": {{"nfs_server": "10.0.0.13"}}, {}}})", zfs)).findings.errors),

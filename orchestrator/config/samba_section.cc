@@ -219,8 +219,12 @@ void ReadUser(const Cursor& cursor, Config& config) {
   const auto text = name.String();
   const auto absent = ReadAbsent(cursor);
   if (!text.has_value() || !absent.has_value()) return;
-  if (const auto problem = UserNameProblem(*text)) {
+  if (const auto problem = SambaAccountProblem(*text)) {
     name.Error("invalid-name", "this is no user name", *problem);
+    return;
+  }
+  if (*text == "root") {
+    name.Error("invalid-name", kNotRoot, "another user");
     return;
   }
   for (const SambaUser& known : config.samba.users) {
@@ -251,6 +255,7 @@ void ReadWorkgroup(const Cursor& cursor, Config& config) {
     return;
   }
   config.samba.workgroup = *text;
+  config.samba.says_workgroup = true;
 }
 
 }  // namespace
@@ -264,6 +269,7 @@ void ReadSamba(const Cursor& root, Config& config) {
   ReadWord(samba.Key("min_protocol"), "this is no protocol that shares are served with",
            {"SMB2", "SMB2_02", "SMB2_10", "SMB3", "SMB3_00", "SMB3_02", "SMB3_11"},
            config.samba.min_protocol);
+  config.samba.says_min_protocol = samba.Key("min_protocol").present();
   // "disabled" is the same as "auto" for every protocol from SMB2 on.
   ReadWord(samba.Key("signing"), "this is no rule for signing", {"auto", "mandatory"}, config.samba.signing);
   config.samba.netbios = samba.Key("netbios").Bool();

@@ -73,6 +73,11 @@ TEST(SambaShares, ValidUsersMayBeGroupsAndStandInOneString) {
               ElementsAre("heads", "@staff", "@wheel"));
   EXPECT_THAT(Only(LoadShare(R"("options": "valid users=bob @staff browseable=no")")).valid_users,
               ElementsAre("bob", "@staff"));
+  // An account of Samba, wherever it is named: the node takes no other.
+  for (const char* name : {"Heads", "a.b$", "root"}) {
+    const auto user = Load(fmt::format(R"({{"samba": {{"users": [{{"name": "{}"}}]}}}})", name));
+    EXPECT_THAT(Labels(user.findings.errors), ElementsAre("invalid-name@$.samba.users[0].name")) << name;
+  }
   const auto result = LoadShare(R"("valid_users": ["a b", "-x", "ok"])");
   EXPECT_THAT(Labels(result.findings.errors), ElementsAre("invalid-name@$.samba.shares[0].valid_users[0]",
                                                           "invalid-name@$.samba.shares[0].valid_users[1]"));

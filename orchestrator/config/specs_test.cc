@@ -3,9 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <string>
 
 #include "orchestrator/config/loader.h"
+#include "phoenix/nfs/v1/nfs.pb.h"
 #include "phoenix/proxmox/v1/proxmox.pb.h"
 #include "phoenix/samba/v1/samba.pb.h"
 #include "phoenix/zfs/v1/zfs.pb.h"
@@ -104,6 +106,9 @@ TEST(SambaSpec, SettingsOfTheServerGoWithTheFirstShare) {
   };
   const std::string shares = R"("shares": [{"path": "/srv/x"}])";
   EXPECT_EQ(globals(SambaOf(shares)), (Globals{{"workgroup", "WORKGROUP"}, {"server min protocol", "SMB2"}}));
+  EXPECT_THAT(SambaOf(shares).usual_globals(), ::testing::ElementsAre("workgroup", "server min protocol"));
+  EXPECT_THAT(SambaOf(R"("min_protocol": "SMB2", "workgroup": "WORKGROUP", )" + shares).usual_globals(),
+              ::testing::IsEmpty());
   EXPECT_EQ(globals(SambaOf(R"("netbios": false, )" + shares)).at("disable netbios"), "Yes");
   EXPECT_EQ(globals(SambaOf(R"("min_protocol": "SMB3", "signing": "mandatory", "netbios": true, )" + shares)),
             (Globals{{"workgroup", "WORKGROUP"},
@@ -121,6 +126,23 @@ TEST(SambaSpec, FeaturesOfSharesAreHandedOn) {
   EXPECT_TRUE(spec.shares(0).previous_versions().local_time());
   EXPECT_EQ(spec.shares(1).acl(), samba::v1::SHARE_ACL_POSIX);
   EXPECT_FALSE(spec.shares(1).has_previous_versions());
+}
+
+// Trap 9: an export waits for the file system that is declared for its path, and is nothing without it.
+TEST(NfsSpec, WhatMustBeMountedReachesTheService) {
+  const auto loaded = Load(R"({"zfs": {"pools": [{"name": "tank"}], "datasets": [
+    {"name": "tank/a", "mountpoint": "/srv/a"},
+    {"name": "tank/b", "mountpoint": "/srv/b", "properties": {"canmount": "noauto"}}]},
+    "nfs": {"exports": [{"path": "/srv/a", "clients": "10.0.0.1"}, {"path": "/srv/a/sub", "clients": "10.0.0.2"},
+                        {"path": "/srv/b", "clients": "10.0.0.1"}, {"path": "/opt/c", "clients": "10.0.0.1"}]}})");
+  ASSERT_TRUE(loaded.ok()) << Render(loaded.findings.errors);
+  nfs::v1::NfsSpec spec;
+  ASSERT_TRUE(spec.ParseFromString(NfsSpecOf(loaded.config, {}).content));
+  std::map<std::string, std::string> mount_points;
+  for (const auto& one : spec.exports()) mount_points[one.path()] = one.mount_point();
+  EXPECT_EQ(mount_points,
+            (std::map<std::string, std::string>{
+                {"/srv/a", "/srv/a"}, {"/srv/a/sub", "/srv/a"}, {"/srv/b", ""}, {"/opt/c", ""}}));
 }
 
 TEST(ProxmoxSpec, ContainersAreAskedForWithTheirPlaces) {

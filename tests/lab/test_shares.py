@@ -77,6 +77,26 @@ class Shares(Fleet):
         self.lab.write_config()
         self.assertIn("Plan: 0 steps", self.lab.phoenix("setup").stdout)
 
+    def test_z_an_active_firewall_lets_the_clients_in_and_nobody_else(self):
+        # The lab itself comes by ssh.
+        self.shell("hv1", "ufw allow 22/tcp && ufw --force enable")
+        self.addCleanup(self.shell, "hv1", "ufw --force disable")
+        self.assertIn("COMMITTED", self.lab.phoenix("setup").stdout)
+        self.assertIn("Plan: 0 steps", self.lab.phoenix("setup").stdout)
+        rules = self.shell("hv1", "ufw status")
+        for port in (2049, 445):
+            self.assertRegex(rules, rf"{port}/tcp\s+ALLOW\s+10\.77\.0\.0/24")
+        for version in ("4.2", "3"):
+            self.shell("hv2", f"mount -t nfs -o vers={version},soft,retry=0 10.77.0.1:/quickOS/shared-prod-data /mnt && umount /mnt")
+        self.shell("hv2", f"smbclient //10.77.0.1/shared-prod-data -U 'heads%another {PASSWORD}' -c ls")
+        # The same machines by addresses that are no clients'.
+        for node, address in (("hv1", "10.78.0.1/24"), ("hv2", "10.78.0.2/24")):
+            self.shell(node, f"ip addr add {address} dev $(ip -o -4 addr show | awk '/ 10[.]77[.]0[.]/ {{ print $2 }}')")
+        reach = "timeout 5 bash -c '</dev/tcp/%s/%d' && echo in || echo out"
+        for port in (2049, 445):
+            self.assertEqual(self.shell("hv2", reach % ("10.77.0.1", port)), "in\n", port)
+            self.assertEqual(self.shell("hv2", reach % ("10.78.0.1", port)), "out\n", port)
+
     def test_the_nodes_own_share_is_a_storage_that_logs_in_with_a_password(self):
         word, storage = "another " + PASSWORD, "fastData-shared-media"
 

@@ -487,8 +487,8 @@ class BuiltTest(unittest.TestCase):
                 told = subprocess.run([PHOENIX, "--output", "json", "validate", "config.json", "--vms", "vms.json"], capture_output=True,
                                       text=True, cwd=directory, env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0"))
             reports = {report["kind"]: report for report in json.loads(told.stdout)}
-            self.assertEqual(reports["configuration"]["errors"], [], config)
-            found = {finding["rule"] for kind in ("errors", "lints") for finding in reports["vms"][kind]}
+            # What it makes of them is told of the file that says it.
+            found = {finding["rule"] for report in ("vms", "configuration") for kind in ("errors", "lints") for finding in reports[report][kind]}
             self.assertEqual(found, {rule} if rule else set(), told.stdout)
 
     def test_secrets_are_validated_without_being_shown(self):

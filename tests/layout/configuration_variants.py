@@ -288,6 +288,9 @@ DOUBTFUL = {
     "storage-type-overridden": [
         {"zfs": {"datasets": [IMAGES], "dataset_storage_types": [{"dataset": "tank/a", "storage_type": "dir:iso"}]}},
     ],
+    "guest-cifs-storage": [
+        {"network": {"nfs_server": "a"}, "samba": share()["samba"], "zfs": dataset(proxmox_storage_type="cifs", proxmox_content_type="iso")["zfs"]},
+    ],
     "loopback-storage": [
         {"network": {"nfs_server": "a"}, **export(), "zfs": dataset(proxmox_storage_type="nfs", proxmox_content_type="iso")["zfs"]},
     ],

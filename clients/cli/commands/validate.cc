@@ -58,6 +58,13 @@ config::Findings Check(const std::string& text, const config::Overrides& overrid
   return std::move(loaded.findings);
 }
 
+config::Findings With(config::Findings findings, const config::Findings& more) {
+  findings.errors.insert(findings.errors.end(), more.errors.begin(), more.errors.end());
+  findings.lints.insert(findings.lints.end(), more.lints.begin(), more.lints.end());
+  findings.SortByPlace();
+  return findings;
+}
+
 // What is found in the configuration of each node, told once: first what is so on all of them, under "", then
 // what is so on some, under their names ("hv1, hv3").
 std::vector<std::pair<std::string, config::Findings>> ByNodes(const std::vector<config::FleetNode>& nodes,
@@ -99,12 +106,19 @@ config::Findings CheckSecrets(const std::string& file, const std::string& text) 
   return findings;
 }
 
+// By the file that the places are in.
+struct ByFile {
+  config::Findings vms, configuration;
+};
+
 // The VMs alone, and what the configuration makes of them on every node of the fleet; without a fleet, on
-// any. What is wrong with the configuration itself is told of that file.
-absl::StatusOr<config::Findings> CheckVms(const ValidateFlags& flags, const config::FleetResult& fleet) {
+// any. What is wrong with the configuration itself is told elsewhere.
+absl::StatusOr<ByFile> CheckVms(const ValidateFlags& flags, const config::FleetResult& fleet) {
+  ByFile findings;
+  if (flags.vms.empty()) return findings;
   PHX_ASSIGN_OR_RETURN(const std::string text, ReadText(flags.vms));
   const config::VmResult vms = config::LoadVms(text);
-  config::Findings findings = vms.findings;
+  findings.vms = vms.findings;
   if (!vms.ok() || flags.files.size() != 1) return findings;
   PHX_ASSIGN_OR_RETURN(const std::string config_text, ReadText(flags.files.front()));
   PHX_ASSIGN_OR_RETURN(const auto scripts, ReadFeatureScripts(flags.files.front(), config_text, text));
@@ -116,9 +130,14 @@ absl::StatusOr<config::Findings> CheckVms(const ValidateFlags& flags, const conf
     for (const config::Vm& vm : vms.vms) names.push_back(vm.node);
   }
   std::set<std::string> told;
-  const auto add = [&](const std::vector<config::Finding>& from, std::vector<config::Finding>& to) {
-    for (const config::Finding& finding : from) {
-      if (told.insert(finding.ToString()).second) to.push_back(finding);
+  const auto add = [&](std::vector<config::Finding>& from,
+                       std::vector<config::Finding> config::Findings::* kind) {
+    constexpr std::string_view kVms = "vms ";
+    for (config::Finding& finding : from) {
+      if (!told.insert(finding.ToString()).second) continue;
+      const bool of_vms = finding.where.path.starts_with(kVms);
+      if (of_vms) finding.where.path.erase(0, kVms.size());
+      ((of_vms ? findings.vms : findings.configuration).*kind).push_back(std::move(finding));
     }
   };
   for (const config::FleetNode& node : nodes) {
@@ -131,8 +150,8 @@ absl::StatusOr<config::Findings> CheckVms(const ValidateFlags& flags, const conf
       for (config::Vm& vm : served) vm.node.clear();
     }
     config::DeliverFeatures(served, scripts, node.name, names, loaded.config, made);
-    add(made.errors, findings.errors);
-    add(made.lints, findings.lints);
+    add(made.errors, &config::Findings::errors);
+    add(made.lints, &config::Findings::lints);
   }
   return findings;
 }
@@ -190,11 +209,13 @@ int Validate(const Session& session, const ValidateFlags& flags) {
     if (!text.ok()) return Fail(session, text.status());
     containers.lxc = config::LoadLxc(*text);
   }
+  const auto of_vms = CheckVms(flags, fleet);
+  if (!of_vms.ok()) return Fail(session, of_vms.status());
   for (const std::string& file : flags.files) {
     const auto text = ReadText(file);
     if (!text.ok()) return Fail(session, text.status());
     if (fleet.nodes.empty()) {
-      report.Add(file, "configuration", Check(*text, {}, containers, ""));
+      report.Add(file, "configuration", With(Check(*text, {}, containers, ""), of_vms->configuration));
       continue;
     }
     // What counts is what each node gets, as for plan and setup: a base may lack what every node has of its
@@ -203,7 +224,9 @@ int Validate(const Session& session, const ValidateFlags& flags) {
     for (const config::FleetNode& node : fleet.nodes) {
       found.push_back(Check(*text, config::OverridesOf(node.name, node.overrides), containers, node.name));
     }
-    for (const auto& [names, findings] : ByNodes(fleet.nodes, found))
+    auto groups = ByNodes(fleet.nodes, found);
+    groups.front().second = With(std::move(groups.front().second), of_vms->configuration);
+    for (const auto& [names, findings] : groups)
       report.Add(names.empty() ? file : fmt::format("{} for {}", file, names), "configuration", findings);
   }
   if (!flags.fleet.empty()) report.Add(flags.fleet, "fleet", fleet.findings);
@@ -212,11 +235,7 @@ int Validate(const Session& session, const ValidateFlags& flags) {
     if (!text.ok()) return Fail(session, text.status());
     report.Add(flags.secrets, "secrets", CheckSecrets(flags.secrets, *text));
   }
-  if (!flags.vms.empty()) {
-    const auto findings = CheckVms(flags, fleet);
-    if (!findings.ok()) return Fail(session, findings.status());
-    report.Add(flags.vms, "vms", *findings);
-  }
+  if (!flags.vms.empty()) report.Add(flags.vms, "vms", of_vms->vms);
   if (containers.lxc.has_value()) report.Add(flags.lxc, "lxc", containers.lxc->findings);
   return report.Finish(flags.strict);
 }
