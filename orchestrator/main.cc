@@ -15,6 +15,7 @@
 #include "base/status/status_macros.h"
 #include "orchestrator/api/orchestrator_service.h"
 #include "orchestrator/config/fleet.h"
+#include "orchestrator/config/json_cursor.h"
 #include "orchestrator/config/loader.h"
 #include "orchestrator/config/lxc_section.h"
 #include "orchestrator/config/persistent_volumes.h"
@@ -119,7 +120,7 @@ absl::StatusOr<engine::NodeSpecs> MakeSpecs(const run::Request& request, const r
          fmt::format("their VMs mount their features from {}, and each has its own VMs' only; "
                      "give each its address in the fleet file's overrides (vm_features.server, "
                      "or network.nfs_server)",
-                     features.server)});
+                     config::ToLower(features.server))});
   }
   std::set<std::string> names;
   for (const auto& [name, secret] : secrets) names.insert(name);

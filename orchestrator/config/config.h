@@ -159,7 +159,7 @@ struct SambaUser {
 
 struct Samba {
   std::string workgroup = "WORKGROUP";
-  std::string min_protocol = "SMB2";  // never older: SMB1 has no place here
+  std::string min_protocol = "SMB2";  // never older where the file says it
   // The file says them itself: they go over what smb.conf has by hand.
   bool says_workgroup = false, says_min_protocol = false;
   std::string signing;          // "auto" or "mandatory"; empty: as it is

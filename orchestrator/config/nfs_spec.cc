@@ -1,5 +1,6 @@
 #include <map>
 
+#include "orchestrator/config/names.h"
 #include "orchestrator/config/specs.h"
 #include "phoenix/nfs/v1/nfs.pb.h"
 
@@ -7,13 +8,18 @@ namespace phoenix::config {
 
 namespace {
 
-// What must be mounted before the path is exported; "" where it is not declared, or not mounted by itself.
+// What must be mounted before the path is exported: the innermost that ZFS mounts by itself; "" for nothing
+// that is declared.
 std::string MountPointOf(const Config& config, const std::string& path) {
-  const Dataset* dataset = config.DatasetProviding(path);
-  if (dataset == nullptr) return "";
-  const auto canmount = dataset->properties.find("canmount");
-  const bool by_itself = canmount == dataset->properties.end() || canmount->second.value == "on";
-  return by_itself ? dataset->mountpoint : "";
+  std::string best;
+  for (const Dataset& dataset : config.datasets) {
+    const auto canmount = dataset.properties.find("canmount");
+    const bool by_itself = canmount == dataset.properties.end() || canmount->second.value == "on";
+    if (dataset.absent || !by_itself || dataset.mountpoint.empty() || !IsAtOrBelow(path, dataset.mountpoint))
+      continue;
+    if (dataset.mountpoint.size() > best.size()) best = dataset.mountpoint;
+  }
+  return best;
 }
 
 }  // namespace

@@ -44,7 +44,8 @@ bool IsSecretsOfSamba(const nlohmann::json& samba) {
 // {"zfs": {"NAME": "KEY"}}: a configuration has no text there but for the ARC.
 bool IsSecretsOfZfs(const nlohmann::json& zfs) {
   if (!zfs.is_object() || zfs.empty()) return false;
-  for (const std::string_view key : {"arc_max_gb", "arc_max"}) {
+  for (const std::string_view key :
+       {"pools", "datasets", "settings", "dataset_storage_types", "arc_max_gb", "arc_max"}) {
     if (zfs.contains(key)) return false;
   }
   return std::all_of(zfs.begin(), zfs.end(), [](const auto& value) { return value.is_string(); });

@@ -132,17 +132,20 @@ TEST(SambaSpec, FeaturesOfSharesAreHandedOn) {
 TEST(NfsSpec, WhatMustBeMountedReachesTheService) {
   const auto loaded = Load(R"({"zfs": {"pools": [{"name": "tank"}], "datasets": [
     {"name": "tank/a", "mountpoint": "/srv/a"},
+    {"name": "tank/a/off", "properties": {"canmount": "off"}},
     {"name": "tank/b", "mountpoint": "/srv/b", "properties": {"canmount": "noauto"}}]},
     "nfs": {"exports": [{"path": "/srv/a", "clients": "10.0.0.1"}, {"path": "/srv/a/sub", "clients": "10.0.0.2"},
-                        {"path": "/srv/b", "clients": "10.0.0.1"}, {"path": "/opt/c", "clients": "10.0.0.1"}]}})");
+                        {"path": "/srv/a/off", "clients": "10.0.0.1"}, {"path": "/srv/b", "clients": "10.0.0.1"}, {"path": "/opt/c", "clients": "10.0.0.1"}]}})");
   ASSERT_TRUE(loaded.ok()) << Render(loaded.findings.errors);
   nfs::v1::NfsSpec spec;
   ASSERT_TRUE(spec.ParseFromString(NfsSpecOf(loaded.config, {}).content));
   std::map<std::string, std::string> mount_points;
   for (const auto& one : spec.exports()) mount_points[one.path()] = one.mount_point();
-  EXPECT_EQ(mount_points,
-            (std::map<std::string, std::string>{
-                {"/srv/a", "/srv/a"}, {"/srv/a/sub", "/srv/a"}, {"/srv/b", ""}, {"/opt/c", ""}}));
+  EXPECT_EQ(mount_points, (std::map<std::string, std::string>{{"/srv/a", "/srv/a"},
+                                                              {"/srv/a/sub", "/srv/a"},
+                                                              {"/srv/a/off", "/srv/a"},
+                                                              {"/srv/b", ""},
+                                                              {"/opt/c", ""}}));
 }
 
 TEST(ProxmoxSpec, ContainersAreAskedForWithTheirPlaces) {

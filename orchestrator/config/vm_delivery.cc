@@ -55,6 +55,16 @@ bool IsText(const std::string& content) {
   return true;
 }
 
+void CheckNodes(const std::vector<Vm>& vms, const std::vector<std::string>& nodes, Findings& findings) {
+  for (const Vm& vm : vms) {
+    if (vm.node.empty() || std::any_of(nodes.begin(), nodes.end(),
+                                       [&](const std::string& one) { return SameNode(one, vm.node); }))
+      continue;
+    findings.Error("unknown-node", OfVmFile(vm.origin), "the fleet has no such node", Quoted(vm.node),
+                   OneOf(nodes));
+  }
+}
+
 class Delivery {
  public:
   Delivery(const FeatureScripts& scripts, const std::string& node, Config& config, Findings& findings)
@@ -62,12 +72,8 @@ class Delivery {
 
   void Add(const std::vector<Vm>& vms, const std::vector<std::string>& nodes) {
     std::vector<const Vm*> here;
+    CheckNodes(vms, nodes, findings_);
     for (const Vm& vm : vms) {
-      if (!vm.node.empty() && std::none_of(nodes.begin(), nodes.end(),
-                                           [&](const std::string& one) { return SameNode(one, vm.node); })) {
-        findings_.Error("unknown-node", OfVmFile(vm.origin), "the fleet has no such node", Quoted(vm.node),
-                        OneOf(nodes));
-      }
       LintVolumes(vm);
       if (vm.node.empty() || SameNode(vm.node, node_)) here.push_back(&vm);
     }
@@ -415,7 +421,10 @@ void DeliverFeatures(const std::vector<Vm>& vms, const FeatureScripts& scripts, 
     // A node that serves none of them needs no features.
     const auto served = std::find_if(
         vms.begin(), vms.end(), [&](const Vm& vm) { return vm.node.empty() || SameNode(vm.node, node); });
-    if (served == vms.end()) return;
+    if (served == vms.end()) {
+      CheckNodes(vms, nodes, findings);
+      return;
+    }
     findings.Error("missing", OfVmFile(served->origin),
                    fmt::format("{} serves this VM, and its configuration does not say where its features are",
                                node.empty() ? "the node" : "node " + node),

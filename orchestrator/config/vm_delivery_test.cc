@@ -238,7 +238,7 @@ TEST(Delivery, ScriptsThatCannotBeDeliveredAreNamed) {
   EXPECT_THAT(Deliver(ConfigWith(), kVms, scripts).Errors(), ElementsAre("invalid-script $.vm_features"));
 }
 
-TEST(Delivery, AnInboxThatHoldsNothingIsRefused) {
+TEST(Delivery, AnInboxHasALimitOfAMebibyteAtLeast) {
   for (const char* quota : {"1000", R"("64K")", "0"}) {
     EXPECT_THAT(Labels(Load(ConfigWith(fmt::format(R"(, "inbox_quota": {})", quota))).findings.errors),
                 ElementsAre("invalid-size@$.vm_features.inbox_quota"))

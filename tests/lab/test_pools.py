@@ -190,6 +190,8 @@ class Pools(unittest.TestCase):
         self.assertEqual(self.run_node(limit).split(), [str(1 << 30)] * 2)
         self.assertEqual(self.run_node("zfs get -Ho value keystatus,mounted tank/secure; ls /tank/secure").split(), ["unavailable", "no"])
         self.run_node("systemctl start phoenix-zfsd phoenix-nfsd phoenix-sambad phoenix-proxmoxd phoenix-orchestratord")
+        self.assertEqual([step["step"]["id"] for step in self.lab.plan()["steps"]], ["key:tank/secure"])
+        self.assert_intact()
         # Its first export comes while its directory is one of the dataset above.
         config["nfs"] = {"exports": [{"path": "/tank/secure", "clients": ["127.0.0.1"], "options": ["rw", "no_root_squash", "insecure"]}]}
         self.lab.write("/root/config.json", json.dumps(config))
@@ -201,6 +203,7 @@ class Pools(unittest.TestCase):
                       "zfs unload-key tank/secure; exportfs -f; test -d /tank/secure")
         done = self.node.run(mount + " && touch /mnt/lost", check=False)
         self.assertNotEqual(done.returncode, 0, done.stdout)
+        self.run_node("systemctl is-active nfs-server; rpcinfo -t 127.0.0.1 nfs 4")
         self.assertEqual(self.run_node("ls /tank/secure"), "")
         self.set_up()
         self.assertEqual(self.run_node("cat /tank/secure/letter"), "dear\n")

@@ -487,7 +487,10 @@ class BuiltTest(unittest.TestCase):
                 told = subprocess.run([PHOENIX, "--output", "json", "validate", "config.json", "--vms", "vms.json"], capture_output=True,
                                       text=True, cwd=directory, env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0"))
             reports = {report["kind"]: report for report in json.loads(told.stdout)}
-            # What it makes of them is told of the file that says it.
+            # Each is told of the file that its place is in.
+            places = {kind: [one["path"] for errors in ("errors", "lints") for one in reports[kind][errors]] for kind in ("vms", "configuration")}
+            self.assertEqual([path for path in places["vms"] if not path.startswith("$.vms") and path != "$"], [], told.stdout)
+            self.assertEqual([path for path in places["configuration"] if "vms" in path.split("[")[0].split(".")], [], told.stdout)
             found = {finding["rule"] for report in ("vms", "configuration") for kind in ("errors", "lints") for finding in reports[report][kind]}
             self.assertEqual(found, {rule} if rule else set(), told.stdout)
 

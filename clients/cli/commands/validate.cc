@@ -209,13 +209,13 @@ int Validate(const Session& session, const ValidateFlags& flags) {
     if (!text.ok()) return Fail(session, text.status());
     containers.lxc = config::LoadLxc(*text);
   }
-  const auto of_vms = CheckVms(flags, fleet);
-  if (!of_vms.ok()) return Fail(session, of_vms.status());
+  const auto checked = CheckVms(flags, fleet);
+  const ByFile of_vms = checked.ok() ? *checked : ByFile();
   for (const std::string& file : flags.files) {
     const auto text = ReadText(file);
     if (!text.ok()) return Fail(session, text.status());
     if (fleet.nodes.empty()) {
-      report.Add(file, "configuration", With(Check(*text, {}, containers, ""), of_vms->configuration));
+      report.Add(file, "configuration", With(Check(*text, {}, containers, ""), of_vms.configuration));
       continue;
     }
     // What counts is what each node gets, as for plan and setup: a base may lack what every node has of its
@@ -225,7 +225,7 @@ int Validate(const Session& session, const ValidateFlags& flags) {
       found.push_back(Check(*text, config::OverridesOf(node.name, node.overrides), containers, node.name));
     }
     auto groups = ByNodes(fleet.nodes, found);
-    groups.front().second = With(std::move(groups.front().second), of_vms->configuration);
+    groups.front().second = With(std::move(groups.front().second), of_vms.configuration);
     for (const auto& [names, findings] : groups)
       report.Add(names.empty() ? file : fmt::format("{} for {}", file, names), "configuration", findings);
   }
@@ -235,7 +235,8 @@ int Validate(const Session& session, const ValidateFlags& flags) {
     if (!text.ok()) return Fail(session, text.status());
     report.Add(flags.secrets, "secrets", CheckSecrets(flags.secrets, *text));
   }
-  if (!flags.vms.empty()) report.Add(flags.vms, "vms", of_vms->vms);
+  if (!checked.ok()) return Fail(session, checked.status());
+  if (!flags.vms.empty()) report.Add(flags.vms, "vms", of_vms.vms);
   if (containers.lxc.has_value()) report.Add(flags.lxc, "lxc", containers.lxc->findings);
   return report.Finish(flags.strict);
 }

@@ -41,7 +41,9 @@ std::optional<std::string> NamedMountPoint(const std::string& path, const NfsSta
   const auto ours = state.own.find(path);
   if (ours == state.own.end()) return std::nullopt;
   for (const ClientEntry& client : ours->second.clients) {
-    if (auto named = Meaning(client.options).mount_point) return named;
+    auto named = Meaning(client.options).mount_point;
+    // One that somebody wished for may be anywhere: it guards that client's line alone.
+    if (named && (named->empty() || path == *named || path.starts_with(*named + "/"))) return named;
   }
   return std::nullopt;
 }
@@ -208,17 +210,15 @@ std::optional<std::string> MountPointFor(const ExportSpec& wanted, const NfsStat
   const auto offer = [&](const std::string& mount_point) {
     if (!guard || mount_point.size() > guard->size()) guard = mount_point;
   };
-  if (!wanted.mount_point.empty()) offer(wanted.mount_point);
+  // A name that the table cannot carry guards nothing.
+  if (!wanted.mount_point.empty() && CanBeNamed(wanted.mount_point, wanted.path)) offer(wanted.mount_point);
   const auto before = NamedMountPoint(wanted.path, state);
   const auto found = state.paths.find(wanted.path);
   if (before) {
     offer(before->empty() ? wanted.path : *before);
   } else if (found == state.paths.end() || !found->second.directory) {
-    if (!guard) offer(wanted.path);
-  } else if (found->second.file_system == "zfs" &&
-             // A name that the table cannot carry guards nothing.
-             (found->second.mount_point == wanted.path ||
-              !ProblemOf("mountpoint=" + found->second.mount_point))) {
+    if (wanted.mount_point.empty()) offer(wanted.path);
+  } else if (found->second.file_system == "zfs" && CanBeNamed(found->second.mount_point, wanted.path)) {
     offer(found->second.mount_point);
   }
   return guard == wanted.path ? "" : guard;

@@ -166,6 +166,28 @@ TEST(NfsPlanner, Trap9_ADeclaredMountPointCountsThoughItsDirectoryIsThere) {
   EXPECT_EQ(MountPointFor(in_parent, state), "");
 }
 
+TEST(NfsPlanner, AMountPointThatExportsCannotNameIsToldAndGuardsNothing) {
+  ExportSpec wanted = Wanted("/srv/My (old) Files/sub");
+  wanted.mount_point = "/srv/My (old) Files";
+  ASSERT_FALSE(CanBeNamed(wanted.mount_point, wanted.path));
+  EXPECT_EQ(MountPointFor(wanted, Node()), std::nullopt);
+  const auto plan = PlanExports({{wanted}}, Node(), {});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_TRUE(std::any_of(plan->notes.begin(), plan->notes.end(), [](const PlanNote& note) {
+    return note.text.find("cannot be named in exports(5)") != std::string::npos;
+  }));
+  wanted.path = wanted.mount_point;
+  EXPECT_EQ(MountPointFor(wanted, Node()), "");
+}
+
+// What one client's options say of another place is no guard of the others.
+TEST(NfsPlanner, AMountPointElsewhereGuardsItsOwnClientOnly) {
+  ExportSpec wanted = Wanted("/tank/a", {"10.0.0.1"}, {"rw", "mountpoint=/mnt/backing"});
+  wanted.clients.push_back({"10.0.0.2", {"rw"}});
+  const ExportEntry first = EntryOf(wanted, MountPointFor(wanted, Node()));
+  EXPECT_EQ(EntryOf(wanted, MountPointFor(wanted, With(Node(), first))), first);
+}
+
 TEST(NfsPlanner, AFileSystemFurtherDownGuardsItself) {
   ExportSpec wanted = Wanted("/tank/a/sub/folder");
   wanted.mount_point = "/tank/a";

@@ -119,6 +119,10 @@ std::optional<std::string> LengthProblem(const ClientEntry& client) {
                      client.client, length, kLongestEntry);
 }
 
+bool CanBeNamed(const std::string& mount_point, const std::string& path) {
+  return mount_point == path || !ProblemOf("mountpoint=" + mount_point);
+}
+
 std::vector<FieldViolation> CheckSpec(const NfsSpec& spec, std::vector<PlanNote>& notes) {
   std::vector<FieldViolation> problems;
   std::map<std::string, std::string> origins;
@@ -133,18 +137,20 @@ std::vector<FieldViolation> CheckSpec(const NfsSpec& spec, std::vector<PlanNote>
           {path_field, fmt::format("{} is declared already by {}", wanted.path, first->second)});
     }
     if (wanted.presence == Presence::kAbsent) continue;
-    if (!wanted.mount_point.empty() && !IsSaid(wanted) && wanted.path != wanted.mount_point &&
-        (PathProblem(wanted.mount_point) || ProblemOf("mountpoint=" + wanted.mount_point))) {
-      problems.push_back(
-          {mount_field,
-           fmt::format(
-               "{}: «{}» cannot be named as a mount point in exports(5); export the mount point itself, "
-               "give it a plainer name, or say `mountpoint` in the options",
-               wanted.path, wanted.mount_point)});
+    if (!wanted.mount_point.empty() && PathProblem(wanted.mount_point)) {
+      problems.push_back({mount_field, *PathProblem(wanted.mount_point)});
     } else if (!path_problem && !wanted.mount_point.empty() && wanted.path != wanted.mount_point &&
                !wanted.path.starts_with(wanted.mount_point + "/")) {
       problems.push_back({mount_field, fmt::format("{} does not lie below its mount point {}", wanted.path,
                                                    wanted.mount_point)});
+    }
+    if (!wanted.mount_point.empty() && !IsSaid(wanted) && !CanBeNamed(wanted.mount_point, wanted.path)) {
+      notes.push_back(
+          {true, wanted.path,
+           fmt::format("its mount point {} cannot be named in exports(5): while nothing is mounted "
+                       "there, the directory below it is served. Export the mount point itself, or "
+                       "give it a plainer name",
+                       wanted.mount_point)});
     }
     CheckClients(wanted, problems, notes);
     CheckOptions(wanted, problems);

@@ -22,6 +22,9 @@ std::string ClientField(const ExportSpec& wanted, size_t index);
 // What is wrong with a path to be exported; nullopt when it is fine.
 std::optional<std::string> PathProblem(const std::string& path);
 
+// True where exports(5) can say that this must be mounted for the path to be exported.
+bool CanBeNamed(const std::string& mount_point, const std::string& path);
+
 // exportfs and mountd read client and options into 512 bytes, mountd from the table, where every default is
 // spelled out: a longer entry hides itself and every later one.
 std::optional<std::string> LengthProblem(const ClientEntry& client);

@@ -246,12 +246,12 @@ class Planner {
             return Find(config, one.path).number == number && Find(config, one.path).mount != nullptr;
           });
       if (declared || mount.storage() != wanted.storage) continue;
+      std::string moved = fmt::format("{},mp={}", mount.source, wanted.path);
+      for (const auto& [name, value] : mount.options) moved += fmt::format(",{}={}", name, value);
       Note(spec.id,
-           fmt::format("{} gets a new, empty volume; volume {} (mp{}, at {}) is declared by no path any more "
-                       "and stays as it is. If it is the one that is meant, move it: pct set {} --mp{} "
-                       "{},mp={}",
-                       wanted.path, mount.source, number, mount.path, spec.id, number, mount.source,
-                       wanted.path));
+           fmt::format("{} gets a new, empty volume; volume {} (mp{}, at {}) is declared by no path and "
+                       "stays as it is. If it is the one that is meant, move it: pct set {} --mp{} {}",
+                       wanted.path, mount.source, number, mount.path, spec.id, number, moved));
     }
   }
 

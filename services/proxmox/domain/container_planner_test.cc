@@ -67,7 +67,7 @@ class ContainerPlannerTest : public ::testing::Test {
 
 // The file has another path for it now: nothing of it is lost, and nobody takes the empty one for it.
 TEST_F(ContainerPlannerTest, AVolumeThatIsDeclaredNoMoreIsToldOfBesideANewOne) {
-  config().mounts[0] = {"tank:subvol-101-disk-1", "/data", kGib, {}};
+  config().mounts[0] = {"tank:subvol-101-disk-1", "/data", kGib, {{"backup", "1"}}};
   config().mounts[1] = {"other:subvol-101-disk-2", "/other", kGib, {}};
   config().mounts[2] = {"tank:subvol-101-disk-3", "/kept/", 8 * kGib, {}};
   spec_.volumes = {Volume("/srv/data", "tank", 8), Volume("/kept", "tank", 8)};
@@ -75,7 +75,8 @@ TEST_F(ContainerPlannerTest, AVolumeThatIsDeclaredNoMoreIsToldOfBesideANewOne) {
   ASSERT_EQ(plan.steps.size(), 1u);
   ASSERT_EQ(plan.notes.size(), 1u);
   EXPECT_TRUE(plan.notes[0].warning);
-  EXPECT_THAT(plan.notes[0].text, HasSubstr("pct set 101 --mp0 tank:subvol-101-disk-1,mp=/srv/data"));
+  EXPECT_THAT(plan.notes[0].text,
+              HasSubstr("pct set 101 --mp0 tank:subvol-101-disk-1,mp=/srv/data,backup=1"));
 }
 
 TEST_F(ContainerPlannerTest, NewMountsTakeTheLowestFreeNumbersInOneStepAndComeOnce) {

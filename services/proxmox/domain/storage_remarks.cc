@@ -51,7 +51,7 @@ std::string MountOfDataset(const ProxmoxState& state, std::string_view dataset) 
 
 bool IsThisNode(const std::string& server, const ProxmoxState& state) {
   const std::string name = LowerCase(server);
-  return name == "localhost" || name == "::1" || name.starts_with("127.") || name == state.node ||
+  return name == "localhost" || name == "::1" || name.starts_with("127.") || name == LowerCase(state.node) ||
          state.addresses.count(name) != 0;
 }
 

@@ -138,13 +138,40 @@ class Planner {
       step.before[part] = vm->PartOf(part);
       step.after[part] = volume;
     }
-    if (!step.after.empty() && IsFree(spec, *vm)) plan_.steps.push_back(std::move(step));
+    TakeFormer(spec, *vm, step);
+    if (step.after.empty() || !IsFree(spec, *vm)) return;
+    if (step.after.count(kMetaPart) != 0 && spec.volumes.count(kMetaPart) != 0) {
+      if (!vm->cloud_init_type.empty() && vm->cloud_init_type != "nocloud") {
+        Problem(
+            spec, "cloud_init",
+            fmt::format("VM {} has citype {}, whose meta data are of another form: vendor data need nocloud",
+                        spec.vmid, vm->cloud_init_type));
+        return;
+      }
+      Tell(spec.vmid, true,
+           "gets an instance id of its vendor data: its next start is a first one to cloud-init, host keys "
+           "included");
+    }
+    plan_.steps.push_back(std::move(step));
+  }
+
+  static bool IsOurName(const VmSpec& spec, const std::string& volume) {
+    return volume.find(fmt::format(":snippets/phoenix-{}-", spec.vmid)) != std::string::npos;
+  }
+
+  // What Phoenix set for the other kind of data: with both, neither would mean what it says.
+  static void TakeFormer(const VmSpec& spec, const VmConfig& vm, VmStep& step) {
+    for (const char* part : {"user", "vendor", kMetaPart}) {
+      const std::string now = vm.PartOf(part);
+      if (spec.volumes.count(part) != 0 || !IsOurName(spec, now)) continue;
+      step.before[part] = now;
+      step.after[part] = "";
+    }
   }
 
   // A VM that came from another node names what Phoenix set there.
   bool IsOurs(const VmSpec& spec, const std::string& volume) const {
-    return owned_.count(spec.vmid) != 0 ||
-           volume.find(fmt::format(":snippets/phoenix-{}-", spec.vmid)) != std::string::npos;
+    return owned_.count(spec.vmid) != 0 || IsOurName(spec, volume);
   }
 
   void Absent(const VmSpec& spec) {
@@ -164,6 +191,7 @@ class Planner {
       step.before[part] = volume;
       step.after[part] = "";
     }
+    TakeFormer(spec, *vm, step);
     if (!step.after.empty() && IsFree(spec, *vm)) plan_.steps.push_back(std::move(step));
   }
 

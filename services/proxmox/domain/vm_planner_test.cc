@@ -62,6 +62,26 @@ TEST(PlanVms, VendorDataComeWithMetaDataInOneStep) {
   EXPECT_THAT(Plan(spec, With({.cicustom = spec.volumes})).steps, IsEmpty());
 }
 
+TEST(PlanVms, TheOtherKindOfDataGoesWithTheNewOne) {
+  const Cicustom vendor = {{"vendor", "st:snippets/phoenix-1001-vendor.yaml"},
+                           {"meta", "st:snippets/phoenix-1001-meta.yaml"}};
+  EXPECT_THAT(Plan(Wanted(), With({.cicustom = vendor})).steps,
+              ElementsAre(VmStep{1001,
+                                 {{"meta", vendor.at("meta")}, {"user", ""}, {"vendor", vendor.at("vendor")}},
+                                 {{"meta", ""}, {"user", kOurs}, {"vendor", ""}},
+                                 "st",
+                                 true}));
+  VmSpec other = Wanted();
+  other.volumes = vendor;
+  const VmPlan back = Plan(other, With({.cicustom = {{"user", kOurs}, {"network", "n:snippets/y"}}}));
+  ASSERT_THAT(back.steps, SizeIs(1));
+  EXPECT_EQ(back.steps[0].after.at("user"), "");
+  EXPECT_EQ(back.steps[0].after.count("network"), 0U);
+  EXPECT_THAT(back.notes.at(0).text, HasSubstr("host keys"));
+  EXPECT_THAT(Plan(other, With({.cloud_init_type = "configdrive2"})).problems.at(0).description,
+              HasSubstr("citype configdrive2"));
+}
+
 TEST(PlanVms, WithoutTheVmOrTheToolTheRestIsDoneAndToldSo) {
   VmPlaces places;
   const VmPlan without = Plan(Wanted(), places);

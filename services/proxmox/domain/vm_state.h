@@ -25,7 +25,8 @@ struct VmConfig {
   // What Proxmox VE makes user data of, where the VM has no own: some of ciuser, cipassword, sshkeys.
   std::vector<std::string> user_settings;
   bool has_cloud_init_drive = false;
-  std::string lock;  // what holds the VM ("backup"), or empty
+  std::string cloud_init_type;  // citype: "nocloud", "configdrive2", …; empty for the guest's usual one
+  std::string lock;             // what holds the VM ("backup"), or empty
 
   // The volumes of the parts that are in `which`, "" for none.
   Cicustom PartsIn(const Cicustom& which) const {

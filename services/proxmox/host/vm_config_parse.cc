@@ -72,6 +72,7 @@ VmConfig ParseVmConfig(std::string_view text) {
   for (auto& [key, value] : pending) settings[key] = std::move(value);
   for (const auto& [key, value] : settings) {
     if (key == "cicustom") config.cicustom = ParseCicustom(value);
+    if (key == "citype") config.cloud_init_type = value;
     if (key == "ciuser" || key == "cipassword" || key == "sshkeys") config.user_settings.push_back(key);
     // "ide2: local-lvm:vm-101-cloudinit,media=cdrom", or just "STORAGE:cloudinit".
     if (IsDrive(key) && value.find("cloudinit") != std::string::npos) config.has_cloud_init_drive = true;

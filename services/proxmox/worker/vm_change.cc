@@ -17,9 +17,13 @@ using nlohmann::json;
 // Another tool may rewrite the file between our reading and our change, or hold the VM.
 constexpr int kTries = 3;
 
-absl::StatusOr<Cicustom> ParseCaptured(const std::string& captured) {
+absl::StatusOr<Cicustom> ParseCaptured(const VmStep& step, const std::string& captured) {
   try {
-    return json::parse(captured).at("volumes").get<Cicustom>();
+    const json object = json::parse(captured);
+    // Of a version that set one part alone.
+    if (object.contains("volume") && step.after.size() == 1)
+      return Cicustom{{step.after.begin()->first, object.at("volume").get<std::string>()}};
+    return object.at("volumes").get<Cicustom>();
   } catch (const json::exception& error) {
     return DataLoss("what was captured for the step of a VM cannot be read: {}", error.what());
   }
@@ -59,6 +63,14 @@ std::string ToPayload(const VmStep& step) {
 absl::StatusOr<VmStep> VmFromPayload(std::string_view payload) {
   try {
     const json object = json::parse(payload);
+    if (object.contains("part")) {  // likewise
+      const auto part = object.at("part").get<std::string>();
+      return VmStep{object.at("vmid").get<uint32_t>(),
+                    {{part, object.at("before").get<std::string>()}},
+                    {{part, object.at("after").get<std::string>()}},
+                    object.at("storage").get<std::string>(),
+                    object.at("needs_storage").get<bool>()};
+    }
     return VmStep{object.at("vmid").get<uint32_t>(), object.at("before").get<Cicustom>(),
                   object.at("after").get<Cicustom>(), object.at("storage").get<std::string>(),
                   object.at("needs_storage").get<bool>()};
@@ -132,7 +144,7 @@ absl::Status VmChanges::Set(const VmStep& step, const Cicustom& from, const Cicu
 }
 
 absl::Status VmChanges::Do(const VmStep& step, const std::string& captured, const ChildObserver& on_child) {
-  PHX_ASSIGN_OR_RETURN(const Cicustom before, ParseCaptured(captured));
+  PHX_ASSIGN_OR_RETURN(const Cicustom before, ParseCaptured(step, captured));
   // It may be captured only right before, where its storage comes with the same run.
   if (before != step.before) {
     return Aborted("VM {} had {} when this was planned, and has {} now; Phoenix leaves that alone", step.vmid,
@@ -142,12 +154,12 @@ absl::Status VmChanges::Do(const VmStep& step, const std::string& captured, cons
 }
 
 absl::Status VmChanges::Undo(const VmStep& step, const std::string& captured, const ChildObserver& on_child) {
-  PHX_ASSIGN_OR_RETURN(const Cicustom before, ParseCaptured(captured));
+  PHX_ASSIGN_OR_RETURN(const Cicustom before, ParseCaptured(step, captured));
   return Set(step, step.after, before, on_child);
 }
 
 absl::StatusOr<kit::ProbeResult> VmChanges::Probe(const VmStep& step, const std::string& captured) {
-  PHX_ASSIGN_OR_RETURN(const Cicustom before, ParseCaptured(captured));
+  PHX_ASSIGN_OR_RETURN(const Cicustom before, ParseCaptured(step, captured));
   const auto vm = Read(step.vmid);
   if (vm.status().code() == absl::StatusCode::kNotFound)
     return kit::ProbeResult{kit::Probe::kForeign, Message(vm.status())};
@@ -159,7 +171,7 @@ absl::StatusOr<kit::ProbeResult> VmChanges::Probe(const VmStep& step, const std:
 }
 
 std::vector<std::string> VmChanges::RemainingCommands(const VmStep& step, const std::string& captured) {
-  const auto before = ParseCaptured(captured);
+  const auto before = ParseCaptured(step, captured);
   const auto vm = Read(step.vmid);
   if (!before.ok() || !vm.ok() || vm->PartsIn(*before) == *before) return {};
   return {ToText(SetCicustomCommand(step.vmid, With(vm->cicustom, *before), ""))};

@@ -170,6 +170,21 @@ TEST_F(VmChangeTest, AMissingSnippetFailsTheRun) {
   EXPECT_THAT(Message(domain_.Verify({.applied = plan_.steps}).status()), HasSubstr("it could not start"));
 }
 
+// A run of the version before, which set one part alone, is undone and rolled back all the same.
+TEST_F(VmChangeTest, WhatAnOlderVersionJournaledIsRead) {
+  ASSERT_TRUE(Carry(Wanted()).ok()) << last_;
+  kit::Step step = StepOf("VM 1001");
+  step.payload = fmt::format(
+      R"({{"vmid": 1001, "part": "user", "before": "old:snippets/u.yaml", "after": "{}", "storage": "share", "needs_storage": true}})",
+      kVolume);
+  const kit::StepContext context{.run_id = "run-1", .captured = R"({"volume": "old:snippets/u.yaml"})"};
+  const auto probe = domain_.ProbeStep(step, context);
+  ASSERT_TRUE(probe.ok()) << probe.status();
+  EXPECT_EQ(probe->probe, kit::Probe::kDone);
+  ASSERT_TRUE(domain_.Undo(step, context).ok());
+  EXPECT_EQ(FileOf(1001), kBefore);
+}
+
 TEST_F(VmChangeTest, RemainingCommandsAreWhatAPersonRuns) {
   ASSERT_TRUE(Carry(Wanted()).ok()) << last_;
   const kit::Step step = StepOf("VM 1001");

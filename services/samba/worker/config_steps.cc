@@ -158,7 +158,9 @@ absl::Status SambaDomain::ChangeAndEnd(const std::string& share, Cut cut, const 
     // Refused, or put back: nobody is shut out by it, and an undo must not end what goes on.
     const auto now = files_.Read(paths_.own_file);
     const bool is_as_before = now.ok() && former && *now && (*now)->content == former->content;
-    if (is_as_before && !to_end) PHX_RETURN_IF_ERROR(sealed_.Remove(context.run_id, MarkOf(share)));
+    // What smbd goes by is known after a reload only.
+    if (is_as_before && !to_end && host_.Reload(context.on_child).ok())
+      sealed_.Remove(context.run_id, MarkOf(share)).IgnoreError();
     return changed;
   }
   PHX_RETURN_IF_ERROR(host_.EndSessions(share, cut, context.on_child));

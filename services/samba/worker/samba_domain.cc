@@ -23,6 +23,11 @@ using kit::Key;
 // A name that no file of a user has.
 constexpr char kProbeName[] = ".phoenix-probe-";
 
+bool IsWrongPassword(std::string_view said) {
+  return said.find("NT_STATUS_LOGON_FAILURE") != std::string_view::npos ||
+         said.find("NT_STATUS_ACCOUNT_") != std::string_view::npos;
+}
+
 struct LedgerWriter {
   const SambaPaths& paths;
   const Json captured;
@@ -230,27 +235,20 @@ absl::Status SambaDomain::VerifyPassword(const SetPassword& step, const Secret& 
     const auto names = Words(valid->second);
     return std::find(names.begin(), names.end(), step.name) != names.end();
   };
-  const auto found = std::find_if(own.shares.begin(), own.shares.end(),
-                                  [&](const auto& named) { return lists(named.second); });
-  if (found == own.shares.end()) {
-    report.not_probed.push_back(fmt::format("user {}: no share of ours lists the account", step.name));
-    return absl::OkStatus();
-  }
-  const std::string& share = found->second.name;
-  const absl::Status status = host_.TryLogin({share, step.name, ""}, password);
-  if (!status.ok()) {
-    PHX_ASSIGN_OR_RETURN(const auto live, host_.ReadConfig());
-    const std::string reason = WhyLoopbackIsShutOut(live.dump, share);
-    if (!reason.empty() || status.code() == absl::StatusCode::kFailedPrecondition) {
-      report.not_probed.push_back(
-          fmt::format("user {}: {}", step.name,
-                      reason.empty() ? Message(status)
-                                     : fmt::format("by {} nobody logs in from the node itself", reason)));
+  std::string why = "no share of ours lists the account";
+  for (const auto& [key, section] : own.shares) {
+    if (!lists(section)) continue;
+    const absl::Status status = host_.TryLogin({section.name, step.name, ""}, password);
+    if (status.ok()) {
+      report.probes.push_back(fmt::format("user {}: logged in to {}", step.name, section.name));
       return absl::OkStatus();
     }
-    return Annotate(status, fmt::format("user {}: login to {}", step.name, share));
+    why = fmt::format("{}: {}", section.name, Message(status));
+    // Everything else is about the share: its folder may be gone, or closed to this one user.
+    if (IsWrongPassword(why))
+      return Annotate(status, fmt::format("user {}: login to {}", step.name, section.name));
   }
-  report.probes.push_back(fmt::format("user {}: logged in to {}", step.name, share));
+  report.not_probed.push_back(fmt::format("user {}: {}", step.name, why));
   return absl::OkStatus();
 }
 
@@ -269,7 +267,6 @@ absl::StatusOr<kit::VerifyReport> SambaDomain::Verify(const kit::VerifyInput& in
       passwords.push_back(*changed);
     const auto* set = typed.ok() ? std::get_if<SetShare>(&*typed) : nullptr;
     if (set == nullptr) continue;
-    probed.insert(set->probe_user);
     const std::string& share = set->section.name;
     const Secret* password = secret(set->probe_secret);
     if (password == nullptr) {
@@ -299,6 +296,7 @@ absl::StatusOr<kit::VerifyReport> SambaDomain::Verify(const kit::VerifyInput& in
       continue;
     }
     PHX_RETURN_IF_ERROR(Annotate(status, fmt::format("share {}: login as {}", share, set->probe_user)));
+    probed.insert(set->probe_user);
     report.probes.push_back(
         fmt::format("share {}: {} logged in and {}", share, set->probe_user,
                     probe.write.empty() ? "listed it" : "wrote, read and deleted a file"));

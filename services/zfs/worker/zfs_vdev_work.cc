@@ -158,7 +158,8 @@ absl::Status DoStep(const Work& work, const Step& step) {
 
 absl::Status HasReplaced(const ReplaceDiskStep& step) {
   return FailedPrecondition(
-      "{} has taken the place of {} in pool {}, and its copy is complete. It stays; to have the old disk back: "
+      "{} has taken the place of {} in pool {}, and its copy is complete. It stays; to have the old disk "
+      "back: "
       "zpool replace {} {} {}",
       step.disk, step.existing, step.pool, step.pool, step.disk, step.existing);
 }
@@ -185,8 +186,8 @@ absl::Status MakeGood(const Work&, const AddVdevStep&, const Look&, const Look&)
 absl::Status MakeGood(const Work&, const AttachDiskStep&, const Look&, const Look&) {
   return absl::OkStatus();
 }
-// `zpool detach` goes by the disk alone: where its copy ended right before, the former disk has left, and what went
-// is a side of the mirror.
+// `zpool detach` goes by the disk alone: where its copy ended right before, the former disk has left, and
+// what went is a side of the mirror.
 absl::Status MakeGood(const Work& work, const ReplaceDiskStep& step, const Look& before, const Look& after) {
   if (after.pool == nullptr || after.Member(step.disk) != nullptr || after.Member(step.existing) != nullptr ||
       after.VdevOfMember(step.member) != nullptr)
@@ -196,9 +197,13 @@ absl::Status MakeGood(const Work& work, const ReplaceDiskStep& step, const Look&
   for (const auto& device : vdev->disks) {
     const auto side = after.pool->members.find(device);
     if (side == after.pool->members.end()) continue;
-    PHX_RETURN_IF_ERROR(ClearForUse(work, after.seen, {step.disk}, /*wipe=*/true, {}));
-    PHX_RETURN_IF_ERROR(work.Change(AttachDisk{step.pool, side->second.name, step.disk}));
-    return HasReplaced(step);
+    absl::Status attached = ClearForUse(work, after.seen, {step.disk}, /*wipe=*/true, {});
+    if (attached.ok()) attached = work.Change(AttachDisk{step.pool, side->second.name, step.disk});
+    if (attached.ok()) return HasReplaced(step);
+    return Annotate(attached,
+                    fmt::format("{} was taken out of pool {} right after its copy was complete, and is "
+                                "not in it again; do that yourself: zpool attach {} {} {}",
+                                step.disk, step.pool, step.pool, device, step.disk));
   }
   return absl::OkStatus();
 }
