@@ -200,7 +200,8 @@ TEST_F(GrowingPool, AReplacementIsCalledOffWhileItsCopyGoesOn) {
   EXPECT_EQ(machine_->Dump(), before);
 }
 
-// `zpool detach` takes a side of the mirror as well as a copy that goes on, and the former disk has left by then.
+// `zpool detach` takes a side of the mirror as well as a copy that goes on, and the former disk has left by
+// then.
 TEST_F(GrowingPool, AReplacementWhoseCopyEndsAsItIsCalledOffKeepsBothSides) {
   machine_->Edit("zfs.pool", "tank", [](nlohmann::json& tank) { tank["slow"] = tank["copied"] = true; });
   pool().disks = {kDiskA, fresh_[0]};
