@@ -1,6 +1,11 @@
 #include "services/node/host/node_cli.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <thread>
@@ -224,6 +229,27 @@ absl::StatusOr<FirewallState> NodeCli::Firewall() {
   PHX_ASSIGN_OR_RETURN(const auto rules, PveRules());
   for (const PveRule& one : rules) firewall.rules.push_back(one.rule);
   return firewall;
+}
+
+absl::StatusOr<std::unique_ptr<FirewallLock>> NodeCli::LockFirewall() {
+  // Each has a file description of its own, so that the threads of a program take turns as well.
+  class Held final : public FirewallLock {
+   public:
+    explicit Held(int fd) : fd_(fd) {}
+    ~Held() override { ::close(fd_); }
+    Held(const Held&) = delete;
+    Held& operator=(const Held&) = delete;
+
+   private:
+    const int fd_;
+  };
+  const int fd = ::open(lock_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0) return ErrnoStatus(errno, lock_);
+  auto held = std::make_unique<Held>(fd);
+  while (::flock(fd, LOCK_EX) != 0) {
+    if (errno != EINTR) return ErrnoStatus(errno, lock_);
+  }
+  return held;
 }
 
 absl::Status NodeCli::ReadUfw(FirewallState& firewall) {

@@ -18,9 +18,11 @@ namespace phoenix::node {
 // inside the unit's own mount namespace (README.md tells how and why); nothing is written to the host for it.
 class NodeCli final : public NodeHost {
  public:
+  // `lock`: the file that the programs of this node lock for the firewall; made where it is not there.
   NodeCli(CommandRunner& runner, Files& files,
-          std::chrono::milliseconds poll_every = std::chrono::milliseconds(500))
-      : runner_(runner), files_(files), poll_every_(poll_every) {}
+          std::chrono::milliseconds poll_every = std::chrono::milliseconds(500),
+          std::string lock = "/run/phoenix-firewall.lock")
+      : runner_(runner), files_(files), poll_every_(poll_every), lock_(std::move(lock)) {}
 
   absl::StatusOr<std::map<std::string, PackageState>> Packages(
       const std::vector<std::string>& names) override;
@@ -42,6 +44,7 @@ class NodeCli final : public NodeHost {
   absl::Status Disable(const std::string& unit, bool runtime, const ChildObserver& observer) override;
   absl::Status Start(const std::string& unit, const ChildObserver& observer) override;
   absl::Status Stop(const std::string& unit, const ChildObserver& observer) override;
+  absl::StatusOr<std::unique_ptr<FirewallLock>> LockFirewall() override;
   absl::StatusOr<FirewallState> Firewall() override;
   absl::Status AllowRule(node::Firewall firewall, const FirewallRule& rule, const std::string& comment,
                          const ChildObserver& observer) override;
@@ -60,6 +63,7 @@ class NodeCli final : public NodeHost {
   CommandRunner& runner_;
   Files& files_;
   const std::chrono::milliseconds poll_every_;
+  const std::string lock_;
 };
 
 }  // namespace phoenix::node

@@ -4,6 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
+#include <thread>
+
+#include "base/host/posix_command_runner.h"
+#include "base/host/posix_files.h"
+#include "services/node/host/node_cli.h"
 
 namespace phoenix::node {
 namespace {
@@ -78,6 +84,31 @@ TEST(PveCommands, NameTheNodeTheDigestAndNoSourceForEverybody) {
   EXPECT_THAT(ToText(PveAllow("pve1", {"0.0.0.0/0", "445", "tcp"}, "x")),
               ::testing::HasSubstr("--source 0.0.0.0/0"));
   EXPECT_EQ(ToText(PveDelete("pve1", 3, "abc")), "pvesh delete /nodes/pve1/firewall/rules/3 --digest abc");
+}
+
+// Each service of a node has a host of its own, and all of them change the one firewall.
+TEST(FirewallLock, IsHeldByOneHostAtATime) {
+  const std::string path = ::testing::TempDir() + "firewall.lock";
+  PosixCommandRunner runner("/no/launcher");
+  PosixFiles files;
+  NodeCli one(runner, files, std::chrono::milliseconds(1), path);
+  NodeCli other(runner, files, std::chrono::milliseconds(1), path);
+  std::atomic<int> at_once = 0, most = 0;
+  const auto change = [&](NodeCli& host) {
+    for (int i = 0; i < 200; ++i) {
+      const auto lock = host.LockFirewall();
+      ASSERT_TRUE(lock.ok()) << lock.status();
+      if (const int now = ++at_once; now > most) most = now;
+      std::this_thread::yield();
+      --at_once;
+    }
+  };
+  std::thread beside([&] { change(other); });
+  change(one);
+  beside.join();
+  EXPECT_EQ(most, 1);
+  EXPECT_FALSE(
+      NodeCli(runner, files, std::chrono::milliseconds(1), "/no/such/folder/lock").LockFirewall().ok());
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,6 +17,12 @@
 #include "services/node/domain/node_state.h"
 
 namespace phoenix::node {
+
+// Held while rules are read, changed and looked at again; given back when it goes.
+class FirewallLock {
+ public:
+  virtual ~FirewallLock() = default;
+};
 
 // Answers of mutating calls are hints: ask the state. Thread-safe.
 class NodeHost {
@@ -56,6 +63,10 @@ class NodeHost {
   virtual absl::Status Stop(const std::string& unit, const ChildObserver& observer) = 0;
 
   // --- firewall
+  // Waits until no other program of Phoenix on this node holds it. Each of the node's services changes rules,
+  // and ufw reads all of them, writes them whole and loads them anew: one beside the other loses rules, or
+  // sees none.
+  virtual absl::StatusOr<std::unique_ptr<FirewallLock>> LockFirewall() = 0;
   virtual absl::StatusOr<FirewallState> Firewall() = 0;
   // Must not be called while an identical rule is there: ufw would give it our comment, Proxmox VE would have
   // two. ufw puts the rule last, and in force at once; Proxmox VE puts it first, and has it in force within

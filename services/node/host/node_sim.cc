@@ -402,8 +402,25 @@ absl::StatusOr<FirewallState> NodeSim::Firewall() {
   return firewall;
 }
 
+// The world itself takes one change after the other; what is to be shown is who forgets to ask.
+absl::StatusOr<std::unique_ptr<FirewallLock>> NodeSim::LockFirewall() {
+  class Held final : public FirewallLock {
+   public:
+    Held(std::mutex& mutex, std::atomic<bool>& locked) : held_(mutex), locked_(locked) { locked_ = true; }
+    ~Held() override { locked_ = false; }
+    Held(const Held&) = delete;
+    Held& operator=(const Held&) = delete;
+
+   private:
+    const std::lock_guard<std::mutex> held_;
+    std::atomic<bool>& locked_;
+  };
+  return std::make_unique<Held>(firewall_, locked_);
+}
+
 absl::Status NodeSim::AllowRule(node::Firewall firewall, const FirewallRule& rule, const std::string& comment,
                                 const ChildObserver& observer) {
+  if (!locked_) ++unlocked_changes_;
   return Mutate(
       "node.allow", rule.client, observer, [&](World& world, const std::string& effect) -> absl::Status {
         if (firewall == node::Firewall::kPve) return AllowInPve(world, rule, comment);
@@ -419,6 +436,7 @@ absl::Status NodeSim::AllowRule(node::Firewall firewall, const FirewallRule& rul
 
 absl::Status NodeSim::DeleteRule(node::Firewall firewall, const FirewallRule& rule,
                                  const std::string& comment, const ChildObserver& observer) {
+  if (!locked_) ++unlocked_changes_;
   return Mutate("node.delete", rule.client, observer,
                 [&](World& world, const std::string& effect) -> absl::Status {
                   if (firewall == node::Firewall::kPve) return DeleteInPve(world, rule, comment);

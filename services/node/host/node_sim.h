@@ -6,9 +6,11 @@
 // other way round).
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -44,6 +46,9 @@ class NodeSim final : public NodeHost {
   absl::Status Disable(const std::string& unit, bool runtime, const ChildObserver& observer) override;
   absl::Status Start(const std::string& unit, const ChildObserver& observer) override;
   absl::Status Stop(const std::string& unit, const ChildObserver& observer) override;
+  absl::StatusOr<std::unique_ptr<FirewallLock>> LockFirewall() override;
+  // How often rules were changed by this host while nobody held the lock.
+  int unlocked_changes() const { return unlocked_changes_; }
   absl::StatusOr<FirewallState> Firewall() override;
   absl::Status AllowRule(node::Firewall firewall, const FirewallRule& rule, const std::string& comment,
                          const ChildObserver& observer) override;
@@ -57,6 +62,9 @@ class NodeSim final : public NodeHost {
                       const std::function<absl::Status(kit::World&, const std::string& effect)>& body);
 
   std::shared_ptr<kit::Machine> machine_;
+  std::mutex firewall_;
+  std::atomic<bool> locked_ = false;
+  std::atomic<int> unlocked_changes_ = 0;
 };
 
 // A node as it comes: Debian with a root shell, no samba, no nfs-kernel-server, no firewall.

@@ -30,7 +30,7 @@ absl::StatusOr<NodePlan> NodeSteps::MakePlan(const NodeWants& wants, const kit::
   PHX_ASSIGN_OR_RETURN(state.packages, host_.Packages(packages));
   PHX_ASSIGN_OR_RETURN(state.units, host_.Units(wants.units));
   {
-    const std::lock_guard<std::mutex> lock(firewall_mutex_);
+    PHX_ASSIGN_OR_RETURN(const auto lock, host_.LockFirewall());
     PHX_ASSIGN_OR_RETURN(state.firewall, host_.Firewall());
   }
   for (const std::string& package : MissingPackages(wants, state)) {

@@ -5,7 +5,6 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -79,8 +78,6 @@ class NodeSteps {
   std::vector<std::string> CommandsToUndoRule(const RuleStep& step, const kit::StepContext& context);
 
   NodeHost& host_;
-  // ufw rewrites its file in place: reading and changing rules takes turns.
-  std::mutex firewall_mutex_;
 };
 
 }  // namespace phoenix::node

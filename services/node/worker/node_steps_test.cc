@@ -307,6 +307,19 @@ TEST_F(NodeStepsTest, AUnitMaskedMeanwhileIsForeignAndStaysMasked) {
   EXPECT_TRUE(Unit("smbd.service").masked);
 }
 
+// Beside another service's change a rule gets lost, or is looked for while the kernel has none.
+TEST_F(NodeStepsTest, RulesAreChangedUnderTheLockOfTheNode) {
+  SeedStopped();
+  OnlyNode domain(*host_, Wants());
+  testing::StepDriver driver(domain);
+  ASSERT_TRUE(driver.Prepare({}, kRun).ok());
+  ASSERT_TRUE(driver.Apply().ok());
+  ASSERT_TRUE(driver.Undo().ok());
+  EXPECT_EQ(host_->unlocked_changes(), 0);
+  ASSERT_TRUE(host_->AllowRule(Firewall::kUfw, {"10.0.0.0/24", "2049", "tcp"}, "by hand", nullptr).ok());
+  EXPECT_EQ(host_->unlocked_changes(), 1) << "the test can tell";
+}
+
 // F1: ufw may say that it worked and not have applied the rule.
 TEST_F(NodeStepsTest, F1ARuleThatIsWrittenDownButNotInForceIsNoSuccess) {
   SeedStopped();

@@ -42,13 +42,13 @@ std::string CommentOf(const RuleStep& step, const std::string& run_id) {
 std::string RuleComment(const std::string& run_id) { return std::string(kRuleMark) + run_id; }
 
 absl::StatusOr<std::string> NodeSteps::CaptureRule(const RuleStep& step, const std::string& run_id) {
-  const std::lock_guard<std::mutex> lock(firewall_mutex_);
+  PHX_ASSIGN_OR_RETURN(const auto lock, host_.LockFirewall());
   PHX_ASSIGN_OR_RETURN(const RuleView view, Look(host_, step, CommentOf(step, run_id)));
   return nlohmann::json{{"there", view.written && !view.ours ? view.found : ""}}.dump();
 }
 
 absl::Status NodeSteps::PutRule(const RuleStep& step, const kit::StepContext& context) {
-  const std::lock_guard<std::mutex> lock(firewall_mutex_);
+  PHX_ASSIGN_OR_RETURN(const auto lock, host_.LockFirewall());
   const std::string comment = CommentOf(step, context.run_id);
   PHX_ASSIGN_OR_RETURN(RuleView view, Look(host_, step, comment));
   if (!view.in_charge)
@@ -68,7 +68,7 @@ absl::Status NodeSteps::PutRule(const RuleStep& step, const kit::StepContext& co
 }
 
 absl::StatusOr<kit::ProbeResult> NodeSteps::ProbeRule(const RuleStep& step, const kit::StepContext& context) {
-  const std::lock_guard<std::mutex> lock(firewall_mutex_);
+  PHX_ASSIGN_OR_RETURN(const auto lock, host_.LockFirewall());
   PHX_ASSIGN_OR_RETURN(const RuleView view, Look(host_, step, CommentOf(step, context.run_id)));
   const bool goes = !step.goes.empty();
   if (view.written && !view.ours) return kit::ProbeResult{kit::Probe::kForeign, view.found};
@@ -79,7 +79,7 @@ absl::StatusOr<kit::ProbeResult> NodeSteps::ProbeRule(const RuleStep& step, cons
 }
 
 absl::Status NodeSteps::TakeRuleAway(const RuleStep& step, const kit::StepContext& context) {
-  const std::lock_guard<std::mutex> lock(firewall_mutex_);
+  PHX_ASSIGN_OR_RETURN(const auto lock, host_.LockFirewall());
   const std::string comment = CommentOf(step, context.run_id);
   PHX_ASSIGN_OR_RETURN(RuleView view, Look(host_, step, comment));
   if (view.written && !view.ours) {
