@@ -1,11 +1,9 @@
 #include <map>
 
-#include "orchestrator/config/names.h"
 #include "orchestrator/config/specs.h"
 #include "phoenix/nfs/v1/nfs.pb.h"
 
 namespace phoenix::config {
-
 namespace {
 
 // What must be mounted before the path is exported: the innermost that ZFS mounts by itself; "" for nothing

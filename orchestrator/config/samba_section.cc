@@ -210,6 +210,17 @@ void AddUser(const std::string& name, bool is_samba_user, const Origin& origin, 
   samba.users.push_back({name, fmt::format("samba/users/{}", name), is_samba_user, false, origin});
 }
 
+// False after an error: `text` is no account that shares are for; `what` says so.
+bool CheckAccount(const Cursor& cursor, const std::string& text, const char* what) {
+  if (const auto problem = SambaAccountProblem(text)) {
+    cursor.Error("invalid-name", what, *problem);
+    return false;
+  }
+  if (text != "root") return true;
+  cursor.Error("invalid-name", kNotRoot, "another user");
+  return false;
+}
+
 // Users by name: those that must be able to log in, and those that go.
 void ReadUser(const Cursor& cursor, Config& config) {
   if (!cursor.RequireObject()) return;
@@ -219,14 +230,7 @@ void ReadUser(const Cursor& cursor, Config& config) {
   const auto text = name.String();
   const auto absent = ReadAbsent(cursor);
   if (!text.has_value() || !absent.has_value()) return;
-  if (const auto problem = SambaAccountProblem(*text)) {
-    name.Error("invalid-name", "this is no user name", *problem);
-    return;
-  }
-  if (*text == "root") {
-    name.Error("invalid-name", kNotRoot, "another user");
-    return;
-  }
+  if (!CheckAccount(name, *text, "this is no user name")) return;
   for (const SambaUser& known : config.samba.users) {
     if (known.name != *text) continue;
     if (!*absent && !known.absent) return;
@@ -275,11 +279,7 @@ void ReadSamba(const Cursor& root, Config& config) {
   config.samba.netbios = samba.Key("netbios").Bool();
   const Cursor user = samba.Key("user");
   if (const auto text = user.String(); text.has_value() && !text->empty()) {
-    if (const auto problem = SambaAccountProblem(*text)) {
-      user.Error("invalid-name", "this is no user of shares", *problem);
-    } else if (*text == "root") {
-      user.Error("invalid-name", kNotRoot, "another user");
-    } else {
+    if (CheckAccount(user, *text, "this is no user of shares")) {
       config.samba.user = *text;
       AddUser(*text, true, user.origin(), config.samba);
     }
