@@ -159,8 +159,7 @@ absl::Status DoStep(const Work& work, const Step& step) {
 absl::Status HasReplaced(const ReplaceDiskStep& step) {
   return FailedPrecondition(
       "{} has taken the place of {} in pool {}, and its copy is complete. It stays; to have the old disk "
-      "back: "
-      "zpool replace {} {} {}",
+      "back: zpool replace {} {} {}",
       step.disk, step.existing, step.pool, step.pool, step.disk, step.existing);
 }
 
@@ -182,8 +181,8 @@ absl::StatusOr<ZfsChange> Removal(const Look& look, const ReplaceDiskStep& step)
 }
 
 // What the removal took that it was not meant to take is given back: an error then, that says what stays.
-absl::Status MakeGood(const Work&, const AddVdevStep&, const Look&, const Look&) { return absl::OkStatus(); }
-absl::Status MakeGood(const Work&, const AttachDiskStep&, const Look&, const Look&) {
+template <class Step>
+absl::Status MakeGood(const Work&, const Step&, const Look&, const Look&) {
   return absl::OkStatus();
 }
 // `zpool detach` goes by the disk alone: where its copy ended right before, the former disk has left, and
