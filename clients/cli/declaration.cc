@@ -24,6 +24,9 @@ constexpr std::size_t kMostScriptBytes = std::size_t{2} * 1024 * 1024;
 }  // namespace
 
 absl::StatusOr<std::string> ReadText(const std::string& path) {
+  // It would open, and read as an empty file.
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) return ErrnoStatus(EISDIR, path);
   std::ifstream file(path, std::ios::binary);
   if (!file) return ErrnoStatus(errno == 0 ? ENOENT : errno, path);
   std::stringstream text;

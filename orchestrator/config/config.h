@@ -94,6 +94,8 @@ struct Dataset {
   // By native name ("recordsize"), the short forms of `zfs list` translated.
   std::map<std::string, Property> properties;
   std::optional<Ownership> ownership;
+  // Bytes of a volume (zvol), which has no mount point, ownership and files; 0: it is a file system.
+  std::uint64_t volume_size = 0;
   // The ownership is for everything that is in the dataset, once.
   bool recursive_owner = false;
   // In the order of the file; no path twice, none below another one.

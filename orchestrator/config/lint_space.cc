@@ -49,7 +49,7 @@ class Space {
   void TellAll(Findings& findings) const {
     for (std::size_t i = 0; i < nodes_.size(); ++i) {
       const std::uint64_t quota = Bytes(i, "quota");
-      if (quota == 0) continue;
+      if (quota == 0) continue;  // a volume has none
       const Property& given = nodes_[i].dataset->properties.at("quota");
       const auto tell = [&](std::string message) {
         findings.Lint("quota-past-parent", given.origin, std::move(message), given.given);
@@ -61,10 +61,10 @@ class Space {
                         nodes_[i].dataset->full_name, InGibibytes(reserved)));
       }
       if (const std::uint64_t below = QuotasBelow(i); below > quota) {
-        tell(
-            fmt::format("the quotas of the datasets below {} are {} together, more than its own: they cannot "
-                        "all be used up",
-                        nodes_[i].dataset->full_name, InGibibytes(below)));
+        tell(fmt::format(
+            "the quotas of the datasets below {}, and the sizes of volumes, are {} together, more "
+            "than its own: they cannot all be used up",
+            nodes_[i].dataset->full_name, InGibibytes(below)));
       }
     }
   }
@@ -80,9 +80,12 @@ class Space {
     return bytes;
   }
 
-  // A reservation is for the dataset and all below it; a refreservation for the dataset alone.
+  // A reservation is for the dataset and all below it; a refreservation for the dataset alone. ZFS keeps the
+  // whole size of a volume, unless it is told otherwise.
   std::uint64_t Reserved(std::size_t node) const {
-    std::uint64_t sum = Bytes(node, "refreservation");
+    const Dataset& dataset = *nodes_[node].dataset;
+    const bool thick = dataset.volume_size != 0 && dataset.properties.count("refreservation") == 0;
+    std::uint64_t sum = thick ? dataset.volume_size : Bytes(node, "refreservation");
     for (const std::size_t child : nodes_[node].children) sum = Sum(sum, Reserved(child));
     return std::max(sum, Bytes(node, "reservation"));
   }
@@ -90,7 +93,8 @@ class Space {
   std::uint64_t QuotasBelow(std::size_t node) const {
     std::uint64_t sum = 0;
     for (const std::size_t child : nodes_[node].children) {
-      const std::uint64_t quota = Bytes(child, "quota");
+      const std::uint64_t size = nodes_[child].dataset->volume_size;
+      const std::uint64_t quota = size != 0 ? size : Bytes(child, "quota");
       sum = Sum(sum, quota != 0 ? quota : QuotasBelow(child));
     }
     return sum;

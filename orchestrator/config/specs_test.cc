@@ -36,6 +36,17 @@ TEST(ZfsSpec, ALevelIsAskedForInTheWordsOfTheService) {
   EXPECT_EQ(LevelAskedFor("RAIDZ", a + "," + b), "raidz1");
 }
 
+TEST(ZfsSpec, AVolumeIsAskedForByItsSize) {
+  const auto loaded = Load(R"({"zfs": {"pools": [{"name": "tank"}], "datasets": [
+    {"name": "tank/v", "volume_size": "20G", "properties": "volblocksize=64K"}, {"name": "tank/b"}]}})");
+  ASSERT_TRUE(loaded.ok());
+  zfs::v1::ZfsSpec spec;
+  ASSERT_TRUE(spec.ParseFromString(ZfsSpecOf(loaded.config).content));
+  EXPECT_EQ(spec.datasets(0).volume_size_bytes(), uint64_t{20} << 30U);
+  EXPECT_EQ(spec.datasets(0).properties().at("volblocksize"), "64K");
+  EXPECT_EQ(spec.datasets(1).volume_size_bytes(), 0U);
+}
+
 TEST(ZfsSpec, EncryptionReachesTheServiceWithoutAKey) {
   const auto loaded = Load(R"({"zfs": {
     "pools": [{"name": "tank", "encryption": {"key": {"secret": "zfs/tank"}, "format": "hex"}}],

@@ -11,6 +11,7 @@
 #include "orchestrator/config/nfs_grammar.h"
 #include "orchestrator/config/sections.h"
 #include "orchestrator/config/zfs_size.h"
+#include "orchestrator/config/zfs_volume.h"
 
 namespace phoenix::config {
 namespace {
@@ -100,12 +101,7 @@ std::string ReadGuestPath(const Cursor& cursor, const char* otherwise) {
 std::string ReadQuota(const Cursor& cursor) {
   constexpr const char* kDefault = "64M";
   if (!cursor.present()) return kDefault;
-  std::optional<std::string> text;
-  if (cursor.json().is_number_unsigned()) {
-    text = cursor.json().dump();
-  } else {
-    text = cursor.String();
-  }
+  const auto text = SizeText(cursor);
   if (!text.has_value()) return kDefault;
   const auto bytes = ParseZfsSize(*text);
   if (bytes.ok() && *bytes >= (1U << 20U)) return *text;

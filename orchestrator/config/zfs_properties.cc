@@ -20,13 +20,11 @@ namespace {
 using Names = std::set<std::string_view>;
 
 // The short column names of `zfs list`, which `zfs set` accepts too.
-const std::map<std::string_view, std::string_view> kShortNames = {{"compress", "compression"},
-                                                                  {"recsize", "recordsize"},
-                                                                  {"reserv", "reservation"},
-                                                                  {"refreserv", "refreservation"},
-                                                                  {"rdonly", "readonly"}};
+const std::map<std::string_view, std::string_view> kShortNames = {
+    {"compress", "compression"},     {"recsize", "recordsize"}, {"reserv", "reservation"},
+    {"refreserv", "refreservation"}, {"rdonly", "readonly"},    {"volblock", "volblocksize"}};
 
-// What a file system can be given at creation or later, but for the sizes: every value of each. Empty where
+// What a dataset can be given at creation or later, but for the sizes: every value of each. Empty where
 // the value is no closed set.
 const std::map<std::string_view, std::vector<std::string>> kChoices = {
     {"aclinherit", {"discard", "noallow", "restricted", "passthrough", "passthrough-x"}},
@@ -67,17 +65,26 @@ const std::map<std::string_view, std::vector<std::string>> kChoices = {
     {"setuid", {"on", "off"}},
     {"sharenfs", {}},
     {"sharesmb", {}},
+    {"snapdev", {"hidden", "visible"}},
     {"snapdir", {"disabled", "hidden", "visible"}},
     {"snapshot_limit", {}},
     {"sync", {"standard", "always", "disabled"}},
     {"utf8only", {"on", "off"}},
+    {"volmode", {"default", "full", "geom", "dev", "none"}},
+    {"volthreading", {"on", "off"}},
     {"vscan", {"on", "off"}},
     {"xattr", {"on", "off", "sa", "dir"}},
     {"zoned", {"on", "off"}},
 };
 
 const Names kSizes = {"quota", "refquota", "reservation", "refreservation"};
-const Names kBlockSizes = {"recordsize", "special_small_blocks"};
+const Names kBlockSizes = {"recordsize", "special_small_blocks", "volblocksize"};
+
+const Names kOfVolumesOnly = {"snapdev", "volblocksize", "volmode", "volthreading"};
+const Names kOfVolumesToo = {
+    "checksum",       "compression", "copies",         "dedup",          "logbias",
+    "mlslabel",       "prefetch",    "primarycache",   "readonly",       "redundant_metadata",
+    "refreservation", "reservation", "secondarycache", "snapshot_limit", "sync"};
 
 // Why a property that ZFS has cannot be declared yet; nothing for all others.
 std::optional<std::string> WhyUnsupported(std::string_view name) {
@@ -128,8 +135,6 @@ const Names kReadOnly = {"available",
                          "userrefs",
                          "written"};
 
-const Names kVolumeOnly = {"snapdev", "volblock", "volblocksize", "volmode", "volsize", "volthreading"};
-
 bool IsNumberBetween(std::string_view text, int low, int high) {
   if (text.empty() || text.size() > 4 || text[0] == '0') return false;
   int value = 0;
@@ -167,8 +172,9 @@ bool IsUserPropertyName(std::string_view name) {
 // One item of the file on its way to a Property.
 class Item {
  public:
-  Item(std::string_view name, std::string_view given, Origin origin, Findings& findings)
-      : name_(name), given_(given), origin_(std::move(origin)), findings_(findings) {
+  Item(std::string_view name, std::string_view given, Origin origin, Findings& findings,
+       DatasetType type = DatasetType::kFileSystem)
+      : name_(name), given_(given), origin_(std::move(origin)), findings_(findings), type_(type) {
     const auto native = kShortNames.find(name_);
     if (native != kShortNames.end()) name_ = native->second;
   }
@@ -182,7 +188,7 @@ class Item {
       // ZFS stores "none" as 0 and prints it so with -p.
       return given_ == "none" ? Property{given_, "0", origin_} : ReadSize(property);
     }
-    if (name_ == "recordsize") return ReadBlockSize(property, 512);
+    if (name_ == "recordsize" || name_ == "volblocksize") return ReadBlockSize(property, 512);
     if (name_ == "special_small_blocks") return ReadBlockSize(property, 0);
     if (name_ == "compression") {
       if (IsCompression(given_)) return property;
@@ -217,17 +223,26 @@ class Item {
       Refuse("read-only-property", "ZFS computes this property; it cannot be set", {});
       return false;
     }
-    if (kVolumeOnly.count(name_) > 0) {
-      Refuse("volume-property",
-             "only volumes have this property, and a dataset declared here is a file system", {});
+    if (name_ == "volsize") {
+      Refuse("volume-property", "how large a volume is, and that a dataset is one, another key says",
+             "volume_size beside the properties");
+      return false;
+    }
+    if (type_ == DatasetType::kFileSystem && kOfVolumesOnly.count(name_) > 0) {
+      Refuse("volume-property", "only volumes have this property, and without volume_size this is none", {});
       return false;
     }
     if (const auto why = WhyUnsupported(name_)) {
       Refuse("unsupported-property", *why, {});
       return false;
     }
-    if (kChoices.count(name_) > 0 || kSizes.count(name_) > 0 || kBlockSizes.count(name_) > 0) return true;
-    Refuse("unknown-property", "file systems have no such property that could be set",
+    const bool of_volumes = kOfVolumesOnly.count(name_) > 0 || kOfVolumesToo.count(name_) > 0;
+    if (kChoices.count(name_) > 0 || kSizes.count(name_) > 0 || kBlockSizes.count(name_) > 0) {
+      if (type_ == DatasetType::kFileSystem || of_volumes) return true;
+      Refuse("file-system-property", "only file systems have this property, and this is a volume", {});
+      return false;
+    }
+    Refuse("unknown-property", "datasets have no such property that could be set",
            "a property of zfsprops(7), or a user property with a colon in its name");
     return false;
   }
@@ -292,6 +307,7 @@ class Item {
   std::string given_;
   Origin origin_;
   Findings& findings_;
+  DatasetType type_;
 };
 
 // "a=1,b=2", "a=1, b=2", "a=1 b=2" and "a = 1, b = 2" -> name, value pairs.
@@ -373,8 +389,25 @@ const std::map<std::string_view, std::vector<std::string>> kPoolChoices = {
     {"listsnapshots", {"on", "off"}},
     {"multihost", {"on", "off"}}};
 
-bool IsPoolValue(std::string_view name, const std::string& given) {
-  const auto& allowed = kPoolChoices.at(name);
+// Of pools as well, and not a run's business, with the reason.
+const std::map<std::string_view, std::string_view> kUnsupportedOfPools = {
+    {"altroot", "it holds until the next import only, and a mount point in the file is a path of the node"},
+    {"bootfs", "what a node boots is its installation's business"},
+    {"cachefile", "a pool that is in no cache is not imported when the node boots"},
+    {"dedup_table_quota", "it is not supported yet"},
+    {"version", "a pool has features, which feature@NAME names"}};
+
+constexpr std::string_view kFeature = "feature@";
+
+// Null where a pool has no such property that can be declared.
+const std::vector<std::string>* PoolChoices(std::string_view name) {
+  static const std::vector<std::string> kFeatureStates = {"enabled", "disabled"};
+  if (name.size() > kFeature.size() && name.starts_with(kFeature)) return &kFeatureStates;
+  const auto choices = kPoolChoices.find(name);
+  return choices == kPoolChoices.end() ? nullptr : &choices->second;
+}
+
+bool IsPoolValue(std::string_view name, const std::string& given, const std::vector<std::string>& allowed) {
   if (!allowed.empty()) return std::find(allowed.begin(), allowed.end(), given) != allowed.end();
   constexpr std::size_t kLongestComment = 32;
   return !given.empty() && IsPrintable(given) && (name != "comment" || given.size() <= kLongestComment);
@@ -382,10 +415,10 @@ bool IsPoolValue(std::string_view name, const std::string& given) {
 
 }  // namespace
 
-std::map<std::string, Property> ReadProperties(const Cursor& properties) {
+std::map<std::string, Property> ReadProperties(const Cursor& properties, DatasetType type) {
   std::map<std::string, Property> read;
   ForEachItem(properties, [&](std::string_view name, std::string_view given, const Origin& origin) {
-    Item item(name, given, origin, properties.findings());
+    Item item(name, given, origin, properties.findings(), type);
     std::optional<Property> property = item.Read();
     if (property.has_value()) Put(read, item.name(), *std::move(property), properties.findings());
   });
@@ -404,19 +437,24 @@ PoolProperties ReadPoolProperties(const Cursor& properties) {
                       Quoted(name)));
       return;
     }
-    const auto choices = kPoolChoices.find(name);
-    if (choices == kPoolChoices.end()) {
+    if (const auto why = kUnsupportedOfPools.find(name); why != kUnsupportedOfPools.end()) {
+      findings.Error("unsupported-property", origin,
+                     fmt::format("property {} of a pool is not declared: {}", Quoted(name), why->second));
+      return;
+    }
+    const std::vector<std::string>* choices = PoolChoices(name);
+    if (choices == nullptr) {
       Item item(name, given, origin, findings);
       std::optional<Property> property = item.Read();
       if (property.has_value()) Put(read.root, item.name(), *std::move(property), findings);
       return;
     }
     const std::string value(given);
-    if (!IsPoolValue(name, value)) {
-      findings.Error("invalid-property", origin,
-                     fmt::format("property {}: ZFS knows no such value", Quoted(name)), Quoted(given),
-                     choices->second.empty() ? "printable ASCII; a comment of 32 characters at most"
-                                             : OneOf(choices->second));
+    if (!IsPoolValue(name, value, *choices)) {
+      findings.Error(
+          "invalid-property", origin, fmt::format("property {}: ZFS knows no such value", Quoted(name)),
+          Quoted(given),
+          choices->empty() ? "printable ASCII; a comment of 32 characters at most" : OneOf(*choices));
       return;
     }
     Put(read.pool, std::string(name), {value, value, origin}, findings);

@@ -1,4 +1,4 @@
-// Properties of ZFS pools and file systems: which there are, and what `zfs set` makes of a value.
+// Properties of ZFS pools and datasets: which there are, and what `zfs set` makes of a value.
 #pragma once
 
 #include <map>
@@ -12,10 +12,13 @@
 
 namespace phoenix::config {
 
+enum class DatasetType { kFileSystem, kVolume };
+
 // Reads `properties` of one dataset: a string "recordsize=128K,compression=lz4" (items parted by commas or
 // blanks), an object, or nothing. Names come out native, sizes in bytes. Every mistake is an error at its
-// place; a name ZFS may not know is a lint, since newer releases add properties.
-std::map<std::string, Property> ReadProperties(const Cursor& properties);
+// place, and so is a name that ZFS does not know, or not for this type.
+std::map<std::string, Property> ReadProperties(const Cursor& properties,
+                                               DatasetType type = DatasetType::kFileSystem);
 
 // The same for a pool, whose own properties and those of its root dataset stand side by side.
 struct PoolProperties {

@@ -14,6 +14,7 @@
 #include "orchestrator/config/zfs_content.h"
 #include "orchestrator/config/zfs_encryption.h"
 #include "orchestrator/config/zfs_properties.h"
+#include "orchestrator/config/zfs_volume.h"
 
 namespace phoenix::config {
 namespace {
@@ -86,6 +87,7 @@ void ReadMountPoint(const Cursor& cursor, Dataset& dataset) {
 void ResolveMountPoints(Config& config, Findings& findings) {
   std::map<std::string, Origin> places;
   for (Dataset& dataset : config.datasets) {
+    if (dataset.volume_size != 0) continue;
     const Dataset* speaker = nullptr;
     for (const Dataset& other : config.datasets) {
       const bool speaks = other.properties.count("mountpoint") > 0 &&
@@ -111,16 +113,22 @@ void ReadDataset(const Cursor& cursor, Config& config) {
   if (!cursor.RequireObject()) return;
   cursor.ExpectKeys({"name", "pool", "properties", "mountpoint", "proxmox_storage_type",
                      "proxmox_content_type", "storage_class", "owner", "group", "mode", "recursive_owner",
-                     "files", "encryption", "state", "proxmox_storage_state", "proxmox_storage_user",
-                     "proxmox_storage_options"});
+                     "files", "encryption", "volume_size", "state", "proxmox_storage_state",
+                     "proxmox_storage_user", "proxmox_storage_options"});
   Dataset dataset;
   dataset.origin = cursor.origin();
   const bool named = ReadDatasetName(cursor, dataset);
-  dataset.properties = ReadProperties(cursor.Key("properties"));
-  ReadMountPoint(cursor, dataset);
-  ReadOwnership(cursor, dataset);
-  ReadRecursiveOwner(cursor, dataset);
-  ReadFiles(cursor, dataset);
+  const bool volume = cursor.Key("volume_size").present();
+  dataset.properties =
+      ReadProperties(cursor.Key("properties"), volume ? DatasetType::kVolume : DatasetType::kFileSystem);
+  if (volume) {
+    ReadVolume(cursor, dataset);
+  } else {
+    ReadMountPoint(cursor, dataset);
+    ReadOwnership(cursor, dataset);
+    ReadRecursiveOwner(cursor, dataset);
+    ReadFiles(cursor, dataset);
+  }
   dataset.encryption = ReadEncryption(cursor.Key("encryption"));
   dataset.storage_class = cursor.Key("storage_class").String().value_or("");
   const auto absent = ReadAbsent(cursor);
@@ -184,6 +192,7 @@ void ReadZfs(const Cursor& root, Config& config) {
   ReadPools(zfs.Key("pools"), config);
   for (const Cursor& dataset : zfs.Key("datasets").Elements()) ReadDataset(dataset, config);
   ResolveMountPoints(config, zfs.findings());
+  CheckVolumes(config, zfs.findings());
   CheckFilesTogether(zfs.Key("datasets"), config);
   ReadArcLimit(zfs, config);
   const Cursor settings = zfs.Key("settings");

@@ -59,6 +59,7 @@ Spec ZfsSpecOf(const Config& config, const std::vector<std::string>& wipe,
     // As the user gave them: the zfs service compares in native units and shows what the user wrote.
     for (const auto& [name, property] : dataset.properties)
       (*out->mutable_properties())[name] = property.given;
+    out->set_volume_size_bytes(dataset.volume_size);
     if (dataset.ownership) {
       out->set_owner(dataset.ownership->owner);
       out->set_group(dataset.ownership->group);

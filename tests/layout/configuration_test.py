@@ -38,9 +38,9 @@ BROKEN = "orchestrator/config/testdata/broken.json"
 # Keywords of JSON Schema by what they hold; a misspelled one would be ignored.
 SCHEMAS_BY_NAME = ("properties", "patternProperties", "definitions")
 LISTS_OF_SCHEMAS = ("allOf", "anyOf")
-SCHEMAS = ("not", "if", "then", "items", "contains", "additionalProperties", "propertyNames")
+SCHEMAS = ("not", "if", "then", "else", "items", "contains", "additionalProperties", "propertyNames")
 OTHER_KEYWORDS = ("$schema", "$ref", "$comment", "title", "description", "default", "type", "enum", "const", "pattern", "required",
-                  "minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems", "uniqueItems")
+                  "minLength", "maxLength", "minimum", "maximum", "multipleOf", "minItems", "maxItems", "uniqueItems")
 
 # Older spellings, which the document's example with every key leaves out.
 OLDER_KEYS = {("$.zfs", "arc_max"), ("$.zfs", "dataset_storage_types"), ("$.nfs", "shares"), ("$.samba.shares[]", "browseable")}
@@ -113,7 +113,7 @@ def objects(schema):
             note(path, "*", others)
         if "items" in part:
             visit(part["items"], path + "[]")
-        for word in ("if", "then", "not"):
+        for word in ("if", "then", "else", "not"):
             if word in part:
                 visit(part[word], path)
         for word in LISTS_OF_SCHEMAS:
@@ -511,6 +511,12 @@ class BuiltTest(unittest.TestCase):
                 told = subprocess.run([PHOENIX, "validate", "--secrets", file.name], capture_output=True, text=True,
                                       env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0"))
                 self.assertEqual((told.returncode, "chmod 600" in told.stdout), (code, code == 1))
+
+    def test_a_directory_is_not_taken_for_an_empty_file(self):
+        with tempfile.TemporaryDirectory() as directory:
+            told = subprocess.run([PHOENIX, "validate", directory], capture_output=True, text=True, env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0"))
+        self.assertNotEqual(told.returncode, 0)
+        self.assertIn(directory + ": Is a directory", told.stdout + told.stderr)
 
     def test_secrets(self):
         self.assertEqual([document for document in GOOD_SECRETS if refused_secrets(document)], [])

@@ -78,6 +78,10 @@ GOOD = [
         "refreservation=.5T,quota=0.001Z,refquota=none,reservation=0", {" quota ": "1G", "snapshot_limit": 5, "dedup": "sha256,verify"},
         "acltype=posixacl,dnodesize=auto,filesystem_limit=none", "org:note=hello world,sync=always", {"mountpoint": "/srv"},
         "mountpoint=none")),
+    pool(properties={"feature@block_cloning": "disabled", "feature@zstd_compress": "enabled"}),
+    dataset(volume_size="20G"), dataset(volume_size=1048576, properties="volblocksize=64K,refreservation=none,snapdev=visible"),
+    dataset(volume_size="1.5T", properties={"volblock": 16384, "org:note": "x", "copies": 2}, mountpoint="", proxmox_storage_type=" "),
+    dataset(volume_size=None, mountpoint="/srv/a"), dataset(volume_size="1G", state="absent"),
     dataset(mountpoint="/srv//a/"), dataset(mountpoint="legacy"), dataset(mountpoint=""), dataset(state="present"),
     dataset(owner="heads", group=1000, mode="2770", recursive_owner="yes"), dataset(owner="1000", mode="0755"),
     delivered({"path": "conf/app.conf", "content": ""}, {"path": "x", "content": "y", "owner": 0, "mode": "0600"}),
@@ -170,6 +174,8 @@ BAD = {
     "invalid-size": [
         dataset(properties="quota=12Q"), dataset(properties={"recordsize": "100K"}),
         dataset(properties={"refreservation": "auto"}), dataset(properties="quota=1Z"),
+        dataset(volume_size="0"), dataset(volume_size=""), dataset(volume_size=1000000), dataset(volume_size="1.5"), dataset(volume_size="10Q"),
+        dataset(volume_size="1G", properties="volblocksize=20K"),
     ],
     "invalid-property": [
         dataset(properties="sync=sometimes"), dataset(properties={"compression": "lz5"}), dataset(properties="quota"),
@@ -184,7 +190,12 @@ BAD = {
     ],
     "unknown-property": [dataset(properties="recordsiz=128K"), dataset(properties={"jailed": True})],
     "read-only-property": [dataset(properties="used=1G")],
-    "volume-property": [dataset(properties={"volsize": "1G"})],
+    "volume-property": [dataset(properties={"volsize": "1G"}), dataset(properties="volsize=1G", volume_size="1G"),
+                        dataset(properties={"volblocksize": "16K"}), dataset(properties="snapdev=visible")],
+    "file-system-property": [dataset(volume_size="1G", properties=given) for given in ("recordsize=128K", {"atime": False}, {"quota": "1G"})],
+    "volume-key": [dataset(volume_size="1G", **more) for more in (
+        {"mountpoint": "/srv/a"}, {"owner": "root"}, {"mode": "0755"}, {"files": []}, {"recursive_owner": True, "group": "root"}, STORAGE,
+        {"proxmox_storage_options": {}})],
     "reserved-property": [dataset(properties={"phoenix:run": "1"})],
     "invalid-mode": [dataset(mode=770), dataset(mode="rwx"), delivered({"path": "a", "content": "", "mode": "4755"})],
     "missing-owner": [dataset(recursive_owner=True)],

@@ -437,7 +437,7 @@ TEST_F(ExportedPoolTest, OfOtherDisksOrOfAnotherSystemIsRefused) {
   EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("zpool import -f 7")));
   seen_.exported[0].in_use_elsewhere = false;
   seen_.exported[0].state = "DEGRADED";
-  EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("is DEGRADED")));
+  EXPECT_THAT(Refusals(), ElementsAre(AllOf(HasSubstr("is DEGRADED"), HasSubstr(": zpool import 7"))));
   seen_.exported[0].state = "ONLINE";
   pool().disks = {Path('a'), Path('c')};
   EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("declared are other disks")));

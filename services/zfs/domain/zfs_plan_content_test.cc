@@ -14,6 +14,7 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::UnorderedElementsAre;
 
 DatasetState Dataset(const std::string& name, PropertyStates properties, const std::string& mounted_at) {
@@ -297,6 +298,44 @@ TEST(RecursiveOwner, RefusesWhatHasNoFilesOrCannotBeUnmounted) {
   coming.datasets.push_back({.name = "tank/elsewhere", .properties = {{"mountpoint", "/tank/data/x"}}});
   EXPECT_THAT(Refusals(coming),
               ElementsAre(HasSubstr("tank/elsewhere is mounted below it, at /tank/data/x")));
+}
+
+TEST(PlanVolumes, AnotherSizeNamesTheCommandAndNothingLiesBelow) {
+  EXPECT_EQ(Planned(One({.name = "tank/vol", .volume_size_bytes = 1 << 30})).steps.at(0).action,
+            "create volume");
+  ZfsState seen = Seen();
+  seen.datasets["tank/vol"] = {.name = "tank/vol", .type = "volume", .guid = 9};
+  seen.datasets["tank/vol"].properties = {{"volsize", {"1073741824", "local", "-"}},
+                                          {"volblocksize", {"16384", "default", "-"}}};
+  const auto wanted = [](uint64_t bytes) { return One({.name = "tank/vol", .volume_size_bytes = bytes}); };
+  EXPECT_THAT(Planned(wanted(1 << 30), seen).steps, IsEmpty());
+  EXPECT_THAT(Refusals(wanted(uint64_t{2} << 30), seen),
+              ElementsAre(AllOf(HasSubstr("zfs.datasets[0].volume_size: "),
+                                HasSubstr("by hand: zfs set volsize=2147483648 tank/vol"),
+                                Not(HasSubstr("is lost")))));
+  EXPECT_THAT(Refusals(wanted(1 << 20), seen),
+              ElementsAre(HasSubstr("what lies behind the new end is lost")));
+  ZfsSpec other = wanted(1 << 30);
+  other.datasets[0].properties = {{"volblocksize", "8K"}};
+  EXPECT_THAT(Refusals(other, seen), ElementsAre(HasSubstr("it can be given at creation only")));
+  EXPECT_THAT(Refusals(One({.name = "tank/vol/below"}), seen),
+              ElementsAre(HasSubstr("tank/vol is a volume, and nothing lies below one")));
+  ZfsSpec both = wanted(1 << 30);
+  both.datasets.push_back({.name = "tank/vol/below", .origin = "zfs.datasets[1]"});
+  EXPECT_THAT(Refusals(both), ElementsAre(HasSubstr("tank/vol is a volume, and nothing lies below one")));
+}
+
+// A feature is "active" as soon as something uses it, and every later plan warned of it.
+TEST(PlanPools, AFeatureThatIsUsedIsEnabled) {
+  ZfsSpec spec;
+  spec.pools = {{.name = "tank", .origin = "zfs.pools[0]"}};
+  spec.pools[0].properties = {{"feature@lz4_compress", "enabled"}};
+  ZfsState seen = Seen();
+  seen.pools["tank"].properties["feature@lz4_compress"] = {"active", "local", "-"};
+  EXPECT_THAT(Planned(spec, seen).notes, IsEmpty());
+  spec.pools[0].properties["feature@lz4_compress"] = "disabled";
+  ASSERT_EQ(Planned(spec, seen).notes.size(), 1u);
+  EXPECT_THAT(Planned(spec, seen).notes[0].text, HasSubstr("is active, declared is disabled"));
 }
 
 }  // namespace

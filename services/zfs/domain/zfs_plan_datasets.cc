@@ -53,6 +53,14 @@ class DatasetPlanner {
     const auto found = planning_.seen.datasets.find(name);
     return found == planning_.seen.datasets.end() ? nullptr : &found->second;
   }
+  // As it is, else as declared.
+  bool IsVolume(std::string_view name) const {
+    if (const DatasetState* seen = Find(name)) return seen->type == "volume";
+    return std::any_of(
+        planning_.spec.datasets.begin(), planning_.spec.datasets.end(), [&](const DatasetSpec& other) {
+          return other.name == name && other.volume_size_bytes != 0 && other.presence == Presence::kPresent;
+        });
+  }
   RootWish Root() const { return {spec_.owner, spec_.group, spec_.mode}; }
 
   void Create() {
@@ -65,6 +73,10 @@ class DatasetPlanner {
     if (!parent_there && planning_.coming_datasets.count(parent) == 0) {
       planning_.Refuse(At("name"), "{} {} is neither there nor declared",
                        parent.find('/') == std::string::npos ? "pool" : "parent dataset", parent);
+      return;
+    }
+    if (IsVolume(parent)) {
+      planning_.Refuse(At("name"), "{} is a volume, and nothing lies below one", parent);
       return;
     }
     if (const std::string root = LockedBy(planning_.seen, parent); !root.empty() && IsShut(root)) {
@@ -126,9 +138,15 @@ class DatasetPlanner {
       return;
     }
     if (volume && !SameValue("volsize", seen_->Value("volsize"), std::to_string(spec_.volume_size_bytes))) {
-      planning_.Refuse(At("volume_size_bytes"),
-                       "volume {} has {} bytes, declared are {}; volumes are not resized yet", spec_.name,
-                       seen_->Value("volsize"), spec_.volume_size_bytes);
+      planning_.Refuse(At("volume_size"),
+                       "volume {} has {} bytes, declared are {}; a run does not resize volumes, since it "
+                       "could not take that "
+                       "back from whoever uses the device; by hand: zfs set volsize={} {}{}",
+                       spec_.name, seen_->Value("volsize"), spec_.volume_size_bytes, spec_.volume_size_bytes,
+                       spec_.name,
+                       std::strtoull(seen_->Value("volsize").c_str(), nullptr, 10) > spec_.volume_size_bytes
+                           ? " (what lies behind the new end is lost)"
+                           : "");
     }
     PlanKey(planning_, spec_, *seen_);
     const bool created = planning_.Created("dataset", spec_.name, seen_->guid);

@@ -139,7 +139,9 @@ class PoolPlanner {
         planning_.Refuse(At("properties"), "this node's ZFS does not know the pool property {}", name);
         continue;
       }
-      if (now->second.value == value) continue;
+      // A feature is active once something uses it.
+      const bool is_used = name.starts_with("feature@") && now->second.value == "active";
+      if (now->second.value == value || (is_used && value == "enabled")) continue;
       if (name == "ashift" || name == "compatibility" || name.starts_with("feature@")) {
         planning_.Warn(pool_.name, "pool property {} is {}, declared is {}; {}", name, now->second.value,
                        value,
@@ -323,8 +325,10 @@ class PoolPlanner {
     }
     if (exported.state != "ONLINE") {
       planning_.Refuse(At("name"),
-                       "the exported pool {} (GUID {}) is {}; it is not imported until its disks are back",
-                       pool_.name, exported.guid, exported.state);
+                       "the exported pool {} (GUID {}) is {}; it is not imported until its disks are back, "
+                       "since a run could not tell afterwards what it made worse. With those that are there: "
+                       "zpool import {}",
+                       pool_.name, exported.guid, exported.state, exported.guid);
       return;
     }
     if (pool_.disks.empty()) {
