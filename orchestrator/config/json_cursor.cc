@@ -182,6 +182,11 @@ std::optional<std::uint64_t> Cursor::Unsigned() const {
   return std::nullopt;
 }
 
+std::optional<std::string> Cursor::SizeText() const {
+  if (present() && json_->is_number_unsigned()) return json_->dump();
+  return String();
+}
+
 std::vector<Text> Cursor::StringList(std::string_view separators) const {
   std::vector<Text> items;
   if (!present()) return items;

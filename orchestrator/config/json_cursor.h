@@ -59,6 +59,8 @@ class Cursor {
   std::optional<bool> Bool() const;
   // A whole number from 0, also as a decimal string.
   std::optional<std::uint64_t> Unsigned() const;
+  // A size, as a string or as a number of bytes.
+  std::optional<std::string> SizeText() const;
   // A list of strings, or one string that is split at `separators`. Blanks around items are dropped, empty
   // items too.
   std::vector<Text> StringList(std::string_view separators) const;

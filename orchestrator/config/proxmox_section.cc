@@ -300,6 +300,12 @@ void ReadProxmox(const Cursor& root, Config& config) {
       }
       continue;
     }
+    if (dataset.volume_size != 0) {
+      findings.Error("volume-key", wish->second.origin,
+                     fmt::format("{} is a volume, which holds no storage of Proxmox VE", dataset.full_name),
+                     {}, "a file system");
+      continue;
+    }
     ProxmoxStorage storage;
     storage.type = wish->second.type;
     storage.contents = wish->second.contents;

@@ -126,7 +126,13 @@ std::optional<std::string> ReadPath(const Cursor& path, const Config& config) {
   // Without a leading slash the text is a dataset's name, whose mount point may be elsewhere.
   const Dataset* best = nullptr;
   for (const Dataset& dataset : config.datasets) {
-    if (dataset.mountpoint.empty() || !IsAtOrBelow(*normal, "/" + dataset.full_name)) continue;
+    if (!IsAtOrBelow(*normal, "/" + dataset.full_name)) continue;
+    if (dataset.volume_size != 0) {
+      path.Error("volume-key", fmt::format("{} is a volume, which has no files", dataset.full_name),
+                 "the path of a file system");
+      return std::nullopt;
+    }
+    if (dataset.mountpoint.empty()) continue;
     if (best == nullptr || dataset.full_name.size() > best->full_name.size()) best = &dataset;
   }
   return best == nullptr ? *normal : best->mountpoint + normal->substr(best->full_name.size() + 1);

@@ -11,7 +11,6 @@
 #include "orchestrator/config/nfs_grammar.h"
 #include "orchestrator/config/sections.h"
 #include "orchestrator/config/zfs_size.h"
-#include "orchestrator/config/zfs_volume.h"
 
 namespace phoenix::config {
 namespace {
@@ -101,7 +100,7 @@ std::string ReadGuestPath(const Cursor& cursor, const char* otherwise) {
 std::string ReadQuota(const Cursor& cursor) {
   constexpr const char* kDefault = "64M";
   if (!cursor.present()) return kDefault;
-  const auto text = SizeText(cursor);
+  const auto text = cursor.SizeText();
   if (!text.has_value()) return kDefault;
   const auto bytes = ParseZfsSize(*text);
   if (bytes.ok() && *bytes >= (1U << 20U)) return *text;

@@ -50,7 +50,6 @@ const std::map<std::string_view, std::vector<std::string>> kChoices = {
     {"fscontext", {}},
     {"logbias", {"latency", "throughput"}},
     {"longname", {"on", "off"}},
-    {"mlslabel", {}},
     {"mountpoint", {}},
     {"nbmand", {"on", "off"}},
     {"normalization", {"none", "formC", "formD", "formKC", "formKD"}},
@@ -80,11 +79,14 @@ const std::map<std::string_view, std::vector<std::string>> kChoices = {
 const Names kSizes = {"quota", "refquota", "reservation", "refreservation"};
 const Names kBlockSizes = {"recordsize", "special_small_blocks", "volblocksize"};
 
-const Names kOfVolumesOnly = {"snapdev", "volblocksize", "volmode", "volthreading"};
-const Names kOfVolumesToo = {
-    "checksum",       "compression", "copies",         "dedup",          "logbias",
-    "mlslabel",       "prefetch",    "primarycache",   "readonly",       "redundant_metadata",
-    "refreservation", "reservation", "secondarycache", "snapshot_limit", "sync"};
+const Names kOfVolumesOnly = {"volblocksize", "volthreading"};
+// snapdev and volmode of a file system are for the volumes below it.
+const Names kOfVolumesToo = {"checksum",       "compression",    "copies",
+                             "dedup",          "logbias",        "prefetch",
+                             "primarycache",   "readonly",       "redundant_metadata",
+                             "refreservation", "reservation",    "secondarycache",
+                             "snapdev",        "snapshot_limit", "special_small_blocks",
+                             "sync",           "volmode"};
 
 // Why a property that ZFS has cannot be declared yet; nothing for all others.
 std::optional<std::string> WhyUnsupported(std::string_view name) {
@@ -229,7 +231,7 @@ class Item {
       return false;
     }
     if (type_ == DatasetType::kFileSystem && kOfVolumesOnly.count(name_) > 0) {
-      Refuse("volume-property", "only volumes have this property, and without volume_size this is none", {});
+      Refuse("volume-property", "only volumes have this property, and this is a file system", {});
       return false;
     }
     if (const auto why = WhyUnsupported(name_)) {
@@ -402,7 +404,10 @@ constexpr std::string_view kFeature = "feature@";
 // Null where a pool has no such property that can be declared.
 const std::vector<std::string>* PoolChoices(std::string_view name) {
   static const std::vector<std::string> kFeatureStates = {"enabled", "disabled"};
-  if (name.size() > kFeature.size() && name.starts_with(kFeature)) return &kFeatureStates;
+  const bool is_feature = name.size() > kFeature.size() && name.starts_with(kFeature) &&
+                          name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_.:-",
+                                                 kFeature.size()) == std::string_view::npos;
+  if (is_feature) return &kFeatureStates;
   const auto choices = kPoolChoices.find(name);
   return choices == kPoolChoices.end() ? nullptr : &choices->second;
 }

@@ -12,16 +12,10 @@
 namespace phoenix::config {
 namespace {
 
-// What no volume has; those of the second list may be empty, as a file system's may.
-constexpr const char* kRefused[] = {"owner", "group", "mode", "recursive_owner", "files"};
-constexpr const char* kRefusedUnlessEmpty[] = {"mountpoint", "proxmox_storage_type", "proxmox_content_type",
-                                               "proxmox_storage_user", "proxmox_storage_options"};
+// What no volume has. Storages are refused where they are read.
+constexpr const char* kOfFileSystems[] = {"owner", "group", "mode", "recursive_owner", "files"};
 
-bool IsEmptyText(const Cursor& cursor) {
-  return cursor.is_string() && Trimmed(cursor.json().get_ref<const std::string&>()).empty();
-}
-
-void Refuse(const Cursor& key, const char* name) {
+void HasNo(const Cursor& key, const char* name) {
   key.Error("volume-key", fmt::format("a volume has no {}: it is a block device, not a file system", name),
             "no such key, or no volume_size");
 }
@@ -37,14 +31,15 @@ std::uint64_t UnitOf(const Dataset& dataset) {
 
 }  // namespace
 
-std::optional<std::string> SizeText(const Cursor& cursor) {
-  if (cursor.present() && cursor.json().is_number_unsigned()) return cursor.json().dump();
-  return cursor.String();
-}
-
 void ReadVolume(const Cursor& cursor, Dataset& dataset) {
+  for (const char* name : kOfFileSystems) {
+    if (const Cursor key = cursor.Key(name); key.present()) HasNo(key, name);
+  }
+  // An empty one counts as none, as of a file system.
+  const Cursor mountpoint = cursor.Key("mountpoint");
+  if (mountpoint.present() && mountpoint.String() != "") HasNo(mountpoint, "mountpoint");
   const Cursor size = cursor.Key("volume_size");
-  const auto text = SizeText(size);
+  const auto text = size.SizeText();
   if (!text.has_value()) return;
   const auto bytes = ParseZfsSize(*text);
   const std::uint64_t unit = UnitOf(dataset);
@@ -54,11 +49,12 @@ void ReadVolume(const Cursor& cursor, Dataset& dataset) {
     return;
   }
   dataset.volume_size = *bytes;
-  for (const char* name : kRefused) {
-    if (const Cursor key = cursor.Key(name); key.present()) Refuse(key, name);
-  }
-  for (const char* name : kRefusedUnlessEmpty) {
-    if (const Cursor key = cursor.Key(name); key.present() && !IsEmptyText(key)) Refuse(key, name);
+  const auto reserved = dataset.properties.find("refreservation");
+  if (reserved == dataset.properties.end()) return;
+  if (std::strtoull(reserved->second.value.c_str(), nullptr, 10) > *bytes) {
+    size.findings().Error("invalid-size", reserved->second.origin,
+                          "ZFS keeps no more room for a volume than it is large",
+                          Quoted(reserved->second.given), "volume_size at most, or none");
   }
 }
 

@@ -1,16 +1,10 @@
 // Datasets that are volumes (zvols): block devices of a fixed size, without a mount point.
 #pragma once
 
-#include <optional>
-#include <string>
-
 #include "orchestrator/config/config.h"
 #include "orchestrator/config/json_cursor.h"
 
 namespace phoenix::config {
-
-// A size as the file gives it, a string or a number of bytes; nothing where it is absent, or after an error.
-std::optional<std::string> SizeText(const Cursor& cursor);
 
 // Reads `volume_size` of a dataset whose properties are read, and refuses beside it what only file systems
 // have.

@@ -11,7 +11,6 @@ namespace phoenix::config {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
 
@@ -48,24 +47,54 @@ TEST(Volumes, HaveWholeBlocks) {
 }
 
 TEST(Volumes, HaveNothingOfFileSystems) {
-  EXPECT_THAT(Labels(LoadVolume(R"("volume_size": "1G", "mountpoint": "/srv", "owner": "root", "files": [],
-                                   "proxmox_storage_type": "dir", "proxmox_content_type": "iso",
+  EXPECT_THAT(Labels(LoadVolume(R"("volume_size": "1.5", "mountpoint": "/srv", "owner": "root", "files": [],
                                    "properties": "recordsize=128K,quota=1G")")
                          .findings.errors),
-              UnorderedElementsAre("volume-key@$.zfs.datasets[0].mountpoint",
+              UnorderedElementsAre("invalid-size@$.zfs.datasets[0].volume_size",
+                                   "volume-key@$.zfs.datasets[0].mountpoint",
                                    "volume-key@$.zfs.datasets[0].owner", "volume-key@$.zfs.datasets[0].files",
-                                   "volume-key@$.zfs.datasets[0].proxmox_storage_type",
-                                   "volume-key@$.zfs.datasets[0].proxmox_content_type",
                                    "file-system-property@$.zfs.datasets[0].properties",
-                                   "file-system-property@$.zfs.datasets[0].properties",
-                                   "storage-without-place@$.zfs.datasets[0].proxmox_storage_type"));
+                                   "file-system-property@$.zfs.datasets[0].properties"))
+      << "all at once";
   EXPECT_THAT(Labels(LoadDatasets(R"({"name": "tank/v/below"}, {"name": "tank/v", "volume_size": "1G"})")
                          .findings.errors),
               ElementsAre("below-volume@$.zfs.datasets[0]"));
-  // What is exported from there would be the directory above.
-  const auto exported = Load(R"({"zfs": {"datasets": [{"name": "tank/v", "volume_size": "1G"}]},
-    "nfs": {"exports": [{"path": "tank/v", "clients": "10.0.0.0/24", "options": "ro"}]}})");
-  EXPECT_EQ(exported.config.exports.at(0).dataset, "");
+  EXPECT_THAT(Labels(LoadVolume(R"("volume_size": "1G", "properties": "refreservation=2G")").findings.errors),
+              ElementsAre("invalid-size@$.zfs.datasets[0].properties"));
+}
+
+TEST(Volumes, AreNeitherStoragesNorExportsNorShares) {
+  EXPECT_THAT(Labels(LoadVolume(R"("volume_size": "1G", "proxmox_storage_type": "zfspool",
+                                   "proxmox_content_type": "images")")
+                         .findings.errors),
+              ElementsAre("volume-key@$.zfs.datasets[0].proxmox_storage_type"));
+  const auto around = [](const char* more) {
+    return Load(fmt::format(R"({{"zfs": {{"pools": [{{"name": "tank"}}],
+                                          "datasets": [{{"name": "tank/a"}}, {{"name": "tank/a/v", "volume_size": "1G"}}]{}}})",
+                            more));
+  };
+  EXPECT_THAT(
+      Labels(
+          around(R"(, "dataset_storage_types": [{"dataset": "tank/a/v", "storage_type": "zfspool:images"}]})")
+              .findings.errors),
+      ElementsAre("volume-key@$.zfs.dataset_storage_types[0].storage_type"));
+  // It would be a directory of the dataset above.
+  EXPECT_THAT(
+      Labels(
+          around(
+              R"(}, "nfs": {"exports": [{"path": "tank/a/v", "clients": "10.0.0.0/24", "options": "ro"}]})")
+              .findings.errors),
+      ElementsAre("volume-key@$.nfs.exports[0].path"));
+  EXPECT_THAT(
+      Labels(around(R"(}, "samba": {"user": "u", "shares": [{"path": "tank/a/v/b"}]})").findings.errors),
+      ElementsAre("volume-key@$.samba.shares[0].path"));
+}
+
+// A file system's are for the volumes below it.
+TEST(Volumes, SomePropertiesAreGivenAbove) {
+  EXPECT_TRUE(LoadDatasets(R"({"name": "tank/a", "properties": "volmode=dev,snapdev=visible"})").ok());
+  EXPECT_THAT(Labels(LoadDatasets(R"({"name": "tank/a", "properties": "volblocksize=16K"})").findings.errors),
+              ElementsAre("volume-property@$.zfs.datasets[0].properties"));
 }
 
 TEST(Volumes, TakeTheirSizeFromTheQuotaAbove) {
@@ -81,24 +110,6 @@ TEST(Volumes, TakeTheirSizeFromTheQuotaAbove) {
                                      "quota-past-parent@$.zfs.datasets[0].properties"));
   EXPECT_THAT(lints("refreservation=none"), ElementsAre("quota-past-parent@$.zfs.datasets[0].properties"))
       << "no room is kept for them";
-}
-
-TEST(PoolProperties, FeaturesAreGivenAndOthersAreExplained) {
-  const auto load = [](const char* properties) {
-    return Load(
-        fmt::format(R"({{"zfs": {{"pools": [{{"name": "tank", "properties": "{}"}}]}}}})", properties));
-  };
-  const auto given = load("feature@block_cloning=disabled");
-  EXPECT_TRUE(given.ok()) << Render(given.findings.errors);
-  EXPECT_EQ(given.config.pools.at(0).properties.at("feature@block_cloning").value, "disabled");
-  EXPECT_THAT(Labels(load("feature@lz4_compress=active").findings.errors),
-              ElementsAre("invalid-property@$.zfs.pools[0].properties"));
-  for (const char* name : {"altroot", "bootfs", "cachefile", "dedup_table_quota", "version"}) {
-    const auto result = load(fmt::format("{}=x", name).c_str());
-    EXPECT_THAT(Labels(result.findings.errors), ElementsAre("unsupported-property@$.zfs.pools[0].properties"))
-        << name;
-    EXPECT_THAT(Render(result.findings.errors), HasSubstr("of a pool is not declared")) << name;
-  }
 }
 
 }  // namespace

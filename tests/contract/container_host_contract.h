@@ -22,7 +22,7 @@ class ContainerHostContract : public ::testing::Test {
   static constexpr uint64_t kGib = uint64_t{1} << 30;
 
   ContainerHostContract() {
-    Write("arch: amd64\nhostname: phxct\nunprivileged: 1\n");
+    Write("arch: amd64\nostype: debian\nhostname: phxct\nunprivileged: 1\n");
     const NewStorage storage{
         "phxct-ct", "zfspool", Words{"rootdir"}, {world_.node()}, {{"pool", world_.dataset()}}, false};
     const auto added = world_.host().Add(storage, nullptr);
@@ -168,7 +168,7 @@ TYPED_TEST_P(ContainerHostContract, FilesAndSnapshotsInAVolumeAreSeen) {
 
 TYPED_TEST_P(ContainerHostContract, FreedIsGoneAndTwiceIsNoError) {
   ASSERT_TRUE(this->Mount({this->Volume(0, "/data", 1)}).ok());
-  this->Write("arch: amd64\n");
+  this->Write("arch: amd64\nostype: debian\n");
   const std::string volume = *this->Volumes().begin();
   ASSERT_TRUE(this->host().Free(volume, this->observer_).ok());
   EXPECT_TRUE(this->Volumes().empty());
@@ -176,9 +176,9 @@ TYPED_TEST_P(ContainerHostContract, FreedIsGoneAndTwiceIsNoError) {
 }
 
 TYPED_TEST_P(ContainerHostContract, LockedProtectedAndMissingContainersAreRefused) {
-  this->Write("arch: amd64\nlock: backup\n");
+  this->Write("arch: amd64\nostype: debian\nlock: backup\n");
   EXPECT_THAT(Message(this->Mount({this->Volume(0, "/data", 1)})), ::testing::HasSubstr("CT is locked"));
-  this->Write("arch: amd64\nprotection: 1\n");
+  this->Write("arch: amd64\nostype: debian\nprotection: 1\n");
   EXPECT_THAT(Message(this->Mount({this->Volume(0, "/data", 1)})), ::testing::HasSubstr("is protected"));
   EXPECT_TRUE(this->Volumes().empty());
   EXPECT_EQ(this->host().Mount(999951, {this->Volume(0, "/data", 1)}, "", this->observer_).status().code(),

@@ -412,6 +412,47 @@ TYPED_TEST_P(ZfsHostContract, AVolumeIsNotMounted) {
   this->Must(DestroyDataset{this->Name("v")});
 }
 
+// Who has it open would write on into what is in the trash, or be left with nothing. Snapshots change nothing
+// of that.
+TYPED_TEST_P(ZfsHostContract, AVolumeThatIsOpenStaysWhereItIs) {
+  this->MakePool();
+  this->Must(CreateDataset{this->Name("a"), 0, {}});
+  this->Must(CreateDataset{this->Name("a/v"), uint64_t{16} << 20, {}});
+  this->Must(CreateDataset{this->Name(".phoenix"), 0, {{"canmount", "off"}, {"mountpoint", "none"}}});
+  const RenameDataset aside{this->Name("a/v"), this->Name(".phoenix/v"), true, true};
+  for (const bool with_snapshot : {false, true}) {
+    if (with_snapshot) this->Must(CreateSnapshot{this->Name("a/v@before"), {}});
+    auto opened = this->node_->Opened(this->Name("a/v"));
+    for (const ZfsChange& change :
+         std::vector<ZfsChange>{aside, RenameDataset{this->Name("a"), this->Name(".phoenix/a"), false, true},
+                                ExportPool{this->kPool}, DestroyPool{this->kPool}}) {
+      EXPECT_THAT(std::string(this->Try(change).message()), ::testing::HasSubstr("a/v is open"));
+    }
+    EXPECT_TRUE(this->Has(this->Name("a/v")));
+    EXPECT_EQ(this->Dataset(this->Name("a")).mounted_at, this->Path("a"));
+    opened.reset();
+    this->Must(aside);
+    EXPECT_FALSE(this->Has(this->Name("a/v")));
+    this->Must(RenameDataset{this->Name(".phoenix/v"), this->Name("a/v"), true});
+  }
+  EXPECT_FALSE(this->Try(RenameDataset{this->Name("a/v"), this->Name(".phoenix/v")}).ok())
+      << "file systems only are renamed without their mounts";
+}
+
+// Each is printed by another word than the one that was given, or by a number that is not taken.
+TYPED_TEST_P(ZfsHostContract, WhatIsPrintedOtherwiseCanBeSetAgain) {
+  this->MakePool();
+  this->Must(CreateDataset{
+      this->Name("a"), 0, {{"quota", "0"}, {"volmode", "geom"}, {"compression", "zstd-fast-1"}}});
+  const DatasetState made = this->Dataset(this->Name("a"));
+  for (const auto& [name, given] :
+       PropertyMap{{"quota", "none"}, {"volmode", "geom"}, {"compression", "zstd-fast-1"}}) {
+    EXPECT_EQ(made.Value(name), CanonicalValue(name, given).value()) << name;
+    EXPECT_EQ(made.properties.at(name).source, "local") << name;
+    this->Must(SetProperties{this->Name("a"), {{name, made.Value(name)}}});
+  }
+}
+
 TYPED_TEST_P(ZfsHostContract, PathsAreSeenAsTheyAre) {
   const std::string path = "/mnt/phxcontract-directory";
   ObserveRequest request;
@@ -527,6 +568,7 @@ REGISTER_TYPED_TEST_SUITE_P(ZfsHostContract, DisksSayHowTheyAre, BlankDisksAreBl
                             UnmountingAloneWritesNothing, DestroyNeverTakesMoreThanTheOne,
                             ADeclaredMountPointsDirectoryStays, AChangedMountPointMovesTheMount,
                             ARenamedDatasetStaysUnmountedUntilItIsMounted, AVolumeIsNotMounted,
+                            AVolumeThatIsOpenStaysWhereItIs, WhatIsPrintedOtherwiseCanBeSetAgain,
                             PathsAreSeenAsTheyAre, NamesBecomeNumbers, NumbersBecomeNames,
                             APoolsDisksHaveNamesThatStay, TheArcLimitIsWrittenAndRead,
                             AnArcLimitThatIsNotAboveTheMinimumIsIgnored,

@@ -1,10 +1,15 @@
 // The contract on the real ZFS. Run as root on a node that has four blank disks to spare
 // (PHOENIX_CONTRACT_DISKS). It makes and destroys the pool phxcontract on them and leaves them blank.
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <sstream>
+#include <thread>
 
 #include "base/host/posix_command_runner.h"
 #include "base/host/posix_files.h"
@@ -36,6 +41,17 @@ class LabNode {
     struct stat status{};
     EXPECT_EQ(::lstat(path.c_str(), &status), 0) << path;
     return {status.st_uid, status.st_gid, status.st_mode & 07777};
+  }
+  // A volume that somebody has open as long as the result is kept.
+  std::shared_ptr<void> Opened(const std::string& volume) {
+    const std::string device = "/dev/zvol/" + volume;
+    int file = -1;
+    for (int tries = 0; file < 0 && tries < 100; ++tries) {
+      file = ::open(device.c_str(), O_RDONLY | O_CLOEXEC);
+      if (file < 0) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+    EXPECT_GE(file, 0) << device;
+    return {nullptr, [file](void*) { ::close(file); }};
   }
   bool Exists(const std::string& path) {
     return std::filesystem::exists(std::filesystem::symlink_status(path));

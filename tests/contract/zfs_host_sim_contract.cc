@@ -1,5 +1,6 @@
 // The contract on the simulated host.
 #include <filesystem>
+#include <memory>
 
 #include "base/digest/digest.h"
 #include "base/status/status_macros.h"
@@ -60,6 +61,20 @@ class SimNode {
                     })
                     .ok());
     return inode;
+  }
+  // A volume that somebody has open as long as the result is kept.
+  std::shared_ptr<void> Opened(const std::string& volume) {
+    const auto set = [machine = machine_, volume](bool busy) {
+      EXPECT_TRUE(machine
+                      ->Change([&](kit::World& world) -> absl::Status {
+                        PHX_ASSIGN_OR_RETURN(auto dataset, world.Get("zfs.dataset", volume));
+                        (*dataset)["busy"] = busy;
+                        return world.Put("zfs.dataset", volume, *dataset);
+                      })
+                      .ok());
+    };
+    set(true);
+    return {nullptr, [set](void*) { set(false); }};
   }
   bool Exists(const std::string& path) {
     bool exists = false;

@@ -276,6 +276,25 @@ class Pools(unittest.TestCase):
         self.assertNotIn("not present on this node any more", json.dumps(plan))
         self.assert_intact()
 
+    def test_d_a_volume_is_a_device_and_what_was_written_to_it_is_kept_when_it_goes(self):
+        volume = {"name": "tank/target", "volume_size": "64M", "properties": "volblocksize=16K,refreservation=none"}
+        self.change(lambda zfs: zfs["datasets"].append(volume))
+        self.set_up(steps=["dataset:tank/target"])
+        self.assertEqual(self.run_node("zfs get -Hpo value type,volsize,volblocksize,refreservation tank/target").split(),
+                         ["volume", str(64 << 20), "16384", "0"])
+        self.run_node("udevadm settle; echo dear | dd of=/dev/zvol/tank/target conv=notrunc,fsync status=none")
+        self.change(lambda zfs: zfs["datasets"][-1].update(volume_size="128M"))
+        self.refused(f"zfs set volsize={128 << 20} tank/target")
+        self.run_node(f"zfs set volsize={128 << 20} tank/target")
+        self.assertEqual(self.lab.plan()["step_count"], 0)
+        self.change(lambda zfs: zfs["datasets"][-1].update(state="absent"))
+        self.set_up(steps=["delete:tank/target"])
+        kept = self.run_node("zfs list -Ho name -t volume -r tank").split()
+        self.assertEqual(len(kept), 1)
+        self.assertTrue(kept[0].startswith("tank/.phoenix/"), kept)
+        self.run_node("udevadm settle")
+        self.assertEqual(self.run_node(f"head -c 5 /dev/zvol/{kept[0]}"), "dear\n")
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -174,7 +174,7 @@ BAD = {
     "invalid-size": [
         dataset(properties="quota=12Q"), dataset(properties={"recordsize": "100K"}),
         dataset(properties={"refreservation": "auto"}), dataset(properties="quota=1Z"),
-        dataset(volume_size="0"), dataset(volume_size=""), dataset(volume_size=1000000), dataset(volume_size="1.5"), dataset(volume_size="10Q"),
+        dataset(volume_size="0"), dataset(volume_size=""), dataset(volume_size=1000000), dataset(volume_size="10Q"),
         dataset(volume_size="1G", properties="volblocksize=20K"),
     ],
     "invalid-property": [
@@ -191,11 +191,10 @@ BAD = {
     "unknown-property": [dataset(properties="recordsiz=128K"), dataset(properties={"jailed": True})],
     "read-only-property": [dataset(properties="used=1G")],
     "volume-property": [dataset(properties={"volsize": "1G"}), dataset(properties="volsize=1G", volume_size="1G"),
-                        dataset(properties={"volblocksize": "16K"}), dataset(properties="snapdev=visible")],
+                        dataset(properties={"volblocksize": "16K"}), dataset(properties="volthreading=off")],
     "file-system-property": [dataset(volume_size="1G", properties=given) for given in ("recordsize=128K", {"atime": False}, {"quota": "1G"})],
     "volume-key": [dataset(volume_size="1G", **more) for more in (
-        {"mountpoint": "/srv/a"}, {"owner": "root"}, {"mode": "0755"}, {"files": []}, {"recursive_owner": True, "group": "root"}, STORAGE,
-        {"proxmox_storage_options": {}})],
+        {"mountpoint": "/srv/a"}, {"owner": "root"}, {"mode": "0755"}, {"files": []}, {"recursive_owner": True, "group": "root"}, STORAGE)],
     "reserved-property": [dataset(properties={"phoenix:run": "1"})],
     "invalid-mode": [dataset(mode=770), dataset(mode="rwx"), delivered({"path": "a", "content": "", "mode": "4755"})],
     "missing-owner": [dataset(recursive_owner=True)],
@@ -244,6 +243,9 @@ BEYOND_SCHEMA = {
             {"path": "/x"}, {"maxfiles": 3}, {"is_mountpoint": "banana"}, {"prune-backups": 3}, {"preallocation": "on"}, {"content-dirs": "iso=../x"},
             {"max-protected-backups": "many"})],
     "invalid-storage-user": [dataset(**STORAGE, proxmox_storage_user="heads"), dataset(proxmox_storage_user="heads")],
+    "below-volume": [two({"name": "tank/a", "volume_size": "1G"}, {"name": "tank/a/b"})],
+    "invalid-size": [dataset(volume_size=given, properties=properties) for given, properties in (
+        ("1000000", None), ("1.5", None), ("512K", None), ("3M", "volblocksize=2M"), ("1G", "refreservation=2G"))],
     "unknown-storage": [features(snippets_storage="tank-none")],
     "exposed-features": [{**features(), "nfs": {"exports": [{"path": "/tank/vms", "clients": ["10.0.0.0/24"], "options": ["ro"]}]}}],
     "json-syntax": ["{"],

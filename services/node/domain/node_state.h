@@ -78,7 +78,7 @@ struct FirewallState {
   bool ufw_ipv6 = true;      // ufw is set to manage IPv6 too
   bool pve_installed = false;
   bool pve_enabled = false;
-  std::vector<SeenRule> rules;  // of the firewall in charge, as written down, in order
+  std::vector<SeenRule> rules;  // of the firewall in charge or asked for, as written down, in order
   std::vector<SeenRule> live;   // allowing ones of ufw's that the kernel has; without comments
 
   Firewall InCharge() const {

@@ -214,7 +214,7 @@ absl::Status NodeCli::Stop(const std::string& unit, const ChildObserver& observe
   return Run(runner_, StopUnit(unit), observer);
 }
 
-absl::StatusOr<FirewallState> NodeCli::Firewall() {
+absl::StatusOr<FirewallState> NodeCli::Firewall(node::Firewall of) {
   FirewallState firewall;
   PHX_ASSIGN_OR_RETURN(const auto packages, Packages({"ufw", "pve-firewall"}));
   firewall.ufw_installed = packages.at("ufw") == PackageState::kInstalled;
@@ -225,7 +225,10 @@ absl::StatusOr<FirewallState> NodeCli::Firewall() {
     firewall.pve_enabled = PveFirewallEnabled(cluster, host);
   }
   if (firewall.ufw_installed) PHX_RETURN_IF_ERROR(ReadUfw(firewall));
-  if (firewall.InCharge() != node::Firewall::kPve) return firewall;
+  if ((of == node::Firewall::kNone ? firewall.InCharge() : of) != node::Firewall::kPve) return firewall;
+  // An inactive ufw keeps its rules, which let nobody in.
+  firewall.rules.clear();
+  if (!firewall.pve_installed) return firewall;
   PHX_ASSIGN_OR_RETURN(const auto rules, PveRules());
   for (const PveRule& one : rules) firewall.rules.push_back(one.rule);
   return firewall;

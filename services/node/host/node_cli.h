@@ -45,7 +45,8 @@ class NodeCli final : public NodeHost {
   absl::Status Start(const std::string& unit, const ChildObserver& observer) override;
   absl::Status Stop(const std::string& unit, const ChildObserver& observer) override;
   absl::StatusOr<std::unique_ptr<FirewallLock>> LockFirewall() override;
-  absl::StatusOr<FirewallState> Firewall() override;
+  using NodeHost::Firewall;
+  absl::StatusOr<FirewallState> Firewall(node::Firewall of) override;
   absl::Status AllowRule(node::Firewall firewall, const FirewallRule& rule, const std::string& comment,
                          const ChildObserver& observer) override;
   absl::Status DeleteRule(node::Firewall firewall, const FirewallRule& rule, const std::string& comment,

@@ -67,7 +67,9 @@ class NodeHost {
   // and ufw reads all of them, writes them whole and loads them anew: one beside the other loses rules, or
   // sees none.
   virtual absl::StatusOr<std::unique_ptr<FirewallLock>> LockFirewall() = 0;
-  virtual absl::StatusOr<FirewallState> Firewall() = 0;
+  // With the rules of `of`, whoever is in charge; of kNone with those of the one in charge.
+  virtual absl::StatusOr<FirewallState> Firewall(node::Firewall of) = 0;
+  absl::StatusOr<FirewallState> Firewall() { return Firewall(node::Firewall::kNone); }
   // Must not be called while an identical rule is there: ufw would give it our comment, Proxmox VE would have
   // two. ufw puts the rule last, and in force at once; Proxmox VE puts it first, and has it in force within
   // ten seconds.

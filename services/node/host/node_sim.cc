@@ -373,7 +373,7 @@ absl::Status NodeSim::Stop(const std::string& unit, const ChildObserver& observe
   });
 }
 
-absl::StatusOr<FirewallState> NodeSim::Firewall() {
+absl::StatusOr<FirewallState> NodeSim::Firewall(node::Firewall of) {
   FirewallState firewall;
   PHX_RETURN_IF_ERROR(machine_->Look([&](World& world) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(firewall.ufw_installed, IsInstalled(world, "ufw"));
@@ -385,7 +385,7 @@ absl::StatusOr<FirewallState> NodeSim::Firewall() {
     PHX_ASSIGN_OR_RETURN(const std::string cluster, Content(world, "/etc/pve/firewall/cluster.fw"));
     PHX_ASSIGN_OR_RETURN(const std::string host, Content(world, "/etc/pve/local/host.fw"));
     firewall.pve_enabled = firewall.pve_installed && PveFirewallEnabled(cluster, host);
-    if (firewall.InCharge() == node::Firewall::kPve) {
+    if ((of == node::Firewall::kNone ? firewall.InCharge() : of) == node::Firewall::kPve) {
       PHX_ASSIGN_OR_RETURN(const Json rules, PveRulesOf(world));
       for (const Json& rule : rules) firewall.rules.push_back(ToRule(rule));
       return absl::OkStatus();

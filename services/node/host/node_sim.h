@@ -49,7 +49,8 @@ class NodeSim final : public NodeHost {
   absl::StatusOr<std::unique_ptr<FirewallLock>> LockFirewall() override;
   // How often rules were changed by this host while nobody held the lock.
   int unlocked_changes() const { return unlocked_changes_; }
-  absl::StatusOr<FirewallState> Firewall() override;
+  using NodeHost::Firewall;
+  absl::StatusOr<FirewallState> Firewall(node::Firewall of) override;
   absl::Status AllowRule(node::Firewall firewall, const FirewallRule& rule, const std::string& comment,
                          const ChildObserver& observer) override;
   absl::Status DeleteRule(node::Firewall firewall, const FirewallRule& rule, const std::string& comment,

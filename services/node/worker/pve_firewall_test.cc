@@ -39,7 +39,11 @@ class Api final : public CommandRunner {
     if (observer) PHX_RETURN_IF_ERROR(observer(ChildIdentity{}));
     CommandResult result;
     if (command.program == "/usr/bin/dpkg-query") {
-      result.out = "pve-firewall installed\n";
+      result.out = "pve-firewall installed\nufw " + ufw + "\n";
+      return result;
+    }
+    if (command.program == "/usr/sbin/ufw") {
+      result.out = "Status: inactive\n";
       return result;
     }
     EXPECT_EQ(command.program, "/usr/bin/pvesh");
@@ -70,6 +74,7 @@ class Api final : public CommandRunner {
   }
 
   std::vector<Json> rules;
+  std::string ufw = "not-installed";
   int refused = 0;
   // Once, right before the next change: somebody else is faster.
   std::function<void(Api&)> before_change;
@@ -96,8 +101,10 @@ class StandinApi final : public CommandRunner {
   }
   absl::StatusOr<CommandResult> Run(const Command& command, const ChildObserver& observer) override {
     CommandResult installed;
-    installed.out = "pve-firewall installed\n";
+    installed.out = "pve-firewall installed\nufw " + ufw + "\n";
     if (command.program == "/usr/bin/dpkg-query") return installed;
+    installed.out = "Status: inactive\n";
+    if (command.program == "/usr/sbin/ufw") return installed;
     EXPECT_EQ(command.program, "/usr/bin/pvesh");
     Command instead = command;
     instead.program = testing::LabSetting("PHOENIX_STANDIN", "tests/lab/standin") + "/pvesh";
@@ -106,6 +113,8 @@ class StandinApi final : public CommandRunner {
       instead.environment.push_back(variable);
     return runner_.Run(instead, observer);
   }
+
+  std::string ufw = "not-installed";
 
  private:
   const std::string root_;
@@ -245,6 +254,47 @@ TEST_P(PveFirewallTest, SwitchedOffMeanwhileItIsNotTouched) {
   const auto applied = driver_->Apply();
   EXPECT_TRUE(absl::IsAborted(applied)) << applied;
   EXPECT_THAT(std::string(applied.message()), HasSubstr("pve-firewall was switched off"));
+}
+
+// Nothing is in force then, but a rule that is left would be as soon as it is switched on again.
+TEST_P(PveFirewallTest, SwitchedOffMeanwhileTheRuleGoesAllTheSame) {
+  const auto before = Rules();
+  ASSERT_TRUE(Prepare(Wants()).ok());
+  ASSERT_TRUE(driver_->Apply().ok());
+  Put(kClusterFw, "[OPTIONS]\nenable: 0\n");
+  const auto undone = driver_->Undo();
+  EXPECT_TRUE(undone.ok()) << undone;
+  Put(kClusterFw, "[OPTIONS]\nenable: 1\n");
+  EXPECT_EQ(Rules(), before);
+}
+
+// They are written down, and let nobody in.
+TEST_P(PveFirewallTest, RulesOfAnInactiveUfwAreNotThoseOfTheNode) {
+  if (GetParam() == Where::kSim) {
+    ASSERT_TRUE(machine_
+                    ->Change([](kit::World& world) -> absl::Status {
+                      PHX_RETURN_IF_ERROR(world.Put("package", "ufw", {{"state", "installed"}}));
+                      PHX_RETURN_IF_ERROR(world.Put("ufw", "state", {{"active", false}, {"enabled", false}}));
+                      return world.Put("ufw.rule", KeyOf(kNfs),
+                                       {{"action", "allow"},
+                                        {"client", kNfs.client},
+                                        {"port", kNfs.port},
+                                        {"protocol", kNfs.protocol},
+                                        {"comment", ""},
+                                        {"order", 1}});
+                    })
+                    .ok());
+  } else {
+    api_.ufw = standin_.ufw = "installed";
+    Put("/etc/default/ufw", "IPV6=no\n");
+    Put("/etc/ufw/user.rules",
+        "*filter\n### RULES ###\n\n### tuple ### allow tcp 2049 0.0.0.0/0 any 10.0.0.0/24 in\n"
+        "-A ufw-user-input -p tcp --dport 2049 -s 10.0.0.0/24 -j ACCEPT\n\n### END RULES ###\nCOMMIT\n");
+  }
+  EXPECT_THAT(Rules(), ElementsAre("allow ssh 192.0.2.0/24:22"));
+  ASSERT_TRUE(Prepare(Wants()).ok());
+  ASSERT_EQ(driver_->plan().steps.size(), 1u);
+  EXPECT_THAT(driver_->plan().steps[0].commands, ElementsAre(HasSubstr("pvesh create")));
 }
 
 TEST_P(PveFirewallTest, ARuleThatSomebodyMadeHisOwnStays) {

@@ -20,7 +20,7 @@ struct RuleView {
 };
 
 absl::StatusOr<RuleView> Look(NodeHost& host, const RuleStep& step, const std::string& comment) {
-  PHX_ASSIGN_OR_RETURN(const FirewallState firewall, host.Firewall());
+  PHX_ASSIGN_OR_RETURN(const FirewallState firewall, host.Firewall(step.firewall));
   RuleView view;
   view.in_charge = firewall.InCharge() == step.firewall;
   view.live = FindRule(firewall.live, step.rule) != nullptr;

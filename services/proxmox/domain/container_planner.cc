@@ -352,6 +352,8 @@ class Planner {
     const bool there = state_.directories.count(wanted.host_path) != 0;
     if (found.mount == nullptr) {
       NewMount mount{0, {}, 0, wanted.host_path, wanted.path, std::nullopt, wanted.read_only};
+      // Else Proxmox VE takes no directory, which no job can copy.
+      if (config.replicated) mount.options = {{"replicate", "0"}};
       Add(spec, config, std::move(mount), key, there, wanted.origin, step);
       if (!there) NeedFolder(config, wanted, step);
       return;
@@ -407,6 +409,17 @@ class Planner {
                                         : "Proxmox VE takes it away with its next stop only",
                           found.pending ? fmt::format("take it back (`pct set {} --revert {}`)", spec.id, key)
                                         : "stop the container"));
+      return;
+    }
+    const auto copied = found.mount->options.find("replicate");
+    if (config.replicated && (copied == found.mount->options.end() || copied->second != "0")) {
+      Problem(
+          wanted.origin,
+          fmt::format(
+              "{} of container {} is to go, and Proxmox VE would not take its line back: a job of "
+              "/etc/pve/replication.cfg copies the container, and the line has no replicate=0. By hand: pct "
+              "set {} --delete {}",
+              key, spec.id, spec.id, key));
       return;
     }
     ContainerStep step;

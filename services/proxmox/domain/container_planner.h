@@ -37,7 +37,8 @@ struct NewMount {
   std::string path;       // in the container
   std::optional<bool> backup;
   bool read_only = false;
-  // Of a line that is put back: all of its options, as they were written; then the two above say nothing.
+  // Of a line that is put back: all of its options, as they were written; then the two above say nothing. Of
+  // a new one further options.
   Options options = {};
 
   bool is_volume() const { return !storage.empty(); }

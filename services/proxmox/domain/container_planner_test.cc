@@ -65,6 +65,22 @@ class ContainerPlannerTest : public ::testing::Test {
   ContainerSpec spec_;
 };
 
+// Two nodes that copy their containers to each other: the usual pair.
+TEST_F(ContainerPlannerTest, ADirectoryOfAReplicatedContainerIsNotReplicated) {
+  config().replicated = true;
+  spec_.binds = {Bind("/tank/media", "/media")};
+  state_.directories["/tank/media"] = {};
+  const ContainerPlan plan = Plan();
+  ASSERT_EQ(plan.steps.size(), 1u);
+  EXPECT_EQ(MountValue(plan.steps[0].mounts.at(0)), "/tank/media,mp=/media,replicate=0");
+  config().mounts[0] = {"/tank/media", "/media", std::nullopt, {}};
+  EXPECT_THAT(Plan().steps, IsEmpty());
+  spec_.binds[0].absent = true;
+  EXPECT_THAT(Problems(), ElementsAre(HasSubstr("pct set 101 --delete mp0")));
+  config().mounts[0].options["replicate"] = "0";
+  EXPECT_EQ(Plan().steps.size(), 1u);
+}
+
 // The file has another path for it now: nothing of it is lost, and nobody takes the empty one for it.
 TEST_F(ContainerPlannerTest, AVolumeThatIsDeclaredNoMoreIsToldOfBesideANewOne) {
   config().mounts[0] = {"tank:subvol-101-disk-1", "/data", kGib, {{"backup", "1"}}};

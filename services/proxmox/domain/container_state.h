@@ -49,6 +49,7 @@ struct ContainerConfig {
   std::vector<IdRange> users, groups;  // from lxc.idmap; empty: Proxmox VE's own
   std::string lock;                    // what holds the container: "backup", "snapshot" …; "" for nothing
   bool protection = false;             // no volume may go or be replaced
+  bool replicated = false;             // copied to other nodes, by a job of the cluster's
   bool is_template = false;  // clones are made of it; it never starts, and its volumes are read-only
   std::vector<RawMount> raw_mounts;
   std::map<int, ContainerMount> pending_mounts;  // come with the next start

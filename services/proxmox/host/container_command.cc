@@ -103,7 +103,10 @@ absl::Status ExplainContainerFailure(const Command& command, const CommandResult
   const auto lines = Warnings(result.err);
   const std::string said = lines.empty() ? fmt::format("nothing, with exit code {}", result.exit_code)
                                          : fmt::format("{}", fmt::join(lines, "; "));
-  if (Says(result, "no quorum!")) {
+  // pmxcfs refuses to write without a quorum; pct asks for no lock of the cluster before.
+  const bool cannot_write =
+      Says(result, "unable to open file '/etc/pve/") && Says(result, "Permission denied");
+  if (cannot_write || Says(result, "no quorum!")) {
     return WithReason(
         FailedPrecondition(
             "the cluster has no quorum, so containers cannot change: bring the other nodes back "

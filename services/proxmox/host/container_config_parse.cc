@@ -1,5 +1,6 @@
 #include "services/proxmox/host/container_config_parse.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -267,5 +268,22 @@ std::optional<ContainerMount> ParseContainerMount(std::string_view text) {
 }
 
 ContainerConfig ParseContainerConfig(std::string_view text) { return Reader().Read(text); }
+
+std::set<uint32_t> ParseReplicatedGuests(std::string_view text) {
+  std::set<uint32_t> guests;
+  while (!text.empty()) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    // "local: 101-0" begins a job; its fields are indented.
+    const size_t colon = line.find(':');
+    if (line.empty() || kBlanks.find(line.front()) != std::string_view::npos || line.front() == '#' ||
+        colon == std::string_view::npos)
+      continue;
+    const std::string_view id = Trim(line.substr(colon + 1));
+    uint32_t guest = 0;
+    if (std::from_chars(id.data(), id.data() + id.size(), guest).ec == std::errc()) guests.insert(guest);
+  }
+  return guests;
+}
 
 }  // namespace phoenix::proxmox

@@ -133,5 +133,13 @@ TEST(ContainerConfigParse, NoTextIsAContainerWithoutAnything) {
   EXPECT_THAT(ParseContainerConfig("[]\nmp0: t:v,mp=/x").mounts, IsEmpty());
 }
 
+TEST(ParseReplicatedGuests, TakesTheGuestOfEachJob) {
+  EXPECT_EQ(ParseReplicatedGuests(
+                "# by hand: 7-0\nlocal: 101-0\n\ttarget pve2\n\tcomment local: 9-0\n\nlocal: 101-1\n"
+                "\ttarget pve3\n\nlocal: 950-0\n\ttarget pve2\n"),
+            (std::set<uint32_t>{101, 950}));
+  EXPECT_TRUE(ParseReplicatedGuests("").empty());
+}
+
 }  // namespace
 }  // namespace phoenix::proxmox

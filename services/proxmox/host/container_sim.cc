@@ -190,7 +190,7 @@ class Editing {
       return Says("detected modified configuration - file changed by other user? Try again.");
     PHX_ASSIGN_OR_RETURN(const std::string members_text, ReadText(world, "/etc/pve/.members"));
     const auto members = ParseMembers(members_text);
-    if (members && !members->quorate) return Says("cfs-lock 'file-{}_conf' error: no quorum!", id);
+    if (members && !members->quorate) return Says("unable to open file '{}.tmp.1' - Permission denied", editing.path_);
     return editing;
   }
 
@@ -319,8 +319,14 @@ absl::StatusOr<std::vector<std::string>> ContainerSim::Mount(uint32_t id, const 
   PHX_RETURN_IF_ERROR(
       Run("pct.set", fmt::to_string(id), on_child, [&](World& world, std::string_view fault) -> absl::Status {
         PHX_ASSIGN_OR_RETURN(Editing editing, Editing::Open(world, id, digest));
+        PHX_ASSIGN_OR_RETURN(const std::string jobs, ReadText(world, "/etc/pve/replication.cfg"));
+        const std::set<uint32_t> replicated = ParseReplicatedGuests(jobs);
         for (const NewMount& mount : mounts) {
           PHX_RETURN_IF_ERROR(editing.CheckProtection(id, "update", fmt::format("mp{}", mount.number)));
+          const auto copied = mount.options.find("replicate");
+          if (replicated.count(id) != 0 && !mount.is_volume() &&
+              (copied == mount.options.end() || copied->second != "0"))
+            return Says("cannot add non-replicatable volume to a replicated VM");
           if (!mount.is_volume()) continue;
           PHX_ASSIGN_OR_RETURN(const StorageEntry storage, StorageOf(world, mount.storage));
           if (storage.content.count("rootdir") == 0)

@@ -148,6 +148,8 @@ absl::StatusOr<ContainerPlaces> ProxmoxReading::ReadContainers(const std::set<ui
   PHX_ASSIGN_OR_RETURN(const auto nodes, files_.List("/etc/pve/nodes"));
   // The first process's table, since a sandboxed daemon has one of its own.
   PHX_ASSIGN_OR_RETURN(const std::string sockets, ReadOr("/proc/1/net/unix", ""));
+  PHX_ASSIGN_OR_RETURN(const std::string jobs, ReadOr("/etc/pve/replication.cfg", ""));
+  const std::set<uint32_t> replicated = ParseReplicatedGuests(jobs);
   for (const uint32_t id : ids) {
     for (const std::string& node : nodes) {
       PHX_ASSIGN_OR_RETURN(const auto file,
@@ -155,6 +157,7 @@ absl::StatusOr<ContainerPlaces> ProxmoxReading::ReadContainers(const std::set<ui
       if (!file) continue;
       if (node == self) {
         places.here[id] = ParseContainerConfig(file->content);
+        places.here[id].replicated = replicated.count(id) != 0;
         if (IsRunning(sockets, id)) places.running.insert(id);
       } else {
         places.elsewhere[id] = node;

@@ -35,14 +35,16 @@ absl::Status ExplainVmFailure(uint32_t vmid, const Command& command, const Comma
   for (const std::string& line : Warnings(result.err)) said += (said.empty() ? "" : "; ") + line;
   if (said.empty()) said = fmt::format("nothing, with exit code {}", result.exit_code);
   const std::string text = ToText(command);
-  if (Contains(result.err, "detected modified configuration")) {
+  // "missmatch" before October 2024.
+  if (Contains(result.err, "checksum mismatch") || Contains(result.err, "checksum missmatch")) {
     return WithReason(
         Aborted("VM {} was changed by somebody else since it was read ({} said: {})", vmid, text, said),
         {"VM_CONFIG_CHANGED", {}});
   }
   if (Contains(result.err, "Configuration file") && Contains(result.err, "does not exist"))
     return NotFound("there is no VM {} on this node ({} said: {})", vmid, text, said);
-  if (Contains(result.err, "no quorum")) {
+  // pmxcfs refuses to write without a quorum; qm asks for no lock of the cluster before.
+  if (Contains(result.err, "unable to open file '/etc/pve/") && Contains(result.err, "Permission denied")) {
     return WithReason(
         FailedPrecondition("the cluster has no quorum, so VMs cannot be changed: bring the other "
                            "nodes back (`pvecm status` names them) and try again ({} said: {})",

@@ -55,13 +55,20 @@ TEST(ExplainVmFailure, SaysWhatToDo) {
   const auto explain = [&](const std::string& said) {
     return ExplainVmFailure(1001, command, {255, "", said});
   };
-  EXPECT_EQ(explain("detected modified configuration - file changed by other user? Try again.\n").code(),
-            absl::StatusCode::kAborted);
+  // Before October 2024 and since.
+  for (const char* said : {"checksum missmatch (file change by other user?)\n",
+                           "checksum mismatch (file change by other user?)\n"})
+    EXPECT_EQ(explain(said).code(), absl::StatusCode::kAborted) << said;
   EXPECT_EQ(explain("Configuration file 'nodes/pve1/qemu-server/1001.conf' does not exist\n").code(),
             absl::StatusCode::kNotFound);
   EXPECT_EQ(explain("can't lock file '/var/lock/qemu-server/lock-1001.conf' - got timeout\n").code(),
             absl::StatusCode::kUnavailable);
-  EXPECT_EQ(ReasonOf(explain("unable to open file - no quorum!\n"))->reason, kNoQuorum);
+  EXPECT_EQ(
+      ReasonOf(
+          explain(
+              "unable to open file '/etc/pve/nodes/pve1/qemu-server/1001.conf.tmp.7' - Permission denied\n"))
+          ->reason,
+      kNoQuorum);
   EXPECT_EQ(ReasonOf(explain("ipcc_send_rec[1] failed: Connection refused\n"))->reason, kPmxcfsDown);
   const absl::Status locked = explain("VM is locked (backup)\n");
   EXPECT_EQ(locked.code(), absl::StatusCode::kFailedPrecondition);

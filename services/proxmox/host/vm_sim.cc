@@ -56,7 +56,7 @@ absl::Status SetInWorld(World& world, uint32_t vmid, const Cicustom& cicustom, c
   const std::string relative = path.substr(std::string_view("/etc/pve/").size());
   if (!file) return Refuse(vmid, fmt::format("Configuration file '{}' does not exist", relative));
   if (!digest.empty() && digest != Sha1Hex(file->state.content)) {
-    return Refuse(vmid, "detected modified configuration - file changed by other user? Try again.");
+    return Refuse(vmid, "checksum mismatch (file change by other user?)");
   }
   const std::string text = "\n" + file->state.content;
   if (const size_t lock = text.find("\nlock: "); lock != std::string::npos) {
@@ -65,7 +65,8 @@ absl::Status SetInWorld(World& world, uint32_t vmid, const Cicustom& cicustom, c
   }
   PHX_ASSIGN_OR_RETURN(const auto members, world.ReadFile("/etc/pve/.members"));
   const auto quorum = members ? ParseMembers(members->state.content) : std::nullopt;
-  if (quorum && !quorum->quorate) return Refuse(vmid, "unable to open file - no quorum");
+  if (quorum && !quorum->quorate)
+    return Refuse(vmid, fmt::format("unable to open file '{}.tmp.1' - Permission denied", path));
   file->state.content = Rewritten(file->state.content, ToText(cicustom));
   return world.WriteFile(path, *file);
 }

@@ -154,7 +154,11 @@ kit::Step Render(const StorageStep& typed, const ProxmoxState& state) {
         step.commands = {fmt::format("pvesm set {} --nodes {}", typed.id, typed.diffs.front().after)};
       } else {
         step.action = "remove storage";
-        step.undo = "add the entry again with all its values; its data stays in place";
+        step.undo = fmt::format(
+            "add the entry again with all its values; its data stays in place. Permissions on /storage/{} "
+            "and its places in "
+            "resource pools go with it and are not put back",
+            typed.id);
         step.commands = {ToText(RemoveCommand(typed.id))};
       }
       // Of several nodes that leave in one run, the last one removes the entry.

@@ -98,6 +98,36 @@ TEST_F(ProxmoxUndoTest, UndoingARemovalBringsTheWholeEntryBack) {
   EXPECT_EQ(Dump(), before);
 }
 
+// Proxmox VE tries to reach what an entry leads to when it adds that, and does not keep what it cannot reach.
+TEST_F(ProxmoxUndoTest, ARemovedEntryComesBackAlsoWhereItsDirectoryIsNotMounted) {
+  const auto backups = Dir("backups", "/quickOS/shared-prod-data", {"backup", "iso"});
+  ASSERT_TRUE(Carry(Spec({backups})).ok()) << last_;
+  const StorageEntry before = host_.ReadStorages()->entries.at("backups");
+  auto gone = backups;
+  gone.absent = true;
+  ASSERT_TRUE(Carry(Spec({gone})).ok()) << last_;
+  Unmount("/quickOS/shared-prod-data");
+  ASSERT_TRUE(Undo(/*repeat=*/true).ok()) << last_;
+  EXPECT_FALSE(before.disabled);
+  EXPECT_FALSE(host_.ReadStorages()->entries.at("backups").disabled);
+  EXPECT_EQ(host_.ReadStorages()->entries.at("backups").options, before.options);
+}
+
+// It was cut off between the two: the next one goes on.
+TEST_F(ProxmoxUndoTest, AnEntryThatWasAddedBackButNotSwitchedOnIsNotDone) {
+  const auto backups = Dir("backups", "/quickOS/shared-prod-data", {"backup", "iso"});
+  ASSERT_TRUE(Carry(Spec({backups})).ok()) << last_;
+  const std::string before = Dump();
+  auto gone = backups;
+  gone.absent = true;
+  ASSERT_TRUE(Carry(Spec({gone})).ok()) << last_;
+  ASSERT_TRUE(machine_->PlanFault("proxmox.set:backups", "fail").ok());
+  EXPECT_FALSE(Undo().ok());
+  EXPECT_TRUE(host_.ReadStorages()->entries.at("backups").disabled);
+  ASSERT_TRUE(Undo().ok()) << last_;
+  EXPECT_EQ(Dump(), before);
+}
+
 TEST_F(ProxmoxUndoTest, FoldersThatTheEntryBroughtGoAndFoldersWithFilesStay) {
   ASSERT_TRUE(Carry(Spec({Dir("share", "/quickOS/shared-prod-data", {"vztmpl", "iso", "backup"})})).ok())
       << last_;

@@ -322,6 +322,24 @@ absl::Status StorageChanges::SetFields(const StorageStep& step, const Captured& 
   return last;
 }
 
+// Proxmox VE removes an entry with its last node, so that this run's undo is who added it again.
+bool GoesWithItsLastNode(const StorageEntry& entry) { return entry.nodes.size() <= 1; }
+
+// Without its password Proxmox VE could not log in when it switches the entry on, or would be a guest.
+bool StaysDisabled(const StorageEntry& entry) {
+  return entry.disabled || entry.options.count("username") != 0;
+}
+
+// Added anew, and to be switched on by itself: what it leads to may be away by now, and adding would try to
+// reach it.
+bool WaitsForSwitch(const StorageEntry& now, const StorageEntry& former) {
+  return now.disabled && !StaysDisabled(former) && GoesWithItsLastNode(former);
+}
+
+StorageChange SwitchOn(const std::string& id, const std::string& digest) {
+  return {id, std::nullopt, std::nullopt, {}, {"disable"}, digest};
+}
+
 absl::Status StorageChanges::AddBack(const StorageStep& step, const StorageEntry& entry,
                                      const ChildObserver& on_child) {
   absl::Status last;
@@ -336,22 +354,24 @@ absl::Status StorageChanges::AddBack(const StorageStep& step, const StorageEntry
             "storage '{}' was made anew by somebody else since ({}); Phoenix leaves it alone", step.id,
             Describe(differences));
       }
-      if (IsMember(*now, step.node)) return absl::OkStatus();
-      StorageChange change{step.id, std::nullopt, now->nodes, {}, {}, config.digest};
-      change.nodes->insert(step.node);
-      report = host_.Set(change, on_child);
+      if (IsMember(*now, step.node)) {
+        if (!WaitsForSwitch(*now, entry)) return absl::OkStatus();
+        report = host_.Set(SwitchOn(step.id, config.digest), on_child);
+      } else {
+        StorageChange change{step.id, std::nullopt, now->nodes, {}, {}, config.digest};
+        change.nodes->insert(step.node);
+        report = host_.Set(change, on_child);
+      }
     } else {
-      // Without its password Proxmox VE could not log in when it switches the entry on, or would be a guest.
-      const bool disabled = entry.disabled || entry.options.count("username") != 0;
-      report =
-          host_.Add({entry.id, entry.type, entry.content, entry.nodes, entry.options, disabled}, on_child);
+      report = host_.Add({entry.id, entry.type, entry.content, entry.nodes, entry.options, true}, on_child);
+      if (report.ok() && !StaysDisabled(entry)) report = host_.Set(SwitchOn(step.id, ""), on_child);
     }
     last = report.status();
     if (IsWorthAnotherTry(last)) continue;
     PHX_ASSIGN_OR_RETURN(const StorageConfig after, host_.ReadStorages());
     const Entry found = Find(after, step.id);
-    if (found && IsMember(*found, step.node) && Compare(*found, DefinitionOf(entry)).empty())
-      return absl::OkStatus();
+    const bool back = found && IsMember(*found, step.node) && Compare(*found, DefinitionOf(entry)).empty();
+    if (back && !WaitsForSwitch(*found, entry)) return absl::OkStatus();
     if (!last.ok()) return last;
     return FailedPrecondition("Proxmox VE said that storage '{}' was added, but {} does not hold it so",
                               step.id, kStorageConfigPath);
@@ -447,8 +467,10 @@ absl::StatusOr<kit::ProbeResult> StorageChanges::Probe(const StorageStep& step, 
     case StorageAction::kRemove: {
       if (!member) return kit::ProbeResult{kit::Probe::kDone, ""};
       const auto differences = Compare(*entry, step.definition);
-      if (differences.empty()) return kit::ProbeResult{kit::Probe::kNotDone, ""};
-      return kit::ProbeResult{kit::Probe::kForeign, Describe(differences)};
+      if (!differences.empty()) return kit::ProbeResult{kit::Probe::kForeign, Describe(differences)};
+      if (before.entry && WaitsForSwitch(*entry, *before.entry))
+        return kit::ProbeResult{kit::Probe::kPartial, "it is there again, but not switched on"};
+      return kit::ProbeResult{kit::Probe::kNotDone, ""};
     }
   }
   return Internal("unknown action");
@@ -512,8 +534,9 @@ std::vector<std::string> StorageChanges::RemainingCommands(const StorageStep& st
         if (!IsMember(*entry, step.node)) set_nodes(nodes);
       } else if (before.entry) {
         const StorageEntry& former = *before.entry;
-        commands.push_back(ToText(AddCommand(
-            {former.id, former.type, former.content, former.nodes, former.options, former.disabled})));
+        commands.push_back(
+            ToText(AddCommand({former.id, former.type, former.content, former.nodes, former.options, true})));
+        if (!StaysDisabled(former)) commands.push_back(ToText(SetCommand(SwitchOn(former.id, ""))));
       }
       return commands;
   }

@@ -154,7 +154,9 @@ class Planner {
       Tell(true, user.name,
            fmt::format(
                "a session that '{}' has by a group, or with a share that is open to all users, goes on: "
-               "smbstatus -u {} names its process, smbcontrol PID shutdown ends it",
+               "smbstatus -u {} names its process, smbcontrol PID shutdown ends it. As long as it works for "
+               "that user the "
+               "account cannot go, and the run is undone",
                user.name, user.name));
     }
     const auto account = state_.accounts.find(user.name);

@@ -175,7 +175,9 @@ class Checker {
                                            "comment",       "compatibility", "delegation",  "failmode",
                                            "listsnapshots", "multihost"};
     const bool known = std::find(std::begin(kKnown), std::end(kKnown), name) != std::end(kKnown);
-    if (!known && !name.starts_with("feature@")) {
+    const bool feature =
+        name.starts_with("feature@") && name.find_first_of(" \t\n,=/@", 8) == std::string::npos;
+    if (!known && !feature) {
       Add(field, fmt::format("'{}' is no property that a pool can be given", name));
       return;
     }

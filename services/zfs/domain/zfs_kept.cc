@@ -81,7 +81,7 @@ class KeptPlanner {
                        "the key of {} is not loaded, so that it cannot be mounted; first: zfs load-key {}",
                        kept.name, kept.Value("encryptionroot"));
     }
-    RestoreKeptStep step{.name = kept.name, .to = to, .guid = kept.guid};
+    RestoreKeptStep step{.name = kept.name, .to = to, .guid = kept.guid, .volume = kept.type == "volume"};
     if (kept.type == "filesystem") step.canmount = AsKept(kept).value_or(Kept()).canmount;
     step.mountpoint = RestoredAt(planning_.mounts, kept, to);
     CheckMountDirectory(planning_, "to", to, step.mountpoint);
@@ -130,7 +130,7 @@ class KeptPlanner {
     planned.remainder = fmt::format("once it is committed {} and all data in it are gone", kept.name);
     planned.needs.push_back({"dataset:" + PoolOf(kept.name), true});
     planned.removes.push_back("dataset:" + kept.name);
-    planned.step = DiscardKeptStep{kept.name, kept.guid};
+    planned.step = DiscardKeptStep{kept.name, kept.guid, kept.type == "volume"};
     planning_.plan.steps.push_back(std::move(planned));
   }
 

@@ -115,7 +115,7 @@ TEST_F(KeptPlanTest, ItGoesBackToItsNameAndIsMountedThere) {
     EXPECT_EQ(Restore().mountpoint, "");
   }
   KeptOne().type = "volume";
-  EXPECT_EQ(Restore(), (RestoreKeptStep{kKept, "tank/a/b", KeptOne().guid, "", ""}));
+  EXPECT_EQ(Restore(), (RestoreKeptStep{kKept, "tank/a/b", KeptOne().guid, "", "", true}));
 }
 
 TEST_F(KeptPlanTest, TheDirectoriesOnTheWayToItsMountPointAreSteps) {

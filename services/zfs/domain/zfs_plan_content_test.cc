@@ -310,11 +310,12 @@ TEST(PlanVolumes, AnotherSizeNamesTheCommandAndNothingLiesBelow) {
   const auto wanted = [](uint64_t bytes) { return One({.name = "tank/vol", .volume_size_bytes = bytes}); };
   EXPECT_THAT(Planned(wanted(1 << 30), seen).steps, IsEmpty());
   EXPECT_THAT(Refusals(wanted(uint64_t{2} << 30), seen),
-              ElementsAre(AllOf(HasSubstr("zfs.datasets[0].volume_size: "),
-                                HasSubstr("by hand: zfs set volsize=2147483648 tank/vol"),
-                                Not(HasSubstr("is lost")))));
+              ElementsAre(AllOf(HasSubstr("zfs.datasets[0].volume_size_bytes: "),
+                                HasSubstr("By hand: zfs set volsize=2147483648 tank/vol"),
+                                Not(HasSubstr("would be lost")))));
   EXPECT_THAT(Refusals(wanted(1 << 20), seen),
-              ElementsAre(HasSubstr("what lies behind the new end is lost")));
+              ElementsAre(HasSubstr(
+                  "what lies behind the new end would be lost. By hand: zfs set volsize=1048576 tank/vol")));
   ZfsSpec other = wanted(1 << 30);
   other.datasets[0].properties = {{"volblocksize", "8K"}};
   EXPECT_THAT(Refusals(other, seen), ElementsAre(HasSubstr("it can be given at creation only")));
@@ -323,6 +324,21 @@ TEST(PlanVolumes, AnotherSizeNamesTheCommandAndNothingLiesBelow) {
   ZfsSpec both = wanted(1 << 30);
   both.datasets.push_back({.name = "tank/vol/below", .origin = "zfs.datasets[1]"});
   EXPECT_THAT(Refusals(both), ElementsAre(HasSubstr("tank/vol is a volume, and nothing lies below one")));
+}
+
+// Nobody can give a read-only file system's root directory to anybody.
+TEST(PlanDatasets, AnOwnerOfWhatIsReadOnlyIsRefused) {
+  EXPECT_THAT(
+      Refusals(
+          One({.name = "tank/new", .properties = {{"readonly", "on"}}, .owner = "root", .group = "heads"})),
+      ElementsAre(HasSubstr("tank/new is read-only")));
+  const DatasetSpec wanted{.name = "tank/data", .owner = "root", .group = "heads"};
+  ZfsState seen = Seen();
+  EXPECT_EQ(Planned(One(wanted), seen).steps.size(), 1u);
+  seen.datasets["tank/data"].properties["readonly"] = {"on", "local", "-"};
+  EXPECT_THAT(Refusals(One(wanted), seen), ElementsAre(HasSubstr("tank/data is read-only")));
+  seen.datasets["tank/data"].root = DirectoryState{0, 1000, 0755};
+  EXPECT_THAT(Planned(One(wanted), seen).steps, IsEmpty());
 }
 
 // A feature is "active" as soon as something uses it, and every later plan warned of it.

@@ -53,6 +53,18 @@ class DatasetPlanner {
     const auto found = planning_.seen.datasets.find(name);
     return found == planning_.seen.datasets.end() ? nullptr : &found->second;
   }
+  bool IsReadOnly() const {
+    const auto declared = spec_.properties.find("readonly");
+    if (declared != spec_.properties.end()) return declared->second == "on";
+    return seen_ != nullptr && seen_->Value("readonly") == "on";
+  }
+  void RefuseReadOnly() {
+    planning_.Refuse(
+        At("owner"),
+        "{} is read-only, so that nobody can give its root directory owner, group or mode; do that with "
+        "readonly=off first",
+        spec_.name);
+  }
   // As it is, else as declared.
   bool IsVolume(std::string_view name) const {
     if (const DatasetState* seen = Find(name)) return seen->type == "volume";
@@ -77,6 +89,7 @@ class DatasetPlanner {
     }
     if (IsVolume(parent)) {
       planning_.Refuse(At("name"), "{} is a volume, and nothing lies below one", parent);
+      planning_.coming_datasets.insert(spec_.name);
       return;
     }
     if (const std::string root = LockedBy(planning_.seen, parent); !root.empty() && IsShut(root)) {
@@ -88,6 +101,7 @@ class DatasetPlanner {
       return;
     }
     CheckMountDirectory(planning_, At("properties.mountpoint"), spec_.name, mountpoint_);
+    if (IsReadOnly() && !Root().empty()) RefuseReadOnly();
     CreateDatasetStep step{.name = spec_.name,
                            .volume_size_bytes = spec_.volume_size_bytes,
                            .properties = spec_.properties,
@@ -138,24 +152,24 @@ class DatasetPlanner {
       return;
     }
     if (volume && !SameValue("volsize", seen_->Value("volsize"), std::to_string(spec_.volume_size_bytes))) {
-      planning_.Refuse(At("volume_size"),
-                       "volume {} has {} bytes, declared are {}; a run does not resize volumes, since it "
-                       "could not take that "
-                       "back from whoever uses the device; by hand: zfs set volsize={} {}{}",
-                       spec_.name, seen_->Value("volsize"), spec_.volume_size_bytes, spec_.volume_size_bytes,
-                       spec_.name,
-                       std::strtoull(seen_->Value("volsize").c_str(), nullptr, 10) > spec_.volume_size_bytes
-                           ? " (what lies behind the new end is lost)"
-                           : "");
+      const bool shrinks =
+          std::strtoull(seen_->Value("volsize").c_str(), nullptr, 10) > spec_.volume_size_bytes;
+      planning_.Refuse(
+          At("volume_size_bytes"),
+          "volume {} has {} bytes, declared are {}; a run does not resize volumes, since it could not "
+          "take that back from whoever uses the device{}. By hand: zfs set volsize={} {}",
+          spec_.name, seen_->Value("volsize"), spec_.volume_size_bytes,
+          shrinks ? ", and what lies behind the new end would be lost" : "", spec_.volume_size_bytes,
+          spec_.name);
     }
     PlanKey(planning_, spec_, *seen_);
     const bool created = planning_.Created("dataset", spec_.name, seen_->guid);
     const bool mounts_itself = SetProperties(created);
-    if (volume) return;
     if (const std::string root = LockedBy(planning_.seen, spec_.name); !root.empty()) {
-      Locked(root);
+      Locked(root, volume);
       return;
     }
+    if (volume) return;
     if (!mountpoint_.empty() && seen_->mounted_at != mountpoint_ && !mounts_itself) Mount();
     const bool content = PlanContent(planning_, spec_, seen_, mountpoint_);
     if (!content && !spec_.owner_at_creation_only) SetRoot(created);
@@ -167,11 +181,11 @@ class DatasetPlanner {
   }
 
   // Nobody can look into it yet; the step that loads the key of `root` mounts it, too.
-  void Locked(const std::string& root) {
+  void Locked(const std::string& root, bool volume) {
     if (IsShut(root)) {
-      if (mountpoint_.empty() || planning_.failed_keys.count(root) != 0) return;
-      planning_.Refuse(At(), "{} cannot be mounted: the key of {} is not loaded; {}", spec_.name, root,
-                       WaysToLoad(root));
+      if ((mountpoint_.empty() && !volume) || planning_.failed_keys.count(root) != 0) return;
+      planning_.Refuse(At(), "{} cannot be {}: the key of {} is not loaded; {}", spec_.name,
+                       volume ? "used" : "mounted", root, WaysToLoad(root));
     } else if (!Root().empty() || !spec_.files.empty()) {
       planning_.plan.notes.push_back(
           {false, spec_.name,
@@ -298,6 +312,7 @@ class DatasetPlanner {
     PlannedStep planned{.id = "root:" + spec_.name, .resource = spec_.name, .action = "set owner and mode"};
     planned.differences = RootDifferences(root, seen_->root, planning_.seen);
     if (planned.differences.empty()) return;
+    if (IsReadOnly()) return RefuseReadOnly();
     planned.undo = "owner, group and mode of this one directory are put back";
     planned.needs.push_back({"dataset:" + spec_.name, true});
     planned.needs.push_back({"path:" + mountpoint_, seen_->mounted_at == mountpoint_});
@@ -339,7 +354,7 @@ class DatasetPlanner {
     planned.needs.push_back({"dataset:" + ParentOf(spec_.name), true});
     planned.removes.push_back("dataset:" + spec_.name);
     if (!seen_->mounted_at.empty()) planned.removes.push_back("path:" + seen_->mounted_at);
-    planned.step = DeleteDatasetStep{spec_.name, seen_->guid, seen_->mounted_at};
+    planned.step = DeleteDatasetStep{spec_.name, seen_->guid, seen_->mounted_at, seen_->type == "volume"};
     planning_.plan.steps.push_back(std::move(planned));
   }
 

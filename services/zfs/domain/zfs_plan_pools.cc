@@ -325,10 +325,11 @@ class PoolPlanner {
     }
     if (exported.state != "ONLINE") {
       planning_.Refuse(At("name"),
-                       "the exported pool {} (GUID {}) is {}; it is not imported until its disks are back, "
-                       "since a run could not tell afterwards what it made worse. With those that are there: "
-                       "zpool import {}",
-                       pool_.name, exported.guid, exported.state, exported.guid);
+                       "the exported pool {} (GUID {}) is {}; it is not imported until its disks are back{}",
+                       pool_.name, exported.guid, exported.state,
+                       exported.state == "DEGRADED"
+                           ? fmt::format(". With those that are there: zpool import {}", exported.guid)
+                           : "");
       return;
     }
     if (pool_.disks.empty()) {

@@ -27,7 +27,10 @@ uint64_t Sum(uint64_t a, uint64_t b) {
   return a > kMost - b ? kMost : a + b;
 }
 
+// Of a volume its size.
 uint64_t QuotaOf(const DatasetSpec& dataset) {
+  if (dataset.presence == Presence::kPresent && dataset.volume_size_bytes != 0)
+    return dataset.volume_size_bytes;
   const auto quota = dataset.properties.find("quota");
   if (dataset.presence != Presence::kPresent || quota == dataset.properties.end()) return 0;
   return std::strtoull(CanonicalValue("quota", quota->second).value_or("0").c_str(), nullptr, 10);
@@ -129,11 +132,11 @@ void WarnOfOvercommittedPools(Planning& planning) {
     const auto brought = coming.find(pool);
     const auto room = RoomOf(pool, planning.seen, brought == coming.end() ? 0 : brought->second);
     if (!room || bytes <= room->bytes) continue;
-    planning.Warn(
-        pool,
-        "the quotas declared in pool {} add up to {:.1f} GiB, and it {} {:.1f} GiB: not all of them "
-        "can be used up",
-        pool, InGib(bytes), room->estimated ? "will hold about" : "holds", InGib(room->bytes));
+    planning.Warn(pool,
+                  "the quotas and volumes declared in pool {} add up to {:.1f} GiB, and it {} {:.1f} GiB: "
+                  "not all of them "
+                  "can be used up",
+                  pool, InGib(bytes), room->estimated ? "will hold about" : "holds", InGib(room->bytes));
   }
 }
 

@@ -84,8 +84,9 @@ TEST(PlanSpace, QuotasPastThePoolAreAWarning) {
   spec.datasets.push_back(Dataset("tank/most", "1G"));
   EXPECT_THAT(
       Warnings(spec, WithPool()),
-      ElementsAre("tank: the quotas declared in pool tank add up to 101.0 GiB, and it holds 100.0 GiB: "
-                  "not all of them can be used up"));
+      ElementsAre(
+          "tank: the quotas and volumes declared in pool tank add up to 101.0 GiB, and it holds 100.0 GiB: "
+          "not all of them can be used up"));
   spec.datasets.back().properties["quota"] = "none";
   EXPECT_THAT(Warnings(spec, WithPool()), IsEmpty());
 }
@@ -132,6 +133,16 @@ TEST(PlanSpace, APoolThatGrowsIsTakenAsItWillBe) {
   spec.datasets.push_back(Dataset("tank/more", "1G"));
   EXPECT_THAT(Warnings(spec, WithPool()),
               ElementsAre(HasSubstr("add up to 1093.0 GiB, and it will hold about 1092.0 GiB")));
+}
+
+TEST(PlanSpace, VolumesCountWithTheirSize) {
+  ZfsSpec spec;
+  spec.datasets = {Dataset("tank/data", "60G"),
+                   {.name = "tank/target", .origin = "zfs.datasets", .volume_size_bytes = 41 * kGib}};
+  EXPECT_THAT(Warnings(spec, WithPool()),
+              ElementsAre(HasSubstr("add up to 101.0 GiB, and it holds 100.0 GiB")));
+  spec.datasets[1].volume_size_bytes = 39 * kGib;
+  EXPECT_THAT(Warnings(spec, WithPool()), IsEmpty());
 }
 
 }  // namespace

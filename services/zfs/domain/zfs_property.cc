@@ -59,18 +59,22 @@ std::vector<PropertyRule> MakeRules() {
              "on off verify sha256 sha256,verify sha512 sha512,verify skein skein,verify edonr,verify blake3 "
              "blake3,verify"),
       Choice("longname", "off", "on off", false),
-      {.name = "volthreading", .kind = kChoice, .filesystems = false, .standard = "on", .choices = kOnOff},
+      {.name = "volthreading",
+       .kind = kChoice,
+       .inheritable = false,
+       .filesystems = false,
+       .standard = "on",
+       .choices = kOnOff},
       {.name = "compression", .kind = kText, .standard = "on"},
       {.name = "recordsize", .kind = kSize, .volumes = false, .standard = "131072"},
       {.name = "special_small_blocks", .kind = kSize, .standard = "0"},
       {.name = "mountpoint", .kind = kPath, .volumes = false},
       {.name = "sharenfs", .volumes = false, .standard = "off"},
       {.name = "sharesmb", .volumes = false, .standard = "off"},
-      {.name = "mlslabel", .standard = "none"},
-      {.name = "context", .volumes = false, .standard = "none"},
-      {.name = "fscontext", .volumes = false, .standard = "none"},
-      {.name = "defcontext", .volumes = false, .standard = "none"},
-      {.name = "rootcontext", .volumes = false, .standard = "none"},
+      {.name = "context", .inheritable = false, .volumes = false, .standard = "none"},
+      {.name = "fscontext", .inheritable = false, .volumes = false, .standard = "none"},
+      {.name = "defcontext", .inheritable = false, .volumes = false, .standard = "none"},
+      {.name = "rootcontext", .inheritable = false, .volumes = false, .standard = "none"},
       {.name = "canmount",
        .kind = kChoice,
        .inheritable = false,
@@ -252,6 +256,8 @@ absl::StatusOr<std::string> CanonicalValue(std::string_view property, std::strin
       // Since 2.3 both are one and shown as "on"; before, "on" is "dir", and what is set to "sa" shows so.
       if (property == "xattr" && value == "sa") return std::string("on");
       if (property == "acltype" && value == "noacl") return std::string("off");
+      // Two words for one, of which ZFS prints the first.
+      if (property == "volmode" && value == "geom") return std::string("full");
       return std::string(value);
     case kPath: {
       if (value == "none" || value == "legacy") return std::string(value);
@@ -270,6 +276,7 @@ absl::StatusOr<std::string> CanonicalValue(std::string_view property, std::strin
   }
   if (property == "compression") {
     if (!IsCompression(value)) return InvalidArgument("compression does not know '{}'", value);
+    if (value == "zstd-fast-1") return std::string("zstd-fast");
     return value == "gzip-6" ? std::string("gzip") : std::string(value);
   }
   if (value.empty()) return InvalidArgument("{} has no value", property);

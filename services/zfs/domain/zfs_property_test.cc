@@ -139,5 +139,15 @@ TEST(SameValue, ExtendedAttributesInInodesAreOn) {
   EXPECT_TRUE(SameValueIn("2.2.7-pve2", "quota", "1K", "1024"));
 }
 
+// As the tables of libzfs have them: undo puts back what can be inherited by `zfs inherit`, and that alone.
+TEST(Properties, WhatCannotBeInherited) {
+  for (const char* name :
+       {"context", "fscontext", "defcontext", "rootcontext", "volthreading", "quota", "canmount"})
+    EXPECT_FALSE(IsInheritable(name)) << name;
+  for (const char* name : {"snapdev", "volmode", "compression", "mountpoint", "org:x"})
+    EXPECT_TRUE(IsInheritable(name)) << name;
+  EXPECT_EQ(FindProperty("mlslabel"), nullptr) << "ZFS on Linux takes none";
+}
+
 }  // namespace
 }  // namespace phoenix::zfs

@@ -173,6 +173,7 @@ struct DeleteDatasetStep {
   std::string name;
   uint64_t guid = 0;
   std::string mountpoint;  // where it is mounted now
+  bool volume = false;
   friend bool operator==(const DeleteDatasetStep&, const DeleteDatasetStep&) = default;
 };
 
@@ -182,6 +183,7 @@ struct RestoreKeptStep {
   uint64_t guid = 0;
   std::string canmount;    // as it was; kNotSet where it was not set, "" of a volume
   std::string mountpoint;  // where it will be mounted; "" where it is not
+  bool volume = false;
   friend bool operator==(const RestoreKeptStep&, const RestoreKeptStep&) = default;
 };
 
@@ -189,6 +191,7 @@ struct RestoreKeptStep {
 struct DiscardKeptStep {
   std::string name;
   uint64_t guid = 0;
+  bool volume = false;
   friend bool operator==(const DiscardKeptStep&, const DiscardKeptStep&) = default;
 };
 

@@ -62,6 +62,14 @@ std::string ForeignIn(const std::string& err) {
   return "";
 }
 
+// The volume that OpenProgram found open; "" for none.
+std::string OpenIn(const std::string& err) {
+  const size_t said = err.find(kIsOpen);
+  if (said == std::string::npos) return "";
+  const size_t begin = said + kIsOpen.size();
+  return err.substr(begin, err.find('\n', begin) - begin);
+}
+
 // "" where nobody has the number; a name is a convenience here, so that trouble counts as none.
 template <class Entry, class Lookup>
 std::string NameOf(uint32_t number, Lookup lookup, char* Entry::* name) {
@@ -442,7 +450,6 @@ absl::Status ZfsCli::Change(const ZfsChange& change, const ChildObserver& on_chi
   if (const auto* removed = std::get_if<RemoveDirectory>(&change))
     return files_.RemoveDirectory(removed->path);
 
-  if (const auto* mounted = std::get_if<UnmountDataset>(&change)) return Unmount(mounted->name, on_child);
   if (const auto* tree = std::get_if<SetTreeOwner>(&change)) {
     return Privately(tree->name, on_child,
                      [&](const std::string& path) { return ChangeTree(path, tree->wish).status(); });
@@ -466,13 +473,23 @@ absl::Status ZfsCli::Change(const ZfsChange& change, const ChildObserver& on_chi
     if (verb == "labelclear" && result.err.find("is a member") != std::string::npos)
       return ExitStatus(command, result);
     // The partitions stay in the kernel as long as anybody has one open, and would be taken for somebody
-    // else's then.
+    // else's then. Volumes are looked at, too.
+    const auto is_looked_at = [&] {
+      return verb == "--rereadpt" ? !ExitStatus(command, result).ok() : !OpenIn(result.err).empty();
+    };
     constexpr int kTries = 10;
-    for (int tries = 1; verb == "--rereadpt" && !ExitStatus(command, result).ok() && tries < kTries;
-         ++tries) {
+    for (int tries = 1; is_looked_at() && tries < kTries; ++tries) {
       std::this_thread::sleep_for(std::chrono::milliseconds(300));
       PHX_ASSIGN_OR_RETURN(result, runner_.Run(command, on_child));
     }
+    if (const std::string open = OpenIn(result.err); !open.empty()) {
+      return FailedPrecondition(
+          "{} is open: a guest, an iSCSI target or a mount uses it, and would be left with nothing, or write "
+          "into what "
+          "is to go; end that first",
+          open);
+    }
+    PHX_RETURN_IF_ERROR(RetryWhileRemembered(change, command, result, on_child));
     const bool hint = verb == "labelclear" || verb == "--rereadpt" || verb == "settle";
     if (!hint) PHX_RETURN_IF_ERROR(ExitStatus(command, result));
   }

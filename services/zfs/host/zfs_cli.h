@@ -45,8 +45,9 @@ class ZfsCli final : public ZfsHost {
   // unmounted before and after.
   absl::Status Privately(const std::string& name, const ChildObserver& on_child,
                          const std::function<absl::Status(const std::string& path)>& body);
-  // Also where the NFS server remembers the file system.
-  absl::Status Unmount(const std::string& name, const ChildObserver& on_child);
+  // Again where the change unmounts and found something busy, which the NFS server may only remember.
+  absl::Status RetryWhileRemembered(const ZfsChange& change, const Command& command, CommandResult& result,
+                                    const ChildObserver& on_child);
   absl::Status AddHolds(ZfsState& state);
   absl::Status TryKeys(const ObserveRequest& request, ZfsState& state);
   absl::Status AddMounts(const ObserveRequest& request, const std::vector<Mount>& mounts, ZfsState& state);

@@ -69,21 +69,25 @@ absl::Status ZfsCli::Privately(const std::string& name, const ChildObserver& on_
 // Once a client has asked for it, the kernel's NFS server holds an exported file system for half an hour by
 // what it remembers of it, though nobody uses it. Told to forget, it asks again with the next request; a
 // client waits meanwhile. Files that are open stay so, and the dataset busy.
-absl::Status ZfsCli::Unmount(const std::string& name, const ChildObserver& on_child) {
+absl::Status ZfsCli::RetryWhileRemembered(const ZfsChange& change, const Command& command,
+                                          CommandResult& result, const ChildObserver& on_child) {
   constexpr int kTries = 5;
   constexpr std::chrono::milliseconds kPause{200};
-  const Command unmounting = CommandsFor(UnmountDataset{name}).front();
-  for (int attempt = 1;; ++attempt) {
-    PHX_ASSIGN_OR_RETURN(const CommandResult result, runner_.Run(unmounting, on_child));
-    const absl::Status status = ExitStatus(unmounting, result);
-    if (status.ok() || attempt == kTries || result.err.find("busy") == std::string::npos) return status;
+  const bool unmounts =
+      std::holds_alternative<UnmountDataset>(change) || std::holds_alternative<SetProperties>(change) ||
+      std::holds_alternative<InheritProperty>(change) || std::holds_alternative<ExportPool>(change) ||
+      std::holds_alternative<DestroyPool>(change);
+  for (int attempt = 1; unmounts && attempt < kTries; ++attempt) {
+    if (ExitStatus(command, result).ok() || result.err.find("busy") == std::string::npos) break;
     const auto now = static_cast<uint64_t>(::time(nullptr));
     for (const char* memory : {"nfsd.fh", "nfsd.export"}) {
       // Not there where no NFS server runs.
       WriteParameter(fmt::format("/proc/net/rpc/{}/flush", memory), now).IgnoreError();
     }
     std::this_thread::sleep_for(kPause);
+    PHX_ASSIGN_OR_RETURN(result, runner_.Run(command, on_child));
   }
+  return absl::OkStatus();
 }
 
 }  // namespace phoenix::zfs

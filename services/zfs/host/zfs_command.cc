@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "services/zfs/domain/zfs_encryption.h"
+#include "services/zfs/domain/zfs_property.h"
 
 namespace phoenix::zfs {
 namespace {
@@ -27,10 +28,16 @@ Command Tool(std::string program, std::vector<std::string> args) {
   return Command{.program = std::move(program), .args = std::move(args), .limit = std::chrono::seconds(300)};
 }
 
+// zfs takes no 0 for "no quota", which is how it prints that.
+std::string Assignment(const std::string& name, const std::string& value) {
+  const bool none = (name == "quota" || name == "refquota") && SameValue(name, value, "none");
+  return name + "=" + (none ? "none" : value);
+}
+
 void AddProperties(std::vector<std::string>& args, const char* flag, const PropertyMap& properties) {
   for (const auto& [name, value] : properties) {
     args.push_back(flag);
-    args.push_back(name + "=" + value);
+    args.push_back(Assignment(name, value));
   }
 }
 
@@ -76,14 +83,28 @@ std::vector<Command> Build(const CreatePool& change) {
 // udev looks at disks that were closed; what is done with them next must not meet it there.
 Command Settle() { return Tool("/usr/bin/udevadm", {"settle", "--timeout=30"}); }
 
-std::vector<Command> Build(const DestroyPool& change) { return {Zpool({"destroy", change.name}), Settle()}; }
+// Fails where anybody has open a volume that is the dataset or lies in it. udev looks at volumes that are
+// new.
+std::vector<Command> IfClosed(const std::string& dataset) {
+  Command program = Zfs({"program", "-n", dataset.substr(0, dataset.find('/')), "-", dataset});
+  program.input = OpenProgram();
+  return {Settle(), std::move(program)};
+}
+std::vector<Command> ClosedThen(const std::string& pool, const char* verb) {
+  std::vector<Command> commands = IfClosed(pool);
+  commands.push_back(Zpool({verb, pool}));
+  commands.push_back(Settle());
+  return commands;
+}
+// Releases of ZFS take a pool from under the volumes in it that are open, or wait for their end.
+std::vector<Command> Build(const DestroyPool& change) { return ClosedThen(change.name, "destroy"); }
 std::vector<Command> Build(const ImportPool& change) {
   std::vector<std::string> args = {"import"};
   if (change.destroyed) args.insert(args.end(), {"-D", "-f", "-N"});
   args.push_back(std::to_string(change.guid));
   return {Zpool(std::move(args))};
 }
-std::vector<Command> Build(const ExportPool& change) { return {Zpool({"export", change.name}), Settle()}; }
+std::vector<Command> Build(const ExportPool& change) { return ClosedThen(change.name, "export"); }
 std::vector<Command> Build(const SetPoolProperties& change) {
   std::vector<Command> commands;
   for (const auto& [name, value] : change.properties)
@@ -139,12 +160,12 @@ std::vector<Command> Build(const LoadKey& change) {
   command.secret_input = KeyInput(change.format, change.key);
   return {std::move(command)};
 }
-// udev opens volumes to look at them, and an open one keeps the key in use.
+// udev opens volumes to look at them. An open one keeps the key in use, and is not destroyed.
 std::vector<Command> Build(const UnloadKey& change) { return {Settle(), Zfs({"unload-key", change.name})}; }
-std::vector<Command> Build(const DestroyDataset& change) { return {Zfs({"destroy", change.name})}; }
+std::vector<Command> Build(const DestroyDataset& change) { return {Settle(), Zfs({"destroy", change.name})}; }
 std::vector<Command> Build(const SetProperties& change) {
   std::vector<std::string> args = {"set"};
-  for (const auto& [name, value] : change.properties) args.push_back(name + "=" + value);
+  for (const auto& [name, value] : change.properties) args.push_back(Assignment(name, value));
   args.push_back(change.name);
   return {Zfs(std::move(args))};
 }
@@ -153,7 +174,13 @@ std::vector<Command> Build(const InheritProperty& change) {
   return {Zfs({"inherit", change.property, change.name})};
 }
 std::vector<Command> Build(const RenameDataset& change) {
-  return {Zfs({"rename", "-u", change.from, change.to})};
+  std::vector<Command> commands;
+  if (change.closed) commands = IfClosed(change.from);
+  // zfs takes -u of file systems only.
+  std::vector<std::string> args = {"rename", "-u", change.from, change.to};
+  if (change.volume) args.erase(args.begin() + 1);
+  commands.push_back(Zfs(std::move(args)));
+  return commands;
 }
 std::vector<Command> Build(const MountDataset& change) { return {Zfs({"mount", change.name})}; }
 std::vector<Command> Build(const UnmountDataset& change) { return {Zfs({"unmount", change.name})}; }
@@ -257,6 +284,35 @@ Name NameOf(const RemoveDirectory& change) { return {"rmdir", change.path}; }
 
 }  // namespace
 
+// Who has a volume open owns it, and both checks refuse with EBUSY what is owned; that of destroy also where
+// there are snapshots.
+std::string_view OpenProgram() {
+  return R"lua(
+local function check(dataset)
+  if zfs.get_prop(dataset, "type") == "volume" then
+    local snapshots = 0
+    for _ in zfs.list.snapshots(dataset) do
+      snapshots = snapshots + 1
+    end
+    local code
+    if snapshots == 0 then
+      code = zfs.check.destroy(dataset)
+    else
+      code = zfs.check.rollback(dataset)
+    end
+    if code == 16 then
+      error("phoenix: somebody has it open: " .. dataset)
+    end
+  else
+    for child in zfs.list.children(dataset) do
+      check(child)
+    end
+  end
+end
+check((...)["argv"][1])
+)lua";
+}
+
 std::string_view RollbackProgram() {
   return R"lua(
 local argv = (...)["argv"]
@@ -303,6 +359,7 @@ std::vector<std::string> ToText(const ZfsChange& change) {
                         back->snapshot, back->dataset),
             fmt::format("zfs rollback {}@{}", back->dataset, back->snapshot)};
   }
+  if (std::holds_alternative<DestroyDataset>(change)) return {phoenix::ToText(CommandsFor(change).back())};
   if (const auto* tree = std::get_if<SetTreeOwner>(&change)) {
     const auto number = [](const std::optional<uint32_t>& one) {
       return one ? std::to_string(*one) : "as it is";
@@ -327,7 +384,14 @@ std::vector<std::string> ToText(const ZfsChange& change) {
   if (const auto* made = std::get_if<MakeDirectory>(&change)) return {"mkdir " + made->path};
   if (const auto* removed = std::get_if<RemoveDirectory>(&change)) return {"rmdir " + removed->path};
   std::vector<std::string> texts;
-  for (const auto& command : CommandsFor(change)) texts.push_back(phoenix::ToText(command));
+  for (const auto& command : CommandsFor(change)) {
+    if (command.input == OpenProgram()) {
+      // What asks first is not for typing, either.
+      texts.clear();
+    } else {
+      texts.push_back(phoenix::ToText(command));
+    }
+  }
   return texts;
 }
 

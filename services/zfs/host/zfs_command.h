@@ -53,6 +53,10 @@ std::string_view RollbackProgram();
 inline constexpr std::string_view kForeignWrites = "phoenix: foreign writes";
 // And this where somebody took a snapshot since.
 inline constexpr std::string_view kForeignSnapshot = "phoenix: foreign snapshot";
+// The channel program that asks whether anybody has open a volume that is its argument or lies in it. It says
+// kIsOpen then, and which.
+std::string_view OpenProgram();
+inline constexpr std::string_view kIsOpen = "phoenix: somebody has it open: ";
 // Where SetTreeOwner and DeliverFiles mount: a directory that only root may enter.
 inline constexpr char kPrivateMount[] = "/run/phoenix-private";
 

@@ -32,6 +32,18 @@ TEST(Commands, Datasets) {
   EXPECT_THAT(ToText(InheritProperty{"a/b", "quota", true}), ElementsAre("zfs inherit -S quota a/b"));
   EXPECT_THAT(ToText(InheritProperty{"a/b", "atime", false}), ElementsAre("zfs inherit atime a/b"));
   EXPECT_THAT(ToText(RenameDataset{"a/b", "a/c"}), ElementsAre("zfs rename -u a/b a/c"));
+  // zfs knows -u for file systems only.
+  EXPECT_THAT(ToText(RenameDataset{"a/v", "a/w", true}), ElementsAre("zfs rename a/v a/w"));
+  EXPECT_THAT(ToText(RenameDataset{"a/v", "a/w", true, true}), ElementsAre("zfs rename a/v a/w"));
+  const std::vector<Command> closed = CommandsFor(RenameDataset{"a/v", "a/w", true, true});
+  ASSERT_EQ(closed.size(), 3U);
+  EXPECT_EQ(phoenix::ToText(closed[1]), "zfs program -n a - a/v");
+  EXPECT_EQ(closed[1].input, OpenProgram());
+  EXPECT_THAT(ToText(DestroyDataset{"a/v"}), ElementsAre("zfs destroy a/v"));
+  // A quota that is none prints as 0, and zfs takes no 0.
+  EXPECT_THAT(ToText(SetProperties{"a/b", {{"quota", "0"}, {"refquota", "0"}, {"reservation", "0"}}}),
+              ElementsAre("zfs set quota=none refquota=none reservation=0 a/b"));
+  EXPECT_THAT(ToText(CreateDataset{"a/b", 0, {{"quota", "0"}}}), ElementsAre("zfs create -o quota=none a/b"));
   EXPECT_THAT(ToText(CreateSnapshot{"a/b@s", {{"phoenix:run", "u"}}}),
               ElementsAre("zfs snapshot -o phoenix:run=u a/b@s"));
 }

@@ -114,6 +114,10 @@ struct InheritProperty {
 // Mounts are left as they are.
 struct RenameDataset {
   std::string from, to;
+  bool volume = false;
+  // Fails where anybody has open a volume that it is or that lies in it, who would write into that under its
+  // new name and be told nothing.
+  bool closed = false;
 };
 struct MountDataset {
   std::string name;

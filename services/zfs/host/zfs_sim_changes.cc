@@ -66,6 +66,7 @@ absl::Status SimZfs::Do(const CreatePool& change) {
 absl::Status SimZfs::Do(const DestroyPool& change) {
   PHX_ASSIGN_OR_RETURN(const auto pool, world_.Get(kPool, change.name));
   if (!pool) return NotFound("cannot open '{}': no such pool", change.name);
+  PHX_RETURN_IF_ERROR(CheckClosed(change.name));
   PHX_ASSIGN_OR_RETURN(auto names, Below(change.name));
   std::reverse(names.begin(), names.end());
   // Until a disk of it is used again or cleared, it can be imported again.
@@ -205,8 +206,21 @@ absl::Status SimZfs::Do(const InheritProperty& change) {
   return change.property == "mountpoint" ? Remount(change.name, inherit) : inherit();
 }
 
+absl::Status SimZfs::CheckClosed(const std::string& dataset) {
+  PHX_ASSIGN_OR_RETURN(const auto names, Below(dataset));
+  for (const auto& name : names) {
+    PHX_ASSIGN_OR_RETURN(const json one, Dataset(name));
+    if (one["type"] == "volume" && one.value("busy", false)) return FailedPrecondition("{} is open", name);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status SimZfs::Do(const RenameDataset& change) {
   PHX_ASSIGN_OR_RETURN(const json dataset, Dataset(change.from));
+  if (change.volume != (dataset["type"] == "volume"))
+    return InvalidArgument("cannot open '{}': operation not applicable to datasets of this type",
+                           change.from);
+  if (change.closed) PHX_RETURN_IF_ERROR(CheckClosed(change.from));
   PHX_ASSIGN_OR_RETURN(const bool taken, Exists(change.to));
   if (taken) return AlreadyExists("cannot rename '{}': dataset '{}' exists", change.from, change.to);
   PHX_ASSIGN_OR_RETURN(const bool parent, Exists(ParentOf(change.to)));

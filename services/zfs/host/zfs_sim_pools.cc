@@ -175,6 +175,7 @@ absl::Status SimZfs::Do(const ImportPool& change) {
 
 absl::Status SimZfs::Do(const ExportPool& change) {
   PHX_ASSIGN_OR_RETURN(json pool, ImportedPool(change.name));
+  PHX_RETURN_IF_ERROR(CheckClosed(change.name));
   PHX_RETURN_IF_ERROR(UnmountAll(change.name));
   PHX_RETURN_IF_ERROR(ForgetKeys(change.name));
   pool["exported"] = true;

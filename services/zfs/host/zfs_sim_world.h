@@ -74,6 +74,8 @@ class SimZfs {
   absl::Status Do(const DestroyDataset& change);
   absl::Status Do(const SetProperties& change);
   absl::Status Do(const InheritProperty& change);
+  // Nobody has open a volume that it is or that lies in it.
+  absl::Status CheckClosed(const std::string& dataset);
   absl::Status Do(const RenameDataset& change);
   absl::Status Do(const MountDataset& change);
   absl::Status Do(const UnmountDataset& change);

@@ -213,7 +213,8 @@ std::vector<ZfsChange> ChangesOf(const DeleteDatasetStep& step, const std::strin
   // Its own mount point would bring it back at the next boot.
   if (!step.mountpoint.empty()) marks.emplace("canmount", "noauto");
   changes.push_back(SetProperties{step.name, marks});
-  changes.push_back(RenameDataset{step.name, AsideName(TrashOf(step.name, run_id), step.name)});
+  changes.push_back(
+      RenameDataset{step.name, AsideName(TrashOf(step.name, run_id), step.name), step.volume, true});
   return changes;
 }
 
@@ -266,7 +267,7 @@ absl::Status Undo(const Work& work, const DeleteDatasetStep& step) {
   if (!there) {
     if (seen.datasets.count(trash) == 0)
       return ForeignChange(step.name, "it is neither where it was nor in the trash");
-    PHX_RETURN_IF_ERROR(work.Change(RenameDataset{trash, step.name}));
+    PHX_RETURN_IF_ERROR(work.Change(RenameDataset{trash, step.name, step.volume}));
   } else if (seen.datasets.find(step.name)->second.guid != step.guid) {
     return ForeignChange(step.name, "another dataset of that name was made");
   }
@@ -292,7 +293,7 @@ absl::StatusOr<kit::LedgerChange> LedgerOf(const Work&, const DeleteDatasetStep&
 
 std::vector<ZfsChange> UndoChanges(const Work& work, const DeleteDatasetStep& step) {
   std::vector<ZfsChange> changes = {
-      RenameDataset{AsideName(TrashOf(step.name, work.run_id), step.name), step.name}};
+      RenameDataset{AsideName(TrashOf(step.name, work.run_id), step.name), step.name, step.volume}};
   if (work.captured.contains("canmount") && work.captured.value("filesystem", false)) {
     changes.push_back(RestoreProperty(step.name, "canmount", work.captured["canmount"]));
   }

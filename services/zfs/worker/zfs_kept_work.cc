@@ -112,7 +112,7 @@ bool IsShut(const Work& work, const Seen& seen) {
                      [](const DatasetState& inside) { return inside.mounted_at.empty(); });
 }
 
-DeleteDatasetStep AsDelete(const DiscardKeptStep& step) { return {step.name, step.guid, ""}; }
+DeleteDatasetStep AsDelete(const DiscardKeptStep& step) { return {step.name, step.guid, "", step.volume}; }
 
 }  // namespace
 
@@ -125,7 +125,7 @@ absl::StatusOr<json> Capture(const Work& work, const RestoreKeptStep& step) {
 }
 
 std::vector<ZfsChange> ChangesOf(const RestoreKeptStep& step, const std::string&) {
-  std::vector<ZfsChange> changes = {RenameDataset{step.name, step.to}};
+  std::vector<ZfsChange> changes = {RenameDataset{step.name, step.to, step.volume}};
   if (!step.canmount.empty()) changes.push_back(PutCanmount(step));
   for (const std::string_view mark : {kRunMark, kKeptMark, kCanmountMark})
     changes.push_back(InheritProperty{step.to, std::string(mark), false});
@@ -138,7 +138,7 @@ absl::Status Do(const Work& work, const RestoreKeptStep& step) {
   if (seen.taken) return ForeignChange(step.to, "it was made meanwhile");
   if (seen.kept) {
     const absl::MutexLock lock(&work.containers);
-    PHX_RETURN_IF_ERROR(work.Change(RenameDataset{step.name, step.to}));
+    PHX_RETURN_IF_ERROR(work.Change(RenameDataset{step.name, step.to, step.volume}));
   } else if (!seen.restored) {
     return ForeignChange(step.name, "it is neither kept nor restored");
   }
@@ -194,7 +194,7 @@ absl::Status Undo(const Work& work, const RestoreKeptStep& step) {
     if (!IsBound(*seen.restored)) {
       const absl::MutexLock lock(&work.containers);
       PHX_RETURN_IF_ERROR(EnsureContainer(work, ParentOf(step.name)));
-      PHX_RETURN_IF_ERROR(work.Change(RenameDataset{step.to, step.name}));
+      PHX_RETURN_IF_ERROR(work.Change(RenameDataset{step.to, step.name, step.volume, true}));
     } else {
       for (const std::string_view mark : kMarks) {
         if (!seen.restored->LocalValue(mark).empty())
@@ -222,7 +222,7 @@ std::vector<ZfsChange> UndoChanges(const Work& work, const RestoreKeptStep& step
   for (const auto& [property, captured] : properties.items()) {
     if (!bound || property == "canmount") changes.push_back(RestoreProperty(step.to, property, captured));
   }
-  if (!bound) changes.push_back(RenameDataset{step.to, step.name});
+  if (!bound) changes.push_back(RenameDataset{step.to, step.name, step.volume, true});
   return changes;
 }
 

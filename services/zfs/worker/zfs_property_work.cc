@@ -1,3 +1,6 @@
+#include <map>
+#include <vector>
+
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
 #include "services/zfs/domain/zfs_encryption.h"
@@ -38,6 +41,36 @@ Stand StandOf(const DatasetState& dataset, const std::string& property, const st
     return Stand::kWanted;
   }
   return as_captured ? Stand::kCaptured : Stand::kOther;
+}
+
+// Limits hold each other: a reservation goes back only once the quota above it did, whichever way each goes.
+absl::Status PutBack(const Work& work, const std::string& name, const PropertyMap& local,
+                     const std::vector<ZfsChange>& inherits) {
+  const auto set = [&] { return local.empty() ? absl::OkStatus() : work.Change(SetProperties{name, local}); };
+  const absl::Status first = set();
+  std::vector<const ZfsChange*> refused;
+  for (const auto& change : inherits) {
+    if (!work.Change(change).ok()) refused.push_back(&change);
+  }
+  if (!first.ok()) PHX_RETURN_IF_ERROR(set());
+  for (const ZfsChange* change : refused) PHX_RETURN_IF_ERROR(work.Change(*change));
+  return absl::OkStatus();
+}
+
+// What is mounted below the path meanwhile would be hidden: it is unmounted, and mounted again on top.
+absl::Status MountUnder(const Work& work, const DatasetState& dataset, const std::string& path) {
+  ObserveRequest request;
+  request.all_datasets = true;
+  PHX_ASSIGN_OR_RETURN(const ZfsState seen, work.host.Observe(request));
+  std::map<std::string, std::string> below;  // names by mount point: parents first
+  for (const auto& [name, other] : seen.datasets) {
+    if (other.mounted_at.starts_with(path + "/")) below.emplace(other.mounted_at, name);
+  }
+  for (auto one = below.rbegin(); one != below.rend(); ++one)
+    PHX_RETURN_IF_ERROR(work.Change(UnmountDataset{one->second}));
+  PHX_RETURN_IF_ERROR(MountUnlessLocked(work, dataset));
+  for (const auto& [at, name] : below) PHX_RETURN_IF_ERROR(MountBack(work, name, at));
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -128,12 +161,12 @@ absl::Status Undo(const Work& work, const SetPropertiesStep& step) {
       inherits.push_back(std::move(restore));
     }
   }
-  if (!local.empty()) PHX_RETURN_IF_ERROR(work.Change(SetProperties{step.name, local}));
-  for (const auto& change : inherits) PHX_RETURN_IF_ERROR(work.Change(change));
+  PHX_RETURN_IF_ERROR(PutBack(work, step.name, local, inherits));
   if (!MovesMount(step)) return absl::OkStatus();
   const std::string mounted = work.captured.value("mounted", "");
   PHX_ASSIGN_OR_RETURN(const auto now, work.Dataset(step.name));
-  if (now && now->mounted_at.empty() && !mounted.empty()) PHX_RETURN_IF_ERROR(MountUnlessLocked(work, *now));
+  if (now && now->mounted_at.empty() && !mounted.empty())
+    PHX_RETURN_IF_ERROR(MountUnder(work, *now, mounted));
   if (now && !now->mounted_at.empty() && mounted.empty())
     PHX_RETURN_IF_ERROR(work.Change(UnmountDataset{step.name}));
   return RestoreDirectory(work, NewMountPoint(step), work.captured.value("directory", json()));

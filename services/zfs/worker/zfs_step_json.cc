@@ -147,15 +147,19 @@ json Write(const DeleteSnapshotStep& step) {
   return {{"step", "delete_snapshot"}, {"name", step.name}, {"guid", step.guid}};
 }
 json Write(const DeleteDatasetStep& step) {
-  return {
-      {"step", "delete_dataset"}, {"name", step.name}, {"guid", step.guid}, {"mountpoint", step.mountpoint}};
+  return {{"step", "delete_dataset"},
+          {"name", step.name},
+          {"guid", step.guid},
+          {"mountpoint", step.mountpoint},
+          {"volume", step.volume}};
 }
 json Write(const RestoreKeptStep& step) {
   return {{"step", "restore_kept"}, {"name", step.name},         {"to", step.to},
-          {"guid", step.guid},      {"canmount", step.canmount}, {"mountpoint", step.mountpoint}};
+          {"guid", step.guid},      {"canmount", step.canmount}, {"mountpoint", step.mountpoint},
+          {"volume", step.volume}};
 }
 json Write(const DiscardKeptStep& step) {
-  return {{"step", "discard_kept"}, {"name", step.name}, {"guid", step.guid}};
+  return {{"step", "discard_kept"}, {"name", step.name}, {"guid", step.guid}, {"volume", step.volume}};
 }
 
 ZfsStep Read(const json& value) {
@@ -234,13 +238,14 @@ ZfsStep Read(const json& value) {
   }
   if (kind == "create_snapshot") return CreateSnapshotStep{value.at("name")};
   if (kind == "delete_snapshot") return DeleteSnapshotStep{value.at("name"), value.at("guid")};
+  const bool is_volume = value.value("volume", false);
   if (kind == "delete_dataset")
-    return DeleteDatasetStep{value.at("name"), value.at("guid"), value.at("mountpoint")};
+    return DeleteDatasetStep{value.at("name"), value.at("guid"), value.at("mountpoint"), is_volume};
   if (kind == "restore_kept") {
-    return RestoreKeptStep{value.at("name"), value.at("to"), value.at("guid"), value.at("canmount"),
-                           value.at("mountpoint")};
+    return RestoreKeptStep{value.at("name"),     value.at("to"),         value.at("guid"),
+                           value.at("canmount"), value.at("mountpoint"), is_volume};
   }
-  if (kind == "discard_kept") return DiscardKeptStep{value.at("name"), value.at("guid")};
+  if (kind == "discard_kept") return DiscardKeptStep{value.at("name"), value.at("guid"), is_volume};
   throw json::other_error::create(501, "unknown step " + kind, &value);
 }
 

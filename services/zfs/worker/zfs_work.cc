@@ -243,7 +243,7 @@ absl::Status SetAside(const Work& work, const std::string& name, const std::stri
   // Its own mount point would bring it back at the next boot.
   if (filesystem) marks.emplace("canmount", "noauto");
   if (!marks.empty()) PHX_RETURN_IF_ERROR(work.Change(SetProperties{name, marks}));
-  PHX_RETURN_IF_ERROR(work.Change(RenameDataset{name, kept}));
+  PHX_RETURN_IF_ERROR(work.Change(RenameDataset{name, kept, !filesystem, true}));
   spdlog::warn(
       "{} was created by run {} and is not destroyed with it: {}. It is kept as {}; "
       "`phoenix kept` gives it back or destroys it",

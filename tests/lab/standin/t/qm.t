@@ -31,7 +31,7 @@ subtest 'set' => sub {
 
 subtest 'digest' => sub {
     my $w = world();
-    $w->says(255, "detected modified configuration - file changed by other user? Try again.\n", 'qm', 'set', '1001',
+    $w->says(255, "checksum mismatch (file change by other user?)\n", 'qm', 'set', '1001',
         '--cicustom', 'user=st:snippets/u.yaml', '--digest', '0' x 40);
     is($w->read($CONF), $BASE, 'as before');
     $w->ok('qm', 'set', '1001', '--cicustom', 'user=st:snippets/u.yaml', '--digest', sha1_hex($BASE));

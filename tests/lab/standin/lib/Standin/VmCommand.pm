@@ -37,7 +37,7 @@ sub set {
 
     locked($id, sub {
         my $config = Standin::VmFile::load($id);
-        die "detected modified configuration - file changed by other user? Try again.\n"
+        die "checksum mismatch (file change by other user?)\n"
             if $digest && $digest ne $config->{digest};
         my $set = $config->{set};
         die "VM is locked ($set->{lock})\n" if $set->{lock};
