@@ -86,7 +86,7 @@ Command Settle() { return Tool("/usr/bin/udevadm", {"settle", "--timeout=30"}); 
 // Fails where anybody has open a volume that is the dataset or lies in it. udev looks at volumes that are
 // new.
 std::vector<Command> IfClosed(const std::string& dataset) {
-  Command program = Zfs({"program", "-n", dataset.substr(0, dataset.find('/')), "-", dataset});
+  Command program = Zfs({"program", dataset.substr(0, dataset.find('/')), "-", dataset});
   program.input = OpenProgram();
   return {Settle(), std::move(program)};
 }
@@ -285,7 +285,7 @@ Name NameOf(const RemoveDirectory& change) { return {"rmdir", change.path}; }
 }  // namespace
 
 // Who has a volume open owns it, and both checks refuse with EBUSY what is owned; that of destroy also where
-// there are snapshots.
+// there are snapshots, and that of rollback where the program is synced only, which `zfs program -n` is not.
 std::string_view OpenProgram() {
   return R"lua(
 local function check(dataset)

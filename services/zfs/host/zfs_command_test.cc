@@ -37,7 +37,7 @@ TEST(Commands, Datasets) {
   EXPECT_THAT(ToText(RenameDataset{"a/v", "a/w", true, true}), ElementsAre("zfs rename a/v a/w"));
   const std::vector<Command> closed = CommandsFor(RenameDataset{"a/v", "a/w", true, true});
   ASSERT_EQ(closed.size(), 3U);
-  EXPECT_EQ(phoenix::ToText(closed[1]), "zfs program -n a - a/v");
+  EXPECT_EQ(phoenix::ToText(closed[1]), "zfs program a - a/v");
   EXPECT_EQ(closed[1].input, OpenProgram());
   EXPECT_THAT(ToText(DestroyDataset{"a/v"}), ElementsAre("zfs destroy a/v"));
   // A quota that is none prints as 0, and zfs takes no 0.
