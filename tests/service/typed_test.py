@@ -296,9 +296,15 @@ class KeptTest(TypedTest):
         self.assertIn("is held by backup", error.message)
         with self.fleet.machine("hv1") as database:
             database.execute("DELETE FROM objects WHERE kind = 'zfs.snapshot' AND name = ?", (native + "@theirs",))
-        # Somebody has it open: it is not told to be gone, and goes once they have closed it.
+        # Somebody has it open, and would write on into the trash.
         with self.fleet.machine("hv1") as database:
             database.execute("UPDATE objects SET value = json_set(value, '$.busy', json('true')) WHERE name = ?", (native,))
+        error = self.refusal("Zfs", "DiscardKept", {"name": name})
+        self.assertIn("is open", error.message)
+        self.assertEqual(self.listed(), [name])
+        # A file system is not told to be gone, and goes once they have closed it.
+        with self.fleet.machine("hv1") as database:
+            database.execute("UPDATE objects SET value = json_set(value, '$.type', 'filesystem', '$.local.canmount', 'noauto') WHERE name = ?", (native,))
         error = self.refusal("Zfs", "DiscardKept", {"name": name})
         self.assertEqual((error.code, error.reason), ("failed_precondition", "STILL_IN_USE"))
         self.assertEqual(self.listed(), [])

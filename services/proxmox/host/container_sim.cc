@@ -190,7 +190,8 @@ class Editing {
       return Says("detected modified configuration - file changed by other user? Try again.");
     PHX_ASSIGN_OR_RETURN(const std::string members_text, ReadText(world, "/etc/pve/.members"));
     const auto members = ParseMembers(members_text);
-    if (members && !members->quorate) return Says("unable to open file '{}.tmp.1' - Permission denied", editing.path_);
+    if (members && !members->quorate)
+      return Says("unable to open file '{}.tmp.1' - Permission denied", editing.path_);
     return editing;
   }
 
