@@ -226,8 +226,9 @@ absl::StatusOr<FirewallState> NodeCli::Firewall(node::Firewall of) {
   }
   if (firewall.ufw_installed) PHX_RETURN_IF_ERROR(ReadUfw(firewall));
   if ((of == node::Firewall::kNone ? firewall.InCharge() : of) != node::Firewall::kPve) return firewall;
-  // An inactive ufw keeps its rules, which let nobody in.
+  // Those of ufw are not the ones asked for; an inactive one keeps its rules, which let nobody in.
   firewall.rules.clear();
+  firewall.live.clear();
   if (!firewall.pve_installed) return firewall;
   PHX_ASSIGN_OR_RETURN(const auto rules, PveRules());
   for (const PveRule& one : rules) firewall.rules.push_back(one.rule);

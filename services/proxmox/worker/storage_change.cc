@@ -322,23 +322,24 @@ absl::Status StorageChanges::SetFields(const StorageStep& step, const Captured& 
   return last;
 }
 
-// Proxmox VE removes an entry with its last node, so that this run's undo is who added it again.
-bool GoesWithItsLastNode(const StorageEntry& entry) { return entry.nodes.size() <= 1; }
+namespace {
 
 // Without its password Proxmox VE could not log in when it switches the entry on, or would be a guest.
 bool StaysDisabled(const StorageEntry& entry) {
   return entry.disabled || entry.options.count("username") != 0;
 }
 
-// Added anew, and to be switched on by itself: what it leads to may be away by now, and adding would try to
-// reach it.
-bool WaitsForSwitch(const StorageEntry& now, const StorageEntry& former) {
-  return now.disabled && !StaysDisabled(former) && GoesWithItsLastNode(former);
+// Added anew by this undo, for this node alone, and to be switched on by itself: what it leads to may be away
+// by now, and adding would try to reach it.
+bool WaitsForSwitch(const StorageEntry& now, const StorageEntry& former, const std::string& node) {
+  return now.disabled && !StaysDisabled(former) && now.nodes == Words{node};
 }
 
 StorageChange SwitchOn(const std::string& id, const std::string& digest) {
   return {id, std::nullopt, std::nullopt, {}, {"disable"}, digest};
 }
+
+}  // namespace
 
 absl::Status StorageChanges::AddBack(const StorageStep& step, const StorageEntry& entry,
                                      const ChildObserver& on_child) {
@@ -355,7 +356,7 @@ absl::Status StorageChanges::AddBack(const StorageStep& step, const StorageEntry
             Describe(differences));
       }
       if (IsMember(*now, step.node)) {
-        if (!WaitsForSwitch(*now, entry)) return absl::OkStatus();
+        if (!WaitsForSwitch(*now, entry, step.node)) return absl::OkStatus();
         report = host_.Set(SwitchOn(step.id, config.digest), on_child);
       } else {
         StorageChange change{step.id, std::nullopt, now->nodes, {}, {}, config.digest};
@@ -371,7 +372,7 @@ absl::Status StorageChanges::AddBack(const StorageStep& step, const StorageEntry
     PHX_ASSIGN_OR_RETURN(const StorageConfig after, host_.ReadStorages());
     const Entry found = Find(after, step.id);
     const bool back = found && IsMember(*found, step.node) && Compare(*found, DefinitionOf(entry)).empty();
-    if (back && !WaitsForSwitch(*found, entry)) return absl::OkStatus();
+    if (back && !WaitsForSwitch(*found, entry, step.node)) return absl::OkStatus();
     if (!last.ok()) return last;
     return FailedPrecondition("Proxmox VE said that storage '{}' was added, but {} does not hold it so",
                               step.id, kStorageConfigPath);
@@ -468,7 +469,7 @@ absl::StatusOr<kit::ProbeResult> StorageChanges::Probe(const StorageStep& step, 
       if (!member) return kit::ProbeResult{kit::Probe::kDone, ""};
       const auto differences = Compare(*entry, step.definition);
       if (!differences.empty()) return kit::ProbeResult{kit::Probe::kForeign, Describe(differences)};
-      if (before.entry && WaitsForSwitch(*entry, *before.entry))
+      if (before.entry && WaitsForSwitch(*entry, *before.entry, step.node))
         return kit::ProbeResult{kit::Probe::kPartial, "it is there again, but not switched on"};
       return kit::ProbeResult{kit::Probe::kNotDone, ""};
     }

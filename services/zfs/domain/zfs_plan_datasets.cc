@@ -53,10 +53,16 @@ class DatasetPlanner {
     const auto found = planning_.seen.datasets.find(name);
     return found == planning_.seen.datasets.end() ? nullptr : &found->second;
   }
+  // As it will be: what is declared of it, else what is there, else as of what it lies in.
   bool IsReadOnly() const {
-    const auto declared = spec_.properties.find("readonly");
-    if (declared != spec_.properties.end()) return declared->second == "on";
-    return seen_ != nullptr && seen_->Value("readonly") == "on";
+    for (std::string name = spec_.name; !name.empty(); name = ParentOf(name)) {
+      for (const DatasetSpec& other : planning_.spec.datasets) {
+        const auto declared = other.properties.find("readonly");
+        if (other.name == name && declared != other.properties.end()) return declared->second == "on";
+      }
+      if (const DatasetState* seen = Find(name)) return seen->Value("readonly") == "on";
+    }
+    return false;
   }
   void RefuseReadOnly() {
     planning_.Refuse(

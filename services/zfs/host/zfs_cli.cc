@@ -490,7 +490,8 @@ absl::Status ZfsCli::Change(const ZfsChange& change, const ChildObserver& on_chi
           open);
     }
     PHX_RETURN_IF_ERROR(RetryWhileRemembered(change, command, result, on_child));
-    const bool hint = verb == "labelclear" || verb == "--rereadpt" || verb == "settle";
+    const bool hint =
+        verb == "labelclear" || verb == "--rereadpt" || verb == "settle" || command.input == OpenProgram();
     if (!hint) PHX_RETURN_IF_ERROR(ExitStatus(command, result));
   }
   return absl::OkStatus();

@@ -1,4 +1,5 @@
-#include <map>
+#include <algorithm>
+#include <string_view>
 #include <vector>
 
 #include "base/status/errors.h"
@@ -43,34 +44,63 @@ Stand StandOf(const DatasetState& dataset, const std::string& property, const st
   return as_captured ? Stand::kCaptured : Stand::kOther;
 }
 
+bool IsLimit(std::string_view property) {
+  return property == "quota" || property == "refquota" || property == "reservation" ||
+         property == "refreservation";
+}
+
 // Limits hold each other: a reservation goes back only once the quota above it did, whichever way each goes.
-absl::Status PutBack(const Work& work, const std::string& name, const PropertyMap& local,
+absl::Status PutBack(const Work& work, const SetPropertiesStep& step, const PropertyMap& local,
                      const std::vector<ZfsChange>& inherits) {
-  const auto set = [&] { return local.empty() ? absl::OkStatus() : work.Change(SetProperties{name, local}); };
+  const bool limits = std::any_of(step.properties.begin(), step.properties.end(),
+                                  [](const auto& property) { return IsLimit(property.first); });
+  const auto set = [&] {
+    return local.empty() ? absl::OkStatus() : work.Change(SetProperties{step.name, local});
+  };
   const absl::Status first = set();
+  if (!first.ok() && !limits) return first;
   std::vector<const ZfsChange*> refused;
   for (const auto& change : inherits) {
-    if (!work.Change(change).ok()) refused.push_back(&change);
+    const absl::Status inherited = work.Change(change);
+    if (!inherited.ok() && !limits) return inherited;
+    if (!inherited.ok()) refused.push_back(&change);
   }
   if (!first.ok()) PHX_RETURN_IF_ERROR(set());
   for (const ZfsChange* change : refused) PHX_RETURN_IF_ERROR(work.Change(*change));
   return absl::OkStatus();
 }
 
-// What is mounted below the path meanwhile would be hidden: it is unmounted, and mounted again on top.
-absl::Status MountUnder(const Work& work, const DatasetState& dataset, const std::string& path) {
+// The datasets below that ZFS would mount at boot, too.
+absl::Status MountWhatLiesBelow(const Work& work, const std::string& name) {
   ObserveRequest request;
-  request.all_datasets = true;
+  request.datasets = {name};
+  request.recursive = true;
   PHX_ASSIGN_OR_RETURN(const ZfsState seen, work.host.Observe(request));
-  std::map<std::string, std::string> below;  // names by mount point: parents first
-  for (const auto& [name, other] : seen.datasets) {
-    if (other.mounted_at.starts_with(path + "/")) below.emplace(other.mounted_at, name);
+  for (const auto& [below, dataset] : seen.datasets) {
+    if (below == name || !dataset.mounted_at.empty() || !ShouldBeMounted(dataset) || IsLocked(dataset))
+      continue;
+    PHX_RETURN_IF_ERROR(MountBack(work, below, dataset.Value("mountpoint")));
   }
-  for (auto one = below.rbegin(); one != below.rend(); ++one)
-    PHX_RETURN_IF_ERROR(work.Change(UnmountDataset{one->second}));
-  PHX_RETURN_IF_ERROR(MountUnlessLocked(work, dataset));
-  for (const auto& [at, name] : below) PHX_RETURN_IF_ERROR(MountBack(work, name, at));
   return absl::OkStatus();
+}
+
+// Over the datasets below that are mounted meanwhile it would hide them: they are unmounted first.
+absl::Status MountUnder(const Work& work, const DatasetState& dataset, const std::string& path) {
+  if (IsLocked(dataset)) return absl::OkStatus();
+  ObserveRequest request;
+  request.datasets = {dataset.name};
+  request.recursive = true;
+  PHX_ASSIGN_OR_RETURN(const ZfsState seen, work.host.Observe(request));
+  absl::Status status;
+  for (auto one = seen.datasets.rbegin(); one != seen.datasets.rend() && status.ok(); ++one) {
+    const DatasetState& below = one->second;
+    const bool hidden =
+        below.mounted_at.starts_with(path + "/") && below.mounted_at == below.Value("mountpoint");
+    if (hidden) status = work.Change(UnmountDataset{one->first});
+  }
+  if (status.ok()) status = MountUnlessLocked(work, dataset);
+  const absl::Status rest = MountWhatLiesBelow(work, dataset.name);
+  return status.ok() ? rest : status;
 }
 
 }  // namespace
@@ -161,12 +191,15 @@ absl::Status Undo(const Work& work, const SetPropertiesStep& step) {
       inherits.push_back(std::move(restore));
     }
   }
-  PHX_RETURN_IF_ERROR(PutBack(work, step.name, local, inherits));
+  PHX_RETURN_IF_ERROR(PutBack(work, step, local, inherits));
   if (!MovesMount(step)) return absl::OkStatus();
   const std::string mounted = work.captured.value("mounted", "");
   PHX_ASSIGN_OR_RETURN(const auto now, work.Dataset(step.name));
+  const bool hides = step.properties.count("canmount") != 0 && !mounted.empty();
   if (now && now->mounted_at.empty() && !mounted.empty())
-    PHX_RETURN_IF_ERROR(MountUnder(work, *now, mounted));
+    PHX_RETURN_IF_ERROR(hides ? MountUnder(work, *now, mounted) : MountUnlessLocked(work, *now));
+  // An undo that was cut off had unmounted them.
+  if (now && !now->mounted_at.empty() && hides) PHX_RETURN_IF_ERROR(MountWhatLiesBelow(work, step.name));
   if (now && !now->mounted_at.empty() && mounted.empty())
     PHX_RETURN_IF_ERROR(work.Change(UnmountDataset{step.name}));
   return RestoreDirectory(work, NewMountPoint(step), work.captured.value("directory", json()));
