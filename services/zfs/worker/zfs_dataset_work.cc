@@ -105,11 +105,7 @@ absl::StatusOr<ProbeResult> Probe(const Work& work, const CreateDatasetStep& ste
   if (step.key && dataset->Value("encryptionroot") != step.name)
     return ProbeResult{Is::kForeign, "it is no encryption root"};
   for (const auto& [name, value] : step.properties) {
-    // Some create-only properties tell no source.
-    const PropertyRule* rule = FindProperty(name);
-    const bool anywhere = rule != nullptr && rule->create_only;
-    const std::string now = anywhere ? dataset->Value(name) : dataset->LocalValue(name);
-    if (!SameValue(name, now, value)) {
+    if (!SameValue(name, ComparedValue(*dataset, name), value)) {
       return ProbeResult{Is::kPartial, fmt::format("{} is {}", name, dataset->Value(name))};
     }
   }

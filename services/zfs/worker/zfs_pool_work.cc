@@ -125,11 +125,7 @@ absl::StatusOr<kit::ProbeResult> Probe(const Work& work, const CreatePoolStep& s
   if (step.key && root->second.Value("encryptionroot") != step.name)
     return kit::ProbeResult{kit::Probe::kForeign, "its root dataset is no encryption root"};
   for (const auto& [name, value] : step.root_properties) {
-    // Some create-only properties tell no source.
-    const PropertyRule* rule = FindProperty(name);
-    const bool anywhere = rule != nullptr && rule->create_only;
-    const std::string now = anywhere ? root->second.Value(name) : root->second.LocalValue(name);
-    if (!SameValue(name, now, value)) {
+    if (!SameValue(name, ComparedValue(root->second, name), value)) {
       return kit::ProbeResult{kit::Probe::kPartial, fmt::format("{} is {}", name, root->second.Value(name))};
     }
   }

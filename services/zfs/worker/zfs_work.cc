@@ -251,6 +251,12 @@ absl::Status SetAside(const Work& work, const std::string& name, const std::stri
   return absl::OkStatus();
 }
 
+std::string ComparedValue(const DatasetState& dataset, std::string_view property) {
+  const PropertyRule* rule = FindProperty(property);
+  const bool anywhere = rule != nullptr && rule->create_only;
+  return anywhere ? dataset.Value(property) : dataset.LocalValue(property);
+}
+
 json CaptureProperty(const DatasetState& dataset, const std::string& property) {
   const auto found = dataset.properties.find(property);
   if (found == dataset.properties.end()) return {{"source", "inherited"}, {"received", "-"}};

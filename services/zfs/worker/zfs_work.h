@@ -81,6 +81,10 @@ absl::StatusOr<kit::Retrospect> LookBack(const Work& work, const LoadKeyStep& st
 
 // Shared by the kinds.
 
+// What a declared value is compared with: the local one, but of create-only properties any, since some of
+// those tell no source.
+std::string ComparedValue(const DatasetState& dataset, std::string_view property);
+
 // Mounts it, unless its key is not loaded: the key went with the machine's memory, and the next setup brings
 // both back.
 absl::Status MountUnlessLocked(const Work& work, const DatasetState& dataset);
