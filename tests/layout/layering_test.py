@@ -195,6 +195,12 @@ class LayeringTest(unittest.TestCase):
         self.assertEqual(found, [])
         self.assertGreater(starters, 0, "the pattern finds no longer even the one place")
 
+    def test_mounts_are_those_of_the_machine(self):
+        """In a unit's own mount namespace the folders that it may write to are mounts, too."""
+        paths = [path for path in files_below("services", "base") if path.endswith((".h", ".cc"))]
+        self.assertEqual([path for path in paths if re.search(r"/proc/(self/)?(mountinfo|mounts)", read(path))], [])
+        self.assertTrue([path for path in paths if "/proc/1/mountinfo" in read(path)], "nobody reads mounts any more")
+
     def test_no_file_is_longer_than_a_reader_can_hold(self):
         found = []
         for path in files_below(*SOURCE_TREES, "proto", "deploy", "tests", "cmake"):

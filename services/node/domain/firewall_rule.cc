@@ -157,6 +157,21 @@ const SeenRule* FindRule(const std::vector<SeenRule>& rules, const FirewallRule&
   return nullptr;
 }
 
+bool IsInForce(const FirewallState& firewall, const FirewallRule& normalized) {
+  const auto others = std::count_if(firewall.rules.begin(), firewall.rules.end(), [&](const SeenRule& there) {
+    if (SamePackets(there, normalized) || !there.plain || there.direction != "in" ||
+        there.action.rfind("allow", 0) != 0 || there.port != normalized.port ||
+        (there.protocol != "any" && there.protocol != normalized.protocol)) {
+      return false;
+    }
+    // ufw clears the host bits of IPv4 addresses only, the kernel those of all.
+    const auto same = Normalized({there.client, normalized.port, normalized.protocol});
+    return same.ok() && same->client == normalized.client;
+  });
+  return std::count_if(firewall.live.begin(), firewall.live.end(),
+                       [&](const SeenRule& live) { return SamePackets(live, normalized); }) > others;
+}
+
 bool Opens(const SeenRule& there, const std::string& port, const std::string& protocol) {
   return there.action.rfind("allow", 0) == 0 && IsAbout(there, port, protocol);
 }

@@ -34,6 +34,9 @@ std::string KeyOf(const FirewallRule& normalized);
 bool SamePackets(const SeenRule& there, const FirewallRule& normalized);
 // The first such rule, or nullptr.
 const SeenRule* FindRule(const std::vector<SeenRule>& rules, const FirewallRule& normalized);
+// True where the kernel lets exactly the rule's packets in, and not only by what others wrote down: ufw makes
+// a rule for tcp and one for udp of what is written for any protocol.
+bool IsInForce(const FirewallState& firewall, const FirewallRule& normalized);
 // True where `there` lets somebody through to the port, as far as it can be told: an application's rule may.
 bool Opens(const SeenRule& there, const std::string& port, const std::string& protocol);
 // True where `there`, which does not allow, decides about some of our packets before our rule does.

@@ -150,6 +150,9 @@ class Planning {
     const FirewallState& firewall = state_.firewall;
     const bool ufw = firewall.InCharge() == Firewall::kUfw;
     const std::string_view name = ufw ? "ufw" : "pve-firewall";
+    // Everybody is let in by a rule for each family. ufw without IPv6 keeps all of that out, as its owner
+    // wants.
+    if (rule.client == "::/0" && ufw && !firewall.ufw_ipv6) return;
     const SeenRule* there = FindRule(firewall.rules, rule);
     Say("{} {}", KeyOf(rule), there == nullptr ? "absent" : there->action);
     NoteHindering(rule, there);
@@ -169,7 +172,7 @@ class Planning {
       plan_.steps.emplace_back(RuleStep{rule, "", firewall.InCharge()});
       return;
     }
-    if (ufw && FindRule(firewall.live, rule) == nullptr) {
+    if (ufw && !IsInForce(firewall, rule)) {
       Note(true, fmt::format("ufw's rule for {} is written down but not in force: run \"ufw reload\"",
                              KeyOf(rule)));
     }

@@ -261,8 +261,10 @@ absl::Status NodeCli::ReadUfw(FirewallState& firewall) {
   PHX_ASSIGN_OR_RETURN(const std::string defaults, ContentOf(files_, "/etc/default/ufw"));
   PHX_ASSIGN_OR_RETURN(const std::string status, Output(runner_, UfwStatus()));
   firewall.ufw_active = UfwStatusActive(status);
-  firewall.ufw_enabled = ShellValue(conf, "ENABLED") == "yes";
-  firewall.ufw_ipv6 = ShellValue(defaults, "IPV6") == "yes";
+  // ufw leaves IPv6 out where the kernel has none.
+  firewall.ufw_enabled = ShellSwitch(conf, "ENABLED");
+  PHX_ASSIGN_OR_RETURN(const auto kernel_ipv6, files_.ReadDirectory("/proc/sys/net/ipv6"));
+  firewall.ufw_ipv6 = kernel_ipv6.has_value() && ShellSwitch(defaults, "IPV6");
   for (const bool ipv6 : {false, true}) {
     if (ipv6 && !firewall.ufw_ipv6) continue;
     const std::string path = ipv6 ? "/etc/ufw/user6.rules" : "/etc/ufw/user.rules";

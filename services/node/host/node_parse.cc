@@ -1,5 +1,7 @@
 #include "services/node/host/node_parse.h"
 
+#include <absl/strings/match.h>
+
 #include <algorithm>
 #include <cctype>
 #include <nlohmann/json.hpp>
@@ -232,6 +234,10 @@ std::optional<std::string> ShellValue(std::string_view text, std::string_view na
     value = std::string(found);
   }
   return value;
+}
+
+bool ShellSwitch(std::string_view text, std::string_view name) {
+  return absl::EqualsIgnoreCase(ShellValue(text, name).value_or(""), "yes");
 }
 
 absl::StatusOr<std::vector<SeenRule>> ParseUserRules(std::string_view text) {

@@ -34,6 +34,8 @@ std::vector<std::string> PulledUnits(const UnitProperties& properties);
 bool UfwStatusActive(std::string_view text);
 // The value of a NAME=value line of a shell-like file, quotes removed.
 std::optional<std::string> ShellValue(std::string_view text, std::string_view name);
+// Whether ufw takes the value for a yes: it does so in capitals, too.
+bool ShellSwitch(std::string_view text, std::string_view name);
 // The rules of user.rules or user6.rules. UNAVAILABLE where the file is cut short: ufw writes it in place, so
 // a reader can meet half of it.
 absl::StatusOr<std::vector<SeenRule>> ParseUserRules(std::string_view text);

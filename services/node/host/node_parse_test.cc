@@ -132,6 +132,13 @@ TEST(ShellValue, TakesTheLastAssignmentWithoutQuotes) {
   EXPECT_EQ(ShellValue(text, "LOGLEVEL"), std::nullopt);
 }
 
+TEST(ShellSwitch, IsReadWithoutRegardToCase) {
+  for (const char* yes : {"ENABLED=yes\n", "ENABLED=YES\n", "ENABLED=\"Yes\"\n"})
+    EXPECT_TRUE(ShellSwitch(yes, "ENABLED")) << yes;
+  for (const char* no : {"", "ENABLED=no\n", "ENABLED=1\n", "IPV6=yes\n"})
+    EXPECT_FALSE(ShellSwitch(no, "ENABLED")) << no;
+}
+
 TEST(ParseUserRules, ReadsWhatUfwWrites) {
   const auto rules = ParseUserRules(Transcript("ufw-0.36.2-user.rules"));
   ASSERT_TRUE(rules.ok()) << rules.status();

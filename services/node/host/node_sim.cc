@@ -121,6 +121,22 @@ absl::Status WriteRule(World& world, const FirewallRule& rule, std::string_view 
                     {"order", order}});
 }
 
+// What the kernel has of a written rule: two of one for any protocol. Others may come to the same packets.
+absl::Status SetLive(World& world, const FirewallRule& rule, bool live) {
+  const std::vector<std::string> protocols =
+      rule.protocol == "any" ? std::vector<std::string>{"tcp", "udp"} : std::vector{rule.protocol};
+  for (const std::string& protocol : protocols) {
+    const std::string name = fmt::format("{} as {}", RuleName(rule), protocol);
+    PHX_RETURN_IF_ERROR(
+        live
+            ? world.Put(
+                  "ufw.live", name,
+                  {{"action", "allow"}, {"client", rule.client}, {"port", rule.port}, {"protocol", protocol}})
+            : world.Delete("ufw.live", name));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<bool> UfwActive(World& world) {
   PHX_ASSIGN_OR_RETURN(const auto ufw, world.Get("ufw", "state"));
   return ufw.has_value() && ufw->value("active", false);
@@ -421,17 +437,15 @@ absl::StatusOr<std::unique_ptr<FirewallLock>> NodeSim::LockFirewall() {
 absl::Status NodeSim::AllowRule(node::Firewall firewall, const FirewallRule& rule, const std::string& comment,
                                 const ChildObserver& observer) {
   if (!locked_) ++unlocked_changes_;
-  return Mutate(
-      "node.allow", rule.client, observer, [&](World& world, const std::string& effect) -> absl::Status {
-        if (firewall == node::Firewall::kPve) return AllowInPve(world, rule, comment);
-        // What tells the same packets apart is overwritten, as ufw does.
-        PHX_RETURN_IF_ERROR(WriteRule(world, rule, "allow", comment));
-        PHX_ASSIGN_OR_RETURN(const bool active, UfwActive(world));
-        if (!active || effect == "half") return absl::OkStatus();
-        return world.Put(
-            "ufw.live", RuleName(rule),
-            {{"action", "allow"}, {"client", rule.client}, {"port", rule.port}, {"protocol", rule.protocol}});
-      });
+  return Mutate("node.allow", rule.client, observer,
+                [&](World& world, const std::string& effect) -> absl::Status {
+                  if (firewall == node::Firewall::kPve) return AllowInPve(world, rule, comment);
+                  // What tells the same packets apart is overwritten, as ufw does.
+                  PHX_RETURN_IF_ERROR(WriteRule(world, rule, "allow", comment));
+                  PHX_ASSIGN_OR_RETURN(const bool active, UfwActive(world));
+                  if (!active || effect == "half") return absl::OkStatus();
+                  return SetLive(world, rule, true);
+                });
 }
 
 absl::Status NodeSim::DeleteRule(node::Firewall firewall, const FirewallRule& rule,
@@ -445,7 +459,7 @@ absl::Status NodeSim::DeleteRule(node::Firewall firewall, const FirewallRule& ru
                   if (!there || there->value("comment", "") != comment) return absl::OkStatus();
                   PHX_RETURN_IF_ERROR(world.Delete("ufw.rule", RuleName(rule)));
                   if (effect == "half") return absl::OkStatus();
-                  return world.Delete("ufw.live", RuleName(rule));
+                  return SetLive(world, rule, false);
                 });
 }
 
@@ -476,9 +490,7 @@ absl::Status SeedReadyNode(kit::Machine& machine) {
     PHX_RETURN_IF_ERROR(world.Put("ufw", "state", {{"active", true}, {"ipv6", true}}));
     const FirewallRule ssh{"0.0.0.0/0", "22", "tcp"};
     PHX_RETURN_IF_ERROR(WriteRule(world, ssh, "allow", ""));
-    return world.Put(
-        "ufw.live", RuleName(ssh),
-        {{"action", "allow"}, {"client", ssh.client}, {"port", ssh.port}, {"protocol", ssh.protocol}});
+    return SetLive(world, ssh, true);
   });
 }
 

@@ -356,6 +356,22 @@ TEST_F(NodeStepsTest, ADeletionThatStoppedHalfWayIsCompletedByUndoingItAgain) {
   EXPECT_EQ(Dump(), before);
 }
 
+// ufw makes two rules of the kernel of `ufw allow from NET to any port nfs`, and one is for our packets.
+TEST_F(NodeStepsTest, UndoOfOurRuleIsDoneThoughSomebodysRuleOfAnyProtocolLetsTheSamePacketsIn) {
+  SeedStopped();
+  ASSERT_TRUE(host_->AllowRule(Firewall::kUfw, {"10.0.0.0/24", "2049", "any"}, "by hand", nullptr).ok());
+  const std::string before = Dump();
+  NodeWants wants;
+  wants.rules = {{"10.0.0.0/24", "2049", "tcp"}};
+  OnlyNode domain(*host_, wants);
+  testing::StepDriver driver(domain);
+  ASSERT_TRUE(driver.Prepare({}, kRun).ok());
+  ASSERT_TRUE(driver.Apply(1, /*repeat=*/true).ok());
+  const auto undone = driver.Undo();
+  EXPECT_TRUE(undone.ok()) << undone;
+  EXPECT_EQ(Dump(), before);
+}
+
 // A rule that the ledger calls ours and that nothing wants any more, in a run that prunes.
 class PrunedRuleTest : public NodeStepsTest {
  protected:

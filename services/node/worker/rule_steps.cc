@@ -23,7 +23,7 @@ absl::StatusOr<RuleView> Look(NodeHost& host, const RuleStep& step, const std::s
   PHX_ASSIGN_OR_RETURN(const FirewallState firewall, host.Firewall(step.firewall));
   RuleView view;
   view.in_charge = firewall.InCharge() == step.firewall;
-  view.live = FindRule(firewall.live, step.rule) != nullptr;
+  view.live = IsInForce(firewall, step.rule);
   if (const SeenRule* there = FindRule(firewall.rules, step.rule); there != nullptr) {
     view.written = true;
     view.live = view.live || step.firewall == Firewall::kPve;

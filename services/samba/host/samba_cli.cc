@@ -207,7 +207,8 @@ absl::Status SambaCli::EndSessions(const std::string& share, Cut whom, const Chi
 }
 
 absl::StatusOr<MountState> SambaCli::MountOf(const std::string& path) {
-  constexpr char kMounts[] = "/proc/self/mountinfo";
+  // The machine's: in this unit's own mount namespace the folders that it may write to are mounts, too.
+  constexpr char kMounts[] = "/proc/1/mountinfo";
   PHX_ASSIGN_OR_RETURN(const auto mounts, files_.Read(kMounts));
   if (!mounts) return NotFound("{} is not there", kMounts);
   return ParseMount(mounts->content, path);

@@ -25,7 +25,7 @@ std::map<std::string, PassdbEntry> ParsePassdb(std::string_view out);
 // testparm -s -v: what it loaded from standard output, what it disliked from standard error.
 CheckedConfig ParseTestparm(const CommandResult& result);
 // OK where the login and its commands went well.
-// The mount of /proc/self/mountinfo that holds the path: of several at one place the last one.
+// The mount of a mountinfo that holds the path: of several at one place the last one.
 MountState ParseMount(std::string_view mountinfo, std::string_view path);
 
 absl::Status ParseLogin(const CommandResult& result);
