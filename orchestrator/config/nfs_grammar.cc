@@ -150,6 +150,9 @@ std::optional<std::string> ValueProblem(std::string_view name, std::string_view 
     return "a number from 0 to 4294967295";
   }
   if (name == "fsid") {
+    // exportfs takes 010 for 8, and drops the line for 08.
+    if (IsUnsigned(value) && value.size() > 1 && value.front() == '0')
+      return "a number without a 0 in front, which makes it octal";
     if (value == "root" || IsUnsigned(value) || IsUuid(value)) return std::nullopt;
     return "a number, root or a UUID";
   }

@@ -178,6 +178,8 @@ TEST(NfsOptions, UnknownWordsAndBadValuesAreErrors) {
                             "anonuid=heads",
                             "anonuid=",
                             "fsid=x",
+                            "fsid=010",
+                            "fsid=08",
                             "sec=ntlm",
                             "sec=",
                             "mountpoint=rel",

@@ -78,7 +78,7 @@ TEST_F(NfsDomainLab, ExportsAreMadeMountedAndTakenBack) {
   }
   const absl::Status undone = driver.Undo(/*repeat=*/true);
   EXPECT_TRUE(undone.ok()) << undone;
-  EXPECT_FALSE(probe_.Mount("127.0.0.1", DatasetPath()).ok());
+  EXPECT_FALSE(probe_.Mount("127.0.0.1", kStandardPort, DatasetPath()).ok());
 }
 
 TEST_F(NfsDomainLab, ASquashedRootIsMetByTheProbe) {
@@ -89,7 +89,7 @@ TEST_F(NfsDomainLab, ASquashedRootIsMetByTheProbe) {
     ASSERT_TRUE(driver.Prepare({}, "7d8a51c8-1111-4222-8333-444455556666").ok());
     const absl::Status applied = driver.Apply();
     EXPECT_TRUE(applied.ok()) << applied;
-    const auto finding = probe_.Mount("127.0.0.1", DatasetPath());
+    const auto finding = probe_.Mount("127.0.0.1", kStandardPort, DatasetPath());
     EXPECT_TRUE(finding.ok()) << finding.status();
     if (finding.ok()) {
       EXPECT_EQ(finding->writable, writable) << options[0];
@@ -108,7 +108,7 @@ TEST_F(NfsDomainLab, AfterTheUndoTheKernelHoldsTheFileSystemNoMore) {
     phoenix::testing::StepDriver driver(domain_);
     ASSERT_TRUE(driver.Prepare({}, "7d8a51c8-1111-4222-8333-444455556666").ok());
     ASSERT_TRUE(driver.Apply().ok());
-    ASSERT_TRUE(probe_.Mount("127.0.0.1", DatasetPath()).ok());
+    ASSERT_TRUE(probe_.Mount("127.0.0.1", kStandardPort, DatasetPath()).ok());
     const absl::Status undone = driver.Undo(/*repeat=*/true);
     EXPECT_TRUE(undone.ok()) << undone;
     const auto kernel = files_.Read("/proc/fs/nfsd/exports");

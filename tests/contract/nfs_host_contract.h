@@ -26,6 +26,8 @@ class NfsBench {
   virtual Files& files() = 0;
   // A directory of this name below a place of the bench's own; answers its path.
   virtual std::string MakeDirectory(const std::string& name) = 0;
+  // A symbolic link beside it.
+  virtual std::string MakeLink(const std::string& name, const std::string& target) = 0;
   // `exportfs -r`, as somebody else would run it.
   virtual void RunExportfs() = 0;
 };
@@ -123,6 +125,9 @@ TEST_P(NfsHostContract, EveryOptionMeansInTheTableWhatItMeansHere) {
            {"insecure_locks", "fsid=1f0c7c8e-2222-3333-4444-555555555555", "mp", "sec=sys:krb5"},
            {"rw", "mountpoint=/", "sec=krb5:krb5i", "ro", "sec=sys", "rw", "no_root_squash"},
            {"ro", "refer=/x@192.0.2.1", "sec=none"},
+           {"rw", "anonuid=4294967294", "anongid=2147483648", "fsid=3405691582"},
+           {"rw", "anonuid=010", "fsid=010"},
+           {"rw", "fsid=12345678901234567890123456789012"},
            {"rw", "replicas=/x@192.0.2.1", "sec=unix", "all_squash"}}) {
     const ExportEntry entry = Entry(path_, options);
     const absl::Status set = Set(entry);
@@ -204,6 +209,38 @@ TEST_P(NfsHostContract, FilesOfOthersAreReadAndLeft) {
   ASSERT_TRUE(Drop(other_).ok());
   ASSERT_TRUE(host().RemoveOwnFile(true).ok());
   EXPECT_TRUE(Seen().directory);
+}
+
+TEST_P(NfsHostContract, AFolderNamedLikeAnExportsFileIsPassedOver) {
+  const std::string folder = std::string(kExportsDirectory) + "/phoenix-contract-folder.exports";
+  ASSERT_TRUE(bench_->files().MakeDirectory(kExportsDirectory, {}).ok());
+  ASSERT_TRUE(bench_->files().MakeDirectory(folder, {}).ok());
+  WriteForeign("phoenix-contract.exports", path_ + " 192.0.2.1(ro)\n");
+  bench_->RunExportfs();
+  const auto state = host().Observe({});
+  ASSERT_TRUE(bench_->files().RemoveDirectory(folder).ok());
+  ASSERT_TRUE(state.ok()) << state.status();
+  EXPECT_THAT(LiveOf(state->live, path_), ::testing::SizeIs(1));
+  EXPECT_TRUE(std::any_of(state->foreign.begin(), state->foreign.end(),
+                          [&](const ForeignExport& foreign) { return foreign.path == path_; }));
+  EXPECT_TRUE(state->directory_in_use);
+}
+
+// exportfs resolves links, so that the table has another path than the file.
+TEST_P(NfsHostContract, APathThroughALinkIsExportedByItsRealName) {
+  const std::string below = bench_->MakeDirectory("a/below");
+  const std::string link = bench_->MakeLink("link", path_);
+  WriteForeign("phoenix-contract.exports", link + " 192.0.2.1(ro)\n");
+  bench_->RunExportfs();
+  EXPECT_THAT(Live(path_), ::testing::SizeIs(1));
+  EXPECT_THAT(Live(link), ::testing::IsEmpty());
+  const auto state = host().Observe({path_, link, link + "/below", link + "/missing"});
+  ASSERT_TRUE(state.ok()) << state.status();
+  EXPECT_EQ(state->paths.at(path_).real, path_);
+  EXPECT_EQ(state->paths.at(link).real, path_);
+  EXPECT_EQ(state->paths.at(link + "/below").real, below);
+  EXPECT_EQ(state->paths.at(link + "/missing").real, path_ + "/missing");
+  EXPECT_THAT(ByHand(*state), ::testing::IsEmpty());
 }
 
 TEST_P(NfsHostContract, ALineAddedToOurFileByOthersIsNotOverwritten) {

@@ -24,7 +24,8 @@ class CliBench final : public NfsBench {
   ~CliBench() override {
     std::filesystem::remove_all(kPlace);
     std::filesystem::remove(kOwnFile);
-    for (const char* name : {"phoenix-contract.exports", ".hidden.exports", "phoenix-contract.conf"}) {
+    for (const char* name : {"phoenix-contract.exports", ".hidden.exports", "phoenix-contract.conf",
+                             "phoenix-contract-folder.exports"}) {
       std::filesystem::remove(std::filesystem::path(kExportsDirectory) / name);
     }
     if (!had_directory_) std::filesystem::remove(kExportsDirectory);
@@ -35,6 +36,11 @@ class CliBench final : public NfsBench {
   std::string MakeDirectory(const std::string& name) override {
     const std::string path = std::string(kPlace) + "/" + name;
     std::filesystem::create_directories(path);
+    return path;
+  }
+  std::string MakeLink(const std::string& name, const std::string& target) override {
+    const std::string path = std::string(kPlace) + "/" + name;
+    std::filesystem::create_directory_symlink(target, path);
     return path;
   }
   void RunExportfs() override { EXPECT_TRUE(runner_.Run(ReexportCommand()).ok()); }

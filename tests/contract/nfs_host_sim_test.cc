@@ -28,6 +28,13 @@ class OpenSim final : public NfsBench {
     EXPECT_TRUE(files_->MakeDirectory(path, {}).ok());
     return path;
   }
+  std::string MakeLink(const std::string& name, const std::string& target) override {
+    const std::string path = "/srv/" + name;
+    EXPECT_TRUE(
+        machine_->Change([&](kit::World& world) { return world.Put("nfs.link", path, {{"target", target}}); })
+            .ok());
+    return path;
+  }
   void RunExportfs() override { EXPECT_TRUE(host_->RunExportfs().ok()); }
 
  private:

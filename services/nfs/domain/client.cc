@@ -142,4 +142,14 @@ bool Contains(const Client& client, std::string_view address) {
   return HasBytes(client) && Overlap(client, *parsed);
 }
 
+bool ListensOn(const std::vector<std::string>& hosts, std::string_view address) {
+  const auto own = ParseClient(address);
+  if (!own.ok() || own->kind != Client::Kind::kAddress) return false;
+  return hosts.empty() || std::any_of(hosts.begin(), hosts.end(), [&](const std::string& host) {
+           const auto bound = ParseClient(host);
+           if (!bound.ok() || bound->kind != Client::Kind::kAddress || bound->ipv6 != own->ipv6) return false;
+           return bound->text == own->text || bound->text == (bound->ipv6 ? "::" : "0.0.0.0");
+         });
+}
+
 }  // namespace phoenix::nfs

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace phoenix::nfs {
 
@@ -30,5 +31,9 @@ bool Overlap(const Client& a, const Client& b);
 
 // True when `address` (text) belongs to `client`; names and netgroups never do, since nothing is resolved.
 bool Contains(const Client& client, std::string_view address);
+
+// True when a server that listens at `hosts` only (0.0.0.0 and :: are all of one kind; none: everywhere) is
+// certainly met at `address`. Where a name is, nobody knows here.
+bool ListensOn(const std::vector<std::string>& hosts, std::string_view address);
 
 }  // namespace phoenix::nfs

@@ -51,6 +51,17 @@ TEST(Client, OverlapIsAMachineThatIsBoth) {
   EXPECT_FALSE(Overlap(Parsed("@box"), Parsed("box")));
 }
 
+TEST(ListensOn, AnAddressThatNfsConfNames) {
+  EXPECT_TRUE(ListensOn({}, "10.0.0.13"));
+  EXPECT_TRUE(ListensOn({"nas.lan", "10.0.0.13"}, "10.0.0.13"));
+  EXPECT_TRUE(ListensOn({"FD00:0::1"}, "fd00::1"));
+  EXPECT_TRUE(ListensOn({"0.0.0.0"}, "127.0.0.1"));
+  EXPECT_TRUE(ListensOn({"::"}, "::1"));
+  EXPECT_FALSE(ListensOn({"::"}, "127.0.0.1"));
+  EXPECT_FALSE(ListensOn({"10.0.0.12"}, "10.0.0.13"));
+  EXPECT_FALSE(ListensOn({"10.0.0.0/24", "nas.lan"}, "10.0.0.13"));
+}
+
 TEST(Client, ContainsAddressesOnly) {
   EXPECT_TRUE(Contains(Parsed("10.0.0.0/24"), "10.0.0.13"));
   EXPECT_TRUE(Contains(Parsed("*"), "127.0.0.1"));

@@ -56,6 +56,14 @@ std::vector<const ClientEntry*> TakeAll(const ExportEntry& entry, std::vector<Li
   return missing;
 }
 
+// True where mountd answers for the path by this entry of the table: it is the entry's own, or a file system
+// mounted below it, which crossmnt exports with it.
+bool Serves(const LiveExport& entry, const std::string& path) {
+  if (entry.path == path) return true;
+  const bool below = entry.path == "/" || path.starts_with(entry.path + "/");
+  return below && std::find(entry.options.begin(), entry.options.end(), "crossmnt") != entry.options.end();
+}
+
 }  // namespace
 
 std::vector<LiveExport> LiveOf(const std::vector<LiveExport>& live, const std::string& path) {
@@ -147,13 +155,15 @@ std::vector<LiveExport> KeptByKernel(const std::vector<LiveExport>& served,
       return std::find(one.options.begin(), one.options.end(), option) != one.options.end();
     };
     if (is("v4root")) continue;
-    const auto in_table = [&](std::string_view client) {
-      return std::any_of(live.begin(), live.end(), [&](const LiveExport& entry) {
-        return entry.path == one.path && (client.starts_with('$') || entry.client == client);
-      });
-    };
     const std::vector<std::string> clients = absl::StrSplit(one.client, ',');
-    if (!std::all_of(clients.begin(), clients.end(), in_table)) kept.push_back(one);
+    // mountd names all clients of the whole table that an address belongs to, whatever the path: one that may
+    // have it is enough.
+    const bool served_still = std::any_of(live.begin(), live.end(), [&](const LiveExport& entry) {
+      return Serves(entry, one.path) && std::any_of(clients.begin(), clients.end(), [&](const auto& client) {
+               return client.starts_with('$') || client == entry.client;
+             });
+    });
+    if (!served_still) kept.push_back(one);
   }
   return kept;
 }

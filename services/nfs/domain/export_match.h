@@ -32,8 +32,10 @@ std::vector<LiveExport> ByHand(const NfsState& state);
 std::vector<ForeignExport> Pending(const NfsState& state);
 
 // Exports that the kernel (`served`, the text form of /proc/fs/nfsd/exports) still knows though the table has
-// them no more. The kernel names every client of the table that matched, separated by commas, or the client's
-// address behind a `$`; a path of mountd's own making (v4root) is none of them.
+// them no more. The kernel names every client of the table, of whatever path, to which the address belongs,
+// separated by commas, or the address itself behind a `$`. It knows file systems below an export with
+// crossmnt by their own paths, which the table never has; a path of mountd's own making (v4root) is none of
+// them.
 std::vector<LiveExport> KeptByKernel(const std::vector<LiveExport>& served,
                                      const std::vector<LiveExport>& live);
 

@@ -33,15 +33,39 @@ TEST(KeptByKernel, IsWhatTheTableHasNoMore) {
           {"/a", "$10.0.0.7", {"rw"}},
           {"/b", "*", {"ro", "uuid=1e796a22:00e5ae25:00000000:00000000"}},
           {"/", "*", {"ro", "v4root"}},
-          {"/a", "10.0.0.0/24,*", {"rw"}},
+          {"/a", "*", {"rw"}},
           {"/gone", "*", {"rw"}},
           {"/gone", "$10.0.0.7", {"rw"}},
       },
       table);
   ASSERT_THAT(kept, SizeIs(3));
-  EXPECT_EQ(kept[0].client, "10.0.0.0/24,*");
+  EXPECT_EQ(kept[0].path, "/a") << "nobody has it as *";
   EXPECT_EQ(kept[1].path, "/gone");
   EXPECT_EQ(kept[2].path, "/gone");
+}
+
+// mountd puts the name together before it knows which path is asked for.
+TEST(KeptByKernel, NamesOfOtherPathsClientsAreNoTrace) {
+  const std::vector<LiveExport> table = {Live("/a", "10.0.0.0/24", "rw"), Live("/b", "10.0.0.0/16", "ro"),
+                                         Live("/b", "*", "ro")};
+  EXPECT_THAT(
+      KeptByKernel({{"/a", "*,10.0.0.0/16,10.0.0.0/24", {"rw"}}, {"/b", "*,10.0.0.0/16,10.0.0.0/24", {"ro"}}},
+                   table),
+      IsEmpty());
+  EXPECT_THAT(KeptByKernel({{"/a", "*,10.0.0.0/16", {"rw"}}}, table), SizeIs(1));
+}
+
+TEST(KeptByKernel, ASubmountOfCrossmntIsServed) {
+  const std::vector<LiveExport> table = {Live("/tank", "10.0.0.0/24", "rw,crossmnt"),
+                                         Live("/srv", "*", "ro")};
+  EXPECT_THAT(KeptByKernel({{"/tank/a", "10.0.0.0/24", {"rw"}}, {"/tank/a/b", "$10.0.0.7", {"rw"}}}, table),
+              IsEmpty());
+  EXPECT_THAT(
+      KeptByKernel(
+          {{"/tank/a", "10.9.0.0/16", {"rw"}}, {"/tanks", "10.0.0.0/24", {"rw"}}, {"/srv/a", "*", {"ro"}}},
+          table),
+      SizeIs(3));
+  EXPECT_THAT(KeptByKernel({{"/tank/a", "*", {"rw"}}}, {Live("/", "*", "rw,crossmnt")}), IsEmpty());
 }
 
 TEST(DifferencesOf, NamesEveryDifference) {

@@ -6,6 +6,7 @@
 #include <array>
 #include <cctype>
 #include <charconv>
+#include <cstdlib>
 #include <map>
 
 namespace phoenix::nfs {
@@ -60,6 +61,9 @@ constexpr std::array<std::string_view, 8> kMountValues = {"vers",  "nfsvers", "r
 
 constexpr std::array<std::string_view, 7> kFlavours = {"sys",  "krb5", "krb5i", "krb5p",
                                                        "none", "null", "unix"};
+// Values of xprtsec= and of reexport=.
+constexpr std::array<std::string_view, 3> kTransports = {"none", "tls", "mtls"};
+constexpr std::array<std::string_view, 3> kReexports = {"auto-fsidnum", "predefined-fsidnum", "none"};
 
 const Switch* FindSwitch(std::string_view word) {
   for (const Switch& one : kSwitches) {
@@ -81,9 +85,32 @@ std::optional<uint32_t> ParseNumber(std::string_view text) {
   return number;
 }
 
+// An anonuid or anongid as exportfs takes it: -2 is 4294967294, and all of it is kept in 32 bits.
+std::optional<uint32_t> IdOf(std::string_view text) {
+  const std::string terminated(text);
+  char* end = nullptr;
+  const long number = std::strtol(terminated.c_str(), &end, 10);
+  if (terminated.empty() || *end != '\0') return std::nullopt;
+  return static_cast<uint32_t>(number);
+}
+
+// The same of an fsid, where 0x10 is 16 and 010 is 8. A UUID is none, but for one of 32 decimal digits:
+// exportfs takes that for a number far too large, and keeps the largest there is.
+std::optional<uint32_t> FsidNumber(std::string_view text) {
+  const std::string terminated(text);
+  char* end = nullptr;
+  const unsigned long number = std::strtoul(terminated.c_str(), &end, 0);
+  if (terminated.empty() || *end != '\0') return std::nullopt;
+  return static_cast<uint32_t>(number);
+}
+
+// All that exportfs asks of a UUID.
+bool HasUuidDigits(std::string_view text) {
+  return std::count_if(text.begin(), text.end(), [](unsigned char c) { return std::isxdigit(c); }) == 32;
+}
+
 bool IsUuid(std::string_view text) {
-  return std::count_if(text.begin(), text.end(), [](unsigned char c) { return std::isxdigit(c); }) == 32 &&
-         text.find_first_not_of("0123456789abcdefABCDEF-:") == std::string_view::npos;
+  return HasUuidDigits(text) && text.find_first_not_of("0123456789abcdefABCDEF-:") == std::string_view::npos;
 }
 
 // The table is written without any escape, so that a value with another character would break it for mountd.
@@ -109,6 +136,55 @@ bool Has(const std::array<std::string_view, N>& words, std::string_view word) {
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
+// True where every one of the words between the colons is among `words`.
+template <size_t N>
+bool HasAll(const std::array<std::string_view, N>& words, std::string_view text) {
+  const auto parts = SplitFlavours(text);
+  return std::all_of(parts.begin(), parts.end(), [&](std::string_view part) { return Has(words, part); });
+}
+
+// squash_uids= and squash_gids= take ID or ID-ID, and for ID any digits, none too; -1 is refused. What
+// follows a comma is another option: a list of ranges drops the line.
+bool IsSquashRange(std::string_view text) {
+  const auto take_id = [&text]() -> std::optional<int> {
+    size_t length = text.starts_with('-') ? 1 : 0;
+    while (length < text.size() && std::isdigit(static_cast<unsigned char>(text[length]))) ++length;
+    const std::string id(text.substr(0, length));
+    text.remove_prefix(length);
+    const int number = static_cast<int>(std::strtol(id.c_str(), nullptr, 10));
+    if (number == -1) return std::nullopt;
+    return number;
+  };
+  if (!take_id()) return false;
+  if (text.starts_with('-')) {
+    text.remove_prefix(1);
+    if (!take_id()) return false;
+  }
+  // A parenthesis would have ended the list before.
+  return text.empty();
+}
+
+// Whether exportfs takes one option, whatever stands beside it.
+bool IsTakenByExportfs(std::string_view option, bool knows_newer) {
+  if (FindSwitch(option) != nullptr || option == "security_label") return true;
+  const auto [name, value] = SplitValue(option);
+  if (name == "mountpoint" || name == "mp") return true;
+  if (!value) return false;
+  if (name == "refer" || name == "replicas") return true;
+  if (name == "anonuid" || name == "anongid") return IdOf(*value).has_value();
+  if (name == "fsid") return *value == "root" || FsidNumber(*value) || HasUuidDigits(*value);
+  if (name == "squash_uids" || name == "squash_gids") return IsSquashRange(*value);
+  if (name == "sec") return HasAll(kFlavours, *value);
+  if (name == "xprtsec") return knows_newer && HasAll(kTransports, *value);
+  if (name == "reexport") return knows_newer && Has(kReexports, *value);
+  return false;
+}
+
+std::string_view WithoutFirstBlanks(std::string_view text) {
+  while (text.starts_with(' ') || text.starts_with('\t')) text.remove_prefix(1);
+  return text;
+}
+
 }  // namespace
 
 std::optional<std::string> ProblemOf(std::string_view option) {
@@ -129,6 +205,9 @@ std::optional<std::string> ProblemOf(std::string_view option) {
     return std::nullopt;
   }
   if (name == "fsid") {
+    // exportfs drops the line for 08 or 09.
+    if (value && ParseNumber(*value) && !FsidNumber(*value))
+      return fmt::format("«{}» is octal by its first 0, and no such number: write it without", option);
     if (value && (*value == "root" || ParseNumber(*value) || IsUuid(*value))) return std::nullopt;
     return fmt::format("«{}» needs root, a number or a UUID", option);
   }
@@ -148,6 +227,31 @@ std::optional<std::string> ProblemOf(std::string_view option) {
     return std::nullopt;
   }
   return fmt::format("«{}» is no option of exports(5)", option);
+}
+
+bool IsNewerOption(std::string_view option) {
+  const std::string_view name = SplitValue(option).first;
+  return name == "xprtsec" || name == "reexport";
+}
+
+std::optional<std::string> RejectedByExportfs(std::string_view options, bool knows_newer) {
+  bool reexported = false;
+  // Blanks are passed over before an option only: behind one they are a part of it.
+  for (options = WithoutFirstBlanks(options); !options.empty(); options = WithoutFirstBlanks(options)) {
+    const auto comma = options.find(',');
+    const std::string_view option = options.substr(0, comma);
+    options.remove_prefix(comma == std::string_view::npos ? options.size() : comma + 1);
+    const std::string_view name = SplitValue(option).first;
+    // Once, and behind fsid=.
+    const bool too_late = reexported && (name == "fsid" || name == "reexport");
+    if (too_late) return fmt::format("«{}» stands behind reexport=", option);
+    if (!IsTakenByExportfs(option, knows_newer)) {
+      if (auto problem = ProblemOf(option)) return problem;
+      return fmt::format("«{}» is nothing that exportfs takes", option);
+    }
+    reexported = reexported || name == "reexport";
+  }
+  return std::nullopt;
 }
 
 std::optional<std::string> ContradictionIn(const std::vector<std::string>& options) {
@@ -211,16 +315,22 @@ ExportOptions Meaning(const std::vector<std::string>& options) {
       }
       continue;
     }
-    if (ProblemOf(option)) continue;
     const auto [name, value] = SplitValue(option);
     const std::string text(value.value_or(""));
-    if (name == "anonuid") meaning.anonuid = *ParseNumber(text);
-    if (name == "anongid") meaning.anongid = *ParseNumber(text);
-    if (name == "fsid") meaning.fsid = text == "root" ? "0" : text;
     if (name == "mountpoint" || name == "mp") meaning.mount_point = text;
+    if (!value) continue;
+    if (name == "anonuid") meaning.anonuid = IdOf(text).value_or(meaning.anonuid);
+    if (name == "anongid") meaning.anongid = IdOf(text).value_or(meaning.anongid);
     if (name == "refer") meaning.refer = text;
     if (name == "replicas") meaning.replicas = text;
-    if (name != "sec") continue;
+    if (name == "fsid") {
+      if (const auto number = text == "root" ? std::optional<uint32_t>(0) : FsidNumber(text)) {
+        meaning.fsid = number;
+      } else if (HasUuidDigits(text)) {
+        meaning.uuid = text;
+      }
+    }
+    if (name != "sec" || !HasAll(kFlavours, text)) continue;
     active.clear();
     for (const auto word : SplitFlavours(text)) {
       const std::string flavour(word == "unix" ? "sys" : word == "null" ? "none" : word);
@@ -261,12 +371,15 @@ std::string TableText(const ExportOptions& options) {
       options.insecure_locks ? "insecure_locks" : "secure_locks", options.no_acl ? "no_acl" : "acl");
   if (options.nordirplus) text += ",nordirplus";
   text += options.pnfs ? ",pnfs" : ",no_pnfs";
-  if (!options.fsid.empty()) text += ",fsid=" + options.fsid;
+  // All numbers are printed as signed ones.
+  if (options.fsid) text += fmt::format(",fsid={}", static_cast<int32_t>(*options.fsid));
+  if (!options.uuid.empty()) text += ",fsid=" + options.uuid;
   if (options.mount_point)
     text += options.mount_point->empty() ? ",mountpoint" : ",mountpoint=" + *options.mount_point;
   if (!options.refer.empty()) text += ",refer=" + options.refer;
   if (!options.replicas.empty()) text += ",replicas=" + options.replicas;
-  text += fmt::format(",anonuid={},anongid={}", options.anonuid, options.anongid);
+  text += fmt::format(",anonuid={},anongid={}", static_cast<int32_t>(options.anonuid),
+                      static_cast<int32_t>(options.anongid));
   for (size_t i = 0; i < options.flavours.size(); ++i) {
     const auto& [flavour, flags] = options.flavours[i];
     if (i > 0 && options.flavours[i - 1].second == flags) continue;

@@ -35,7 +35,9 @@ struct ExportOptions {
   bool pnfs = false;
   uint32_t anonuid = 65534;
   uint32_t anongid = 65534;
-  std::string fsid;
+  // What fsid= gave: a number, or else the text of a UUID.
+  std::optional<uint32_t> fsid;
+  std::string uuid;
   // nullopt: exported even where nothing is mounted; "": the path itself must be a mount point.
   std::optional<std::string> mount_point;
   std::string refer;
@@ -45,9 +47,15 @@ struct ExportOptions {
   friend bool operator==(const ExportOptions&, const ExportOptions&) = default;
 };
 
-// What is wrong with one option, for people; nullopt when it is fine. exportfs drops the line and every later
-// line of the file for each of these.
+// What is wrong with one option for Phoenix to write it, for people; nullopt when it is fine. What exportfs
+// does not take is among it: for each of those it drops the line and every later line of the file.
 std::optional<std::string> ProblemOf(std::string_view option);
+// The first thing in a list of options, as it stands between the parentheses of a line, that exportfs does
+// not take; nullopt where it takes them all. That is more than Phoenix writes (`anonuid=-2`, a relative
+// `mp=`), and in one way less: an option without a letter, as in "rw,,sync", is none. `knows_newer`: exportfs
+// is later than that of nfs-utils 2.6.2 (Debian 12) and knows the options of IsNewerOption().
+std::optional<std::string> RejectedByExportfs(std::string_view options, bool knows_newer);
+bool IsNewerOption(std::string_view option);
 // What is wrong with a list of single options that are fine: two that contradict each other.
 std::optional<std::string> ContradictionIn(const std::vector<std::string>& options);
 
@@ -55,7 +63,7 @@ std::optional<std::string> ContradictionIn(const std::vector<std::string>& optio
 std::vector<std::string> SplitOptions(std::string_view text);
 std::string JoinOptions(const std::vector<std::string>& options);
 
-// Options that ProblemOf() rejects are left out: the table may hold some that came with a later version.
+// Values are read as exportfs reads them: what is not in its table by a later version is left out.
 ExportOptions Meaning(const std::vector<std::string>& options);
 
 // True when an entry of the table means what `wanted` means. A server without its kernel part does not say of

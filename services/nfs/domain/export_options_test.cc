@@ -48,11 +48,27 @@ TEST(ExportOptions, ValuesAreChecked) {
                            "sec=krb5:sys", "mountpoint", "mp=/tank", "refer=/a@10.0.0.1+10.0.0.2:/b@h"}) {
     EXPECT_EQ(ProblemOf(good), std::nullopt) << good;
   }
-  for (const char* bad :
-       {"", "anonuid", "anonuid=", "anonuid=-2", "anonuid=1x", "fsid=x", "sec=", "sec=krb6",
-        "sec=sys:", "mountpoint=tank", "mp=/ta nk", "refer=/a", "fsid=4294967296", "rw)", "rw ro", "RW"}) {
+  for (const char* bad : {"", "anonuid", "anonuid=", "anonuid=-2", "anonuid=1x", "fsid=x", "sec=", "sec=krb6",
+                          "sec=sys:", "mountpoint=tank", "mp=/ta nk", "refer=/a", "fsid=4294967296", "rw)",
+                          "rw ro", "RW", "fsid=08"}) {
     EXPECT_TRUE(ProblemOf(bad).has_value()) << bad;
   }
+}
+
+// exportfs keeps them in 32 bits, prints them as signed, and takes an fsid with a 0 in front for octal.
+TEST(TableSays, NumbersAreComparedAsExportfsPrintsThem) {
+  EXPECT_TRUE(TableSays({"fsid=-889275714", "anonuid=-2", "anongid=-2147483648"},
+                        {"anonuid=4294967294", "anongid=2147483648", "fsid=3405691582"}));
+  EXPECT_TRUE(TableSays({"fsid=8"}, {"fsid=010"}));
+  EXPECT_FALSE(TableSays({"fsid=10"}, {"fsid=010"}));
+  EXPECT_TRUE(TableSays({"anonuid=10"}, {"anonuid=010"}));
+  EXPECT_FALSE(TableSays({"anonuid=-3"}, {"anonuid=4294967294"}));
+  EXPECT_THAT(Table("anonuid=4294967294,fsid=4294967295"), HasSubstr("fsid=-1,anonuid=-2,anongid=65534"));
+  // 32 decimal digits are a number, and too large for one.
+  EXPECT_TRUE(TableSays({"fsid=-1"}, {"fsid=12345678901234567890123456789012"}));
+  EXPECT_TRUE(TableSays({"fsid=1f0c7c8e-2222-3333-4444-555555555555"},
+                        {"fsid=1f0c7c8e-2222-3333-4444-555555555555"}));
+  EXPECT_FALSE(TableSays({"fsid=0"}, {"rw"}));
 }
 
 TEST(ExportOptions, Contradictions) {

@@ -65,6 +65,16 @@ void CheckForeign(const ExportSpec& wanted, const NfsState& state, std::vector<F
   }
 }
 
+// exportfs exports what a link leads to, so that the table would never have the path that was declared.
+void CheckRealName(const ExportSpec& wanted, const NfsState& state, std::vector<FieldViolation>& problems) {
+  const auto seen = state.paths.find(wanted.path);
+  if (seen == state.paths.end() || seen->second.real.empty() || seen->second.real == wanted.path) return;
+  problems.push_back({wanted.origin + ".path",
+                      fmt::format("{} leads through a symbolic link to {}, which is what would be exported; "
+                                  "declare that path",
+                                  wanted.path, seen->second.real)});
+}
+
 absl::Status CheckState(const NfsSpec& spec, const NfsState& state) {
   std::vector<FieldViolation> problems;
   if (!state.own_problem.empty()) {
@@ -79,8 +89,24 @@ absl::Status CheckState(const NfsSpec& spec, const NfsState& state) {
                                     "path on the node; Phoenix does not export below it",
                                     state.root_directory)});
   }
+  if (!state.state_directory.empty()) {
+    problems.push_back({"/etc/nfs.conf",
+                        fmt::format("nfs.conf sets state-directory-path={}, so that the server's table is "
+                                    "there and not in {}, where Phoenix looks at what came of a change; take "
+                                    "the setting out and restart nfs-server, or leave the exports of this "
+                                    "node to whoever set it",
+                                    state.state_directory, kStateDirectory)});
+  }
+  if (state.listening.port == 0) {
+    problems.push_back({"/etc/nfs.conf",
+                        fmt::format("nfs.conf sets port={} in [nfsd], which is no port from 1 to 65535; say "
+                                    "it as a number, or take it out for {}",
+                                    state.listening.port_text, kStandardPort)});
+  }
   for (const ExportSpec& wanted : spec.exports) {
-    if (wanted.presence == Presence::kPresent) CheckForeign(wanted, state, problems);
+    if (wanted.presence == Presence::kAbsent) continue;
+    CheckRealName(wanted, state, problems);
+    CheckForeign(wanted, state, problems);
   }
   if (problems.empty()) return absl::OkStatus();
   std::string text = "the exports of this node stand in the way:";
@@ -271,7 +297,7 @@ absl::StatusOr<NfsPlan> PlanExports(const NfsSpec& spec, const NfsState& state, 
       const auto parsed = ParseClient(client.client);
       if (!parsed.ok()) continue;
       if (parsed->kind == Client::Kind::kEveryone) {
-        clients.insert("0.0.0.0/0");
+        clients.insert({"0.0.0.0/0", "::/0"});
       } else {
         const bool address = parsed->kind == Client::Kind::kAddress || parsed->kind == Client::Kind::kNetwork;
         (address ? clients : named).insert(parsed->text);

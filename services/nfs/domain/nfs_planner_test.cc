@@ -314,6 +314,36 @@ TEST(NfsPlanner, PathsThatDoNotMeanTheNodesPathsAreRefused) {
   EXPECT_THAT(Message(PlanError({{Wanted("/tank/a")}}, state)), HasSubstr("rootdir=/export"));
 }
 
+// exportfs resolves links before it writes the table.
+TEST(PlanExports, APathThroughALinkIsRefusedWithItsRealName) {
+  NfsState state = Node();
+  state.paths["/srv/link"] = {true, "/", "ext4", "/tank/a"};
+  const absl::Status refused = PlanError({{Wanted("/srv/link")}}, state);
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(Violations(refused),
+              ElementsAre(AllOf(HasSubstr("nfs.exports[/srv/link].path: /srv/link leads through a symbolic"),
+                                HasSubstr("link to /tank/a"), HasSubstr("declare that path"))));
+  state.paths["/srv/link"].real = "/srv/link";
+  EXPECT_TRUE(PlanExports({{Wanted("/srv/link")}}, state, {}).ok());
+}
+
+// What Phoenix compares with would be a table that nobody uses.
+TEST(PlanExports, AMovedStateDirectoryIsRefused) {
+  NfsState state = Node();
+  state.state_directory = "/srv/nfs-state";
+  const absl::Status refused = PlanError({{Wanted("/tank/a")}}, state);
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(Message(refused),
+              AllOf(HasSubstr("state-directory-path=/srv/nfs-state"), HasSubstr("/var/lib/nfs")));
+  EXPECT_TRUE(PlanExports({}, state, {}).ok());
+}
+
+TEST(PlanExports, APortOfTheServerThatIsNoneIsRefused) {
+  NfsState state = Node();
+  state.listening = {0, "nfs-alt", {}};
+  EXPECT_THAT(Message(PlanError({{Wanted("/tank/a")}}, state)), HasSubstr("port=nfs-alt in [nfsd]"));
+}
+
 TEST(NfsPlanner, AllProblemsOfASpecAreToldAtOnce) {
   NfsSpec spec{{Wanted("tank/a"), Wanted("/tank/a/", {"10.0.0.0/24"}), Wanted("/tank/b", {}),
                 Wanted("/tank/c", {"10.0.0.0/24", "10.0.0.4/24"}),
@@ -363,7 +393,8 @@ TEST(NfsPlanner, AnEntryTooLongForTheTableIsRefused) {
 }
 
 TEST(NfsPlanner, EveryoneNeedsEveryoneInTheFirewall) {
-  EXPECT_THAT(PlanExports({{Wanted("/tank/a", {"*"})}}, Node(), {})->clients, ElementsAre("0.0.0.0/0"));
+  EXPECT_THAT(PlanExports({{Wanted("/tank/a", {"*"})}}, Node(), {})->clients,
+              ElementsAre("0.0.0.0/0", "::/0"));
 }
 
 // A line of others that leads to the export, or begins in it, counts beside what is declared.

@@ -14,12 +14,18 @@ inline constexpr char kExportsDirectory[] = "/etc/exports.d";
 inline constexpr char kOwnFile[] = "/etc/exports.d/phoenix.exports";
 // Written by the zfs tools for datasets with sharenfs.
 inline constexpr char kZfsFile[] = "/etc/exports.d/zfs.exports";
+// Where nfs-utils keeps the table that mountd serves from, unless nfs.conf moves it.
+inline constexpr char kStateDirectory[] = "/var/lib/nfs";
+// All that NFSv4 needs, unless nfs.conf says otherwise.
+inline constexpr int kStandardPort = 2049;
 
 struct PathState {
   bool directory = false;
   // Where the file system that holds the path is mounted, and its type: "/quickOS/x", "zfs".
   std::string mount_point;
   std::string file_system;
+  // The path behind symbolic links, which is what exportfs exports; empty where nobody looked.
+  std::string real;
   friend bool operator==(const PathState&, const PathState&) = default;
 };
 
@@ -27,13 +33,24 @@ struct PathState {
 struct VersionThree {
   bool served = true;
   int mountd_port = 0;
-  // Of locks: statd, and the kernel's lockd, whose ports statd sets when it starts.
+  // Of locks: statd, and the kernel's lockd, whose ports statd sets when it starts: one for both protocols,
+  // unless nfs.conf has another one for udp.
   int statd_port = 0;
   int lockd_tcp_port = 0;
   int lockd_udp_port = 0;
   friend bool operator==(const VersionThree&, const VersionThree&) = default;
 
   bool LocksPinned() const { return statd_port != 0 && lockd_tcp_port != 0 && lockd_udp_port != 0; }
+};
+
+// Where nfs.conf has the server listen.
+struct Listening {
+  // 0 where `port_text`, which is what stands there, is none.
+  int port = kStandardPort;
+  std::string port_text;
+  // Addresses and names; none: every address.
+  std::vector<std::string> hosts;
+  friend bool operator==(const Listening&, const Listening&) = default;
 };
 
 struct NfsState {
@@ -55,8 +72,11 @@ struct NfsState {
   // Addresses of the NFSv4 clients that the server knows now. Moves by itself: for people only.
   std::vector<std::string> connected;
   VersionThree v3;
+  Listening listening;
   // Where nfs.conf has every exported path begin; empty for /.
   std::string root_directory;
+  // Where nfs.conf has the server's table be; empty for kStateDirectory.
+  std::string state_directory;
 };
 
 }  // namespace phoenix::nfs

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <optional>
 
 #include "services/nfs/domain/export_options.h"
@@ -16,8 +15,9 @@ constexpr char kHeader[] =
     "its next\n"
     "# plan: exports of your own go to /etc/exports or to another file of this directory.\n";
 
-// exportfs reads a client and its options into a buffer of this size.
+// exportfs reads a client and its options, and a path, into buffers of these sizes.
 constexpr size_t kLongestClient = 511;
+constexpr size_t kLongestPath = 1024;
 
 bool IsBlank(char c) { return c == ' ' || c == '\t'; }
 bool IsSpace(char c) { return IsBlank(c) || c == '\n' || c == '\r' || c == '\v' || c == '\f'; }
@@ -79,13 +79,17 @@ bool SkipToWord(Characters& in, bool lines) {
   return false;
 }
 
+// Takes what ends the word along, but for the end of the line. So a separator that SkipToWord() does not skip
+// (a carriage return) gives an empty word, and "" does.
 std::string ReadWord(Characters& in) {
   std::string word;
   bool quoted = false;
   while (!in.AtEnd()) {
     const char c = in.Peek();
-    if (!quoted && IsSpace(c)) break;
+    const bool ends = !quoted && IsSpace(c);
+    if (ends && c == '\n') break;
     in.Next();
+    if (ends) break;
     if (c == '"') {
       quoted = !quoted;
       continue;
@@ -102,19 +106,8 @@ std::string ReadWord(Characters& in) {
   return word;
 }
 
-// Options of exports(5) that Phoenix has no use for yet. In a line of others they are no mistake.
-bool IsTakenByExportfs(std::string_view option) {
-  const std::string_view name = option.substr(0, option.find('='));
-  return name == "security_label" || name == "xprtsec" || name == "reexport";
-}
-
-// The first bad option of a list, in exportfs's words.
-std::optional<std::string> FirstBad(const std::vector<std::string>& options) {
-  for (const auto& option : options) {
-    if (IsTakenByExportfs(option)) continue;
-    if (auto problem = ProblemOf(option)) return problem;
-  }
-  return std::nullopt;
+bool HasNewerOption(const std::vector<std::string>& options) {
+  return std::any_of(options.begin(), options.end(), IsNewerOption);
 }
 
 struct ClientWord {
@@ -147,7 +140,7 @@ bool NeedsOctal(char c) {
 
 }  // namespace
 
-ParsedExports ParseExportsFile(std::string_view text) {
+ParsedExports ParseExportsFile(std::string_view text, bool knows_newer) {
   ParsedExports parsed;
   Characters in(text);
   bool dropping = false;
@@ -155,39 +148,44 @@ ParsedExports ParseExportsFile(std::string_view text) {
     if (!dropping) parsed.problems.push_back({line, std::move(problem)});
     dropping = true;
   };
+  // Empty at the end of the line.
+  const auto next_client = [&](int line) {
+    std::string word = SkipToWord(in, /*lines=*/false) ? ReadWord(in) : std::string();
+    if (word.size() > kLongestClient) complain(line, "client and options are longer than exportfs reads");
+    return word;
+  };
+  const auto add_options = [&](int line, std::string_view list, std::vector<std::string>& to) {
+    const auto options = SplitOptions(list);
+    parsed.newer_options = parsed.newer_options || (!dropping && HasNewerOption(options));
+    if (const auto bad = RejectedByExportfs(list, knows_newer)) complain(line, *bad);
+    to.insert(to.end(), options.begin(), options.end());
+  };
   while (SkipToWord(in, /*lines=*/true)) {
     const int line = in.line();
     const std::string path = ReadWord(in);
+    if (path.empty()) {
+      // It takes this for the end of the file. Lines of DOS are fine, but for empty ones.
+      complain(line, "a carriage return or \"\" stands where a path is due");
+      continue;
+    }
+    if (path.size() > kLongestPath) complain(line, "the path is longer than exportfs reads");
     std::vector<std::string> defaults;
-    bool any = false;
-    while (true) {
-      std::string word;
-      if (SkipToWord(in, /*lines=*/false)) {
-        word = ReadWord(in);
-        if (word.starts_with('-')) {
-          const auto more = SplitOptions(std::string_view(word).substr(1));
-          if (const auto bad = FirstBad(more)) complain(line, *bad);
-          defaults.insert(defaults.end(), more.begin(), more.end());
-          continue;
-        }
-      } else if (any) {
-        break;
+    // A path without any client is exported to everyone; the table says so with an empty name.
+    for (bool first = true;; first = false) {
+      std::string word = next_client(line);
+      if (word.empty() && !first) break;
+      if (word.starts_with('-')) {
+        add_options(line, std::string_view(word).substr(1), defaults);
+        // Whatever it is: at the end of the line that is everyone again.
+        word = next_client(line);
       }
-      // A path without any client is exported to everyone; the table says so with an empty name.
-      any = true;
       ForeignExport entry{"", line, path, "", defaults, false};
-      if (word.size() > kLongestClient) complain(line, "client and options are longer than exportfs reads");
       const ClientWord split = SplitClient(word);
       if (split.bad) complain(line, "bad option list");
       entry.client = split.client;
-      if (split.options) {
-        const auto options = SplitOptions(*split.options);
-        if (const auto bad = FirstBad(options)) complain(line, *bad);
-        entry.options.insert(entry.options.end(), options.begin(), options.end());
-      }
+      if (split.options) add_options(line, *split.options, entry.options);
       entry.dropped = dropping;
       parsed.entries.push_back(std::move(entry));
-      if (word.empty()) break;
     }
   }
   return parsed;
@@ -198,8 +196,12 @@ std::vector<LiveExport> ParseExportTable(std::string_view text) {
   Characters in(text);
   while (SkipToWord(in, /*lines=*/true)) {
     const std::string path = ReadWord(in);
+    // mountd reads no further either.
+    if (path.empty()) break;
     while (SkipToWord(in, /*lines=*/false)) {
-      const ClientWord split = SplitClient(ReadWord(in));
+      const std::string word = ReadWord(in);
+      if (word.empty()) break;
+      const ClientWord split = SplitClient(word);
       live.push_back({path, split.client, SplitOptions(split.options.value_or(""))});
     }
   }

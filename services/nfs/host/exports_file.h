@@ -19,12 +19,15 @@ struct ParsedExports {
   std::vector<ForeignExport> entries;
   // At most one: exportfs reads no further.
   std::vector<ExportsProblem> problems;
+  // Some line has an option that exportfs knows since after nfs-utils 2.6.2 (Debian 12) only.
+  bool newer_options = false;
 };
 
 // Reads as exportfs does: quotes anywhere in a word, \ooo, continued lines, comments at the start of a word,
-// default options after a dash, "host (options)" as two clients. What follows a bad line is read on, marked
-// as dropped.
-ParsedExports ParseExportsFile(std::string_view text);
+// default options after a dash, "host (options)" as two clients, a carriage return between words as a blank
+// and alone as the end of the line, or of the file. What follows a bad line is read on, marked as dropped.
+// `knows_newer`: see RejectedByExportfs().
+ParsedExports ParseExportsFile(std::string_view text, bool knows_newer = true);
 
 // Reads the server's table, in the form of etab and in that of `exportfs -s`.
 std::vector<LiveExport> ParseExportTable(std::string_view text);

@@ -98,6 +98,17 @@ TEST(ExportsFile, OptionsThatPhoenixDoesNotUseDropNothing) {
   EXPECT_TRUE(parsed.problems.empty());
   for (const ForeignExport& entry : parsed.entries) EXPECT_FALSE(entry.dropped) << entry.path;
   EXPECT_EQ(parsed.entries.size(), 3u);
+  EXPECT_TRUE(parsed.newer_options);
+}
+
+// xprtsec= and reexport= came after nfs-utils 2.6.2.
+TEST(ExportsFile, OptionsOfALaterVersionDropTheRestInDebian12) {
+  const auto parsed =
+      ParseExportsFile("/a 10.0.0.1(rw)\n/b *(ro,xprtsec=tls)\n/c *(ro)\n", /*knows_newer=*/false);
+  EXPECT_THAT(Lines(parsed.entries),
+              ElementsAre("1: /a 10.0.0.1(rw)", "2: /b *(ro,xprtsec=tls) dropped", "3: /c *(ro) dropped"));
+  EXPECT_TRUE(parsed.newer_options);
+  EXPECT_FALSE(ParseExportsFile("/a 10.0.0.1(rw,security_label)\n").newer_options);
 }
 
 TEST(ExportsFile, ContinuationsCommentsAndDefaults) {
@@ -106,7 +117,63 @@ TEST(ExportsFile, ContinuationsCommentsAndDefaults) {
                              "/d#e *(ro)\n/f h(mp=/x\\040y)")
                 .entries),
       ElementsAre("3: /a 10.0.0.1(ro)", "5: /b a(rw,async)", "5: /b b(rw,async,sync)", "6: /c ()",
-                  "7: /d#e *(ro)", "8: /f h(mp=/x y) dropped"));
+                  "7: /d#e *(ro)", "8: /f h(mp=/x y)"));
+  // Wherever a word of defaults stands, a client follows, and be it everyone.
+  EXPECT_THAT(Lines(ParseExportsFile("/a h(ro) -rw\n/b -rw -ro\n").entries),
+              ElementsAre("1: /a h(ro)", "1: /a (rw)", "2: /b -ro(rw)"));
+}
+
+// It is taken along with the word that it ends; only the end of a line is left for the next look.
+TEST(ExportsFile, ACarriageReturnEndsAWordAsInExportfs) {
+  EXPECT_THAT(Lines(ParseExportsFile("/a 10.0.0.1(rw)\r\n/b 10.0.0.2(ro) \r\n/c\r\n").entries),
+              ElementsAre("1: /a 10.0.0.1(rw)", "2: /b 10.0.0.2(ro)", "3: /c ()"));
+  EXPECT_THAT(Lines(ParseExportsFile("/a\v10.0.0.1(rw)\f10.0.0.2(ro)\n").entries),
+              ElementsAre("1: /a 10.0.0.1(rw)", "1: /a 10.0.0.2(ro)"));
+  // Alone it is a client without a name, which ends the line.
+  EXPECT_THAT(Lines(ParseExportsFile("/a 10.0.0.1(rw) \r /b 10.0.0.2(rw)\n").entries),
+              ElementsAre("1: /a 10.0.0.1(rw)", "1: /b 10.0.0.2(rw)"));
+  // And where a path is due, the file.
+  const auto parsed = ParseExportsFile("/a 10.0.0.1(rw)\r\n\r\n/b 10.0.0.2(ro)\r\n");
+  EXPECT_THAT(Lines(parsed.entries), ElementsAre("1: /a 10.0.0.1(rw)", "3: /b 10.0.0.2(ro) dropped"));
+  ASSERT_EQ(parsed.problems.size(), 1u);
+  EXPECT_EQ(parsed.problems[0].line, 2);
+  EXPECT_EQ(ParseExportTable("/a\t10.0.0.1(rw)\r\n\r/b\t*(ro)\n").size(), 1u);
+}
+
+// What Phoenix would not write is no mistake in a file of others, and its export is not one made by hand.
+TEST(ExportsFile, WhatExportfsTakesFromOthersDropsNothing) {
+  std::string text = "/srv \"10.0.0.1(rw, sync)\"\n";
+  NfsState state;
+  state.live.push_back({"/srv", "10.0.0.1", {"rw"}});
+  int number = 0;
+  for (const char* options :
+       {"anonuid=-2,anongid=-2", "fsid=0x10", "fsid=010", "fsid=-1", "squash_uids=0-15,rw", "squash_gids=7",
+        "mp=tank", "mp=", "refer=nas", "replicas=", "security_label", "rw,",
+        "fsid=1f0c7c8e/2222/3333/4444/555555555555"}) {
+    const std::string path = fmt::format("/srv/{}", ++number);
+    text += fmt::format("{} 10.0.0.1({})\n", path, options);
+    state.live.push_back({path, "10.0.0.1", {"rw"}});
+  }
+  const auto parsed = ParseExportsFile(text);
+  for (const ExportsProblem& problem : parsed.problems) {
+    ADD_FAILURE() << problem.line << ": " << problem.text;
+  }
+  for (const ForeignExport& entry : parsed.entries) EXPECT_FALSE(entry.dropped) << entry.path;
+  state.foreign = parsed.entries;
+  EXPECT_THAT(ByHand(state), IsEmpty());
+}
+
+TEST(ExportsFile, WhatExportfsDoesNotTakeDropsTheRest) {
+  for (const char* options :
+       {"rw,,sync", ",rw", "rw ,sync", "squash_uids=0-15,20", "squash_uids=-1", "squash_gids=a", "fsid=08",
+        "fsid=", "anonuid=", "anonuid=1x", "sec=sys:", "sec=krb6", "refer", "crossmnt=", "xprtsec=ssl",
+        "reexport=some", "reexport=none,fsid=5", "reexport=none,reexport=none"}) {
+    const auto parsed = ParseExportsFile(fmt::format("/a \"10.0.0.1({})\"\n/b *(ro)\n", options));
+    EXPECT_EQ(parsed.problems.size(), 1u) << options;
+    for (const ForeignExport& entry : parsed.entries) {
+      EXPECT_TRUE(entry.dropped) << options << " " << entry.path;
+    }
+  }
 }
 
 TEST(OwnFile, IsOneTextForOneSetOfExports) {
@@ -188,7 +255,7 @@ TEST(OwnFile, ABackslashBeforeDigitsDoesNotReadBack) {
 
 // The readers meet text of others: whatever it is, they end and stay within it.
 TEST(ExportsFile, SurvivesAnyText) {
-  const std::string letters = "/a*(),=\"\\#- \t\nrw01234567@.";
+  const std::string letters = "/a*(),=\"\\#- \t\n\r\v\frw01234567@.";
   for (unsigned seed = 0; seed < 2000; ++seed) {
     std::mt19937 random(seed);
     std::string text;

@@ -3,15 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
-#include <charconv>
+#include <optional>
 
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
 #include "services/nfs/domain/export_match.h"
 #include "services/nfs/domain/spec_check.h"
+#include "services/nfs/host/conf_files.h"
 #include "services/nfs/host/exports_file.h"
-#include "services/nfs/host/server_conf.h"
 
 namespace phoenix::nfs {
 namespace {
@@ -33,21 +32,6 @@ std::vector<LiveExport> LostIn(const std::vector<LiveExport>& before, const std:
   return lost;
 }
 
-// A port of nfs.conf; 0 for none that is one.
-int PortOf(const std::string& text) {
-  int number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  const bool whole = error == std::errc() && end == text.data() + text.size();
-  return whole && number > 0 && number <= 65535 ? number : 0;
-}
-
-// As nfs-utils reads a switch; what it does not know changes nothing.
-bool SaysNo(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text == "0" || text == "f" || text == "false" || text == "n" || text == "no" || text == "off";
-}
-
 bool IsIn(const std::vector<LiveExport>& live, const LiveExport& one) {
   return std::any_of(live.begin(), live.end(),
                      [&](const LiveExport& other) { return ToText(other) == ToText(one); });
@@ -57,26 +41,46 @@ bool IsIn(const std::vector<LiveExport>& live, const LiveExport& one) {
 
 absl::Status ExportsHost::ReadForeign(NfsState& state) {
   std::vector<std::string> names = {kMainFile};
-  PHX_ASSIGN_OR_RETURN(const auto listed, files_.List(kExportsDirectory));
-  for (const std::string& name : listed) {
+  PHX_ASSIGN_OR_RETURN(auto listed, files_.List(kExportsDirectory));
+  for (const std::string& name : InReadingOrder(std::move(listed))) {
     if (fmt::format("{}/{}", kExportsDirectory, name) != kOwnFile) state.directory_in_use = true;
     // As exportfs picks them.
     if (name.starts_with('.') || !name.ends_with(".exports") || name.size() == 8) continue;
     const std::string file = fmt::format("{}/{}", kExportsDirectory, name);
     if (file != kOwnFile) names.push_back(file);
   }
+  std::optional<bool> knows_newer;
   for (const std::string& name : names) {
-    const auto file = files_.Read(name);
-    // A symbolic link or a folder of that name: not ours to judge, but what it exports is unknown.
+    const auto file = ReadPlainFile(files_, name);
+    // A symbolic link of that name: not ours to judge, but what it exports is unknown.
     if (!file.ok()) return Annotate(file.status(), "read " + name);
     if (!*file) continue;
-    for (ForeignExport entry : ParseExportsFile((*file)->content).entries) {
+    ParsedExports parsed = ParseExportsFile((*file)->content);
+    // Who exports them depends on exportfs: asked only where somebody uses them.
+    if (parsed.newer_options && !knows_newer) {
+      PHX_ASSIGN_OR_RETURN(knows_newer, KnowsNewerOptions());
+    }
+    if (parsed.newer_options && !*knows_newer)
+      parsed = ParseExportsFile((*file)->content, /*knows_newer=*/false);
+    for (ForeignExport& entry : parsed.entries) {
       entry.file = name;
       entry.path = Resolve(entry.path);
       state.foreign.push_back(std::move(entry));
     }
   }
   return absl::OkStatus();
+}
+
+std::string ExportsHost::RealName(const std::string& path) {
+  // Of a path that is still to come the folders above it are there, and may be behind a link.
+  for (std::string known = path; known.size() > 1;) {
+    const std::string real = Resolve(known);
+    if (real != known) return (real == "/" ? "" : real) + path.substr(known.size());
+    const auto slash = known.rfind('/');
+    if (slash == std::string::npos) break;
+    known.resize(slash);
+  }
+  return path;
 }
 
 absl::StatusOr<std::vector<LiveExport>> ExportsHost::LiveNow() {
@@ -115,37 +119,13 @@ absl::StatusOr<NfsState> ExportsHost::Observe(const std::vector<std::string>& pa
   PHX_RETURN_IF_ERROR(ReadForeign(state));
   PHX_ASSIGN_OR_RETURN(state.live, LiveNow());
   for (const std::string& path : paths) {
-    PHX_ASSIGN_OR_RETURN(state.paths[path], LookAt(path));
+    PathState& seen = state.paths[path];
+    PHX_ASSIGN_OR_RETURN(seen, LookAt(path));
+    seen.real = RealName(path);
   }
-  PHX_RETURN_IF_ERROR(ReadServerConf(state));
+  PHX_RETURN_IF_ERROR(ReadServerSettings(files_, state));
   state.connected = Connected();
   return state;
-}
-
-absl::Status ExportsHost::ReadServerConf(NfsState& state) {
-  // Later files decide, as nfs-utils reads them.
-  std::vector<std::string> names = {"/etc/nfs.conf"};
-  PHX_ASSIGN_OR_RETURN(const auto listed, files_.List("/etc/nfs.conf.d"));
-  for (const std::string& name : listed) {
-    if (!name.starts_with('.') && name.ends_with(".conf")) names.push_back("/etc/nfs.conf.d/" + name);
-  }
-  for (const std::string& name : names) {
-    const auto conf = files_.Read(name);
-    if (!conf.ok()) return Annotate(conf.status(), "read " + name);
-    if (!*conf) continue;
-    const auto port = [&](std::string_view section, std::string_view name, int& into) {
-      if (const auto value = ServerConfValue((*conf)->content, section, name)) into = PortOf(*value);
-    };
-    port("mountd", "port", state.v3.mountd_port);
-    port("statd", "port", state.v3.statd_port);
-    port("lockd", "port", state.v3.lockd_tcp_port);
-    port("lockd", "udp-port", state.v3.lockd_udp_port);
-    if (const auto served = ServerConfValue((*conf)->content, "nfsd", "vers3"))
-      state.v3.served = !SaysNo(*served);
-    if (const auto root = ServerConfValue((*conf)->content, "exports", "rootdir"))
-      state.root_directory = *root;
-  }
-  return absl::OkStatus();
 }
 
 std::vector<std::string> ExportsHost::Connected() const {

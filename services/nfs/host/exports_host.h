@@ -36,13 +36,17 @@ class ExportsHost : public NfsHost {
   // The table, in etab's form; "" where there is none.
   virtual absl::StatusOr<std::string> ReadTable() = 0;
   virtual absl::StatusOr<PathState> LookAt(const std::string& path) = 0;
-  // The path behind symbolic links, as exportfs resolves it before it writes the table.
+  // The path behind symbolic links, as exportfs resolves it before it writes the table: as it is where it is
+  // not there.
   virtual std::string Resolve(const std::string& path) = 0;
+  // Whether the exportfs that is installed takes the options of IsNewerOption().
+  virtual absl::StatusOr<bool> KnowsNewerOptions() = 0;
   Files& files() { return files_; }
 
  private:
   absl::Status ReadForeign(NfsState& state);
-  absl::Status ReadServerConf(NfsState& state);
+  // What Resolve() will give once the path is there.
+  std::string RealName(const std::string& path);
   std::vector<std::string> Connected() const;
   absl::StatusOr<std::vector<LiveExport>> LiveNow();
   // After the table was changed to `live`: returns once the kernel, too, has let go of what is no longer in

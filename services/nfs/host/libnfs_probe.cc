@@ -13,13 +13,15 @@
 #include <memory>
 
 #include "base/status/errors.h"
+#include "services/nfs/domain/nfs_state.h"
 
 namespace phoenix::nfs {
 namespace {
 
 constexpr int kTimeoutMilliseconds = 15000;
 
-absl::StatusOr<MountFinding> MountAs(int version, const std::string& server, const std::string& path) {
+absl::StatusOr<MountFinding> MountAs(int version, const std::string& server, int port,
+                                     const std::string& path) {
   const std::unique_ptr<nfs_context, decltype(&nfs_destroy_context)> nfs(nfs_init_context(),
                                                                          &nfs_destroy_context);
   if (!nfs) return ResourceExhausted("libnfs has no memory");
@@ -30,6 +32,14 @@ absl::StatusOr<MountFinding> MountAs(int version, const std::string& server, con
   // As root, so that the server's squashing is met. libnfs takes a source port below 1024 when it may.
   nfs_set_uid(nfs.get(), 0);
   nfs_set_gid(nfs.get(), 0);
+  if (port != kStandardPort) {
+    // libnfs takes another port as an argument of a URL only, and keeps it for the mount; NFSv3 then asks no
+    // portmapper for it.
+    const std::string url = fmt::format("nfs://?nfsport={}", port);
+    const std::unique_ptr<nfs_url, decltype(&nfs_destroy_url)> parsed(
+        nfs_parse_url_incomplete(nfs.get(), url.c_str()), &nfs_destroy_url);
+    if (!parsed) return Unavailable("libnfs takes no port {}: {}", port, nfs_get_error(nfs.get()));
+  }
   if (const int error = nfs_mount(nfs.get(), server.c_str(), path.c_str()); error != 0) {
     return Unavailable("NFSv{} mount of {}:{} failed: {}", version, server, path, nfs_get_error(nfs.get()));
   }
@@ -80,12 +90,13 @@ absl::StatusOr<std::vector<std::string>> LibnfsProbe::OwnAddresses() {
   return addresses;
 }
 
-absl::StatusOr<MountFinding> LibnfsProbe::Mount(const std::string& server, const std::string& path) {
+absl::StatusOr<MountFinding> LibnfsProbe::Mount(const std::string& server, int port,
+                                                const std::string& path) {
   // Version 4 first: it needs the one port that is opened to clients. A server that is set to 3 only answers
   // the other.
-  auto finding = MountAs(4, server, path);
+  auto finding = MountAs(4, server, port, path);
   if (finding.ok()) return finding;
-  auto older = MountAs(3, server, path);
+  auto older = MountAs(3, server, port, path);
   if (older.ok()) return older;
   return Annotate(finding.status(), "and " + Message(older.status()));
 }

@@ -11,7 +11,7 @@ namespace phoenix::nfs {
 class LibnfsProbe final : public NfsProbe {
  public:
   absl::StatusOr<std::vector<std::string>> OwnAddresses() override;
-  absl::StatusOr<MountFinding> Mount(const std::string& server, const std::string& path) override;
+  absl::StatusOr<MountFinding> Mount(const std::string& server, int port, const std::string& path) override;
 };
 
 }  // namespace phoenix::nfs

@@ -7,9 +7,9 @@
 #include <sys/stat.h>
 
 #include <cstdlib>
-#include <fstream>
 #include <memory>
 #include <sstream>
+#include <tuple>
 
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
@@ -75,6 +75,17 @@ PathState MountOf(const std::string& mountinfo, const std::string& path) {
   return state;
 }
 
+bool IsAfterDebian12(const std::string& version) {
+  const auto epoch = version.find(':');
+  std::istringstream text(epoch == std::string::npos ? version : version.substr(epoch + 1));
+  int first = 0, second = 0, third = 0;
+  char dot = '.';
+  if (!(text >> first >> dot >> second) || dot != '.') return true;
+  // "2.7-1" has no third number.
+  if (text.peek() == '.') text >> dot >> third;
+  return std::tuple(first, second, third) > std::tuple(2, 6, 2);
+}
+
 std::map<std::string, std::string> NfsCli::ToolVersions() {
   const auto result = runner_.Run(PackageVersionCommand());
   if (!result.ok() || result->exit_code != 0 || result->out.empty()) return {};
@@ -117,11 +128,12 @@ absl::StatusOr<std::string> NfsCli::ReadTable() {
 }
 
 absl::StatusOr<PathState> NfsCli::LookAt(const std::string& path) {
-  std::ifstream file("/proc/self/mountinfo");
-  std::stringstream text;
-  text << file.rdbuf();
-  if (!file) return Unavailable("cannot read /proc/self/mountinfo");
-  PathState state = MountOf(text.str(), path);
+  // The machine's: in this unit's own mount namespace the folders that it may write to are mounts, too, and
+  // mountd would find none at `mountpoint=/var`.
+  constexpr char kMounts[] = "/proc/1/mountinfo";
+  PHX_ASSIGN_OR_RETURN(const auto mounts, files().Read(kMounts));
+  if (!mounts) return Unavailable("cannot read {}", kMounts);
+  PathState state = MountOf(mounts->content, path);
   struct stat status{};
   state.directory = ::lstat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
   return state;
@@ -130,6 +142,12 @@ absl::StatusOr<PathState> NfsCli::LookAt(const std::string& path) {
 std::string NfsCli::Resolve(const std::string& path) {
   const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr), &std::free);
   return real ? std::string(real.get()) : path;
+}
+
+absl::StatusOr<bool> NfsCli::KnowsNewerOptions() {
+  const auto versions = ToolVersions();
+  const auto exportfs = versions.find("exportfs");
+  return exportfs == versions.end() || IsAfterDebian12(exportfs->second);
 }
 
 }  // namespace phoenix::nfs

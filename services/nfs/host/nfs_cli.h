@@ -23,12 +23,17 @@ class NfsCli final : public ExportsHost {
   absl::StatusOr<std::string> ReadTable() override;
   absl::StatusOr<PathState> LookAt(const std::string& path) override;
   std::string Resolve(const std::string& path) override;
+  absl::StatusOr<bool> KnowsNewerOptions() override;
 
  private:
   CommandRunner& runner_;
 };
 
-// The mount that holds `path`, from the text of /proc/self/mountinfo. Pure.
+// The mount that holds `path`, from the text of a mountinfo. Pure.
 PathState MountOf(const std::string& mountinfo, const std::string& path);
+
+// True for a version of the package ("1:2.8.3-1") after 2.6.2, whose exportfs takes xprtsec= and reexport=;
+// also where there is none, or it cannot be told. Pure.
+bool IsAfterDebian12(const std::string& version);
 
 }  // namespace phoenix::nfs

@@ -23,10 +23,11 @@ class NfsProbe {
   // The addresses of this node, loopback included, as text.
   virtual absl::StatusOr<std::vector<std::string>> OwnAddresses() = 0;
   // Mounts `path` from `server`, one of the node's own addresses, so that the server sees that address as its
-  // client, asks what it may do with the top directory, and leaves. It creates nothing: a file, even one
-  // removed again, would count as data that others wrote since the run began, and stand in the way of the
-  // file system's undo.
-  virtual absl::StatusOr<MountFinding> Mount(const std::string& server, const std::string& path) = 0;
+  // client, at its port (kStandardPort, unless nfs.conf says otherwise), asks what it may do with the top
+  // directory, and leaves. It creates nothing: a file, even one removed again, would count as data that
+  // others wrote since the run began, and stand in the way of the file system's undo.
+  virtual absl::StatusOr<MountFinding> Mount(const std::string& server, int port,
+                                             const std::string& path) = 0;
 };
 
 }  // namespace phoenix::nfs

@@ -9,6 +9,7 @@
 #include "base/status/status_macros.h"
 #include "services/nfs/domain/client.h"
 #include "services/nfs/domain/export_options.h"
+#include "services/nfs/host/conf_files.h"
 #include "services/nfs/host/exports_file.h"
 #include "services/node/host/node_sim.h"
 
@@ -34,12 +35,29 @@ absl::StatusOr<PathState> LookIn(kit::World& world, const std::string& path) {
   return state;
 }
 
+// As realpath(3): what is not there has no other name.
+absl::StatusOr<std::string> ResolveIn(kit::World& world, const std::string& path) {
+  PHX_ASSIGN_OR_RETURN(const auto links, world.List("nfs.link"));
+  for (const auto& [link, value] : links) {
+    if (path != link && !path.starts_with(link + "/")) continue;
+    std::string real = value.value("target", "") + path.substr(link.size());
+    PHX_ASSIGN_OR_RETURN(const auto there, world.ReadFile(real));
+    if (there) return real;
+  }
+  return path;
+}
+
+absl::StatusOr<bool> KnowsNewerIn(kit::World& world) {
+  PHX_ASSIGN_OR_RETURN(const auto older, world.Get("nfs.utils", "2.6.2"));
+  return !older.has_value();
+}
+
 // The files in exportfs's order.
 absl::StatusOr<std::vector<std::string>> ExportsFiles(kit::World& world) {
   std::vector<std::string> names = {"/etc/exports"};
   const std::string directory = std::string(kExportsDirectory) + "/";
-  PHX_ASSIGN_OR_RETURN(const auto below, world.FilesBelow(kExportsDirectory));
-  for (const auto& path : below) {
+  PHX_ASSIGN_OR_RETURN(auto below, world.FilesBelow(kExportsDirectory));
+  for (const auto& path : InReadingOrder(std::move(below))) {
     const std::string name = path.substr(directory.size());
     if (!name.starts_with('.') && name.ends_with(".exports") && name.find('/') == std::string::npos) {
       names.push_back(path);
@@ -68,11 +86,12 @@ absl::StatusOr<Reading> ReadAll(kit::World& world) {
   const auto complain = [&](std::string text) {
     reading.complaints += (reading.complaints.empty() ? "" : "; ") + text;
   };
+  PHX_ASSIGN_OR_RETURN(const bool knows_newer, KnowsNewerIn(world));
   PHX_ASSIGN_OR_RETURN(const auto names, ExportsFiles(world));
   for (const auto& name : names) {
     PHX_ASSIGN_OR_RETURN(const auto file, world.ReadFile(name));
     if (!file || file->directory) continue;
-    const ParsedExports parsed = ParseExportsFile(file->state.content);
+    const ParsedExports parsed = ParseExportsFile(file->state.content, knows_newer);
     for (const auto& problem : parsed.problems)
       complain(fmt::format("{}:{}: {}", name, problem.line, problem.text));
     for (const ForeignExport& entry : parsed.entries) {
@@ -82,16 +101,17 @@ absl::StatusOr<Reading> ReadAll(kit::World& world) {
         complain("Failed to resolve " + entry.client);
         continue;
       }
+      PHX_ASSIGN_OR_RETURN(const std::string real, ResolveIn(world, entry.path));
       const bool is_new = reading.table
-                              .emplace(TableName(entry.path, entry.client),
-                                       nlohmann::json{{"path", entry.path},
+                              .emplace(TableName(real, entry.client),
+                                       nlohmann::json{{"path", real},
                                                       {"client", entry.client},
                                                       {"options", TableText(Meaning(entry.options))}})
                               .second;
-      if (!is_new) complain(fmt::format("duplicated export entries: {}:{}", entry.client, entry.path));
+      if (!is_new) complain(fmt::format("duplicated export entries: {}:{}", entry.client, real));
       // A path that is not there is complained about, and exported.
-      PHX_ASSIGN_OR_RETURN(const PathState path, LookIn(world, entry.path));
-      if (!path.directory) complain(fmt::format("Failed to stat {}: No such file or directory", entry.path));
+      PHX_ASSIGN_OR_RETURN(const PathState path, LookIn(world, real));
+      if (!path.directory) complain(fmt::format("Failed to stat {}: No such file or directory", real));
     }
   }
   return reading;
@@ -197,6 +217,24 @@ absl::StatusOr<PathState> NfsSim::LookAt(const std::string& path) {
   return state;
 }
 
+std::string NfsSim::Resolve(const std::string& path) {
+  std::string real = path;
+  const absl::Status looked = machine_->Look([&](kit::World& world) -> absl::Status {
+    PHX_ASSIGN_OR_RETURN(real, ResolveIn(world, path));
+    return absl::OkStatus();
+  });
+  return looked.ok() ? real : path;
+}
+
+absl::StatusOr<bool> NfsSim::KnowsNewerOptions() {
+  bool knows = true;
+  PHX_RETURN_IF_ERROR(machine_->Look([&](kit::World& world) -> absl::Status {
+    PHX_ASSIGN_OR_RETURN(knows, KnowsNewerIn(world));
+    return absl::OkStatus();
+  }));
+  return knows;
+}
+
 absl::StatusOr<std::vector<std::string>> NfsProbeSim::OwnAddresses() {
   std::vector<std::string> addresses = {"127.0.0.1"};
   PHX_RETURN_IF_ERROR(machine_->Look([&](kit::World& world) -> absl::Status {
@@ -207,7 +245,13 @@ absl::StatusOr<std::vector<std::string>> NfsProbeSim::OwnAddresses() {
   return addresses;
 }
 
-absl::StatusOr<MountFinding> NfsProbeSim::Mount(const std::string& server, const std::string& path) {
+absl::StatusOr<MountFinding> NfsProbeSim::Mount(const std::string& server, int port,
+                                                const std::string& path) {
+  const kit::SimFiles files(machine_);
+  NfsState conf;
+  PHX_RETURN_IF_ERROR(ReadServerSettings(files, conf));
+  if (port != conf.listening.port || !ListensOn(conf.listening.hosts, server))
+    return Unavailable("NFSv4 mount of {}:{} failed: connection refused at port {}", server, path, port);
   MountFinding finding{"4", false};
   PHX_RETURN_IF_ERROR(machine_->Look([&](kit::World& world) -> absl::Status {
     PHX_ASSIGN_OR_RETURN(const auto fault, world.TakeFault("nfs.mount:" + path));

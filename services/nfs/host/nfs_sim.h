@@ -6,6 +6,9 @@
 // the packages. Host names resolve, but for those below .invalid. Faults: "nfs.exportfs",
 // "nfs.set-export:PATH", "nfs.make-file", "nfs.flush", "nfs.mount:PATH". The
 // kernel's cache of the table is the file /proc/fs/nfsd/exports, which is only there where a test writes it.
+// "nfs.link" objects by path, with "target", are symbolic links, which the machine's files have none of. An
+// object "2.6.2" of "nfs.utils" makes exportfs that of Debian 12. The server listens where nfs.conf says at
+// that moment.
 #pragma once
 
 #include <map>
@@ -36,7 +39,8 @@ class NfsSim final : public ExportsHost {
   absl::Status FlushKernel(const ChildObserver& on_child) override;
   absl::StatusOr<std::string> ReadTable() override;
   absl::StatusOr<PathState> LookAt(const std::string& path) override;
-  std::string Resolve(const std::string& path) override { return path; }
+  std::string Resolve(const std::string& path) override;
+  absl::StatusOr<bool> KnowsNewerOptions() override;
 
  private:
   std::shared_ptr<kit::Machine> machine_;
@@ -46,7 +50,7 @@ class NfsProbeSim final : public NfsProbe {
  public:
   explicit NfsProbeSim(std::shared_ptr<kit::Machine> machine) : machine_(std::move(machine)) {}
   absl::StatusOr<std::vector<std::string>> OwnAddresses() override;
-  absl::StatusOr<MountFinding> Mount(const std::string& server, const std::string& path) override;
+  absl::StatusOr<MountFinding> Mount(const std::string& server, int port, const std::string& path) override;
 
  private:
   std::shared_ptr<kit::Machine> machine_;

@@ -99,18 +99,19 @@ void NoteShutOut(const NfsPlan& planned, const NfsState& state, const node::Fire
                  kit::Plan& plan) {
   if (firewall.InCharge() == node::Firewall::kNone) return;
   const char* name = node::NameOf(firewall.InCharge());
+  const std::string port = fmt::format("{}", state.listening.port);
   const auto warn = [&](std::string text) { plan.notes.push_back({true, "firewall", "nfs: " + text}); };
   // Whoever opened the port by hand knows for whom.
   const bool by_hand =
-      std::any_of(firewall.rules.begin(), firewall.rules.end(), [](const node::SeenRule& rule) {
-        return node::Opens(rule, kNfsPort, "tcp") && !rule.comment.starts_with(node::kRuleMark);
+      std::any_of(firewall.rules.begin(), firewall.rules.end(), [&port](const node::SeenRule& rule) {
+        return node::Opens(rule, port, "tcp") && !rule.comment.starts_with(node::kRuleMark);
       });
   for (const std::string& client : planned.named_clients) {
     if (by_hand) break;
     warn(fmt::format(
         "the client {} is let in by the export, but not through {}, whose rules know addresses only: "
         "declare its addresses, or open {}/tcp for them by hand",
-        client, name, kNfsPort));
+        client, name, port));
   }
   if (!state.v3.served) return;
   if (state.v3.mountd_port == 0) {
@@ -124,9 +125,9 @@ void NoteShutOut(const NfsPlan& planned, const NfsState& state, const node::Fire
                                  [](const kit::Step& step) { return kit::KindOf(step.id) == "rule"; });
   if (opens && !state.v3.LocksPinned()) {
     warn(
-        "clients of NFSv3 can mount through the firewall, but get no locks: pin [statd] port, [lockd] port "
-        "and "
-        "[lockd] udp-port in /etc/nfs.conf as [mountd] port is, and restart rpc-statd");
+        "clients of NFSv3 can mount through the firewall, but get no locks: pin [statd] port and [lockd] "
+        "port (and [lockd] udp-port where it is set) in /etc/nfs.conf as [mountd] port is, and restart "
+        "rpc-statd");
   }
 }
 
@@ -217,7 +218,7 @@ absl::StatusOr<kit::Plan> NfsDomain::MakePlan(const kit::PlanInput& input) {
     wants.packages = {kServerPackage};
     if (state.v3.served) wants.units = {kPortmapperUnit, kLockUnit};
     wants.units.emplace_back(kServerUnit);
-    wants.rules = RulesFor(planned.clients, state.v3);
+    wants.rules = RulesFor(planned.clients, state.v3, state.listening.port);
   }
   auto planned_node = node_.MakePlan(wants, input.ledger);
   for (const char* unit : {kPortmapperUnit, kLockUnit}) {
@@ -243,6 +244,12 @@ absl::StatusOr<kit::Plan> NfsDomain::MakePlan(const kit::PlanInput& input) {
   // The node itself passes in any case.
   if (!wants.rules.empty() || !planned.named_clients.empty())
     NoteShutOut(planned, state, node.firewall, plan);
+  if (serves && state.listening.port != kStandardPort) {
+    plan.notes.push_back(
+        {true, "nfs",
+         fmt::format("nfs.conf has the server listen at port {}: clients of NFSv4 must mount with port={}",
+                     state.listening.port, state.listening.port)});
+  }
   for (PlanNote& note : planned.notes) plan.notes.push_back({note.warning, note.path, std::move(note.text)});
   for (const auto& [path, entry] : state.own) {
     const std::string key = kit::Key("path", path);

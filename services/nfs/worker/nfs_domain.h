@@ -51,8 +51,9 @@ class NfsDomain final : public kit::Domain {
   absl::StatusOr<kit::ProbeResult> ProbeFile(const kit::StepContext& context);
   absl::StatusOr<kit::ProbeResult> ProbeExport(const SetExport& set, const kit::StepContext& context);
   absl::Status UndoExport(const SetExport& set, const kit::StepContext& context);
+  // `addresses`: those of the node at which its server listens.
   absl::Status VerifyExport(const SetExport& set, const std::vector<std::string>& addresses,
-                            const std::vector<LiveExport>& live, kit::VerifyReport& report);
+                            const NfsState& state, kit::VerifyReport& report);
 
   NfsHost& host_;
   NfsProbe& probe_;

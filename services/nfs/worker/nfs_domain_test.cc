@@ -60,7 +60,7 @@ TEST_F(NfsDomainTest, FirewallRulesAreForTheDeclaredClientsOnly) {
   EXPECT_THAT(Ids(driver), ::testing::IsSupersetOf({"rule:10.0.0.0/24:2049/tcp", "rule:10.1.0.5:2049/tcp"}));
   EXPECT_THAT(driver.plan().steps, SizeIs(2 + 1 + 4));
   // NFSv3 can be let in only where mountd's port does not move.
-  Write("/etc/nfs.conf", "[nfsd]\nport=1\n[mountd]\n# port=5\nport = 32767\n");
+  Write("/etc/nfs.conf", "[gssd]\nport=1\n[mountd]\n# port=5\nport = 32767\n");
   spec_.exports = {Wanted("/quickOS/shared-prod-data")};
   ASSERT_TRUE(driver.Prepare({}, kRun).ok());
   EXPECT_THAT(Ids(driver), ::testing::IsSupersetOf({"rule:10.0.0.0/24:2049/tcp", "rule:10.0.0.0/24:111/tcp",

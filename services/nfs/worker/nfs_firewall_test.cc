@@ -66,5 +66,21 @@ TEST_F(NfsFirewallTest, Nfs3IsShutOutWhereMountdsPortIsNotPinned) {
   EXPECT_THAT(Warnings({"10.0.0.0/24"}), IsEmpty());
 }
 
+// statd takes the one port for both protocols, whichever file says it.
+TEST_F(NfsFirewallTest, LockdsUdpPortIsItsTcpPortUnlessSaid) {
+  ASSERT_TRUE(files_->MakeDirectory("/etc/nfs.conf.d", {}).ok());
+  Write("/etc/nfs.conf", "[mountd]\nport=32767\n[statd]\nport=32765\n[lockd]\nport=1\n");
+  Write("/etc/nfs.conf.d/locks.conf", "[lockd]\nport=32803\n");
+  EXPECT_THAT(Warnings({"10.0.0.0/24"}), IsEmpty());
+  const auto plan = domain_->MakePlan({});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  std::vector<std::string> ids;
+  for (const kit::Step& step : plan->steps) ids.push_back(step.id);
+  EXPECT_THAT(ids, ::testing::IsSupersetOf({"rule:10.0.0.0/24:32803/tcp", "rule:10.0.0.0/24:32803/udp"}));
+  Write("/etc/nfs.conf", "[lockd]\nudp-port=32769\n");
+  EXPECT_EQ(host_->Observe({})->v3.lockd_udp_port, 32769);
+  EXPECT_EQ(host_->Observe({})->v3.lockd_tcp_port, 32803);
+}
+
 }  // namespace
 }  // namespace phoenix::nfs

@@ -112,14 +112,15 @@ kit::Step RenderSetExport(const SetExport& set, const std::set<std::string>& the
   return step;
 }
 
-std::vector<node::FirewallRule> RulesFor(const std::vector<std::string>& clients, const VersionThree& v3) {
+std::vector<node::FirewallRule> RulesFor(const std::vector<std::string>& clients, const VersionThree& v3,
+                                         int server_port) {
   std::vector<node::FirewallRule> rules;
   const auto loopback = ParseClient("127.0.0.0/8");
   for (const std::string& client : clients) {
     const auto parsed = ParseClient(client);
     const bool local = client == "::1" || (parsed.ok() && parsed->prefix >= 8 && Overlap(*parsed, *loopback));
     if (local) continue;
-    rules.push_back({client, kNfsPort, "tcp"});
+    rules.push_back({client, fmt::format("{}", server_port), "tcp"});
     if (!v3.served || v3.mountd_port == 0) continue;
     const auto open = [&](int port, const char* protocol) {
       if (port != 0) rules.push_back({client, fmt::format("{}", port), protocol});
@@ -136,10 +137,12 @@ std::vector<node::FirewallRule> RulesFor(const std::vector<std::string>& clients
 }
 
 std::string Fingerprint(const NfsState& state, const std::string& node_text) {
-  std::string text = fmt::format("nfs state 2\ndirectory {} file {} problem {}\nv3 {} {} {} {} {} root {}\n",
+  std::string text = fmt::format("nfs state 3\ndirectory {} file {} problem {}\nv3 {} {} {} {} {} root {}\n",
                                  state.directory, state.own_file, state.own_problem, state.v3.served,
                                  state.v3.mountd_port, state.v3.statd_port, state.v3.lockd_tcp_port,
                                  state.v3.lockd_udp_port, state.root_directory);
+  text += fmt::format("port {} {} hosts {} table {}\n", state.listening.port, state.listening.port_text,
+                      fmt::join(state.listening.hosts, ","), state.state_directory);
   for (const auto& [path, entry] : state.own) text += "own " + RenderLine(entry) + "\n";
   for (const auto& foreign : state.foreign) {
     text += fmt::format("foreign {} {} {}({}){}\n", foreign.file, QuotePath(foreign.path), foreign.client,
@@ -151,8 +154,8 @@ std::string Fingerprint(const NfsState& state, const std::string& node_text) {
   std::sort(live.begin(), live.end());
   for (const auto& line : live) text += line;
   for (const auto& [path, seen] : state.paths) {
-    text += fmt::format("path {} {} {} {}\n", QuotePath(path), seen.directory, seen.mount_point,
-                        seen.file_system);
+    text += fmt::format("path {} {} {} {} {}\n", QuotePath(path), seen.directory, seen.mount_point,
+                        seen.file_system, seen.real);
   }
   return Sha256Hex(text + node_text);
 }

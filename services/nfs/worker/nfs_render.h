@@ -12,9 +12,6 @@
 
 namespace phoenix::nfs {
 
-// All that NFSv4 needs.
-inline constexpr char kNfsPort[] = "2049";
-
 inline constexpr char kServerPackage[] = "nfs-kernel-server";
 // Starting it brings what it needs: rpcbind, mountd, idmapd; and statd, whether or not that comes up.
 inline constexpr char kServerUnit[] = "nfs-server.service";
@@ -30,10 +27,12 @@ kit::Step RenderPutLive(const NfsPlan& plan, const NfsState& state, const std::s
 // `after_live`: the plan puts the file live first.
 kit::Step RenderSetExport(const SetExport& set, const std::set<std::string>& there, bool after_live);
 
-// The ports that a client needs: NFSv4's one; those of NFSv3 as well where it is served and mountd is pinned
-// to a port (nfs.conf), since otherwise it takes another one at every start, and opening the portmapper alone
-// would serve nobody. Of statd and lockd those that are pinned. Loopback needs none.
-std::vector<node::FirewallRule> RulesFor(const std::vector<std::string>& clients, const VersionThree& v3);
+// The ports that a client needs: the server's own, which is all that NFSv4 needs; those of NFSv3 as well
+// where it is served and mountd is pinned to a port (nfs.conf), since otherwise it takes another one at every
+// start, and opening the portmapper alone would serve nobody. Of statd and lockd those that are pinned.
+// Loopback needs none.
+std::vector<node::FirewallRule> RulesFor(const std::vector<std::string>& clients, const VersionThree& v3,
+                                         int server_port = kStandardPort);
 
 // SHA-256 over what a plan was made from.
 std::string Fingerprint(const NfsState& state, const std::string& node_text);

@@ -60,6 +60,10 @@ TEST(RulesFor, LoopbackNeedsNoneAndMountdIsLetInOnlyWhereItsPortIsPinned) {
   EXPECT_THAT(RulesFor({"fd00::/8"}, Pinned(5)), ::testing::SizeIs(5));
 }
 
+TEST(RulesFor, OpensThePortOfNfsConf) {
+  EXPECT_THAT(RulesFor({"10.0.0.5"}, {}, 2050), ElementsAre(node::FirewallRule{"10.0.0.5", "2050", "tcp"}));
+}
+
 TEST(RulesFor, LocksOfNfs3NeedThePortsOfStatdAndLockd) {
   std::vector<std::string> ports;
   for (const auto& rule : RulesFor({"10.0.0.5"}, Pinned(32767, 32765, 32803, 32769)))

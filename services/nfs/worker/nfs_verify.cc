@@ -19,25 +19,27 @@ namespace phoenix::nfs {
 absl::StatusOr<kit::VerifyReport> NfsDomain::Verify(const kit::VerifyInput& input) {
   kit::VerifyReport report;
   PHX_ASSIGN_OR_RETURN(const NfsState state, host_.Observe({}));
-  PHX_ASSIGN_OR_RETURN(const auto addresses, probe_.OwnAddresses());
+  PHX_ASSIGN_OR_RETURN(auto addresses, probe_.OwnAddresses());
+  std::erase_if(addresses,
+                [&state](const std::string& address) { return !ListensOn(state.listening.hosts, address); });
   for (const kit::Step& step : input.applied) {
     if (node::NodeSteps::Owns(step)) continue;
     PHX_ASSIGN_OR_RETURN(const StepPayload payload, FromPayload(step.payload));
     if (payload.kind == StepPayload::Kind::kSetExport) {
-      PHX_RETURN_IF_ERROR(VerifyExport(payload.set, addresses, state.live, report));
+      PHX_RETURN_IF_ERROR(VerifyExport(payload.set, addresses, state, report));
     }
     for (const std::string& path : payload.put_live) {
       const auto entry = state.own.find(path);
       if (entry == state.own.end()) return FailedPrecondition("{} has no entry for {}", kOwnFile, path);
-      PHX_RETURN_IF_ERROR(VerifyExport({path, entry->second, entry->second}, addresses, state.live, report));
+      PHX_RETURN_IF_ERROR(VerifyExport({path, entry->second, entry->second}, addresses, state, report));
     }
   }
   return report;
 }
 
 absl::Status NfsDomain::VerifyExport(const SetExport& set, const std::vector<std::string>& addresses,
-                                     const std::vector<LiveExport>& live, kit::VerifyReport& report) {
-  const auto wrong = DifferencesOf(set.after.value_or(ExportEntry{set.path, {}}), live);
+                                     const NfsState& state, kit::VerifyReport& report) {
+  const auto wrong = DifferencesOf(set.after.value_or(ExportEntry{set.path, {}}), state.live);
   if (!wrong.empty()) return Internal("{}", fmt::join(wrong, "; "));
   if (!set.after) {
     report.probes.push_back(fmt::format("{}: exported no more", set.path));
@@ -62,7 +64,7 @@ absl::Status NfsDomain::VerifyExport(const SetExport& set, const std::vector<std
                                     [](const auto& flavour) { return flavour.first == "sys"; });
     // Anything but sys wants a ticket that this service has not.
     if (plain == options.flavours.end()) continue;
-    const auto finding = probe_.Mount(address, set.path);
+    const auto finding = probe_.Mount(address, state.listening.port, set.path);
     if (!finding.ok()) return Annotate(finding.status(), set.path);
     const bool must_write =
         !plain->second.read_only && !plain->second.root_squash && !plain->second.all_squash;
@@ -75,10 +77,15 @@ absl::Status NfsDomain::VerifyExport(const SetExport& set, const std::vector<std
                                         finding->writable ? "root may write" : "root may read"));
     return absl::OkStatus();
   }
+  const std::vector<std::string>& hosts = state.listening.hosts;
+  const std::string why = hosts.empty()
+                              ? "no address of this node is among its clients"
+                              : fmt::format(
+                                    "of the addresses at which the server listens by nfs.conf ({}) none is "
+                                    "known to be of this node and among its clients",
+                                    fmt::join(hosts, ", "));
   report.not_probed.push_back(
-      fmt::format("{}: not probed by a mount: no address of this node is among its clients; the server's "
-                  "table says what was declared",
-                  set.path));
+      fmt::format("{}: not probed by a mount: {}; the server's table says what was declared", set.path, why));
   return absl::OkStatus();
 }
 
