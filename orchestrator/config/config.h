@@ -72,6 +72,8 @@ struct Ownership {
   bool from_share = false;
   // Given when the dataset is created, and its users' business afterwards.
   bool at_creation_only = false;
+  // "group:media:rwx", "default:group:media:rwx"; empty: none; absent: left as it is.
+  std::optional<std::vector<std::string>> acl = {};
 };
 
 // A file that is delivered into a dataset.

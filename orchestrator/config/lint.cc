@@ -8,6 +8,7 @@
 #include "orchestrator/config/inherited.h"
 #include "orchestrator/config/samba_features.h"
 #include "orchestrator/config/sections.h"
+#include "orchestrator/config/zfs_acl.h"
 
 namespace phoenix::config {
 namespace {
@@ -189,6 +190,7 @@ void LintTogether(const Cursor& root, const Config& config) {
   LintExports(root, config);
   LintShareClients(root, config);
   LintShareFeatures(config, root.findings());
+  LintRootAcls(config, root.findings());
   LintSpace(config, root.findings());
 }
 

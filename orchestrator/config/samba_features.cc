@@ -7,6 +7,8 @@
 #include <optional>
 #include <set>
 
+#include "orchestrator/config/inherited.h"
+
 namespace phoenix::config {
 namespace {
 
@@ -80,18 +82,9 @@ void ReadAcl(const Cursor& cursor, const std::vector<SambaOption>& options, Samb
   }
 }
 
-// The property's value for a dataset, its own or of the nearest declared one above it; "" where none says.
 std::string Inherited(const Config& config, const std::string& dataset, const std::string& property) {
-  std::string name = dataset;
-  while (!name.empty()) {
-    if (const Dataset* found = config.FindDataset(name)) {
-      const auto value = found->properties.find(property);
-      if (value != found->properties.end()) return value->second.value;
-    }
-    const std::size_t slash = name.rfind('/');
-    name = slash == std::string::npos ? "" : name.substr(0, slash);
-  }
-  return {};
+  const Property* said = PropertyOf(config, dataset, property);
+  return said == nullptr ? "" : said->value;
 }
 
 void LintAcl(const SambaShare& share, const Config& config, Findings& findings) {

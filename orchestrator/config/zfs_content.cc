@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "orchestrator/config/names.h"
+#include "orchestrator/config/zfs_acl.h"
 
 namespace phoenix::config {
 namespace {
@@ -134,17 +135,24 @@ void ReadOwnership(const Cursor& cursor, Dataset& dataset) {
   const Cursor owner = cursor.Key("owner");
   const Cursor group = cursor.Key("group");
   const Cursor mode = cursor.Key("mode");
-  if (!owner.present() && !group.present() && !mode.present()) return;
+  const Cursor acl = cursor.Key("acl");
+  if (!owner.present() && !group.present() && !mode.present() && !acl.present()) return;
   Ownership ownership;
   ownership.owner = ReadOwner(owner);
   ownership.group = ReadOwner(group);
   ownership.mode = ReadMode(mode, 07777);
+  ReadRootAcl(acl, ownership);
   dataset.ownership = ownership;
 }
 
 void ReadRecursiveOwner(const Cursor& cursor, Dataset& dataset) {
   const Cursor recursive = cursor.Key("recursive_owner");
   dataset.recursive_owner = recursive.Bool().value_or(false);
+  if (dataset.recursive_owner && dataset.ownership && dataset.ownership->acl) {
+    recursive.Error("contradicting-acl",
+                    "an access control list is given to the root directory, this to everything",
+                    "one of the two");
+  }
   if (dataset.recursive_owner && !dataset.ownership) {
     recursive.Error("missing-owner", "there is nothing to give to everything in the dataset",
                     "owner, group or mode beside it");

@@ -14,7 +14,7 @@ inline constexpr std::size_t kMostFileBytes = std::size_t{64} * 1024;
 inline constexpr std::size_t kMostDatasetBytes = std::size_t{256} * 1024;
 inline constexpr std::size_t kMostBytes = std::size_t{1024} * 1024;
 
-// `owner`, `group` and `mode` of a dataset.
+// `owner`, `group`, `mode` and `acl` of a dataset.
 void ReadOwnership(const Cursor& cursor, Dataset& dataset);
 // `recursive_owner`, after the ownership.
 void ReadRecursiveOwner(const Cursor& cursor, Dataset& dataset);

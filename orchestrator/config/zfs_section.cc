@@ -112,9 +112,9 @@ void ResolveMountPoints(Config& config, Findings& findings) {
 void ReadDataset(const Cursor& cursor, Config& config) {
   if (!cursor.RequireObject()) return;
   cursor.ExpectKeys({"name", "pool", "properties", "mountpoint", "proxmox_storage_type",
-                     "proxmox_content_type", "storage_class", "owner", "group", "mode", "recursive_owner",
-                     "files", "encryption", "volume_size", "state", "proxmox_storage_state",
-                     "proxmox_storage_user", "proxmox_storage_options"});
+                     "proxmox_content_type", "storage_class", "owner", "group", "mode", "acl",
+                     "recursive_owner", "files", "encryption", "volume_size", "state",
+                     "proxmox_storage_state", "proxmox_storage_user", "proxmox_storage_options"});
   Dataset dataset;
   dataset.origin = cursor.origin();
   const bool named = ReadDatasetName(cursor, dataset);

@@ -65,6 +65,8 @@ Spec ZfsSpecOf(const Config& config, const std::vector<std::string>& wipe,
       out->set_group(dataset.ownership->group);
       out->set_owner_at_creation_only(dataset.ownership->at_creation_only);
       if (dataset.ownership->mode) out->set_mode(fmt::format("{:o}", *dataset.ownership->mode));
+      if (const auto& acl = dataset.ownership->acl)
+        out->mutable_acl()->mutable_entries()->Assign(acl->begin(), acl->end());
     }
     out->set_recursive_owner(dataset.recursive_owner);
     Encrypt(dataset.encryption, *out);

@@ -13,7 +13,7 @@ namespace phoenix::config {
 namespace {
 
 // What no volume has. Storages are refused where they are read.
-constexpr const char* kOfFileSystems[] = {"owner", "group", "mode", "recursive_owner", "files"};
+constexpr const char* kOfFileSystems[] = {"owner", "group", "mode", "acl", "recursive_owner", "files"};
 
 void HasNo(const Cursor& key, const char* name) {
   key.Error("volume-key", fmt::format("a volume has no {}: it is a block device, not a file system", name),

@@ -13,6 +13,59 @@ class ZfsContentContract : public ZfsHostContract<Node> {};
 
 TYPED_TEST_SUITE_P(ZfsContentContract);
 
+TYPED_TEST_P(ZfsContentContract, TheMountRootKeepsItsInode) {
+  this->MakePool();
+  const std::string name = this->Name("a"), path = this->Path("a");
+  this->Must(CreateDataset{name, 0, {}});
+  this->Must(SetMountRoot{name, path, {0, 1234, 02770}});
+  EXPECT_EQ(this->Dataset(name).root, (DirectoryState{0, 1234, 02770}));
+  this->Must(UnmountDataset{name});
+  EXPECT_EQ(this->Dataset(name).mounted_at, "");
+  // Trap 9: below the unmounted dataset lies a directory of another file system.
+  EXPECT_FALSE(this->Try(SetMountRoot{name, path, {0, 1234, 0777}}).ok());
+  ObserveRequest request;
+  request.paths = {path};
+  request.mount_points = true;
+  const PathState below = this->See(request).paths.at(path);
+  ASSERT_TRUE(below.directory.has_value());
+  EXPECT_EQ(below.directory->mode, 0755u);
+  EXPECT_FALSE(below.mount_point);
+  EXPECT_FALSE(this->See(request).mount_points.contains(path));
+  this->Must(MountDataset{name});
+  EXPECT_EQ(this->Dataset(name).root, (DirectoryState{0, 1234, 02770}));
+  EXPECT_TRUE(this->See(request).paths.at(path).mount_point);
+  EXPECT_TRUE(this->See(request).mount_points.contains(path));
+}
+
+TYPED_TEST_P(ZfsContentContract, TheMountRootKeepsItsAcl) {
+  this->MakePool();
+  const std::string name = this->Name("a"), path = this->Path("a");
+  const Acl acl = {"user:1234:r-x",     "group::r-x",         "group:2000:rwx",
+                   "default:user::rwx", "default:group::r-x", "default:group:2000:rwx",
+                   "default:mask::rwx", "default:other::---"};
+  const DirectoryState root{0, 1234, 02770};
+  this->Must(CreateDataset{name, 0, {}});
+  EXPECT_THAT(this->Dataset(name).acl, ::testing::IsEmpty());
+  EXPECT_FALSE(this->Try(SetMountRoot{name, path, root, acl}).ok()) << "acltype=off, as ZFS begins on Linux";
+  this->Must(SetMountRoot{name, path, root, Acl()});
+  this->Must(SetProperties{name, {{"acltype", "posix"}, {"xattr", "sa"}}});
+  this->Must(SetMountRoot{name, path, root, acl});
+  EXPECT_EQ(this->Dataset(name).acl, acl);
+  EXPECT_EQ(this->Dataset(name).root, root) << "the mask is the mode's group digit";
+  // The mask moves, and nothing else.
+  this->Must(SetMountRoot{name, path, {0, 1234, 02750}});
+  EXPECT_EQ(this->Dataset(name).acl, acl);
+  EXPECT_EQ(this->Dataset(name).root, (DirectoryState{0, 1234, 02750}));
+  this->Must(UnmountDataset{name});
+  this->Must(MountDataset{name});
+  EXPECT_EQ(this->Dataset(name).acl, acl);
+  this->Must(SetMountRoot{name, path, root, Acl{"user:7:r--", "group::rwx"}});
+  EXPECT_EQ(this->Dataset(name).acl, (Acl{"user:7:r--", "group::rwx"})) << "the default one went";
+  this->Must(SetMountRoot{name, path, root, Acl()});
+  EXPECT_THAT(this->Dataset(name).acl, ::testing::IsEmpty());
+  EXPECT_EQ(this->Dataset(name).root, root);
+}
+
 TYPED_TEST_P(ZfsContentContract, SnapshotsCarryTheirMark) {
   this->MakePool();
   this->Must(CreateDataset{this->Name("a"), 0, {{std::string(kRunMark), "another"}}});
@@ -280,10 +333,11 @@ TYPED_TEST_P(ZfsContentContract, FilesAreDeliveredOutOfEverybodysReachAndSeen) {
   EXPECT_GT(this->See(look).files.at(name).at("letter").size_bytes, kMostFileBytes);
 }
 
-REGISTER_TYPED_TEST_SUITE_P(ZfsContentContract, SnapshotsCarryTheirMark,
-                            SnapshotsOfOnePoolAreTakenTogetherOrNotAtAll, AHeldSnapshotIsNotDestroyed,
-                            ASnapshotTakesOurMarksAndKeepsThem, WhatWasWrittenSinceASnapshotIsCounted,
-                            ARollbackIsGuarded, ARollbackIsGuardedFromOurLastWriteOn, ACloneHoldsItsSnapshot,
+REGISTER_TYPED_TEST_SUITE_P(ZfsContentContract, TheMountRootKeepsItsInode, TheMountRootKeepsItsAcl,
+                            SnapshotsCarryTheirMark, SnapshotsOfOnePoolAreTakenTogetherOrNotAtAll,
+                            AHeldSnapshotIsNotDestroyed, ASnapshotTakesOurMarksAndKeepsThem,
+                            WhatWasWrittenSinceASnapshotIsCounted, ARollbackIsGuarded,
+                            ARollbackIsGuardedFromOurLastWriteOn, ACloneHoldsItsSnapshot,
                             ATreeIsChangedOutOfEverybodysReach, FilesAreDeliveredOutOfEverybodysReachAndSeen);
 
 }  // namespace phoenix::zfs

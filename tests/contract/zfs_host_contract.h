@@ -289,30 +289,6 @@ TYPED_TEST_P(ZfsHostContract, SetAndInheritMoveTheSource) {
   EXPECT_FALSE(this->Try(SetProperties{name, {{"casesensitivity", "mixed"}}}).ok());
 }
 
-TYPED_TEST_P(ZfsHostContract, TheMountRootKeepsItsInode) {
-  this->MakePool();
-  const std::string name = this->Name("a"), path = this->Path("a");
-  this->Must(CreateDataset{name, 0, {}});
-  this->Must(SetMountRoot{name, path, {0, 1234, 02770}});
-  EXPECT_EQ(this->Dataset(name).root, (DirectoryState{0, 1234, 02770}));
-  this->Must(UnmountDataset{name});
-  EXPECT_EQ(this->Dataset(name).mounted_at, "");
-  // Trap 9: below the unmounted dataset lies a directory of another file system.
-  EXPECT_FALSE(this->Try(SetMountRoot{name, path, {0, 1234, 0777}}).ok());
-  ObserveRequest request;
-  request.paths = {path};
-  request.mount_points = true;
-  const PathState below = this->See(request).paths.at(path);
-  ASSERT_TRUE(below.directory.has_value());
-  EXPECT_EQ(below.directory->mode, 0755u);
-  EXPECT_FALSE(below.mount_point);
-  EXPECT_FALSE(this->See(request).mount_points.contains(path));
-  this->Must(MountDataset{name});
-  EXPECT_EQ(this->Dataset(name).root, (DirectoryState{0, 1234, 02770}));
-  EXPECT_TRUE(this->See(request).paths.at(path).mount_point);
-  EXPECT_TRUE(this->See(request).mount_points.contains(path));
-}
-
 TYPED_TEST_P(ZfsHostContract, WhatOthersWriteIsSeen) {
   this->MakePool();
   const std::string name = this->Name("a"), path = this->Path("a");
@@ -564,13 +540,12 @@ REGISTER_TYPED_TEST_SUITE_P(ZfsHostContract, DisksSayHowTheyAre, BlankDisksAreBl
                             ADraidIsSeenAsItWasMade, ADestroyedPoolsDisksAreNotBlankUntilTheyAreCleared,
                             AUsedDiskIsNotTakenWithoutForce, ADatasetHasItsPropertiesWithTheirSources,
                             RefusesImpossibleDatasets, WhatIsMissingIsAbsentNotAnError,
-                            SetAndInheritMoveTheSource, TheMountRootKeepsItsInode, WhatOthersWriteIsSeen,
-                            UnmountingAloneWritesNothing, DestroyNeverTakesMoreThanTheOne,
-                            ADeclaredMountPointsDirectoryStays, AChangedMountPointMovesTheMount,
-                            ARenamedDatasetStaysUnmountedUntilItIsMounted, AVolumeIsNotMounted,
-                            AVolumeThatIsOpenStaysWhereItIs, WhatIsPrintedOtherwiseCanBeSetAgain,
-                            PathsAreSeenAsTheyAre, NamesBecomeNumbers, NumbersBecomeNames,
-                            APoolsDisksHaveNamesThatStay, TheArcLimitIsWrittenAndRead,
+                            SetAndInheritMoveTheSource, WhatOthersWriteIsSeen, UnmountingAloneWritesNothing,
+                            DestroyNeverTakesMoreThanTheOne, ADeclaredMountPointsDirectoryStays,
+                            AChangedMountPointMovesTheMount, ARenamedDatasetStaysUnmountedUntilItIsMounted,
+                            AVolumeIsNotMounted, AVolumeThatIsOpenStaysWhereItIs,
+                            WhatIsPrintedOtherwiseCanBeSetAgain, PathsAreSeenAsTheyAre, NamesBecomeNumbers,
+                            NumbersBecomeNames, APoolsDisksHaveNamesThatStay, TheArcLimitIsWrittenAndRead,
                             AnArcLimitThatIsNotAboveTheMinimumIsIgnored,
                             AnObserverThatRefusesKeepsTheToolFromStarting);
 

@@ -121,7 +121,7 @@ exit 1
         self.lab.write_config(lambda config: config["samba"]["shares"].append(
             {"name": "more", "path": "/fastData/shared-bulk-data", "valid_users": ["heads"]}))
         restore = self.lab.break_last_samba_step(
-            self.lab["hv1"], f"until [ -d /{POOL}/subvol-950-disk-1 ]; do sleep 1; done; echo dear > /{POOL}/subvol-950-disk-1/letter")
+            self.lab["hv1"], f"until mountpoint -q /{POOL}/subvol-950-disk-1; do sleep 1; done; echo dear > /{POOL}/subvol-950-disk-1/letter")
         done = self.setup_containers(check=False)
         restore()
         self.lab.write_config()

@@ -16,6 +16,17 @@ class Shares(Fleet):
         cls.lab.write_password("another " + PASSWORD)
         cls.lab.phoenix("setup")
 
+    def acl(self, node, path):
+        """The entries as the kernel has them: which list, tag, rights and number, as in linux/posix_acl.h."""
+        return self.lab[node].run(f"python3 - {path}", input="""
+import os, struct, sys
+for kind in "access", "default":
+    name = "system.posix_acl_" + kind
+    raw = os.getxattr(sys.argv[1], name) if name in os.listxattr(sys.argv[1]) else b""
+    for begin in range(4, len(raw), 8):
+        print(kind, *struct.unpack_from("<HHi", raw, begin))
+""").stdout.splitlines()
+
     def test_previous_versions_are_seen_by_a_client_and_a_user_not_listed_by_nobody(self):
         word = "another " + PASSWORD
         snapshot = "GMT-2026.01.02-03.04.05"
@@ -73,6 +84,66 @@ class Shares(Fleet):
         self.lab.phoenix("setup")
         self.shell("hv1", f"zfs destroy quickOS/shared-prod-data@{snapshot},of-another-name")
         self.lab.lab.each(lambda node: node.run("rm -r /quickOS/shared-prod-data/letters"))
+        self.lab.write_password(word)
+        self.lab.write_config()
+        self.assertIn("Plan: 0 steps", self.lab.phoenix("setup").stdout)
+
+    def test_an_acl_of_the_dataset_lets_in_whom_owner_and_group_leave_out(self):
+        word = "another " + PASSWORD
+
+        def with_acl(*acl, state="present"):
+            def change(config):
+                config["zfs"]["datasets"].append({
+                    "name": "letters", "pool": "quickOS", "properties": "acltype=posix,xattr=sa", "owner": "root", "group": "heads",
+                    "mode": "2770", "acl": list(acl), "state": state})
+                config["samba"]["users"] = [{"name": "reader", "state": state}]
+                config["samba"]["shares"].append({"name": "letters", "path": "quickOS/letters", "valid_users": ["heads", "reader"], "state": state})
+            return change
+
+        self.lab.write("/root/secrets.json", json.dumps({"samba": {"users": {"heads": word, "reader": word}}}))
+        # Samba's users come with the same run.
+        self.lab.write_config(with_acl("user:reader:r-x", "default:user:reader:r-x"))
+        self.assertIn("COMMITTED", self.lab.phoenix("setup").stdout)
+        self.assertIn("Plan: 0 steps", self.lab.phoenix("setup").stdout)
+        reader = self.shell("hv1", "id -u reader").strip()
+        self.assertEqual(self.acl("hv1", "/quickOS/letters"), [
+            "access 1 7 -1", f"access 2 5 {reader}", "access 4 7 -1", "access 16 7 -1", "access 32 0 -1",
+            "default 1 7 -1", f"default 2 5 {reader}", "default 4 7 -1", "default 16 7 -1", "default 32 0 -1"])
+        self.assertEqual(self.shell("hv1", "stat -c %a /quickOS/letters"), "2770\n")
+
+        def smb(user, command):
+            return self.lab["hv2"].run(f"cd /tmp; smbclient //10.77.0.1/letters -U '{user}%{word}' -c '{command}'", check=False)
+        self.shell("hv2", "echo dear > /tmp/letter")
+        self.assertEqual(smb("heads", "put letter").returncode, 0)
+        self.assertEqual(smb("reader", "get letter copy").returncode, 0)
+        self.assertEqual(self.shell("hv2", "cat /tmp/copy"), "dear\n")
+        refused = smb("reader", "put letter other")
+        self.assertIn("NT_STATUS_ACCESS_DENIED", refused.stdout + refused.stderr)
+
+        # What somebody adds goes, and a run that fails gives back what was there.
+        self.shell("hv1", """python3 -c 'import os
+name = "system.posix_acl_access"
+had = os.getxattr("/quickOS/letters", name)
+os.setxattr("/quickOS/letters", name, had.replace(b"\\2\\0\\5\\0", b"\\2\\0\\7\\0"))'
+        """)
+        before = self.acl("hv1", "/quickOS/letters")
+        self.assertIn(f"access 2 7 {reader}", before)
+        def failing(config):
+            with_acl()(config)
+            config["samba"]["shares"].append({"name": "more", "path": "/quickOS/letters", "valid_users": ["heads"]})
+        self.lab.write_config(failing)
+        restore = self.lab.break_last_samba_step(self.lab["hv1"])
+        done = self.lab.phoenix("setup", check=False)
+        restore()
+        self.assertIn("ROLLED_BACK", done.stdout)
+        self.assertIn("root:quickOS/letters", done.stdout)
+        self.assertEqual(self.acl("hv1", "/quickOS/letters"), before)
+        self.lab.write_config(with_acl())
+        self.assertIn("COMMITTED", self.lab.phoenix("setup").stdout)
+        self.assertEqual(self.acl("hv1", "/quickOS/letters"), [])
+
+        self.lab.write_config(with_acl(state="absent"))
+        self.lab.phoenix("setup")
         self.lab.write_password(word)
         self.lab.write_config()
         self.assertIn("Plan: 0 steps", self.lab.phoenix("setup").stdout)

@@ -69,6 +69,13 @@ std::string Swap(std::string_view text, char from, char to) {
   return swapped;
 }
 
+// Of a dataset or its spec.
+template <class Proto>
+std::optional<std::vector<std::string>> AclOf(const Proto& dataset) {
+  if (!dataset.has_acl()) return std::nullopt;
+  return std::vector<std::string>(dataset.acl().entries().begin(), dataset.acl().entries().end());
+}
+
 }  // namespace
 
 absl::StatusOr<ZfsSpec> ParseSpec(std::string_view type, std::string_view bytes) {
@@ -115,7 +122,7 @@ absl::StatusOr<ZfsSpec> ToSpec(const v1::ZfsSpec& proto) {
     spec.datasets.push_back({dataset.name(), Properties(dataset.properties()), dataset.owner(),
                              dataset.group(), dataset.mode(), presence, dataset.origin(),
                              dataset.volume_size_bytes(), dataset.recursive_owner(), std::move(files),
-                             std::move(encryption), dataset.owner_at_creation_only()});
+                             std::move(encryption), dataset.owner_at_creation_only(), AclOf(dataset)});
   }
   for (const auto& snapshot : proto.snapshots()) {
     PHX_ASSIGN_OR_RETURN(const Presence presence, PresenceOf(snapshot.presence()));
@@ -180,6 +187,7 @@ v1::ZfsSpec ToProto(const ZfsSpec& spec) {
     out->set_volume_size_bytes(dataset.volume_size_bytes);
     out->set_recursive_owner(dataset.recursive_owner);
     out->set_owner_at_creation_only(dataset.owner_at_creation_only);
+    if (dataset.acl) out->mutable_acl()->mutable_entries()->Assign(dataset.acl->begin(), dataset.acl->end());
     if (dataset.encryption) {
       out->mutable_encryption()->set_key_secret(dataset.encryption->secret);
       out->mutable_encryption()->set_key_format(dataset.encryption->format);
@@ -330,6 +338,8 @@ v1::Dataset ToProto(const DatasetState& dataset, bool managed) {
     out.set_mode(Octal(root.mode));
     // Numbers: they are what the directory has, whoever bears them.
     text += fmt::format("\n{} {} {}", root.uid, root.gid, out.mode());
+    out.mutable_acl()->mutable_entries()->Assign(dataset.acl.begin(), dataset.acl.end());
+    for (const std::string& entry : dataset.acl) text += "\n" + entry;
   }
   if (dataset.type == "volume") {
     const std::string size = dataset.Value("volsize");
@@ -374,6 +384,7 @@ absl::StatusOr<DatasetSpec> ToDatasetSpec(const v1::Dataset& dataset) {
   spec.owner = dataset.owner();
   spec.group = dataset.group();
   spec.mode = dataset.mode();
+  spec.acl = AclOf(dataset);
   spec.volume_size_bytes = dataset.volume_size_bytes();
   if (!dataset.type().empty() && dataset.type() != "filesystem" && dataset.type() != "volume") {
     return WithViolations(InvalidArgument("type is '{}'", dataset.type()),

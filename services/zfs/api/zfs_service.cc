@@ -32,13 +32,16 @@ absl::StatusOr<v1::Dataset> Masked(const v1::Dataset& from, const google::protob
       masked.set_group(from.group());
     } else if (path == "mode") {
       masked.set_mode(from.mode());
+    } else if (path == "acl") {
+      *masked.mutable_acl() = from.acl();
     } else if (path == "properties") {
       *masked.mutable_properties() = from.properties();
     } else if (path.rfind("properties.", 0) == 0 && from.properties().contains(path.substr(11))) {
       (*masked.mutable_properties())[path.substr(11)] = from.properties().at(path.substr(11));
     } else {
-      return WithViolations(InvalidArgument("'{}' cannot be updated", path),
-                            {{"update_mask", "may name owner, group, mode, properties and properties.NAME"}});
+      return WithViolations(
+          InvalidArgument("'{}' cannot be updated", path),
+          {{"update_mask", "may name owner, group, mode, acl, properties and properties.NAME"}});
     }
   }
   return masked;

@@ -74,8 +74,8 @@ class Checker {
             fmt::format("{} is also the mount point of {}", path->second, other->second));
       }
     }
-    if (volume && !(dataset.owner.empty() && dataset.group.empty() && dataset.mode.empty())) {
-      Add(place("owner"), "a volume has no mount root, so it has no owner, group or mode");
+    if (volume && !(dataset.owner.empty() && dataset.group.empty() && dataset.mode.empty() && !dataset.acl)) {
+      Add(place("owner"), "a volume has no mount root, so it has no owner, group, mode or ACL");
     }
     if (dataset.recursive_owner && volume) {
       Add(place("recursive_owner"), "a volume has no files that could have an owner");
@@ -87,6 +87,7 @@ class Checker {
     Name(place("group"), "group", dataset.group);
     if (!IsMode(dataset.mode, 07777))
       Add(place("mode"), fmt::format("mode '{}' is not octal such as 2770", dataset.mode));
+    if (dataset.acl) RootAcl(dataset);
     Files(dataset);
     Encryption(dataset);
   }
@@ -116,6 +117,16 @@ class Checker {
     bool good = mode.size() <= 5;
     for (const char c : mode) good = good && c >= '0' && c <= '7';
     return good && ModeOf(mode) <= most;
+  }
+
+  void RootAcl(const DatasetSpec& dataset) {
+    const std::string place = Place(dataset.origin, "dataset", dataset.name, "acl");
+    if (dataset.recursive_owner)
+      Add(place, "an ACL is for the mount root, and recursive_owner for everything: one of the two");
+    if (const auto wrong = WrongAcl(*dataset.acl, dataset.mode); !wrong.empty()) Add(place, wrong);
+    for (const std::string& text : *dataset.acl) {
+      if (const auto entry = ParseAclEntry(text)) Name(place, "user or group", entry->qualifier);
+    }
   }
 
   void Files(const DatasetSpec& dataset) {

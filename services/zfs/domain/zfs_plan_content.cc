@@ -120,7 +120,7 @@ class ContentPlanner {
                        spec_.name);
     }
     if (planning_.HoldsRecord(spec_.name)) planning_.RefuseRecord(At(field));
-    if (IsReadOnly())
+    if (planning_.Coming("readonly", spec_.name) == "on")
       planning_.Refuse(At(field), "{} is read-only, so that nothing in it can be changed", spec_.name);
     // What is mounted below it would have to go, too.
     const auto refuse_below = [&](const std::string& name, const std::string& at) {
@@ -135,12 +135,6 @@ class ContentPlanner {
       if (now == planning_.seen.datasets.end() || now->second.mounted_at != at)
         refuse_below(dataset.name, at);
     }
-  }
-
-  bool IsReadOnly() const {
-    const auto declared = spec_.properties.find("readonly");
-    if (declared != spec_.properties.end()) return declared->second == "on";
-    return seen_ != nullptr && seen_->Value("readonly") == "on";
   }
 
   void Add(ChangeContentStep step, std::vector<Difference> differences) {

@@ -53,21 +53,11 @@ class DatasetPlanner {
     const auto found = planning_.seen.datasets.find(name);
     return found == planning_.seen.datasets.end() ? nullptr : &found->second;
   }
-  // As it will be: what is declared of it, else what is there, else as of what it lies in.
-  bool IsReadOnly() const {
-    for (std::string name = spec_.name; !name.empty(); name = ParentOf(name)) {
-      for (const DatasetSpec& other : planning_.spec.datasets) {
-        const auto declared = other.properties.find("readonly");
-        if (other.name == name && declared != other.properties.end()) return declared->second == "on";
-      }
-      if (const DatasetState* seen = Find(name)) return seen->Value("readonly") == "on";
-    }
-    return false;
-  }
+  bool IsReadOnly() const { return planning_.Coming("readonly", spec_.name) == "on"; }
   void RefuseReadOnly() {
     planning_.Refuse(
         At("owner"),
-        "{} is read-only, so that nobody can give its root directory owner, group or mode; do that with "
+        "{} is read-only, so that nobody can give its root directory owner, group, mode or ACL; do that with "
         "readonly=off first",
         spec_.name);
   }
@@ -79,7 +69,7 @@ class DatasetPlanner {
           return other.name == name && other.volume_size_bytes != 0 && other.presence == Presence::kPresent;
         });
   }
-  RootWish Root() const { return {spec_.owner, spec_.group, spec_.mode}; }
+  RootWish Root() const { return {spec_.owner, spec_.group, spec_.mode, spec_.acl}; }
 
   void Create() {
     const std::string parent = ParentOf(spec_.name);
@@ -108,6 +98,7 @@ class DatasetPlanner {
     }
     CheckMountDirectory(planning_, At("properties.mountpoint"), spec_.name, mountpoint_);
     if (IsReadOnly() && !Root().empty()) RefuseReadOnly();
+    CheckAclIsKept(planning_, spec_);
     CreateDatasetStep step{.name = spec_.name,
                            .volume_size_bytes = spec_.volume_size_bytes,
                            .properties = spec_.properties,
@@ -311,15 +302,17 @@ class DatasetPlanner {
     const RootWish root = Root();
     if (root.empty()) return;
     if (mountpoint_.empty()) {
-      planning_.Refuse(At("owner"), "{} is not mounted, so its mount root cannot get owner, group or mode",
+      planning_.Refuse(At("owner"),
+                       "{} is not mounted, so its mount root cannot get owner, group, mode or ACL",
                        spec_.name);
       return;
     }
     PlannedStep planned{.id = "root:" + spec_.name, .resource = spec_.name, .action = "set owner and mode"};
-    planned.differences = RootDifferences(root, seen_->root, planning_.seen);
+    planned.differences = RootDifferences(root, seen_->root, planning_.seen, seen_->acl);
     if (planned.differences.empty()) return;
     if (IsReadOnly()) return RefuseReadOnly();
-    planned.undo = "owner, group and mode of this one directory are put back";
+    CheckAclIsKept(planning_, spec_);
+    planned.undo = "owner, group, mode and ACL of this one directory are put back";
     planned.needs.push_back({"dataset:" + spec_.name, true});
     planned.needs.push_back({"path:" + mountpoint_, seen_->mounted_at == mountpoint_});
     AddRootNeeds(root, planning_.seen, planned.needs);

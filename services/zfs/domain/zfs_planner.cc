@@ -119,8 +119,8 @@ std::string Fingerprint(const ZfsSpec& spec, const ZfsState& seen) {
     text += fmt::format("dataset {} {} {} at {}", dataset.name, found->second.guid, found->second.type,
                         found->second.mounted_at);
     if (found->second.root) {
-      text += fmt::format(" {}:{} {:o}", found->second.root->uid, found->second.root->gid,
-                          found->second.root->mode);
+      text += fmt::format(" {}:{} {:o} {}", found->second.root->uid, found->second.root->gid,
+                          found->second.root->mode, fmt::join(found->second.acl, ","));
     }
     for (const auto& [name, property] : found->second.properties) {
       if (FindProperty(name) != nullptr || IsUserProperty(name)) {
@@ -176,6 +176,17 @@ absl::Status CheckRecord(const ZfsState& seen, const Ownership& owned) {
       {"RECORD_LOST", {{"pools", fmt::format("{}", fmt::join(marked, ","))}}});
 }
 
+// The users (true) and groups that an ACL names, and does not number.
+std::set<std::pair<bool, std::string>> NamesOf(const std::optional<std::vector<std::string>>& acl) {
+  std::set<std::pair<bool, std::string>> names;
+  for (const std::string& text : acl.value_or(std::vector<std::string>())) {
+    const auto entry = ParseAclEntry(text);
+    if (entry && !entry->qualifier.empty() && !IsNumber(entry->qualifier))
+      names.emplace(entry->tag == AclTag::kUser, entry->qualifier);
+  }
+  return names;
+}
+
 }  // namespace
 
 std::optional<uint32_t> IdOf(std::string_view name_or_number,
@@ -202,10 +213,15 @@ void AddRootNeeds(const RootWish& root, const ZfsState& seen, std::vector<Need>&
   if (!root.group.empty() && !IsNumber(root.group)) {
     needs.push_back({"group:" + root.group, seen.groups.count(root.group) != 0});
   }
+  for (const auto& [user, name] : NamesOf(root.acl)) {
+    Need need{(user ? "user:" : "group:") + name, (user ? seen.users : seen.groups).count(name) != 0};
+    if (std::none_of(needs.begin(), needs.end(), [&](const Need& one) { return one.key == need.key; }))
+      needs.push_back(std::move(need));
+  }
 }
 
 std::vector<Difference> RootDifferences(const RootWish& root, const std::optional<DirectoryState>& before,
-                                        const ZfsState& seen) {
+                                        const ZfsState& seen, const Acl& acl_before) {
   std::vector<Difference> differences;
   const auto owner = IdOf(root.owner, seen.users);
   const auto group = IdOf(root.group, seen.groups);
@@ -220,12 +236,44 @@ std::vector<Difference> RootDifferences(const RootWish& root, const std::optiona
   if (!root.mode.empty() && !(before && ModeOf(root.mode) == before->mode)) {
     differences.push_back({"mode", before ? fmt::format("{:o}", before->mode) : "", root.mode});
   }
+  if (root.acl) {
+    // Whoever is not there yet makes it differ.
+    const auto wanted = CompleteAcl(*root.acl, ModeOf(root.mode), seen.users, seen.groups);
+    if (!wanted.ok() || *wanted != acl_before) {
+      const auto text = [](const std::vector<std::string>& acl) {
+        return acl.empty() ? std::string("none") : fmt::format("{}", fmt::join(acl, ","));
+      };
+      differences.push_back({"acl", before ? text(acl_before) : "", text(*root.acl)});
+    }
+  }
   return differences;
 }
 
 bool Planning::Created(std::string_view kind, std::string_view name, uint64_t guid) const {
   const auto entry = owned.created.find(fmt::format("{}:{}", kind, name));
   return entry != owned.created.end() && entry->second == std::to_string(guid);
+}
+
+std::string Planning::Coming(std::string_view property, std::string_view dataset) const {
+  for (std::string name(dataset); !name.empty(); name = ParentOf(name)) {
+    for (const DatasetSpec& wanted : spec.datasets) {
+      const auto declared = wanted.properties.find(property);
+      if (wanted.name == name && declared != wanted.properties.end())
+        return CanonicalValue(property, declared->second).value_or(declared->second);
+    }
+    const auto there = seen.datasets.find(name);
+    if (there != seen.datasets.end()) return there->second.Value(property);
+  }
+  return "";
+}
+
+void CheckAclIsKept(Planning& planning, const DatasetSpec& dataset) {
+  if (!dataset.acl || dataset.acl->empty()) return;
+  const std::string type = planning.Coming("acltype", dataset.name);
+  if (SameValue("acltype", type.empty() ? "off" : type, "posix")) return;
+  planning.Refuse(Place(dataset.origin, "dataset", dataset.name, "acl"),
+                  "{} keeps no ACLs (acltype={}): declare acltype=posix for it, and xattr=sa", dataset.name,
+                  type.empty() ? "off" : type);
 }
 
 bool Planning::HoldsRecord(std::string_view dataset) const {
@@ -361,6 +409,7 @@ ObserveRequest FirstLook(const ZfsSpec& spec) {
   for (const auto& dataset : spec.datasets) {
     if (!dataset.owner.empty() && !IsNumber(dataset.owner)) users.insert(dataset.owner);
     if (!dataset.group.empty() && !IsNumber(dataset.group)) groups.insert(dataset.group);
+    for (const auto& [user, name] : NamesOf(dataset.acl)) (user ? users : groups).insert(name);
     for (const auto& declared : dataset.files) {
       // What is wrong with it is told later; nothing outside of the dataset is looked at for it.
       if (!WrongFilePath(declared.path).empty()) continue;

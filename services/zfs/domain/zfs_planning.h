@@ -64,6 +64,9 @@ struct Planning {
   void Warn(const std::string& resource, fmt::format_string<Args...> format, Args&&... args) {
     plan.notes.push_back({true, resource, fmt::format(format, std::forward<Args>(args)...)});
   }
+  // A property as it will be: what is declared of the dataset, else what is there, else as of what it lies
+  // in.
+  std::string Coming(std::string_view property, std::string_view dataset) const;
   // True where the node's record lies on the dataset's file system: without it no undo is possible.
   bool HoldsRecord(std::string_view dataset) const;
   void RefuseRecord(const std::string& place);
@@ -120,9 +123,11 @@ void CheckMountDirectory(Planning& planning, const std::string& place, std::stri
 void AddMountNeeds(const Planning& planning, const std::string& mountpoint, std::vector<Need>& needs);
 // The keys of a mount that brings what was in the dataset before.
 void ProvideWithContent(const std::string& mountpoint, std::vector<std::string>& provides);
-// The needs of an owner and a group that are named, not numbered.
+// The needs of an owner, a group and those of an ACL that are named, not numbered.
 void AddRootNeeds(const RootWish& root, const ZfsState& seen, std::vector<Need>& needs);
-// The differences that owner, group and mode make to `before`.
+// The differences that owner, group, mode and ACL make to `before`.
 std::vector<Difference> RootDifferences(const RootWish& root, const std::optional<DirectoryState>& before,
-                                        const ZfsState& seen);
+                                        const ZfsState& seen, const Acl& acl_before = {});
+// Refuses an ACL where the dataset will keep none.
+void CheckAclIsKept(Planning& planning, const DatasetSpec& dataset);
 }  // namespace phoenix::zfs

@@ -79,6 +79,9 @@ struct DatasetSpec {
   std::optional<EncryptionSpec> encryption = {};
   // Owner, group and mode are given when it is created, and are its users' business afterwards.
   bool owner_at_creation_only = false;
+  // The mount root's ACL as setfacl takes it ("group:media:rwx", "default:group:media:rwx"), beside a mode;
+  // empty for none, nullopt leaves it alone.
+  std::optional<std::vector<std::string>> acl = {};
   friend bool operator==(const DatasetSpec&, const DatasetSpec&) = default;
 };
 

@@ -12,6 +12,7 @@
 
 #include "base/host/files.h"
 #include "base/secret.h"
+#include "services/zfs/domain/zfs_acl.h"
 #include "services/zfs/domain/zfs_layout.h"
 
 namespace phoenix::zfs {
@@ -36,6 +37,7 @@ struct DatasetState {
   std::string mounted_at;
   // The mount root's inode, where it is mounted.
   std::optional<DirectoryState> root;
+  Acl acl = {};
   // The names of its owner and group, where they were asked for and the node has them.
   std::string owner, group;
 

@@ -13,11 +13,12 @@
 
 namespace phoenix::zfs {
 
-// Owner, group and mode that a mount root shall have; names are resolved when the step runs, since another
-// participant may create them in the same run. "" leaves one alone.
+// Owner, group, mode and ACL that a mount root shall have; names are resolved when the step runs, since
+// another participant may create them in the same run. "" and nullopt leave one alone.
 struct RootWish {
   std::string owner, group, mode;
-  bool empty() const { return owner.empty() && group.empty() && mode.empty(); }
+  std::optional<std::vector<std::string>> acl = {};
+  bool empty() const { return owner.empty() && group.empty() && mode.empty() && !acl; }
   friend bool operator==(const RootWish&, const RootWish&) = default;
 };
 

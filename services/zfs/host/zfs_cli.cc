@@ -300,6 +300,9 @@ absl::Status ZfsCli::AddMounts(const ObserveRequest& request, const std::vector<
     if (!dataset->second.mounted_at.empty() && dataset->second.Value("mountpoint") != mount.path) continue;
     dataset->second.mounted_at = mount.path;
     PHX_ASSIGN_OR_RETURN(dataset->second.root, files_.ReadDirectory(mount.path));
+    if (dataset->second.root) {
+      PHX_ASSIGN_OR_RETURN(dataset->second.acl, ReadAcl(mount.path));
+    }
   }
   for (const auto& path : request.paths) {
     PathState seen;
@@ -434,7 +437,7 @@ absl::Status ZfsCli::Change(const ZfsChange& change, const ChildObserver& on_chi
     if (mount == mounts.rend() || mount->source != root->name) {
       return FailedPrecondition("{} is not mounted at {}", root->name, root->mountpoint);
     }
-    return SetRootInode(root->mountpoint, mount->device, root->root);
+    return SetRootInode(root->mountpoint, mount->device, root->root, root->acl);
   }
   if (const auto* proof = std::get_if<ProveDelivered>(&change)) {
     return Privately(proof->name, on_child,

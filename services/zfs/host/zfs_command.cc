@@ -348,10 +348,19 @@ std::vector<Command> CommandsFor(const ZfsChange& change) {
   return std::visit([](const auto& one) { return Build(one); }, change);
 }
 
+std::string SetAclText(const std::vector<std::string>& acl, const std::string& path) {
+  if (acl.empty()) return fmt::format("setfacl -b -k {}", path);
+  return fmt::format("setfacl -b -k -m {} {}", fmt::join(acl, ","), path);
+}
+
 std::vector<std::string> ToText(const ZfsChange& change) {
   if (const auto* root = std::get_if<SetMountRoot>(&change)) {
-    return {fmt::format("chown {}:{} {}", root->root.uid, root->root.gid, root->mountpoint),
-            fmt::format("chmod {:o} {}", root->root.mode, root->mountpoint)};
+    std::vector<std::string> texts = {
+        fmt::format("chown {}:{} {}", root->root.uid, root->root.gid, root->mountpoint)};
+    if (root->acl) texts.push_back(SetAclText(*root->acl, root->mountpoint));
+    // Last: setfacl makes the mask, which is the mode's group digit, as wide as the entries are.
+    texts.push_back(fmt::format("chmod {:o} {}", root->root.mode, root->mountpoint));
+    return texts;
   }
   if (const auto* back = std::get_if<RollbackDataset>(&change)) {
     // The program's text is not for typing.

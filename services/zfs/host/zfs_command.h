@@ -15,6 +15,8 @@ namespace phoenix::zfs {
 std::vector<Command> CommandsFor(const ZfsChange& change);
 // What a person would type for the same change.
 std::vector<std::string> ToText(const ZfsChange& change);
+// The command that gives a directory this ACL and no other.
+std::string SetAclText(const std::vector<std::string>& acl, const std::string& path);
 // "create", "pool_create" … and the object's name: how Sim's faults call a change.
 std::string OperationOf(const ZfsChange& change);
 std::string ObjectOf(const ZfsChange& change);

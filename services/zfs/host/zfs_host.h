@@ -126,11 +126,12 @@ struct MountDataset {
 struct UnmountDataset {
   std::string name;
 };
-// Owner, group and mode of the mount root, by descriptor, after proof that it is this dataset's root and not
-// a directory of the file system below.
+// Owner, group, mode and ACL of the mount root, by descriptor, after proof that it is this dataset's root and
+// not a directory of the file system below.
 struct SetMountRoot {
   std::string name, mountpoint;
   DirectoryState root;
+  std::optional<Acl> acl = {};  // nullopt leaves it alone
 };
 // Waits until everything written is on disk and counted.
 struct SyncPool {

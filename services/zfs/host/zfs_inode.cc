@@ -2,15 +2,19 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/posix_acl.h>
+#include <linux/posix_acl_xattr.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <utility>
 
@@ -39,6 +43,95 @@ absl::StatusOr<struct stat> Prove(const Descriptor& root, const std::string& pat
         "{} is not the mounted dataset but a directory of the file system below; it is left alone", path);
   }
   return now;
+}
+
+constexpr const char* kAccessAcl = "system.posix_acl_access";
+constexpr const char* kDefaultAcl = "system.posix_acl_default";
+
+constexpr std::pair<AclTag, uint16_t> kAclTags[] = {
+    {AclTag::kOwner, ACL_USER_OBJ}, {AclTag::kUser, ACL_USER}, {AclTag::kOwningGroup, ACL_GROUP_OBJ},
+    {AclTag::kGroup, ACL_GROUP},    {AclTag::kMask, ACL_MASK}, {AclTag::kOther, ACL_OTHER}};
+
+// The kernel's form: a header, then the entries in the order of the list, all little endian.
+std::string Encoded(const std::vector<AclEntry>& entries) {
+  std::string bytes;
+  const auto put = [&](uint32_t value, int size) {
+    for (int i = 0; i < size; ++i) bytes += static_cast<char>(value >> (8 * i));
+  };
+  put(POSIX_ACL_XATTR_VERSION, 4);
+  for (const AclEntry& entry : entries) {
+    const auto* tag = std::find_if(std::begin(kAclTags), std::end(kAclTags),
+                                   [&](const auto& one) { return one.first == entry.tag; });
+    put(tag->second, 2);
+    put(entry.rights, 2);
+    const bool named = !entry.qualifier.empty();
+    put(named ? static_cast<uint32_t>(std::strtoul(entry.qualifier.c_str(), nullptr, 10))
+              : static_cast<uint32_t>(ACL_UNDEFINED_ID),
+        4);
+  }
+  return bytes;
+}
+
+absl::StatusOr<std::vector<AclEntry>> Decoded(std::string_view bytes, bool inherited) {
+  const auto take = [&](size_t size) {
+    uint32_t value = 0;
+    for (size_t i = size; i-- > 0;) value = value << 8U | static_cast<unsigned char>(bytes[i]);
+    bytes.remove_prefix(size);
+    return value;
+  };
+  constexpr size_t kEntry = 8;
+  if (bytes.size() % kEntry != 4 || take(4) != POSIX_ACL_XATTR_VERSION)
+    return Internal("the kernel tells an ACL of a form that is not known");
+  std::vector<AclEntry> entries;
+  while (!bytes.empty()) {
+    const uint32_t number = take(2), rights = take(2), id = take(4);
+    const auto* tag = std::find_if(std::begin(kAclTags), std::end(kAclTags),
+                                   [&](const auto& one) { return one.second == number; });
+    if (tag == std::end(kAclTags)) return Internal("the kernel tells an ACL with an entry of tag {}", number);
+    const bool named = tag->first == AclTag::kUser || tag->first == AclTag::kGroup;
+    entries.push_back({inherited, tag->first, named ? std::to_string(id) : "", rights});
+  }
+  return entries;
+}
+
+// "" where there is none.
+absl::StatusOr<std::string> ReadAttribute(const std::string& path, const char* name) {
+  std::string bytes(XATTR_SIZE_MAX, '\0');
+  const ssize_t size = ::lgetxattr(path.c_str(), name, bytes.data(), bytes.size());
+  if (size < 0 && (errno == ENODATA || errno == EOPNOTSUPP || errno == ENOENT)) return std::string();
+  if (size < 0) return ErrnoStatus(errno, path);
+  bytes.resize(static_cast<size_t>(size));
+  return bytes;
+}
+
+absl::Status WriteAttribute(const Descriptor& file, const std::string& path, const char* name,
+                            const std::vector<AclEntry>& entries) {
+  if (entries.empty()) {
+    if (::fremovexattr(file.get(), name) == 0 || errno == ENODATA || errno == EOPNOTSUPP)
+      return absl::OkStatus();
+    return ErrnoStatus(errno, fmt::format("remove the ACL of {}", path));
+  }
+  const std::string bytes = Encoded(entries);
+  if (::fsetxattr(file.get(), name, bytes.data(), bytes.size(), 0) == 0) return absl::OkStatus();
+  if (errno == EOPNOTSUPP) return FailedPrecondition("{} keeps no ACLs; set acltype=posix", path);
+  return ErrnoStatus(errno, fmt::format("set the ACL of {}", path));
+}
+
+absl::Status SetAcl(const Descriptor& root, const std::string& path, const Acl& acl, uint32_t mode) {
+  std::vector<AclEntry> own, inherited;
+  for (const std::string& text : acl) {
+    auto entry = ParseAclEntry(text);
+    if (!entry) return Internal("'{}' is no entry of an ACL", text);
+    (entry->inherited ? inherited : own).push_back(*std::move(entry));
+  }
+  if (!own.empty()) {
+    // What the mode says, each at its place.
+    own.insert(own.begin(), {false, AclTag::kOwner, "", mode >> 6U & 7U});
+    own.push_back({false, AclTag::kMask, "", mode >> 3U & 7U});
+    own.push_back({false, AclTag::kOther, "", mode & 7U});
+  }
+  PHX_RETURN_IF_ERROR(WriteAttribute(root, path, kAccessAcl, own));
+  return WriteAttribute(root, path, kDefaultAcl, inherited);
 }
 
 using IsOurs = std::function<bool(const std::string& relative)>;
@@ -85,7 +178,29 @@ absl::Status ProveMountRoot(const std::string& path, const std::string& device) 
   return Prove(root, path, device).status();
 }
 
-absl::Status SetRootInode(const std::string& path, const std::string& device, const DirectoryState& wanted) {
+absl::StatusOr<Acl> ReadAcl(const std::string& path) {
+  std::vector<AclEntry> entries;
+  PHX_ASSIGN_OR_RETURN(const std::string own, ReadAttribute(path, kAccessAcl));
+  if (!own.empty()) {
+    PHX_ASSIGN_OR_RETURN(entries, Decoded(own, false));
+    // Without a mask it says nothing but the mode.
+    const bool extended = std::any_of(entries.begin(), entries.end(),
+                                      [](const AclEntry& entry) { return entry.tag == AclTag::kMask; });
+    std::erase_if(entries, [&](const AclEntry& entry) {
+      return !extended || entry.tag == AclTag::kOwner || entry.tag == AclTag::kMask ||
+             entry.tag == AclTag::kOther;
+    });
+  }
+  PHX_ASSIGN_OR_RETURN(const std::string inherited, ReadAttribute(path, kDefaultAcl));
+  if (!inherited.empty()) {
+    PHX_ASSIGN_OR_RETURN(auto more, Decoded(inherited, true));
+    entries.insert(entries.end(), more.begin(), more.end());
+  }
+  return ToAcl(std::move(entries));
+}
+
+absl::Status SetRootInode(const std::string& path, const std::string& device, const DirectoryState& wanted,
+                          const std::optional<Acl>& acl) {
   const Descriptor root(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC));
   if (!root.ok()) return ErrnoStatus(errno, path);
   PHX_ASSIGN_OR_RETURN(const struct stat now, Prove(root, path, device));
@@ -93,7 +208,8 @@ absl::Status SetRootInode(const std::string& path, const std::string& device, co
       ::fchown(root.get(), wanted.uid, wanted.gid) != 0) {
     return ErrnoStatus(errno, "chown " + path);
   }
-  // After chown, which takes setuid and setgid away.
+  if (acl) PHX_RETURN_IF_ERROR(SetAcl(root, path, *acl, wanted.mode));
+  // After chown, which takes setuid and setgid away, and after the ACL, which may do so, too.
   if (::fchmod(root.get(), wanted.mode) != 0) return ErrnoStatus(errno, "chmod " + path);
   if (::fsync(root.get()) != 0) return ErrnoStatus(errno, "fsync " + path);
   return absl::OkStatus();

@@ -10,16 +10,21 @@
 #include <string>
 
 #include "base/host/files.h"
+#include "services/zfs/domain/zfs_acl.h"
 
 namespace phoenix::zfs {
 
 // OK where a ZFS with this device number is mounted at exactly this path.
 absl::Status ProveMountRoot(const std::string& path, const std::string& device);
 
-// Sets owner, group and mode of a mount root. `device` ("0:45") is the mounted dataset's, from the mount
-// table: refuses anything that is not a ZFS mount root with that number, so that the directory of an
-// unmounted dataset on the file system below is never touched.
-absl::Status SetRootInode(const std::string& path, const std::string& device, const DirectoryState& wanted);
+// The ACL of a directory; empty where its file system keeps none, and where it is gone.
+absl::StatusOr<Acl> ReadAcl(const std::string& path);
+
+// Sets owner, group, mode and, where one is given, the ACL of a mount root. `device` ("0:45") is the mounted
+// dataset's, from the mount table: refuses anything that is not a ZFS mount root with that number, so that
+// the directory of an unmounted dataset on the file system below is never touched.
+absl::Status SetRootInode(const std::string& path, const std::string& device, const DirectoryState& wanted,
+                          const std::optional<Acl>& acl = std::nullopt);
 
 // The first entry below `path` that is no directory, and that is not `ours` by its path relative to `path`;
 // nullopt where there is none. Stays on its file system, follows no link, leaves access times alone.

@@ -184,6 +184,7 @@ class Observer {
       if (!dataset.mounted_at.empty()) {
         PHX_ASSIGN_OR_RETURN(const auto root, world_.ReadFile(dataset.mounted_at));
         if (root) dataset.root = DirectoryState{root->state.uid, root->state.gid, root->state.mode};
+        dataset.acl = value.value("acl", Acl());
       }
       state.datasets[name] = std::move(dataset);
     }

@@ -22,6 +22,11 @@ json InodeJson(uint32_t uid, uint32_t gid, uint32_t mode) {
   return {{"uid", uid}, {"gid", gid}, {"mode", mode}};
 }
 
+void SetAcl(json& dataset, const json& acl) {
+  dataset.erase("acl");
+  if (!acl.empty()) dataset["acl"] = acl;
+}
+
 json NewDataset(const std::string& type, int64_t guid) {
   json dataset = {{"type", type},
                   {"guid", guid},
@@ -269,9 +274,16 @@ absl::Status SimZfs::Do(const MountDataset& change) {
 absl::Status SimZfs::Do(const UnmountDataset& change) { return UnmountAll(change.name); }
 
 absl::Status SimZfs::Do(const SetMountRoot& change) {
-  PHX_ASSIGN_OR_RETURN(const json dataset, Dataset(change.name));
+  PHX_ASSIGN_OR_RETURN(json dataset, Dataset(change.name));
   if (dataset["mounted"] != change.mountpoint) {
     return FailedPrecondition("{} is not the mount root of {}", change.mountpoint, change.name);
+  }
+  if (change.acl) {
+    PHX_ASSIGN_OR_RETURN(const std::string type, Value(change.name, "acltype"));
+    if (!change.acl->empty() && !SameValue("acltype", type, "posix"))
+      return FailedPrecondition("setxattr {}: Operation not supported", change.mountpoint);
+    SetAcl(dataset, *change.acl);
+    PHX_RETURN_IF_ERROR(Put(change.name, dataset));
   }
   return world_.WriteFile(change.mountpoint,
                           {true, {"", change.root.uid, change.root.gid, change.root.mode}});
@@ -365,6 +377,7 @@ absl::Status SimZfs::Do(const CloneSnapshot& change) {
   json clone = NewDataset(origin["type"], 0);
   clone["root"] = snapshot["kept"]["root"];
   clone["content"] = snapshot["kept"]["content"];
+  SetAcl(clone, snapshot["kept"]["acl"]);
   clone["origin"] = change.snapshot;
   if (origin.contains("crypt")) {
     clone["crypt"] = {{"root", origin["crypt"]["root"]}, {"algorithm", origin["crypt"]["algorithm"]}};
@@ -408,6 +421,7 @@ absl::Status SimZfs::Do(const RollbackDataset& change) {
   rolled_back["rolled_back"] = true;
   PHX_RETURN_IF_ERROR(world_.Put(kSnapshot, name, rolled_back));
   for (const char* part : {"root", "content", "written_more"}) dataset[part] = snapshot["kept"][part];
+  SetAcl(dataset, snapshot["kept"]["acl"]);
   if (dataset["written_more"] == 0) dataset.erase("written_more");
   dataset.erase("intent_log");
   return Put(change.dataset, dataset);

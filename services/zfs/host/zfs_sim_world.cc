@@ -149,6 +149,7 @@ absl::Status SimZfs::CheckValue(const json& dataset, const std::string& property
 
 absl::StatusOr<json> SimZfs::ContentOf(const json& dataset) {
   json kept = {{"root", dataset["root"]}, {"content", dataset["content"]}};
+  kept["acl"] = dataset.value("acl", json::array());
   kept["written_more"] = dataset.value("written_more", uint64_t{0});
   const std::string path = dataset["mounted"];
   if (path.empty()) return kept;
@@ -188,7 +189,7 @@ absl::StatusOr<std::optional<uint64_t>> SimZfs::WrittenSince(const std::string& 
   PHX_ASSIGN_OR_RETURN(const json dataset, Dataset(DatasetOf(snapshot)));
   PHX_ASSIGN_OR_RETURN(const json now, ContentOf(dataset));
   const json& before = (*then)["kept"];
-  uint64_t written = before["root"] == now["root"] ? 0 : kBlock;
+  uint64_t written = before["root"] == now["root"] && before["acl"] == now["acl"] ? 0 : kBlock;
   if (then->value("rolled_back", false)) written += kDescribingBlock;
   std::set<std::string> names;
   for (const auto* one : {&before, &now}) {

@@ -3,6 +3,7 @@
 #include "services/zfs/domain/zfs_encryption.h"
 #include "services/zfs/domain/zfs_names.h"
 #include "services/zfs/domain/zfs_property.h"
+#include "services/zfs/worker/zfs_step_json.h"
 #include "services/zfs/worker/zfs_work.h"
 
 namespace phoenix::zfs {
@@ -85,8 +86,9 @@ absl::Status Do(const Work& work, const CreateDatasetStep& step) {
   // What nobody can mount can only be told from its counter whether somebody wrote to it.
   if (step.mountpoint.empty()) return MarkWritten(work, step.name);
   if (step.root.empty()) return absl::OkStatus();
-  PHX_ASSIGN_OR_RETURN(const DirectoryState wanted, ResolveRoot(work, step.root, root));
-  return work.Change(SetMountRoot{step.name, step.mountpoint, wanted});
+  PHX_ASSIGN_OR_RETURN(const SetMountRoot change,
+                       RootChange(work, step.name, step.mountpoint, step.root, root));
+  return work.Change(change);
 }
 
 absl::StatusOr<ProbeResult> Probe(const Work& work, const CreateDatasetStep& step) {
@@ -117,8 +119,9 @@ absl::StatusOr<ProbeResult> Probe(const Work& work, const CreateDatasetStep& ste
     return ProbeResult{Is::kPartial, "what was written to it is not marked yet"};
   }
   if (!step.root.empty() && dataset->root) {
-    PHX_ASSIGN_OR_RETURN(const DirectoryState wanted, ResolveRoot(work, step.root, *dataset->root));
-    if (wanted != *dataset->root) return ProbeResult{Is::kPartial, "owner, group or mode differ"};
+    PHX_ASSIGN_OR_RETURN(const SetMountRoot change,
+                         RootChange(work, step.name, step.mountpoint, step.root, *dataset->root));
+    if (!IsDone(change, *dataset)) return ProbeResult{Is::kPartial, "owner, group, mode or ACL differ"};
   }
   return ProbeResult{Is::kDone, ""};
 }
@@ -148,11 +151,9 @@ absl::StatusOr<kit::LedgerChange> LedgerOf(const Work& work, const CreateDataset
   if (!dataset) return NotFound("dataset {} is not there", step.name);
   kit::LedgerEntry entry{
       .key = "dataset:" + step.name, .identity = std::to_string(dataset->guid), .created = true};
-  entry.fields = json({{"properties", step.properties},
-                       {"owner", step.root.owner},
-                       {"group", step.root.group},
-                       {"mode", step.root.mode}})
-                     .dump();
+  json fields = RootJson(step.root);
+  fields["properties"] = step.properties;
+  entry.fields = fields.dump();
   kit::LedgerChange change{{entry}, {}};
   // Nothing was in it that could have been given to anybody before.
   if (step.tree) change.put.push_back(TreeEntry(step.name, dataset->guid, step.root));

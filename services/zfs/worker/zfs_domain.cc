@@ -63,6 +63,7 @@ std::vector<std::string> RootCommands(const RootWish& root, const std::string& m
     commands.push_back(
         fmt::format("chown {}{}{} {}", root.owner, root.group.empty() ? "" : ":", root.group, mountpoint));
   }
+  if (root.acl) commands.push_back(SetAclText(*root.acl, mountpoint));
   if (!root.mode.empty()) commands.push_back(fmt::format("chmod {} {}", root.mode, mountpoint));
   return commands;
 }
@@ -439,6 +440,7 @@ absl::StatusOr<std::vector<kit::ObservedField>> ZfsDomain::Observe(const std::ve
       fields.push_back({key, "owner", std::to_string(dataset.root->uid), "-"});
       fields.push_back({key, "group", std::to_string(dataset.root->gid), "-"});
       fields.push_back({key, "mode", fmt::format("{:o}", dataset.root->mode), "-"});
+      fields.push_back({key, "acl", fmt::format("{}", fmt::join(dataset.acl, ",")), "-"});
     }
     for (const auto& [property, state] : dataset.properties) {
       if (FindProperty(property) == nullptr && !IsUserProperty(property)) continue;

@@ -91,8 +91,9 @@ absl::Status Do(const Work& work, const CreatePoolStep& step) {
   if (step.root.empty()) return absl::OkStatus();
   PHX_ASSIGN_OR_RETURN(const auto mounted, work.Dataset(step.name));
   if (!mounted || !mounted->root) return Internal("{} is not mounted", step.name);
-  PHX_ASSIGN_OR_RETURN(const DirectoryState wanted, ResolveRoot(work, step.root, *mounted->root));
-  return work.Change(SetMountRoot{step.name, step.mountpoint, wanted});
+  PHX_ASSIGN_OR_RETURN(const SetMountRoot change,
+                       RootChange(work, step.name, step.mountpoint, step.root, *mounted->root));
+  return work.Change(change);
 }
 
 absl::StatusOr<kit::ProbeResult> Probe(const Work& work, const CreatePoolStep& step) {
@@ -132,9 +133,10 @@ absl::StatusOr<kit::ProbeResult> Probe(const Work& work, const CreatePoolStep& s
   if (root->second.mounted_at != step.mountpoint)
     return kit::ProbeResult{kit::Probe::kPartial, "it is not mounted"};
   if (!step.root.empty() && root->second.root) {
-    PHX_ASSIGN_OR_RETURN(const DirectoryState wish, ResolveRoot(work, step.root, *root->second.root));
-    if (wish != *root->second.root)
-      return kit::ProbeResult{kit::Probe::kPartial, "owner, group or mode differ"};
+    PHX_ASSIGN_OR_RETURN(const SetMountRoot change,
+                         RootChange(work, step.name, step.mountpoint, step.root, *root->second.root));
+    if (!IsDone(change, root->second))
+      return kit::ProbeResult{kit::Probe::kPartial, "owner, group, mode or ACL differ"};
   }
   return kit::ProbeResult{kit::Probe::kDone, ""};
 }

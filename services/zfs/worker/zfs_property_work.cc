@@ -6,6 +6,7 @@
 #include "base/status/status_macros.h"
 #include "services/zfs/domain/zfs_encryption.h"
 #include "services/zfs/domain/zfs_property.h"
+#include "services/zfs/worker/zfs_step_json.h"
 #include "services/zfs/worker/zfs_work.h"
 
 namespace phoenix::zfs {
@@ -264,25 +265,46 @@ absl::StatusOr<kit::LedgerChange> LedgerOf(const Work&, const MountStep&) { retu
 
 std::vector<ZfsChange> UndoChanges(const Work&, const MountStep& step) { return {UnmountDataset{step.name}}; }
 
-// Owner, group and mode of a mount root.
+// Owner, group, mode and ACL of a mount root.
+
+namespace {
+
+// Journals of before there were ACLs have none: theirs is left alone.
+SetMountRoot Before(const Work& work, const SetMountRootStep& step) {
+  const json& was = work.captured;
+  SetMountRoot before{step.name, step.mountpoint, {was.at("uid"), was.at("gid"), was.at("mode")}};
+  if (was.contains("acl")) before.acl = was["acl"].get<Acl>();
+  return before;
+}
+
+// Nobody but the step was there: the inode's own ACL and the default one are changed one after the other.
+bool IsBetween(const std::optional<Acl>& before, const std::optional<Acl>& wanted, const Acl& now) {
+  const auto has = [](const std::optional<Acl>& acl, const std::string& entry) {
+    return acl && std::find(acl->begin(), acl->end(), entry) != acl->end();
+  };
+  return (!before && !wanted) || std::all_of(now.begin(), now.end(), [&](const std::string& entry) {
+           return has(before, entry) || has(wanted, entry);
+         });
+}
+
+}  // namespace
 
 absl::StatusOr<json> Capture(const Work& work, const SetMountRootStep& step) {
   PHX_ASSIGN_OR_RETURN(const auto dataset, work.Dataset(step.name));
   if (!dataset || !dataset->root || dataset->mounted_at != step.mountpoint) {
     return FailedPrecondition("{} is not mounted at {}", step.name, step.mountpoint);
   }
-  return json{{"guid", dataset->guid},
-              {"uid", dataset->root->uid},
-              {"gid", dataset->root->gid},
-              {"mode", dataset->root->mode}};
+  json captured = RootInodeJson(*dataset);
+  captured["guid"] = dataset->guid;
+  return captured;
 }
 
 std::vector<ZfsChange> ChangesOf(const SetMountRootStep&, const std::string&) { return {}; }
 
 absl::Status Do(const Work& work, const SetMountRootStep& step) {
-  const DirectoryState before{work.captured.at("uid"), work.captured.at("gid"), work.captured.at("mode")};
-  PHX_ASSIGN_OR_RETURN(const DirectoryState wanted, ResolveRoot(work, step.root, before));
-  return work.Change(SetMountRoot{step.name, step.mountpoint, wanted});
+  PHX_ASSIGN_OR_RETURN(const SetMountRoot change,
+                       RootChange(work, step.name, step.mountpoint, step.root, Before(work, step).root));
+  return work.Change(change);
 }
 
 absl::StatusOr<ProbeResult> Probe(const Work& work, const SetMountRootStep& step) {
@@ -292,19 +314,22 @@ absl::StatusOr<ProbeResult> Probe(const Work& work, const SetMountRootStep& step
     if (dataset && IsLocked(*dataset)) found += ": " + HowToUnlock(*dataset);
     return ProbeResult{Is::kForeign, std::move(found)};
   }
-  const DirectoryState& now = *dataset->root;
-  const DirectoryState before{work.captured.at("uid"), work.captured.at("gid"), work.captured.at("mode")};
-  if (now == before) return ProbeResult{Is::kNotDone, ""};
-  const auto resolved = ResolveRoot(work, step.root, before);
+  const SetMountRoot before = Before(work, step);
+  if (IsDone(before, *dataset)) return ProbeResult{Is::kNotDone, ""};
+  const auto resolved = RootChange(work, step.name, step.mountpoint, step.root, before.root);
   // A name that another participant has not made yet, or has taken away again: then nothing of ours can be
   // there.
-  const DirectoryState wanted = resolved.ok() ? *resolved : before;
-  if (now == wanted) return ProbeResult{Is::kDone, ""};
-  const std::string found = fmt::format("it is {}:{} {:o}", now.uid, now.gid, now.mode);
-  // chown comes before chmod, and takes setuid and setgid away.
-  const bool ours = (now.uid == wanted.uid || now.uid == before.uid) &&
-                    (now.gid == wanted.gid || now.gid == before.gid) &&
-                    (now.mode == wanted.mode || now.mode == (before.mode & 01777) || now.mode == before.mode);
+  const SetMountRoot wanted = resolved.ok() ? *resolved : before;
+  if (IsDone(wanted, *dataset)) return ProbeResult{Is::kDone, ""};
+  const DirectoryState& now = *dataset->root;
+  std::string found = fmt::format("it is {}:{} {:o}", now.uid, now.gid, now.mode);
+  if (!dataset->acl.empty()) found += fmt::format(" with the ACL {}", fmt::join(dataset->acl, ","));
+  const DirectoryState &was = before.root, &wish = wanted.root;
+  // chown and the ACL come before chmod: the one takes setuid and setgid away, the other brings its mask.
+  const bool ours =
+      (now.uid == wish.uid || now.uid == was.uid) && (now.gid == wish.gid || now.gid == was.gid) &&
+      ((now.mode & 0777U) == (wish.mode & 0777U) || (now.mode & 0777U) == (was.mode & 0777U)) &&
+      (now.mode & 07000U & ~(wish.mode | was.mode)) == 0 && IsBetween(before.acl, wanted.acl, dataset->acl);
   return ProbeResult{ours ? Is::kPartial : Is::kForeign, found};
 }
 
@@ -312,22 +337,20 @@ absl::Status Undo(const Work& work, const SetMountRootStep& step) {
   PHX_ASSIGN_OR_RETURN(const ProbeResult probe, Probe(work, step));
   if (probe.probe == Is::kNotDone) return absl::OkStatus();
   if (probe.probe == Is::kForeign) return ForeignChange(step.mountpoint, probe.found);
-  return work.Change(UndoChanges(work, step).front());
+  return work.Change(Before(work, step));
 }
 
 absl::StatusOr<kit::LedgerChange> LedgerOf(const Work& work, const SetMountRootStep& step) {
   kit::LedgerEntry entry{.key = "dataset:" + step.name,
                          .identity = std::to_string(work.captured.at("guid").get<uint64_t>()),
                          .created = step.created};
-  entry.fields =
-      json({{"owner", step.root.owner}, {"group", step.root.group}, {"mode", step.root.mode}}).dump();
+  entry.fields = RootJson(step.root).dump();
   return kit::LedgerChange{{entry}, {}};
 }
 
 std::vector<ZfsChange> UndoChanges(const Work& work, const SetMountRootStep& step) {
   if (!work.captured.contains("uid")) return {};
-  return {SetMountRoot{
-      step.name, step.mountpoint, {work.captured["uid"], work.captured["gid"], work.captured["mode"]}}};
+  return {Before(work, step)};
 }
 
 }  // namespace phoenix::zfs

@@ -26,10 +26,11 @@ json LayoutJson(const std::vector<VdevGroup>& layout) {
   return groups;
 }
 
-json RootJson(const RootWish& root) {
-  return {{"owner", root.owner}, {"group", root.group}, {"mode", root.mode}};
+RootWish RootOf(const json& value) {
+  RootWish root{value.at("owner"), value.at("group"), value.at("mode")};
+  if (value.contains("acl")) root.acl = value["acl"].get<std::vector<std::string>>();
+  return root;
 }
-RootWish RootOf(const json& value) { return {value.at("owner"), value.at("group"), value.at("mode")}; }
 
 json KeyJson(const KeyWish& key) {
   return {{"secret", key.encryption.secret},
@@ -250,6 +251,12 @@ ZfsStep Read(const json& value) {
 }
 
 }  // namespace
+
+json RootJson(const RootWish& root) {
+  json value = {{"owner", root.owner}, {"group", root.group}, {"mode", root.mode}};
+  if (root.acl) value["acl"] = *root.acl;
+  return value;
+}
 
 std::string ToJson(const ZfsStep& step) {
   return std::visit([](const auto& one) { return Write(one).dump(); }, step);

@@ -106,6 +106,32 @@ absl::StatusOr<DirectoryState> ResolveRoot(const Work& work, const RootWish& wis
   return wanted;
 }
 
+absl::StatusOr<SetMountRoot> RootChange(const Work& work, const std::string& name,
+                                        const std::string& mountpoint, const RootWish& wish,
+                                        const DirectoryState& now) {
+  PHX_ASSIGN_OR_RETURN(const DirectoryState wanted, ResolveRoot(work, wish, now));
+  SetMountRoot change{name, mountpoint, wanted};
+  if (!wish.acl) return change;
+  ObserveRequest request;
+  for (const std::string& text : *wish.acl) {
+    const auto entry = ParseAclEntry(text);
+    if (!entry || entry->qualifier.empty()) continue;
+    (entry->tag == AclTag::kUser ? request.users : request.groups).push_back(entry->qualifier);
+  }
+  PHX_ASSIGN_OR_RETURN(const ZfsState state, work.host.Observe(request));
+  PHX_ASSIGN_OR_RETURN(change.acl, CompleteAcl(*wish.acl, wanted.mode, state.users, state.groups));
+  return change;
+}
+
+bool IsDone(const SetMountRoot& change, const DatasetState& dataset) {
+  return dataset.root == change.root && (!change.acl || *change.acl == dataset.acl);
+}
+
+json RootInodeJson(const DatasetState& dataset) {
+  const DirectoryState root = dataset.root.value_or(DirectoryState());
+  return {{"uid", root.uid}, {"gid", root.gid}, {"mode", root.mode}, {"acl", dataset.acl}};
+}
+
 absl::Status EnsureContainer(const Work& work, const std::string& container) {
   std::vector<std::string> chain;
   for (std::string name = container; !ParentOf(name).empty(); name = ParentOf(name)) chain.push_back(name);
