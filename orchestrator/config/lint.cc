@@ -147,8 +147,10 @@ void LintExports(const Cursor& root, const Config& config) {
     }
     const bool root_owned = !dataset->ownership.has_value() || dataset->ownership->owner.empty() ||
                             dataset->ownership->owner == "root" || dataset->ownership->owner == "0";
+    // An ACL may let nobody write.
     const bool all_write =
-        dataset->ownership.has_value() && (dataset->ownership->mode.value_or(0) & 0002U) != 0;
+        dataset->ownership.has_value() &&
+        ((dataset->ownership->mode.value_or(0) & 0002U) != 0 || dataset->ownership->acl.has_value());
     const bool squashed = !Has(entry.options, "no_root_squash") && !HasPrefix(entry.options, "anonuid=") &&
                           !HasPrefix(entry.options, "anongid=");
     if (Has(entry.options, "rw") && squashed && root_owned && !all_write &&

@@ -1,7 +1,10 @@
 #include "orchestrator/config/names.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstddef>
+#include <cstdint>
+#include <system_error>
 
 namespace phoenix::config {
 namespace {
@@ -85,6 +88,12 @@ std::optional<std::string> UserNameProblem(std::string_view name) {
     return std::nullopt;
   }
   return "32 characters at most: a letter or _, then letters, digits and _.-";
+}
+
+bool IsId(std::string_view text) {
+  std::uint32_t id = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
+  return error == std::errc() && end == text.data() + text.size() && id != UINT32_MAX;
 }
 
 std::optional<std::string> SambaAccountProblem(std::string_view name) {

@@ -15,6 +15,8 @@ std::optional<std::string> DatasetNameProblem(std::string_view name);
 std::optional<std::string> StorageIdProblem(std::string_view id);
 std::optional<std::string> ShareNameProblem(std::string_view name);
 std::optional<std::string> UserNameProblem(std::string_view name);
+// A uid or gid in decimal; the last one of 32 bits stands for none.
+bool IsId(std::string_view text);
 // A user or group of a share. Accounts that `useradd` makes without being forced have no capitals and no
 // dots.
 std::optional<std::string> SambaAccountProblem(std::string_view name);

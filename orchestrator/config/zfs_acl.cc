@@ -41,16 +41,16 @@ std::string ProblemOf(std::string_view text, Entry& entry) {
   if (!good) return kAllowed;
   if (entry.name.empty() && !entry.inherited && entry.kind != "group")
     return "no such entry: owner, others and mask are the digits of the mode";
-  const bool number =
-      entry.name.size() <= 10 && entry.name.find_first_not_of("0123456789") == std::string::npos;
-  if (const auto problem = UserNameProblem(entry.name); problem.has_value() && !number)
+  if (const auto problem = UserNameProblem(entry.name);
+      problem.has_value() && !entry.name.empty() && !IsId(entry.name)) {
     return *problem + "; or a number";
+  }
   return "";
 }
 
 }  // namespace
 
-void ReadRootAcl(const Cursor& acl, Ownership& ownership) {
+void ReadRootAcl(const Cursor& acl, const Cursor& mode, Ownership& ownership) {
   if (!acl.present()) return;
   const std::vector<Text> texts = acl.StringList(", \t");
   std::vector<std::string> entries;
@@ -80,7 +80,7 @@ void ReadRootAcl(const Cursor& acl, Ownership& ownership) {
     }
     entries.push_back(text.value);
   }
-  if (!texts.empty() && !ownership.mode) {
+  if (!texts.empty() && !mode.present()) {
     acl.Error("acl-needs-mode",
               "the group digit of the mode is the mask of an access control list: what its entries give",
               "a mode beside it");

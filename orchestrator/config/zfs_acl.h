@@ -6,8 +6,8 @@
 
 namespace phoenix::config {
 
-// `acl` of a dataset, beside the mode of its ownership.
-void ReadRootAcl(const Cursor& acl, Ownership& ownership);
+// `acl` of a dataset, after the mode of its ownership, which stands at `mode`.
+void ReadRootAcl(const Cursor& acl, const Cursor& mode, Ownership& ownership);
 // ACLs that their dataset does not keep.
 void LintRootAcls(const Config& config, Findings& findings);
 

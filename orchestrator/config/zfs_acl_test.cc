@@ -47,6 +47,9 @@ TEST(RootAcl, AllThatIsWrongIsToldAtOnce) {
                   "invalid-acl-entry@$.zfs.datasets[0].acl[4]",
                   "invalid-acl-entry@$.zfs.datasets[0].acl[6]"));
   EXPECT_THAT(Wrong(R"("acl": ["user:bob:r-x"])"), ElementsAre("acl-needs-mode@$.zfs.datasets[0].acl"));
+  EXPECT_THAT(
+      Wrong(R"("mode": "rwx", "acl": ["user:4294967294:r-x", "user:4294967295:r-x"])"),
+      ElementsAre("invalid-mode@$.zfs.datasets[0].mode", "invalid-acl-entry@$.zfs.datasets[0].acl[1]"));
   EXPECT_THAT(Wrong(R"("mode": "770", "recursive_owner": true, "acl": ["user:bob:r-x"])"),
               ElementsAre("contradicting-acl@$.zfs.datasets[0].recursive_owner"));
 }

@@ -18,13 +18,11 @@ constexpr std::size_t kLongestPath = 1023;
 constexpr std::size_t kLongestPart = 255;
 
 std::string ReadOwner(const Cursor& cursor) {
-  if (cursor.present() && cursor.json().is_number_unsigned()) return cursor.json().dump();
-  const auto text = cursor.String();
+  const bool number = cursor.present() && cursor.json().is_number_unsigned();
+  const auto text = number ? std::optional(cursor.json().dump()) : cursor.String();
   if (!text.has_value()) return {};
-  const bool is_number =
-      !text->empty() && text->size() <= 10 && text->find_first_not_of("0123456789") == std::string::npos;
   const auto problem = UserNameProblem(*text);
-  if (problem.has_value() && !is_number) {
+  if (problem.has_value() && !IsId(*text)) {
     cursor.Error("invalid-name", "this is no user or group", *problem + "; or a number");
     return {};
   }
@@ -141,7 +139,7 @@ void ReadOwnership(const Cursor& cursor, Dataset& dataset) {
   ownership.owner = ReadOwner(owner);
   ownership.group = ReadOwner(group);
   ownership.mode = ReadMode(mode, 07777);
-  ReadRootAcl(acl, ownership);
+  ReadRootAcl(acl, mode, ownership);
   dataset.ownership = ownership;
 }
 

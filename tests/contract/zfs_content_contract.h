@@ -59,6 +59,11 @@ TYPED_TEST_P(ZfsContentContract, TheMountRootKeepsItsAcl) {
   this->Must(UnmountDataset{name});
   this->Must(MountDataset{name});
   EXPECT_EQ(this->Dataset(name).acl, acl);
+  // Without the type nothing of it is in force or told; it is there still.
+  this->Must(SetProperties{name, {{"acltype", "off"}}});
+  EXPECT_THAT(this->Dataset(name).acl, ::testing::IsEmpty());
+  this->Must(SetProperties{name, {{"acltype", "posix"}}});
+  EXPECT_EQ(this->Dataset(name).acl, acl);
   this->Must(SetMountRoot{name, path, root, Acl{"user:7:r--", "group::rwx"}});
   EXPECT_EQ(this->Dataset(name).acl, (Acl{"user:7:r--", "group::rwx"})) << "the default one went";
   this->Must(SetMountRoot{name, path, root, Acl()});

@@ -200,8 +200,8 @@ BAD = {
     "invalid-mode": [dataset(mode=770), dataset(mode="rwx"), delivered({"path": "a", "content": "", "mode": "4755"})],
     "missing-owner": [dataset(recursive_owner=True)],
     "invalid-acl-entry": [dataset(mode="770", acl=[entry]) for entry in ("user:bob", "user:bob:rw", "user:bob:wrx", "people:bob:r-x", "mask:bob:r-x",
-        "user::rwx", "other::r-x", "mask::rwx", "user:a b:r-x", "default:user:-x:r-x")] + [dataset(mode="770", acl=["user:bob:r-x", "user:bob:rwx"])],
-    "acl-needs-mode": [dataset(acl=["user:bob:r-x"])], "acl-beyond-mode": [dataset(mode="750", acl="group:ops:rwx")],
+        "user::rwx", "other::r-x", "mask::rwx", "user:a b:r-x", "default:user:-x:r-x")],
+    "acl-needs-mode": [dataset(acl=["user:bob:r-x"])],
     "contradicting-acl": [dataset(mode="770", acl=["user:bob:r-x"], recursive_owner=True)],
     "not-mounted": [dataset(mountpoint="none", files=[{"path": "a", "content": ""}])],
     "too-long": [delivered({"path": "a", "content": "x" * 65537})],
@@ -240,6 +240,7 @@ BAD = {
 
 # What only the loader sees, by the rule of its error: places that do not fit together.
 BEYOND_SCHEMA = {
+    "invalid-acl-entry": [dataset(mode="770", acl=["user:bob:r-x", "user:bob:rwx"])], "acl-beyond-mode": [dataset(mode="750", acl="group:ops:rwx")],
     "missing": [dataset(proxmox_storage_options="sparse=1")],
     "invalid-storage-option": [dataset(**STORAGE, proxmox_storage_options=given) for given in (
         {"nodes": "pve1"}, {"pool": "tank/b"}, {"content": "images"}, {"disable": True}, {"shared": True}, {"sparse": "maybe"}, {"spares": 1},

@@ -297,7 +297,8 @@ absl::StatusOr<NfsPlan> PlanExports(const NfsSpec& spec, const NfsState& state, 
       const auto parsed = ParseClient(client.client);
       if (!parsed.ok()) continue;
       if (parsed->kind == Client::Kind::kEveryone) {
-        clients.insert({"0.0.0.0/0", "::/0"});
+        clients.insert("0.0.0.0/0");
+        plan.everyone = true;
       } else {
         const bool address = parsed->kind == Client::Kind::kAddress || parsed->kind == Client::Kind::kNetwork;
         (address ? clients : named).insert(parsed->text);

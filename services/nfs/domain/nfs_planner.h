@@ -47,8 +47,9 @@ struct NfsPlan {
   std::vector<SetExport> exports;  // by path
   std::vector<PlanNote> notes;
   // Clients that need the server's ports: addresses and networks of the wanted exports, sorted, each once;
-  // 0.0.0.0/0 for everyone, which the firewall takes for both families.
+  // 0.0.0.0/0 for everyone.
   std::vector<std::string> clients;
+  bool everyone = false;  // is among them, over IPv6, too
   // Their other clients, which no rule of a firewall can name: host names, netgroups, patterns. Sorted, each
   // once.
   std::vector<std::string> named_clients;

@@ -393,8 +393,10 @@ TEST(NfsPlanner, AnEntryTooLongForTheTableIsRefused) {
 }
 
 TEST(NfsPlanner, EveryoneNeedsEveryoneInTheFirewall) {
-  EXPECT_THAT(PlanExports({{Wanted("/tank/a", {"*"})}}, Node(), {})->clients,
-              ElementsAre("0.0.0.0/0", "::/0"));
+  const auto plan = PlanExports({{Wanted("/tank/a", {"*"})}}, Node(), {});
+  EXPECT_THAT(plan->clients, ElementsAre("0.0.0.0/0"));
+  EXPECT_TRUE(plan->everyone);
+  EXPECT_FALSE(PlanExports({{Wanted("/tank/a", {"0.0.0.0/0"})}}, Node(), {})->everyone) << "that is IPv4";
 }
 
 // A line of others that leads to the export, or begins in it, counts beside what is declared.

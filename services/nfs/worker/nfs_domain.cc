@@ -219,6 +219,7 @@ absl::StatusOr<kit::Plan> NfsDomain::MakePlan(const kit::PlanInput& input) {
     if (state.v3.served) wants.units = {kPortmapperUnit, kLockUnit};
     wants.units.emplace_back(kServerUnit);
     wants.rules = RulesFor(planned.clients, state.v3, state.listening.port);
+    wants.everyone = planned.everyone;
   }
   auto planned_node = node_.MakePlan(wants, input.ledger);
   for (const char* unit : {kPortmapperUnit, kLockUnit}) {

@@ -166,7 +166,10 @@ bool IsInForce(const FirewallState& firewall, const FirewallRule& normalized) {
     }
     // ufw clears the host bits of IPv4 addresses only, the kernel those of all.
     const auto same = Normalized({there.client, normalized.port, normalized.protocol});
-    return same.ok() && same->client == normalized.client;
+    if (!same.ok() || same->client != normalized.client) return false;
+    // One for any protocol that is not loaded has no rule for the other protocol either.
+    const FirewallRule twin{normalized.client, normalized.port, normalized.protocol == "tcp" ? "udp" : "tcp"};
+    return there.protocol != "any" || FindRule(firewall.live, twin) != nullptr;
   });
   return std::count_if(firewall.live.begin(), firewall.live.end(),
                        [&](const SeenRule& live) { return SamePackets(live, normalized); }) > others;

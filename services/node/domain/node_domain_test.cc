@@ -347,12 +347,13 @@ TEST_F(NodePlannerTest, RefusesIpv6ClientsWhereUfwDoesNotDoIpv6) {
 
 // An export to everybody wants a rule for each family: `from 0.0.0.0/0` is one for IPv4 only.
 TEST_F(NodePlannerTest, EverybodyIsLetInOverIpv6WhereUfwDoesIpv6) {
-  wants_.rules = {{"0.0.0.0/0", "2049", "tcp"}, {"::/0", "2049", "tcp"}};
+  wants_.rules = {{"0.0.0.0/0", "2049", "tcp"}, {"10.0.0.5", "2049", "tcp"}};
+  wants_.everyone = true;
   for (const bool ipv6 : {true, false}) {
     state_.firewall.ufw_ipv6 = ipv6;
     const auto plan = Plan();
     ASSERT_TRUE(plan.ok()) << plan.status();
-    EXPECT_EQ(plan->steps.size(), ipv6 ? 2u : 1u);
+    EXPECT_EQ(plan->steps.size(), ipv6 ? 3u : 2u);
   }
 }
 

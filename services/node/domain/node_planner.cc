@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
@@ -107,6 +108,7 @@ class Planning {
                             violations);
     }
     const FirewallState& firewall = state_.firewall;
+    if (wants_.everyone && firewall.ufw_active && firewall.ufw_ipv6) AddIpv6(rules);
     Say("ufw {}", firewall.ufw_active ? "active" : "inactive");
     Say("pve-firewall {}", firewall.pve_enabled ? "enabled" : "disabled");
     if (firewall.InCharge() != Firewall::kNone) PlanOrphans(rules, our_rules);
@@ -146,13 +148,19 @@ class Planning {
     plan_.notes.push_back({warning, "firewall", wants_.participant + ": " + std::move(text)});
   }
 
+  // ufw takes 0.0.0.0/0 for a network of IPv4. What it does not manage it keeps out, as its owner wants.
+  static void AddIpv6(std::vector<FirewallRule>& rules) {
+    for (size_t i = 0, count = rules.size(); i < count; ++i) {
+      FirewallRule rule = rules[i];
+      if (std::exchange(rule.client, "::/0") != "0.0.0.0/0") continue;
+      if (std::find(rules.begin(), rules.end(), rule) == rules.end()) rules.push_back(std::move(rule));
+    }
+  }
+
   void PlanRule(const FirewallRule& rule) {
     const FirewallState& firewall = state_.firewall;
     const bool ufw = firewall.InCharge() == Firewall::kUfw;
     const std::string_view name = ufw ? "ufw" : "pve-firewall";
-    // Everybody is let in by a rule for each family. ufw without IPv6 keeps all of that out, as its owner
-    // wants.
-    if (rule.client == "::/0" && ufw && !firewall.ufw_ipv6) return;
     const SeenRule* there = FindRule(firewall.rules, rule);
     Say("{} {}", KeyOf(rule), there == nullptr ? "absent" : there->action);
     NoteHindering(rule, there);

@@ -152,6 +152,49 @@ TEST(PlanAcl, IsRefusedWhereTheDatasetKeepsNone) {
   EXPECT_THAT(Refusals(With({}), Seen("off")), IsEmpty()) << "there is nothing to keep";
 }
 
+// Both in one run, and steps that do not need each other run side by side.
+TEST(PlanAcl, ComesAfterWhatKeepsItAndGoesBeforeIt) {
+  auto plan = MakePlan(With({"group:editors:r-x"}, {{"acltype", "posix"}}), Seen("off"), {});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  ASSERT_EQ(plan->steps.size(), 2u);
+  EXPECT_EQ(plan->steps[0].id, "properties:tank/data");
+  EXPECT_THAT(plan->steps[0].provides, Contains("acltype:tank/data"));
+  EXPECT_THAT(plan->steps[1].needs, Contains(Need{"acltype:tank/data", true}));
+
+  ZfsState seen = Seen("posix");
+  seen.datasets["tank/data"].acl = {"group::r-x", "group:2000:r-x"};
+  plan = MakePlan(With({}, {{"acltype", "off"}}), seen, {});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_THAT(plan->steps.at(0).needs, Contains(Need{"root:tank/data", true}));
+  EXPECT_THAT(plan->steps.at(1).needs, ::testing::Not(Contains(Need{"acltype:tank/data", true})));
+}
+
+TEST(PlanAcl, WhatADatasetInheritsMayComeWithTheRun) {
+  ZfsSpec spec = With({"group:editors:r-x"});
+  spec.datasets.push_back({.name = "tank", .properties = {{"acltype", "posix"}}});
+  auto plan = MakePlan(spec, Seen("off"), {});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  const auto step = std::find_if(plan->steps.begin(), plan->steps.end(),
+                                 [](const PlannedStep& one) { return one.id == "root:tank/data"; });
+  ASSERT_NE(step, plan->steps.end());
+  EXPECT_THAT(step->needs, Contains(Need{"acltype:tank", true}));
+  spec.datasets[1].properties["acltype"] = "off";
+  EXPECT_THAT(Refusals(spec, Seen("posix")), ElementsAre(HasSubstr("acltype=off")));
+}
+
+TEST(PlanAcl, OneSomebodyByNameAndNumberIsRefused) {
+  EXPECT_THAT(Refusals(With({"user:bob:r-x", "user:1001:r-x"}), Seen("posix")),
+              ElementsAre(HasSubstr("zfs.datasets[0].acl: user:1001 has two entries")));
+}
+
+// As directories give them to users of a domain.
+TEST(PlanAcl, LongNumbersAreNumbers) {
+  ZfsState seen = Seen("posix");
+  auto plan = MakePlan(With({"group:1234600500:r-x"}), seen, {});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  for (const Need& need : plan->steps.at(0).needs) EXPECT_THAT(need.key, ::testing::Not(HasSubstr("group:")));
+}
+
 TEST(PlanAcl, WhatIsWrongIsToldAtItsPlace) {
   EXPECT_THAT(Refusals(With({"bob"}), Seen("posix")), ElementsAre(HasSubstr("zfs.datasets[0].acl: 'bob'")));
   EXPECT_THAT(Refusals(With({"user:a b:r-x"}), Seen("posix")),

@@ -71,6 +71,13 @@ class DatasetPlanner {
   }
   RootWish Root() const { return {spec_.owner, spec_.group, spec_.mode, spec_.acl}; }
 
+  // An ACL comes after what keeps it, its own acltype or one that it inherits.
+  void AddAclTypeNeeds(PlannedStep& planned) const {
+    if (!spec_.acl || spec_.acl->empty()) return;
+    for (std::string name = spec_.name; !name.empty(); name = ParentOf(name))
+      planned.needs.push_back({"acltype:" + name, true});
+  }
+
   void Create() {
     const std::string parent = ParentOf(spec_.name);
     if (parent.empty()) {
@@ -98,7 +105,7 @@ class DatasetPlanner {
     }
     CheckMountDirectory(planning_, At("properties.mountpoint"), spec_.name, mountpoint_);
     if (IsReadOnly() && !Root().empty()) RefuseReadOnly();
-    CheckAclIsKept(planning_, spec_);
+    CheckAcl(planning_, spec_);
     CreateDatasetStep step{.name = spec_.name,
                            .volume_size_bytes = spec_.volume_size_bytes,
                            .properties = spec_.properties,
@@ -130,6 +137,7 @@ class DatasetPlanner {
         {"pool:" + PoolOf(spec_.name), planning_.seen.pools.count(PoolOf(spec_.name)) != 0});
     planned.needs.push_back({"dataset:" + parent, parent_there});
     AddRootNeeds(step.root, planning_.seen, planned.needs);
+    AddAclTypeNeeds(planned);
     planned.provides.push_back("dataset:" + spec_.name);
     if (!mountpoint_.empty()) {
       AddMountNeeds(planned);
@@ -228,6 +236,11 @@ class DatasetPlanner {
     planned.needs.push_back({"dataset:" + spec_.name, true});
     const bool moves = step.properties.count("mountpoint") != 0 || step.properties.count("canmount") != 0;
     if (moves) Move(planned);
+    if (step.properties.count("acltype") != 0) {
+      planned.provides.push_back("acltype:" + spec_.name);
+      // One that is taken away goes before what keeps it.
+      if (spec_.acl && spec_.acl->empty()) planned.needs.push_back({"root:" + spec_.name, true});
+    }
     if (step.properties.count("readonly") != 0 && planning_.HoldsRecord(spec_.name)) {
       planning_.RefuseRecord(At("properties.readonly"));
     }
@@ -311,11 +324,13 @@ class DatasetPlanner {
     planned.differences = RootDifferences(root, seen_->root, planning_.seen, seen_->acl);
     if (planned.differences.empty()) return;
     if (IsReadOnly()) return RefuseReadOnly();
-    CheckAclIsKept(planning_, spec_);
+    CheckAcl(planning_, spec_);
+    if (planned.differences.front().field == "acl") planned.action = "set ACL";
     planned.undo = "owner, group, mode and ACL of this one directory are put back";
     planned.needs.push_back({"dataset:" + spec_.name, true});
     planned.needs.push_back({"path:" + mountpoint_, seen_->mounted_at == mountpoint_});
     AddRootNeeds(root, planning_.seen, planned.needs);
+    AddAclTypeNeeds(planned);
     planned.provides.push_back("root:" + spec_.name);
     planned.step = SetMountRootStep{spec_.name, mountpoint_, root, created};
     planning_.plan.steps.push_back(std::move(planned));

@@ -525,7 +525,7 @@ class PoolPlanner {
       if (dataset.name != pool_.name || dataset.presence != Presence::kPresent) continue;
       step.root_properties = dataset.properties;
       step.root = {dataset.owner, dataset.group, dataset.mode, dataset.acl};
-      CheckAclIsKept(planning_, dataset);
+      CheckAcl(planning_, dataset);
       step.key = KeyOfNew(planning_, dataset);
       if (step.key) ShowEncryption(*step.key, planned);
       AddRootNeeds(step.root, planning_.seen, planned.needs);

@@ -1,7 +1,9 @@
 #include "services/zfs/domain/zfs_planner.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstdlib>
+#include <system_error>
 
 #include "base/status/errors.h"
 #include "base/status/status_macros.h"
@@ -16,8 +18,11 @@
 namespace phoenix::zfs {
 namespace {
 
+// A uid or gid; the last one of 32 bits stands for none.
 bool IsNumber(std::string_view text) {
-  return !text.empty() && text.size() < 10 && text.find_first_not_of("0123456789") == std::string_view::npos;
+  uint32_t id = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
+  return error == std::errc() && end == text.data() + text.size() && id != UINT32_MAX;
 }
 
 std::string OwnerText(std::string_view wish, const std::map<std::string, uint32_t, std::less<>>& known) {
@@ -176,7 +181,8 @@ absl::Status CheckRecord(const ZfsState& seen, const Ownership& owned) {
       {"RECORD_LOST", {{"pools", fmt::format("{}", fmt::join(marked, ","))}}});
 }
 
-// The users (true) and groups that an ACL names, and does not number.
+}  // namespace
+
 std::set<std::pair<bool, std::string>> NamesOf(const std::optional<std::vector<std::string>>& acl) {
   std::set<std::pair<bool, std::string>> names;
   for (const std::string& text : acl.value_or(std::vector<std::string>())) {
@@ -186,8 +192,6 @@ std::set<std::pair<bool, std::string>> NamesOf(const std::optional<std::vector<s
   }
   return names;
 }
-
-}  // namespace
 
 std::optional<uint32_t> IdOf(std::string_view name_or_number,
                              const std::map<std::string, uint32_t, std::less<>>& known) {
@@ -255,6 +259,7 @@ bool Planning::Created(std::string_view kind, std::string_view name, uint64_t gu
 }
 
 std::string Planning::Coming(std::string_view property, std::string_view dataset) const {
+  std::string inherited;
   for (std::string name(dataset); !name.empty(); name = ParentOf(name)) {
     for (const DatasetSpec& wanted : spec.datasets) {
       const auto declared = wanted.properties.find(property);
@@ -262,13 +267,26 @@ std::string Planning::Coming(std::string_view property, std::string_view dataset
         return CanonicalValue(property, declared->second).value_or(declared->second);
     }
     const auto there = seen.datasets.find(name);
-    if (there != seen.datasets.end()) return there->second.Value(property);
+    if (there == seen.datasets.end()) continue;
+    const auto found = there->second.properties.find(property);
+    if (found == there->second.properties.end()) continue;
+    const PropertyState& state = found->second;
+    if (state.source != "default" && !state.source.starts_with("inherited")) return state.value;
+    // What lies above may get another one.
+    if (inherited.empty()) inherited = state.value;
   }
-  return "";
+  return inherited;
 }
 
-void CheckAclIsKept(Planning& planning, const DatasetSpec& dataset) {
+void CheckAcl(Planning& planning, const DatasetSpec& dataset) {
   if (!dataset.acl || dataset.acl->empty()) return;
+  const auto complete =
+      CompleteAcl(*dataset.acl, ModeOf(dataset.mode), planning.seen.users, planning.seen.groups);
+  // Who is not there may come with the run.
+  if (absl::IsInvalidArgument(complete.status())) {
+    planning.Violate(Place(dataset.origin, "dataset", dataset.name, "acl"), "{}", Message(complete.status()));
+    return;
+  }
   const std::string type = planning.Coming("acltype", dataset.name);
   if (SameValue("acltype", type.empty() ? "off" : type, "posix")) return;
   planning.Refuse(Place(dataset.origin, "dataset", dataset.name, "acl"),

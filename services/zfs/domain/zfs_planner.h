@@ -7,8 +7,10 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "services/zfs/domain/zfs_spec.h"
@@ -107,6 +109,9 @@ std::string TreeText(const RootWish& root);
 
 // The file with every field given.
 FileSpec Completed(FileSpec file);
+
+// The users (true) and groups that an ACL names, and does not number.
+std::set<std::pair<bool, std::string>> NamesOf(const std::optional<std::vector<std::string>>& acl);
 
 // A uid or gid, given or looked up; nullopt for a name that is not there.
 std::optional<uint32_t> IdOf(std::string_view name_or_number,

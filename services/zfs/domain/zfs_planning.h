@@ -128,6 +128,7 @@ void AddRootNeeds(const RootWish& root, const ZfsState& seen, std::vector<Need>&
 // The differences that owner, group, mode and ACL make to `before`.
 std::vector<Difference> RootDifferences(const RootWish& root, const std::optional<DirectoryState>& before,
                                         const ZfsState& seen, const Acl& acl_before = {});
-// Refuses an ACL where the dataset will keep none.
-void CheckAclIsKept(Planning& planning, const DatasetSpec& dataset);
+// Refuses an ACL where the dataset will keep none, and one that gives somebody two entries by name and
+// number.
+void CheckAcl(Planning& planning, const DatasetSpec& dataset);
 }  // namespace phoenix::zfs

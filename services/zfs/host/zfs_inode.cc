@@ -96,8 +96,10 @@ absl::StatusOr<std::vector<AclEntry>> Decoded(std::string_view bytes, bool inher
 
 // "" where there is none.
 absl::StatusOr<std::string> ReadAttribute(const std::string& path, const char* name) {
-  std::string bytes(XATTR_SIZE_MAX, '\0');
-  const ssize_t size = ::lgetxattr(path.c_str(), name, bytes.data(), bytes.size());
+  // Most have none.
+  ssize_t size = ::lgetxattr(path.c_str(), name, nullptr, 0);
+  std::string bytes(size > 0 ? XATTR_SIZE_MAX : 0, '\0');
+  if (size > 0) size = ::lgetxattr(path.c_str(), name, bytes.data(), bytes.size());
   if (size < 0 && (errno == ENODATA || errno == EOPNOTSUPP || errno == ENOENT)) return std::string();
   if (size < 0) return ErrnoStatus(errno, path);
   bytes.resize(static_cast<size_t>(size));
@@ -106,11 +108,6 @@ absl::StatusOr<std::string> ReadAttribute(const std::string& path, const char* n
 
 absl::Status WriteAttribute(const Descriptor& file, const std::string& path, const char* name,
                             const std::vector<AclEntry>& entries) {
-  if (entries.empty()) {
-    if (::fremovexattr(file.get(), name) == 0 || errno == ENODATA || errno == EOPNOTSUPP)
-      return absl::OkStatus();
-    return ErrnoStatus(errno, fmt::format("remove the ACL of {}", path));
-  }
   const std::string bytes = Encoded(entries);
   if (::fsetxattr(file.get(), name, bytes.data(), bytes.size(), 0) == 0) return absl::OkStatus();
   if (errno == EOPNOTSUPP) return FailedPrecondition("{} keeps no ACLs; set acltype=posix", path);
@@ -124,14 +121,18 @@ absl::Status SetAcl(const Descriptor& root, const std::string& path, const Acl& 
     if (!entry) return Internal("'{}' is no entry of an ACL", text);
     (entry->inherited ? inherited : own).push_back(*std::move(entry));
   }
-  if (!own.empty()) {
-    // What the mode says, each at its place.
-    own.insert(own.begin(), {false, AclTag::kOwner, "", mode >> 6U & 7U});
-    own.push_back({false, AclTag::kMask, "", mode >> 3U & 7U});
-    own.push_back({false, AclTag::kOther, "", mode & 7U});
-  }
-  PHX_RETURN_IF_ERROR(WriteAttribute(root, path, kAccessAcl, own));
-  return WriteAttribute(root, path, kDefaultAcl, inherited);
+  const bool extended = !own.empty();
+  // What the mode says, each at its place. A list of nothing else the kernel takes for none and for the mode,
+  // at once: the mask of the former list gives the owning group nothing for a moment.
+  own.insert(own.begin(), {false, AclTag::kOwner, "", mode >> 6U & 7U});
+  own.push_back({false, extended ? AclTag::kMask : AclTag::kOwningGroup, "", mode >> 3U & 7U});
+  own.push_back({false, AclTag::kOther, "", mode & 7U});
+  const absl::Status status = WriteAttribute(root, path, kAccessAcl, own);
+  const bool none = absl::IsFailedPrecondition(status) && acl.empty();
+  if (none || !status.ok()) return none ? absl::OkStatus() : status;
+  if (!inherited.empty()) return WriteAttribute(root, path, kDefaultAcl, inherited);
+  if (::fremovexattr(root.get(), kDefaultAcl) == 0 || errno == ENODATA) return absl::OkStatus();
+  return ErrnoStatus(errno, fmt::format("remove the default ACL of {}", path));
 }
 
 using IsOurs = std::function<bool(const std::string& relative)>;

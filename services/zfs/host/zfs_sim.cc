@@ -184,7 +184,8 @@ class Observer {
       if (!dataset.mounted_at.empty()) {
         PHX_ASSIGN_OR_RETURN(const auto root, world_.ReadFile(dataset.mounted_at));
         if (root) dataset.root = DirectoryState{root->state.uid, root->state.gid, root->state.mode};
-        dataset.acl = value.value("acl", Acl());
+        // What there is of another time shows again with the type.
+        if (SameValue("acltype", dataset.Value("acltype"), "posix")) dataset.acl = value.value("acl", Acl());
       }
       state.datasets[name] = std::move(dataset);
     }

@@ -280,9 +280,10 @@ absl::Status SimZfs::Do(const SetMountRoot& change) {
   }
   if (change.acl) {
     PHX_ASSIGN_OR_RETURN(const std::string type, Value(change.name, "acltype"));
-    if (!change.acl->empty() && !SameValue("acltype", type, "posix"))
+    const bool kept = SameValue("acltype", type, "posix");
+    if (!kept && !change.acl->empty())
       return FailedPrecondition("setxattr {}: Operation not supported", change.mountpoint);
-    SetAcl(dataset, *change.acl);
+    if (kept) SetAcl(dataset, *change.acl);
     PHX_RETURN_IF_ERROR(Put(change.name, dataset));
   }
   return world_.WriteFile(change.mountpoint,

@@ -63,8 +63,13 @@ std::vector<std::string> RootCommands(const RootWish& root, const std::string& m
     commands.push_back(
         fmt::format("chown {}{}{} {}", root.owner, root.group.empty() ? "" : ":", root.group, mountpoint));
   }
-  if (root.acl) commands.push_back(SetAclText(*root.acl, mountpoint));
-  if (!root.mode.empty()) commands.push_back(fmt::format("chmod {} {}", root.mode, mountpoint));
+  const std::string chmod = fmt::format("chmod {} {}", root.mode, mountpoint);
+  if (!root.mode.empty()) commands.push_back(chmod);
+  if (!root.acl) return commands;
+  commands.push_back(SetAclText(*root.acl, mountpoint));
+  // setfacl takes from the mode what is not said, and makes the mask, its group digit, as wide as the
+  // entries.
+  if (!root.acl->empty()) commands.push_back(chmod);
   return commands;
 }
 

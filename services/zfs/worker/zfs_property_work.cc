@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <iterator>
+#include <set>
 #include <string_view>
 #include <vector>
 
@@ -269,7 +271,7 @@ std::vector<ZfsChange> UndoChanges(const Work&, const MountStep& step) { return 
 
 namespace {
 
-// Journals of before there were ACLs have none: theirs is left alone.
+// Without an ACL where none is declared: then it is left alone.
 SetMountRoot Before(const Work& work, const SetMountRootStep& step) {
   const json& was = work.captured;
   SetMountRoot before{step.name, step.mountpoint, {was.at("uid"), was.at("gid"), was.at("mode")}};
@@ -277,14 +279,33 @@ SetMountRoot Before(const Work& work, const SetMountRootStep& step) {
   return before;
 }
 
-// Nobody but the step was there: the inode's own ACL and the default one are changed one after the other.
-bool IsBetween(const std::optional<Acl>& before, const std::optional<Acl>& wanted, const Acl& now) {
-  const auto has = [](const std::optional<Acl>& acl, const std::string& entry) {
-    return acl && std::find(acl->begin(), acl->end(), entry) != acl->end();
-  };
-  return (!before && !wanted) || std::all_of(now.begin(), now.end(), [&](const std::string& entry) {
-           return has(before, entry) || has(wanted, entry);
-         });
+// The inode's own ACL, or its default one.
+Acl PartOf(const Acl& acl, bool inherited) {
+  Acl part;
+  std::copy_if(acl.begin(), acl.end(), std::back_inserter(part),
+               [&](const std::string& entry) { return entry.starts_with("default:") == inherited; });
+  return part;
+}
+
+// What a step, or its undo, that was cut off may have left: first chown, which may take setuid and setgid
+// away, then the two lists one after the other, of which the first brings the rights of the mode, then chmod.
+bool IsBetween(const SetMountRoot& before, const SetMountRoot& wanted, const DatasetState& dataset) {
+  const DirectoryState &was = before.root, &wish = wanted.root, &now = *dataset.root;
+  if (now.uid != wish.uid && now.uid != was.uid) return false;
+  if (now.gid != wish.gid && now.gid != was.gid) return false;
+  std::set<uint32_t> modes = {was.mode, wish.mode, was.mode & 01777U, wish.mode & 01777U};
+  if (wanted.acl) {
+    for (const uint32_t kept : {07000U, 01000U}) {
+      modes.insert((was.mode & kept) | (wish.mode & 0777U));
+      modes.insert((wish.mode & kept) | (was.mode & 0777U));
+    }
+    for (const bool inherited : {false, true}) {
+      const Acl part = PartOf(dataset.acl, inherited);
+      if (part != PartOf(*wanted.acl, inherited) && part != PartOf(before.acl.value_or(Acl()), inherited))
+        return false;
+    }
+  }
+  return modes.count(now.mode) != 0;
 }
 
 }  // namespace
@@ -294,8 +315,11 @@ absl::StatusOr<json> Capture(const Work& work, const SetMountRootStep& step) {
   if (!dataset || !dataset->root || dataset->mounted_at != step.mountpoint) {
     return FailedPrecondition("{} is not mounted at {}", step.name, step.mountpoint);
   }
-  json captured = RootInodeJson(*dataset);
-  captured["guid"] = dataset->guid;
+  json captured = {{"guid", dataset->guid},
+                   {"uid", dataset->root->uid},
+                   {"gid", dataset->root->gid},
+                   {"mode", dataset->root->mode}};
+  if (step.root.acl) captured["acl"] = dataset->acl;
   return captured;
 }
 
@@ -323,13 +347,9 @@ absl::StatusOr<ProbeResult> Probe(const Work& work, const SetMountRootStep& step
   if (IsDone(wanted, *dataset)) return ProbeResult{Is::kDone, ""};
   const DirectoryState& now = *dataset->root;
   std::string found = fmt::format("it is {}:{} {:o}", now.uid, now.gid, now.mode);
-  if (!dataset->acl.empty()) found += fmt::format(" with the ACL {}", fmt::join(dataset->acl, ","));
-  const DirectoryState &was = before.root, &wish = wanted.root;
-  // chown and the ACL come before chmod: the one takes setuid and setgid away, the other brings its mask.
-  const bool ours =
-      (now.uid == wish.uid || now.uid == was.uid) && (now.gid == wish.gid || now.gid == was.gid) &&
-      ((now.mode & 0777U) == (wish.mode & 0777U) || (now.mode & 0777U) == (was.mode & 0777U)) &&
-      (now.mode & 07000U & ~(wish.mode | was.mode)) == 0 && IsBetween(before.acl, wanted.acl, dataset->acl);
+  if (wanted.acl && !dataset->acl.empty())
+    found += fmt::format(" with the ACL {}", fmt::join(dataset->acl, ","));
+  const bool ours = IsBetween(before, wanted, *dataset);
   return ProbeResult{ours ? Is::kPartial : Is::kForeign, found};
 }
 

@@ -85,51 +85,39 @@ absl::StatusOr<kit::ProbeResult> ProbeDirectory(const Work& work, const std::str
                                                             was_there ? "gone" : "still there")};
 }
 
-absl::StatusOr<DirectoryState> ResolveRoot(const Work& work, const RootWish& wish,
-                                           const DirectoryState& now) {
+absl::StatusOr<SetMountRoot> RootChange(const Work& work, const std::string& name,
+                                        const std::string& mountpoint, const RootWish& wish,
+                                        const DirectoryState& now) {
   ObserveRequest request;
   if (!wish.owner.empty()) request.users = {wish.owner};
   if (!wish.group.empty()) request.groups = {wish.group};
+  for (const auto& [user, who] : NamesOf(wish.acl)) (user ? request.users : request.groups).push_back(who);
   PHX_ASSIGN_OR_RETURN(const ZfsState state, work.host.Observe(request));
-  DirectoryState wanted = now;
+  SetMountRoot change{name, mountpoint, now};
   if (!wish.owner.empty()) {
     const auto id = IdOf(wish.owner, state.users);
     if (!id) return NotFound("user {} is not there", wish.owner);
-    wanted.uid = *id;
+    change.root.uid = *id;
   }
   if (!wish.group.empty()) {
     const auto id = IdOf(wish.group, state.groups);
     if (!id) return NotFound("group {} is not there", wish.group);
-    wanted.gid = *id;
+    change.root.gid = *id;
   }
-  if (!wish.mode.empty()) wanted.mode = ModeOf(wish.mode);
-  return wanted;
+  if (!wish.mode.empty()) change.root.mode = ModeOf(wish.mode);
+  if (!wish.acl) return change;
+  PHX_ASSIGN_OR_RETURN(change.acl, CompleteAcl(*wish.acl, change.root.mode, state.users, state.groups));
+  return change;
 }
 
-absl::StatusOr<SetMountRoot> RootChange(const Work& work, const std::string& name,
-                                        const std::string& mountpoint, const RootWish& wish,
-                                        const DirectoryState& now) {
-  PHX_ASSIGN_OR_RETURN(const DirectoryState wanted, ResolveRoot(work, wish, now));
-  SetMountRoot change{name, mountpoint, wanted};
-  if (!wish.acl) return change;
-  ObserveRequest request;
-  for (const std::string& text : *wish.acl) {
-    const auto entry = ParseAclEntry(text);
-    if (!entry || entry->qualifier.empty()) continue;
-    (entry->tag == AclTag::kUser ? request.users : request.groups).push_back(entry->qualifier);
-  }
-  PHX_ASSIGN_OR_RETURN(const ZfsState state, work.host.Observe(request));
-  PHX_ASSIGN_OR_RETURN(change.acl, CompleteAcl(*wish.acl, wanted.mode, state.users, state.groups));
-  return change;
+absl::StatusOr<DirectoryState> ResolveRoot(const Work& work, const RootWish& wish,
+                                           const DirectoryState& now) {
+  PHX_ASSIGN_OR_RETURN(const SetMountRoot change, RootChange(work, "", "", wish, now));
+  return change.root;
 }
 
 bool IsDone(const SetMountRoot& change, const DatasetState& dataset) {
   return dataset.root == change.root && (!change.acl || *change.acl == dataset.acl);
-}
-
-json RootInodeJson(const DatasetState& dataset) {
-  const DirectoryState root = dataset.root.value_or(DirectoryState());
-  return {{"uid", root.uid}, {"gid", root.gid}, {"mode", root.mode}, {"acl", dataset.acl}};
 }
 
 absl::Status EnsureContainer(const Work& work, const std::string& container) {

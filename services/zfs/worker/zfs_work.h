@@ -110,14 +110,12 @@ absl::Status RestoreDirectory(const Work& work, const std::string& mountpoint,
 
 // Names become numbers; what is not wished stays as `now`. NOT_FOUND for an unknown name.
 absl::StatusOr<DirectoryState> ResolveRoot(const Work& work, const RootWish& wish, const DirectoryState& now);
-// The same of a mount root, with its ACL.
+// The change that gives a mount root what is wished; the same.
 absl::StatusOr<SetMountRoot> RootChange(const Work& work, const std::string& name,
                                         const std::string& mountpoint, const RootWish& wish,
                                         const DirectoryState& now);
 // Whether the mount root has what the change gives.
 bool IsDone(const SetMountRoot& change, const DatasetState& dataset);
-// As a journal keeps it: {"uid", "gid", "mode", "acl"}.
-nlohmann::json RootInodeJson(const DatasetState& dataset);
 
 // The ledger's entry of what everything in a dataset was given.
 kit::LedgerEntry TreeEntry(const std::string& name, uint64_t guid, const RootWish& root);
