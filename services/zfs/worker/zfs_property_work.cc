@@ -60,7 +60,7 @@ absl::Status PutBack(const Work& work, const SetPropertiesStep& step, const Prop
   const auto set = [&] {
     return local.empty() ? absl::OkStatus() : work.Change(SetProperties{step.name, local});
   };
-  const absl::Status first = set();
+  absl::Status first = set();
   if (!first.ok() && !limits) return first;
   std::vector<const ZfsChange*> refused;
   for (const auto& change : inherits) {
