@@ -14,7 +14,6 @@
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
-#include <cstring>
 #include <memory>
 #include <utility>
 
@@ -128,8 +127,9 @@ absl::Status SetAcl(const Descriptor& root, const std::string& path, const Acl& 
   own.push_back({false, extended ? AclTag::kMask : AclTag::kOwningGroup, "", mode >> 3U & 7U});
   own.push_back({false, AclTag::kOther, "", mode & 7U});
   const absl::Status status = WriteAttribute(root, path, kAccessAcl, own);
-  const bool none = absl::IsFailedPrecondition(status) && acl.empty();
-  if (none || !status.ok()) return none ? absl::OkStatus() : status;
+  // Where none can be kept there is none to take away.
+  if (absl::IsFailedPrecondition(status) && acl.empty()) return absl::OkStatus();
+  PHX_RETURN_IF_ERROR(status);
   if (!inherited.empty()) return WriteAttribute(root, path, kDefaultAcl, inherited);
   if (::fremovexattr(root.get(), kDefaultAcl) == 0 || errno == ENODATA) return absl::OkStatus();
   return ErrnoStatus(errno, fmt::format("remove the default ACL of {}", path));
